@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run command-line tools and turn their failures into results that a person can act on.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+
+@dataclasses.dataclass(frozen=True)
+class CommandResult:
+    """What a finished command left behind."""
+
+    argv: t.List[str]
+    rc: int
+    stdout: str
+    stderr: str
+
+    def as_return_values(self) -> t.Dict[str, t.Any]:
+        """The values that a failed module returns beside its message."""
+        return {"cmd": self.argv, "rc": self.rc, "stdout": self.stdout, "stderr": self.stderr}
+
+
+class SlipwayError(Exception):
+    """A failure that the user can do something about.
+
+    :param msg: one sentence or more: what was wrong, where, how to mend it.
+    :param details: further return values for ``fail_json`` (no secrets).
+    """
+
+    def __init__(self, msg: str, **details: t.Any) -> None:
+        super().__init__(msg)
+        self.msg = msg
+        self.details = details
+
+
+class CommandError(SlipwayError):
+    """A command ended with a return code other than zero."""
+
+    def __init__(self, msg: str, result: CommandResult) -> None:
+        super().__init__(msg, **result.as_return_values())
+        self.result = result
+
+
+class Runner:
+    """Runs commands for a module, without a shell and in the C locale.
+
+    Secrets never go into ``argv``: hand them over by ``stdin`` or in a file with mode 0600.
+    """
+
+    def __init__(self, module: AnsibleModule, environment: t.Optional[t.Mapping[str, str]] = None) -> None:
+        self._module = module
+        self._environment = {"LANGUAGE": "C", "LC_ALL": "C", **(environment or {})}
+
+    def which(self, name: str, required: bool = True) -> t.Optional[str]:
+        """The path of the executable ``name``; ``None`` when it is absent and not ``required``.
+
+        :raises SlipwayError: when it is required and absent.
+        """
+        path = self._module.get_bin_path(name, opt_dirs=["/usr/local/bin", "/usr/local/sbin"])
+        if path is None and required:
+            raise SlipwayError(f"{name} is not installed on this host (searched PATH and /usr/local).")
+        return path
+
+    def run(
+        self,
+        argv: t.Sequence[str],
+        stdin: t.Optional[str] = None,
+        check: bool = True,
+        failure: t.Optional[str] = None,
+        environment: t.Optional[t.Mapping[str, str]] = None,
+    ) -> CommandResult:
+        """Run ``argv`` and return its result.
+
+        :param stdin: text for its standard input.
+        :param check: raise when the return code is not zero.
+        :param failure: start of the message when it fails; default: the name of the command.
+        :raises CommandError: when ``check`` is set and the return code is not zero.
+        """
+        words = [os.fspath(word) for word in argv]
+        rc, stdout, stderr = self._module.run_command(
+            words, data=stdin, binary_data=False, environ_update={**self._environment, **(environment or {})}
+        )
+        result = CommandResult(words, rc, stdout, stderr)
+        if check and rc != 0:
+            said = (stderr.strip() or stdout.strip() or "it printed nothing").splitlines()
+            what = failure or " ".join([os.path.basename(words[0]), *words[1:2]]) + " failed"
+            raise CommandError(f"{what} (rc {rc}): " + "\n".join(said[-12:]), result)
+        return result
