@@ -38,6 +38,14 @@ class Kubectl:
         """Whether the kubeconfig file exists: on a bare machine in check mode it does not, yet."""
         return os.path.exists(self._kubeconfig)
 
+    def missing(self) -> str:
+        """What this host lacks to reach an API server, as a sentence; empty when it lacks nothing."""
+        if self._runner.which("kubectl", required=False) is None:
+            return "kubectl is not installed on this host."
+        if not self.configured:
+            return f"The kubeconfig {self._kubeconfig} does not exist on this host."
+        return ""
+
     def argv(self, *arguments: str) -> t.List[str]:
         """The command line for ``arguments``."""
         kubectl = self._runner.which("kubectl")
