@@ -1,0 +1,254 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: helm_release
+short_description: A Helm release of one chart version with the given values
+version_added: 0.1.0
+description:
+  - Installs or upgrades a release when its chart, its version or its values differ from what is asked for.
+  - Differs from M(kubernetes.core.helm) in what a cluster under construction needs. It works in check mode on a machine
+    that has neither helm nor a cluster yet, finishes what a killed run left behind (a release that is C(pending) for
+    ever), asks no chart repository when nothing has to change, and needs no PyYAML on the node.
+author: slipway.kubernetes contributors (@slipway)
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Shows chart, version and values; put C(no_log) on the task when values are secret.
+  idempotent:
+    support: full
+options:
+  name:
+    description: Name of the release.
+    type: str
+    required: true
+  namespace:
+    description: Namespace of the release; made when it does not exist.
+    type: str
+    required: true
+  namespace_labels:
+    description: Labels of the namespace, for example those of Pod Security admission. They are set with each change.
+    type: dict
+    default: {}
+  chart:
+    description:
+      - The chart, as C(oci://) reference, as URL or path of an archive, or as the name of a chart in O(repository).
+    type: str
+    required: true
+  repository:
+    description: URL of the chart repository, for a chart that is given by its name.
+    type: str
+    default: ""
+  version:
+    description: Exact version of the chart.
+    type: str
+    required: true
+  values:
+    description: Values given to the chart.
+    type: dict
+    default: {}
+  plain_http:
+    description: Whether an C(oci://) registry is asked by HTTP without TLS.
+    type: bool
+    default: false
+  ca_file:
+    description: CA certificates (a file on the host) that the chart repository's certificate is verified with.
+    type: path
+  timeout:
+    description: Seconds that one helm command may take.
+    type: int
+    default: 300
+  kubeconfig:
+    description: Path of the kubeconfig file on the target host.
+    type: path
+    default: /etc/kubernetes/admin.conf
+requirements:
+  - helm 3 on the target host
+  - kubectl on the target host
+"""
+
+EXAMPLES = r"""
+- name: Install metrics-server
+  slipway.kubernetes.helm_release:
+    name: metrics-server
+    namespace: kube-system
+    chart: "{{ metrics_server_chart }}"
+    repository: "{{ metrics_server_chart_repository }}"
+    version: "{{ metrics_server_chart_version }}"
+    values:
+      replicas: 1
+"""
+
+RETURN = r"""
+action:
+  description: What was done, or would be in check mode.
+  type: str
+  choices: [none, installed, upgraded]
+  returned: success
+  sample: upgraded
+recovered:
+  description: The release's state when an earlier run had been interrupted in the middle.
+  type: str
+  returned: when that was found
+  sample: pending-install
+"""
+
+import json
+import os
+import tempfile
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+
+
+def chart_name(chart: str, version: str) -> str:
+    """The chart's own name, as it stands before the version in ``helm list``."""
+    base = chart.rstrip("/").rsplit("/", 1)[-1]
+    for suffix in (".tgz", ".tar.gz"):
+        if base.endswith(suffix):
+            base = base[: -len(suffix)]
+            if base.endswith(f"-{version}"):
+                base = base[: -len(version) - 1]
+    return base
+
+
+class HelmRelease:
+    """The wish for one release."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+        self._params = module.params
+        self._runner = Runner(module)
+        self._kubectl = Kubectl(self._runner, module.params["kubeconfig"])
+
+    def query_argv(self, helm: str, *arguments: str) -> t.List[str]:
+        """The command line of a helm command about this namespace."""
+        return [
+            helm,
+            *arguments,
+            f"--namespace={self._params['namespace']}",
+            f"--kubeconfig={self._params['kubeconfig']}",
+        ]
+
+    def upgrade_argv(self, helm: str, values_file: str) -> t.List[str]:
+        """The command line that installs or upgrades the release."""
+        params = self._params
+        argv = self.query_argv(helm, "upgrade", params["name"], params["chart"])
+        argv += ["--install", f"--version={params['version']}", f"--values={values_file}"]
+        argv += ["--reset-values", f"--timeout={params['timeout']}s"]
+        if params["repository"]:
+            argv.append(f"--repo={params['repository']}")
+        if params["plain_http"]:
+            argv.append("--plain-http")
+        if params["ca_file"]:
+            argv.append(f"--ca-file={params['ca_file']}")
+        return argv
+
+    def run(self) -> t.Dict[str, t.Any]:
+        """Install or upgrade the release when it differs.
+
+        :raises SlipwayError: when helm or kubectl fail.
+        """
+        wanted = {
+            "chart": f"{chart_name(self._params['chart'], self._params['version'])}-{self._params['version']}",
+            "values": self._params["values"],
+            "status": "deployed",
+        }
+        helm = self._runner.which("helm", required=not self._module.check_mode)
+        current = self._current(helm) if helm and self._kubectl.configured else None
+        revision = current.pop("revision") if current else ""
+        result: t.Dict[str, t.Any] = {"changed": current != wanted, "action": "none"}
+        if result["changed"]:
+            result["action"] = "upgraded" if current else "installed"
+            header = f"release {self._params['namespace']}/{self._params['name']}"
+            result["diff"] = {
+                "before_header": header,
+                "after_header": header,
+                "before": json.dumps(current, indent=2, sort_keys=True) + "\n" if current else "",
+                "after": json.dumps(wanted, indent=2, sort_keys=True) + "\n",
+            }
+            if current and str(current["status"]).startswith("pending-"):
+                result["recovered"] = current["status"]
+            if not self._module.check_mode:
+                assert helm is not None
+                self._upgrade(helm, revision if "recovered" in result else "")
+        return result
+
+    def _current(self, helm: str) -> t.Optional[t.Dict[str, t.Any]]:
+        """Chart, values and status of the release as it is; ``None`` when there is none."""
+        name = self._params["name"]
+        listed = self._runner.run(self.query_argv(helm, "list", "--all", f"--filter=^{name}$", "--output=json"))
+        releases = json.loads(listed.stdout or "[]")
+        if not releases:
+            return None
+        # A release that is pending keeps its last complete revision's values out of sight; it is done again anyway.
+        values = self._runner.run(
+            self.query_argv(helm, "get", "values", name, "--output=json"), check=releases[0]["status"] == "deployed"
+        )
+        return {
+            "chart": releases[0]["chart"],
+            "values": (json.loads(values.stdout) if values.rc == 0 else None) or {},
+            "status": releases[0]["status"],
+            "revision": releases[0]["revision"],
+        }
+
+    def _upgrade(self, helm: str, pending_revision: str) -> None:
+        """Run helm, after what an interrupted helm left behind has been put aside."""
+        name, namespace = self._params["name"], self._params["namespace"]
+        if pending_revision:
+            # helm refuses a release with a pending revision for ever ("another operation is in progress"). Without
+            # that revision's record it goes on from the last complete one and takes over the objects it had made.
+            record = f"sh.helm.release.v1.{name}.v{pending_revision}"
+            self._kubectl.run("delete", "secret", record, f"--namespace={namespace}", "--ignore-not-found")
+        labels = {key: str(value) for key, value in self._params["namespace_labels"].items()}
+        document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
+        self._kubectl.run(
+            "apply", "--server-side", "--field-manager=slipway", "--filename=-", stdin=json.dumps(document)
+        )
+        handle, values_file = tempfile.mkstemp(prefix="slipway-", suffix=".json")
+        try:
+            with os.fdopen(handle, "w") as stream:
+                json.dump(self._params["values"], stream)
+            self._runner.run(
+                self.upgrade_argv(helm, values_file), failure=f"The release {namespace}/{name} could not be installed"
+            )
+        finally:
+            os.unlink(values_file)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "namespace": {"type": "str", "required": True},
+            "namespace_labels": {"type": "dict", "default": {}},
+            "chart": {"type": "str", "required": True},
+            "repository": {"type": "str", "default": ""},
+            "version": {"type": "str", "required": True},
+            "values": {"type": "dict", "default": {}},
+            "plain_http": {"type": "bool", "default": False},
+            "ca_file": {"type": "path"},
+            "timeout": {"type": "int", "default": 300},
+            "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**HelmRelease(module).run())
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: systemd_unit
+short_description: A systemd unit runs, is enabled, and has started after its configuration was written
+version_added: 0.1.0
+description:
+  - Starts and enables a unit, and restarts it when one of its configuration files is newer than its process.
+  - This replaces a handler where a run may be interrupted. A handler that was notified by a run that died is lost, and
+    the unit would go on with its old configuration for ever.
+  - In check mode a unit that is not installed yet counts as a change.
+author: slipway.kubernetes contributors (@slipway)
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  name:
+    description: Name of the unit, with its suffix.
+    type: str
+    required: true
+  enabled:
+    description: Whether the unit starts at boot.
+    type: bool
+    default: true
+  restart_after:
+    description: Configuration files; the unit is restarted when its main process is older than one of them.
+    type: list
+    elements: path
+    default: []
+  timeout:
+    description: Seconds that the unit may take to become active.
+    type: int
+    default: 60
+requirements:
+  - systemd
+"""
+
+EXAMPLES = r"""
+- name: Run sshd with its present configuration
+  slipway.kubernetes.systemd_unit:
+    name: ssh.service
+    restart_after:
+      - /etc/ssh/sshd_config
+"""
+
+RETURN = r"""
+action:
+  description: What was done to the running unit, or would be in check mode.
+  type: str
+  choices: [none, started, restarted]
+  returned: success
+  sample: restarted
+"""
+
+import os
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+
+_PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,ExecMainStartTimestampMonotonic"
+
+
+def parse_properties(text: str) -> t.Dict[str, str]:
+    """The ``KEY=VALUE`` lines of ``systemctl show``."""
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def process_started(properties: t.Mapping[str, str], now: float, monotonic: float) -> float:
+    """When the unit's main process started, in seconds of the wall clock; 0 when it never did.
+
+    :param now: the wall clock's time.
+    :param monotonic: the time of ``CLOCK_MONOTONIC``, which systemd counts in, at the same moment.
+    """
+    microseconds = int(properties.get("ExecMainStartTimestampMonotonic") or 0)
+    return now - (monotonic - microseconds / 1e6) if microseconds else 0.0
+
+
+def decide(properties: t.Mapping[str, str], started: float, newest: float, now: float) -> str:
+    """What the running unit needs: ``none``, ``started`` or ``restarted``.
+
+    A file from the future (a clock that was set back) never asks for a restart, as it would again each time.
+    """
+    if properties.get("ActiveState") not in ("active", "activating", "reloading"):
+        return "started"
+    return "restarted" if started < newest <= now else "none"
+
+
+class SystemdUnit:
+    """The wish for one unit."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+        self._name: str = module.params["name"]
+        self._enabled: bool = module.params["enabled"]
+        self._files: t.List[str] = module.params["restart_after"]
+        self._timeout: int = module.params["timeout"]
+        self._runner = Runner(module)
+
+    def _systemctl(self, *arguments: str) -> str:
+        systemctl = self._runner.which("systemctl")
+        assert systemctl is not None
+        return self._runner.run([systemctl, *arguments], failure=f"systemctl {arguments[0]} {self._name} failed").stdout
+
+    def _properties(self) -> t.Dict[str, str]:
+        return parse_properties(self._systemctl("show", f"--property={_PROPERTIES}", self._name))
+
+    def run(self) -> t.Dict[str, t.Any]:
+        """Bring the unit to its wished state.
+
+        :raises SlipwayError: when it is not installed, or does not become active in time.
+        """
+        properties = self._properties()
+        absent = properties.get("LoadState") == "not-found"
+        if absent and not self._module.check_mode:
+            raise SlipwayError(f"The unit {self._name} does not exist on this host; install its package first.")
+        now = time.time()
+        started = process_started(properties, now, time.clock_gettime(time.CLOCK_MONOTONIC))
+        newest = max((os.stat(path).st_mtime for path in self._files if os.path.exists(path)), default=0.0)
+        action = decide(properties, started, newest, now)
+        # `static`, `generated` and the like cannot be enabled and need not be.
+        is_enabled = properties.get("UnitFileState", "") not in ("disabled", "masked", "")
+        toggle = absent and self._enabled or not absent and is_enabled != self._enabled
+        if not self._module.check_mode:
+            if toggle:
+                self._systemctl("enable" if self._enabled else "disable", "--quiet", self._name)
+            if action != "none":
+                self._systemctl("start" if action == "started" else "restart", self._name)
+                self._wait()
+        before = {"active": properties.get("ActiveState", "inactive"), "enabled": is_enabled}
+        after = {"active": "active", "enabled": self._enabled if toggle else is_enabled}
+        if action == "restarted":
+            before["process"], after["process"] = "older than its configuration", "restarted"
+        return {
+            "changed": toggle or action != "none",
+            "action": action,
+            "diff": {"before_header": self._name, "after_header": self._name, "before": before, "after": after},
+        }
+
+    def _wait(self) -> None:
+        """Wait until the unit is active."""
+        deadline = time.monotonic() + self._timeout
+        while True:
+            properties = self._properties()
+            state = properties.get("ActiveState", "")
+            if state == "active":
+                return
+            if state == "failed" or time.monotonic() > deadline:
+                raise SlipwayError(
+                    f"The unit {self._name} is {state} ({properties.get('SubState')}) instead of active. "
+                    f"See `journalctl --unit {self._name}` on this host."
+                )
+            time.sleep(0.2)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "enabled": {"type": "bool", "default": True},
+            "restart_after": {"type": "list", "elements": "path", "default": []},
+            "timeout": {"type": "int", "default": 60},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**SystemdUnit(module).run())
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
+
+
+if __name__ == "__main__":
+    main()
