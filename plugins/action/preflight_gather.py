@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at a host for preflight. What goes wrong is kept for the report instead of failing here."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Failure
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import parse_version
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_gather import explain_failure, unreachable
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import Variables, collection_roles
+
+#: Packages whose presence in the asked version makes a look at the repository needless.
+VERSION_FACTS = ("kubeadm_version", "kubelet_version")
+
+
+class ActionModule(ActionBase):
+    """Runs node_facts and, where packages are still to be installed, package_source in check mode."""
+
+    TRANSFERS_FILES = False
+    _VALID_ARGS: t.FrozenSet[str] = frozenset()
+
+    def run(self, tmp: t.Any = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> t.Dict[str, t.Any]:
+        """Returns ansible_facts: slipway_node (when it could be had) and slipway_preflight, what went wrong."""
+        task_vars = task_vars or {}
+        super().run(tmp, task_vars)
+        known: t.Dict[str, t.Any] = {"failure": None, "source_failure": ""}
+        facts = {"slipway_preflight": known}
+        outcome = self._look("slipway.kubernetes.node_facts", {}, task_vars)
+        if isinstance(outcome, Failure):
+            known["failure"] = [outcome.subject, outcome.message, outcome.remedy]
+        else:
+            facts["slipway_node"] = outcome["ansible_facts"]["slipway_node"]
+            known["source_failure"] = self._source_failure(facts["slipway_node"], task_vars)
+        return {"changed": False, "ansible_facts": facts}
+
+    def _look(
+        self, module: str, arguments: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]
+    ) -> t.Dict[str, t.Any] | Failure:
+        """The result of a module that changes nothing, or why there is none."""
+        try:
+            result = self._execute_module(module_name=module, module_args=arguments, task_vars=task_vars)
+        except AnsibleConnectionFailure as error:
+            return unreachable(str(error))
+        except AnsibleError as error:
+            return explain_failure({"msg": str(error)})
+        if result.get("unreachable"):
+            return unreachable(str(result.get("msg", "")))
+        return explain_failure(result) if result.get("failed") else result
+
+    def _source_failure(self, node: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> str:
+        """Why the package repository has not what kube_packages will install; empty when it has or need not."""
+        variables = Variables(self._templar, collection_roles(), {**task_vars, "slipway_node": node})
+        asked = str(variables.get("kube_packages_version"))
+        installed = {node["kubernetes"][fact] for fact in VERSION_FACTS}
+        # A version that is malformed, or a family without packages, is reported as that.
+        if installed == {asked} or parse_version(asked) is None:
+            return ""
+        if node["os"]["family"] not in (variables.get("__kube_packages_platforms") or {}):
+            return ""
+        arguments = {
+            "name": "kubernetes",
+            "url": variables.get("kube_packages_repository_url"),
+            "suite": "/",
+            "key": variables.get("kube_packages_repository_key"),
+            "key_fingerprints": variables.get("kube_packages_repository_key_fingerprints"),
+            "packages": dict.fromkeys(variables.get("kube_packages_names") or [], asked),
+        }
+        if variables.broken:
+            return "; ".join(f"{name}: {reason}" for name, reason in variables.broken.items())
+        outcome = self._look("slipway.kubernetes.package_source", arguments, task_vars)
+        return outcome.message if isinstance(outcome, Failure) else ""

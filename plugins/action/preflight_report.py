@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check all hosts of a cluster at once, on the controller, and fail with one report."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import (
+    _preflight_cluster,
+    _preflight_machines,
+    _preflight_options,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+    ERROR,
+    Check,
+    Failure,
+    Host,
+    Problem,
+    counted,
+    merge,
+    render,
+    run_checks,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import Variables, collection_roles
+
+ARGUMENTS = {
+    "control_plane_hosts": {"type": "list", "elements": "str", "required": True},
+    "worker_hosts": {"type": "list", "elements": "str", "required": True},
+}
+
+
+class ActionModule(ActionBase):
+    """Needs no connection: it reads the variables and facts of all hosts and changes nothing."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: t.Any = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> t.Dict[str, t.Any]:
+        """Returns problems and warnings as lists, and fails with the report as its message when there is a problem."""
+        result = super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        control_planes, workers = arguments["control_plane_hosts"], arguments["worker_hosts"]
+        names = list(dict.fromkeys([*control_planes, *workers]))
+
+        inventory = (task_vars or {})["hostvars"]
+        hosts = [self._host(name, control_planes, workers) for name in names if name in inventory]
+        catalogue = collection_roles()
+        checks: t.List[Check] = [
+            functools.partial(_preflight_options.check_unknown_variables, catalogue=catalogue),
+            _preflight_options.check_broken_variables,
+            functools.partial(_preflight_options.check_types, catalogue=catalogue),
+            *_preflight_cluster.CHECKS,
+            *_preflight_machines.CHECKS,
+        ]
+        strangers = [
+            Problem(name, "inventory", "there is no such host in the inventory.", "Correct cluster_*_hosts.")
+            for name in names
+            if name not in inventory
+        ]
+        findings = merge([*strangers, *run_checks(checks, hosts)], names)
+        errors = [finding for finding in findings if finding.severity == ERROR]
+        warnings = [finding for finding in findings if finding.severity != ERROR]
+
+        result.update(
+            changed=False,
+            problems=[finding.as_dict() for finding in errors],
+            preflight_warnings=[finding.as_dict() for finding in warnings],
+        )
+        if warnings:
+            result["warnings"] = [finding.line(names) for finding in warnings]
+        if errors:
+            result.update(failed=True, msg=render(errors, names))
+        else:
+            result["msg"] = f"Preflight found nothing that stops {counted(len(names), 'host')}."
+        return result
+
+    def _host(self, name: str, control_planes: t.Collection[str], workers: t.Collection[str]) -> Host:
+        """A host with its variables as the roles of this play will see them, and with its facts."""
+        # hostvars know neither variables of the play nor of the task, so the variable manager is asked as for a task.
+        manager = self._task.get_variable_manager()
+        raw = manager.get_vars(play=self._task.play, host=manager._inventory.get_host(name), task=self._task)
+        variables = Variables(self._templar, collection_roles(), raw)
+        # What a playbook registered or set itself is no typing error in the inventory.
+        registered = manager._nonpersistent_fact_cache.get(name, {})
+        given = frozenset(variables.given - registered.keys())
+        for variable in sorted(given & collection_roles().options.keys()):
+            variables.get(variable)
+        facts = raw.get("ansible_facts", {})
+        known = facts.get("slipway_preflight", {})
+        failure = known.get("failure")
+        return Host(
+            name=name,
+            control_plane=name in control_planes,
+            worker=name in workers,
+            variables=variables,
+            given=given,
+            broken={variable: reason for variable, reason in variables.broken.items() if variable in given},
+            facts=None if failure else facts.get("slipway_node"),
+            failure=Failure(*failure) if failure else None,
+            source_failure=known.get("source_failure", ""),
+        )

@@ -1,0 +1,99 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is a documentation-only file: what it does is in the action plugin of the same name.
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight_report
+short_description: Check all hosts of a cluster and report every problem at once
+version_added: 0.1.0
+description:
+  - Compares the variables of the roles of this collection, and the facts that M(slipway.kubernetes.preflight_gather)
+    left, with what Kubernetes and the roles need.
+  - Fails with one report that names for each problem the host, the variable or fact, what is wrong, and how to mend it.
+    Warnings do not fail.
+  - Runs on the controller for all hosts at once. Use C(run_once).
+  - Hosts that were not gathered, for example because of C(--limit), are checked by their variables alone.
+author:
+  - slipway.kubernetes contributors (@slipway)
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+attributes:
+  check_mode:
+    support: full
+    details: Changes nothing in any mode.
+  diff_mode:
+    support: none
+    details: Changes nothing.
+  idempotent:
+    support: full
+options:
+  control_plane_hosts:
+    description: Inventory names of the control planes.
+    type: list
+    elements: str
+    required: true
+  worker_hosts:
+    description: Inventory names of the workers; a host may be in both lists.
+    type: list
+    elements: str
+    required: true
+seealso:
+  - module: slipway.kubernetes.preflight_gather
+"""
+
+EXAMPLES = r"""
+- name: Look at the machine and at its package repository
+  slipway.kubernetes.preflight_gather:
+  check_mode: true
+
+- name: Report every problem of every host
+  slipway.kubernetes.preflight_report:
+    control_plane_hosts: "{{ groups['kube_control_plane'] }}"
+    worker_hosts: "{{ groups['kube_node'] }}"
+  run_once: true
+"""
+
+RETURN = r"""
+problems:
+  description: What has to be mended.
+  returned: always
+  type: list
+  elements: dict
+  contains: &problem
+    hosts:
+      description: Inventory names of the hosts that have the problem; empty when it is of the cluster as a whole.
+      returned: always
+      type: list
+      elements: str
+      sample: [worker1]
+    subject:
+      description: The variable or the fact.
+      returned: always
+      type: str
+      sample: cluster_node_ip
+    message:
+      description: What is wrong.
+      returned: always
+      type: str
+      sample: 10.0.0.7 is on no interface of the host (it has 192.0.2.5).
+    remedy:
+      description: How to mend it.
+      returned: always
+      type: str
+      sample: Set it, for this host alone, to one of these.
+preflight_warnings:
+  description: What may be wrong, in the same shape.
+  returned: always
+  type: list
+  elements: dict
+  contains: *problem
+msg:
+  description: The report as text, one line a problem.
+  returned: always
+  type: str
+"""

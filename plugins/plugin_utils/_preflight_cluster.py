@@ -1,0 +1,535 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks on what the inventory asks for: version, names, networks, mirrors, pools, labels.
+
+Private to this collection; runs on the controller. Variables of a wrong type are reported by the checks on
+argument_specs; the ones here pass over them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+import typing as t
+import urllib.parse
+
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, WARNING, Hosts, Problem
+
+#: Minor versions of Kubernetes that the collection is tested with, from the oldest to the newest.
+SUPPORTED_MINORS = ((1, 34), (1, 37))
+
+#: Variables that describe the cluster as a whole and so must be the same on all of its hosts.
+CLUSTER_WIDE = (
+    "cluster_name",
+    "cluster_version",
+    "cluster_endpoint",
+    "cluster_pod_subnet",
+    "cluster_service_subnet",
+    "cluster_dns_domain",
+    "cluster_kube_proxy_mode",
+    "cluster_cni",
+)
+
+MIRROR_KEYS = ("url", "override_path", "ca", "username", "password", "capabilities")
+MIRROR_CAPABILITIES = ("pull", "resolve", "push")
+
+#: kubeadm gives each node a network of this prefix length from the pod subnet, by IP version.
+NODE_PREFIX = {4: 24, 6: 64}
+#: kubeadm's limits on the service subnet: at most 2**20 addresses, at least 10.
+SERVICE_BITS_MAX = 20
+SERVICE_ADDRESSES_MIN = 10
+
+_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+DNS_LABEL = re.compile(_LABEL)
+DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*")
+QUALIFIED_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+
+Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+
+
+def distinct(hosts: Hosts, name: str) -> t.List[t.Tuple[str, str]]:
+    """Each value that the variable has, with the host to name for it: one host a value, for cluster-wide variables.
+
+    A value that is the same everywhere is the cluster's.
+    """
+    values: t.Dict[str, str] = {}
+    for host in hosts:
+        if name not in host.broken:
+            values.setdefault(host.text(name), host.name)
+    if len(values) == 1:
+        return [(value, CLUSTER) for value in values]
+    return list(values.items())
+
+
+# Who is in the cluster
+
+
+def check_hosts(hosts: Hosts) -> t.Iterable[Problem]:
+    """Control planes: at least one, not several yet; names that Kubernetes takes."""
+    control_planes = [host for host in hosts if host.control_plane]
+    subject = "cluster_control_plane_hosts"
+    if not control_planes:
+        yield Problem(
+            CLUSTER,
+            subject,
+            "is empty: a cluster needs a control plane.",
+            "Put a host in the group kube_control_plane, or set the variable where you use the roles yourself.",
+        )
+    if len(control_planes) > 1:
+        yield Problem(
+            CLUSTER,
+            subject,
+            f"has {len(control_planes)} hosts, and several control planes cannot be built by this version yet.",
+            "Keep one host in the group kube_control_plane and move the others to kube_node.",
+        )
+        if all(not host.text("cluster_endpoint") for host in hosts):
+            yield Problem(
+                CLUSTER,
+                "cluster_endpoint",
+                f"is empty with {len(control_planes)} control planes: nodes would all depend on the first.",
+                "Set it to a name or address that reaches all of them, such as that of a load balancer.",
+            )
+    if control_planes and len(control_planes) % 2 == 0:
+        yield Problem(
+            CLUSTER,
+            subject,
+            f"has an even number of hosts ({len(control_planes)}), "
+            f"of which etcd survives the loss of no more than it would with {len(control_planes) - 1}.",
+            "Use 1, 3 or 5.",
+            WARNING,
+        )
+    for host in hosts:
+        if not DNS_NAME.fullmatch(host.name):
+            yield host.problem(
+                "inventory_hostname",
+                f"{host.name} cannot be the name of a node: lowercase letters, digits, dashes and dots only.",
+                "Rename the host in the inventory and set ansible_host to its address.",
+            )
+
+
+def check_cluster_wide(hosts: Hosts) -> t.Iterable[Problem]:
+    """Variables of the cluster that differ between hosts."""
+    for name in CLUSTER_WIDE:
+        values = distinct(hosts, name)
+        if len(values) > 1:
+            listed = ", ".join(f"{value or '(empty)'} on {host}" for value, host in values)
+            yield Problem(
+                CLUSTER,
+                name,
+                f"differs between hosts: {listed}.",
+                "Set it once, for the group of all hosts of the cluster.",
+            )
+
+
+# Version and names
+
+
+def parse_version(text: str) -> t.Optional[t.Tuple[int, int, int]]:
+    """``1.37.1`` as numbers; ``None`` when it is not a release's version."""
+    match = VERSION.fullmatch(text)
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+
+def _example(minor: t.Tuple[int, int], patch: int = 1) -> str:
+    return f"{minor[0]}.{minor[1]}.{patch}"
+
+
+def check_version(hosts: Hosts) -> t.Iterable[Problem]:
+    """Syntax of the version and whether its minor is supported."""
+    oldest, newest = SUPPORTED_MINORS
+    for text, host in distinct(hosts, "cluster_version"):
+        version = parse_version(text)
+        if version is None:
+            if re.fullmatch(r"\d+\.\d+", text):
+                yield Problem(
+                    host,
+                    "cluster_version",
+                    f"{text} has no patch number.",
+                    f'Write the exact version in quotes, such as "{text}.1".',
+                )
+            elif parse_version(text[1:]) and text[0] in "vV":
+                yield Problem(host, "cluster_version", f"{text} has a leading v.", f'Write "{text[1:]}".')
+            else:
+                yield Problem(
+                    host,
+                    "cluster_version",
+                    f"{text or '(empty)'} is not the version of a release.",
+                    f'Write it as "{_example(newest)}".',
+                )
+        elif version[:2] < oldest:
+            yield Problem(
+                host,
+                "cluster_version",
+                f"{text} is not supported, only {oldest[0]}.{oldest[1]} to {newest[0]}.{newest[1]} are.",
+                f"Choose one of them, such as {_example(newest)}.",
+            )
+        elif version[:2] > newest:
+            yield Problem(
+                host,
+                "cluster_version",
+                f"{text} is newer than what was tested ({newest[0]}.{newest[1]}).",
+                "It may work; try it on a cluster that you can lose.",
+                WARNING,
+            )
+
+
+def parse_endpoint(text: str) -> t.Optional[t.Tuple[str, int]]:
+    """``host[:port]`` or ``[IPv6][:port]`` as host and port (6443 when not said); ``None`` when malformed."""
+    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]/@\s]+))(?::(\d{1,5}))?", text)
+    if not match:
+        return None
+    name, port = match[1] or match[2], int(match[3] or 6443)
+    if not 0 < port < 65536:
+        return None
+    if match[1] or re.fullmatch(r"[\d.]+", name):
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return None
+    elif not DNS_NAME.fullmatch(name):
+        return None
+    return name, port
+
+
+def check_names(hosts: Hosts) -> t.Iterable[Problem]:
+    """Names and addresses of the cluster that are written to certificates, kubeconfigs and configuration."""
+    for text, host in distinct(hosts, "cluster_name"):
+        if not DNS_LABEL.fullmatch(text):
+            yield Problem(
+                host,
+                "cluster_name",
+                f"{text or '(empty)'} is not a DNS label.",
+                "Use lowercase letters, digits and dashes, at most 63, such as production-1.",
+            )
+    for text, host in distinct(hosts, "cluster_endpoint"):
+        if text and parse_endpoint(text) is None:
+            yield Problem(
+                host,
+                "cluster_endpoint",
+                f"{text} is not host or host:port.",
+                "Write a lowercase DNS name or an address, without https://, such as api.example.com:6443.",
+            )
+    for text, host in distinct(hosts, "cluster_dns_domain"):
+        if not DNS_NAME.fullmatch(text):
+            yield Problem(
+                host,
+                "cluster_dns_domain",
+                f"{text or '(empty)'} is not a DNS domain.",
+                "Write it in lowercase, such as cluster.local.",
+            )
+    for text, host in distinct(hosts, "cluster_image_repository"):
+        if "://" in text or not text or text.endswith("/") or re.search(r"\s", text):
+            yield Problem(
+                host,
+                "cluster_image_repository",
+                f"{text or '(empty)'} is not registry/path.",
+                "Write it as images have it, without https:// and without a slash at its end: registry.k8s.io.",
+            )
+    for text, host in distinct(hosts, "cluster_cri_socket"):
+        if not text.startswith("unix:///"):
+            yield Problem(
+                host,
+                "cluster_cri_socket",
+                f"{text or '(empty)'} is not a unix:// URL.",
+                "Write it as unix:///run/containerd/containerd.sock.",
+            )
+
+
+# Networks
+
+
+def parse_networks(text: str) -> t.List[Network]:
+    """Networks of a subnet variable: one, or two separated by a comma.
+
+    :raises ValueError: when one is malformed, with the reason.
+    """
+    networks: t.List[Network] = [ipaddress.ip_network(part.strip()) for part in text.split(",")]
+    if len(networks) > 2 or (len(networks) == 2 and networks[0].version == networks[1].version):
+        raise ValueError(f"{text} is more than one network of the same IP version")
+    return networks
+
+
+def networks_of(hosts: Hosts, name: str) -> t.List[Network]:
+    """The networks that the variable names on any host, malformed ones left out."""
+    found: t.Dict[Network, None] = {}
+    for text, _host in distinct(hosts, name):
+        try:
+            found.update(dict.fromkeys(parse_networks(text)))
+        except ValueError:
+            continue
+    return list(found)
+
+
+def node_addresses(hosts: Hosts) -> t.List[t.Tuple[str, ipaddress.IPv4Interface | ipaddress.IPv6Interface]]:
+    """Every address on a real interface of a host, with the network it is in."""
+    found = []
+    for host in hosts:
+        for interface in (host.facts or {}).get("interfaces", []):
+            if interface.get("virtual"):
+                continue
+            for address in interface.get("addresses", []):
+                found.append((host.name, ipaddress.ip_interface(f"{address['address']}/{address['prefix']}")))
+    return found
+
+
+def overlaps(first: Network, second: Network) -> bool:
+    """Whether two networks share addresses; never when their IP versions differ."""
+    return first.version == second.version and first.overlaps(second)  # type: ignore[arg-type]
+
+
+def check_subnets(hosts: Hosts) -> t.Iterable[Problem]:
+    """Pod and service subnet: syntax, size, and against each other."""
+    for name, example in (("cluster_pod_subnet", "10.244.0.0/16"), ("cluster_service_subnet", "10.96.0.0/12")):
+        for text, host in distinct(hosts, name):
+            try:
+                networks = parse_networks(text)
+            except ValueError as error:
+                yield Problem(host, name, f"is malformed: {error}.", f"Write it as {example}.")
+                continue
+            for network in networks:
+                bits = network.max_prefixlen - network.prefixlen
+                if name == "cluster_pod_subnet":
+                    node_prefix = NODE_PREFIX[network.version]
+                    room = 2 ** (node_prefix - network.prefixlen) if network.prefixlen <= node_prefix else 0
+                    if room < len(hosts):
+                        yield Problem(
+                            host,
+                            name,
+                            f"{network} has room for {room} nodes (each a /{node_prefix}), the cluster {len(hosts)}.",
+                            "Choose a larger network; it cannot be changed later.",
+                        )
+                elif bits > SERVICE_BITS_MAX:
+                    yield Problem(
+                        host,
+                        name,
+                        f"{network} is larger than Kubernetes allows.",
+                        f"Choose a /{network.max_prefixlen - SERVICE_BITS_MAX} or a smaller one.",
+                    )
+                elif network.num_addresses < SERVICE_ADDRESSES_MIN:
+                    yield Problem(
+                        host,
+                        name,
+                        f"{network} is too small: kubeadm wants {SERVICE_ADDRESSES_MIN} addresses at least.",
+                        "Choose a larger network; it cannot be changed later.",
+                    )
+    for pods in networks_of(hosts, "cluster_pod_subnet"):
+        for services in networks_of(hosts, "cluster_service_subnet"):
+            if overlaps(pods, services):
+                yield Problem(
+                    CLUSTER,
+                    "cluster_pod_subnet",
+                    f"{pods} overlaps cluster_service_subnet {services}.",
+                    "Choose networks that share no address.",
+                )
+
+
+def check_node_networks(hosts: Hosts) -> t.Iterable[Problem]:
+    """Addresses and networks of nodes inside the pod or service subnet."""
+    for name in ("cluster_pod_subnet", "cluster_service_subnet"):
+        for network in networks_of(hosts, name):
+            for host, address in node_addresses(hosts):
+                if address.ip in network:
+                    yield Problem(
+                        host,
+                        name,
+                        f"{network} contains the host's own address {address.ip}.",
+                        "Choose a network that no node is in.",
+                    )
+                elif overlaps(network, address.network):
+                    yield Problem(
+                        host,
+                        name,
+                        f"{network} overlaps the host's network {address.network}.",
+                        "Machines of that network that have such an address cannot be reached from pods.",
+                        WARNING,
+                    )
+
+
+# Registry mirrors
+
+
+def _check_mirror(mirror: t.Any) -> t.Iterable[t.Tuple[str, str]]:
+    """What is wrong with one mirror, and how to mend it."""
+    if not isinstance(mirror, dict):
+        yield f"has {mirror!r}, which is not a dictionary.", "Write each mirror as {url: https://host/path}."
+        return
+    for key in mirror.keys() - set(MIRROR_KEYS):
+        close = difflib.get_close_matches(str(key), MIRROR_KEYS, n=1)
+        hint = f"Did you mean {close[0]}? " if close else ""
+        yield f"has a mirror with the unknown key {key}.", f"{hint}Known are {', '.join(MIRROR_KEYS)}."
+    url = mirror.get("url")
+    try:
+        parsed = urllib.parse.urlsplit(str(url))
+        well_formed = parsed.scheme in ("http", "https") and bool(parsed.hostname) and parsed.port != 0
+        secret = parsed.username is not None
+    except ValueError:
+        well_formed, secret = False, False
+    if url is None:
+        yield "has a mirror without url.", "Add the mirror's url, such as https://mirror.example.com/v2/docker.io."
+    elif secret:
+        yield "has a mirror with a user name in its url.", "Use the keys username and password."
+    elif not well_formed:
+        yield f"has a mirror whose url {url} is malformed.", "Write it as http(s)://host[:port][/path]."
+    capabilities = mirror.get("capabilities", [])
+    if not isinstance(capabilities, list) or set(map(str, capabilities)) - set(MIRROR_CAPABILITIES):
+        yield "has a mirror with unknown capabilities.", f"Use a list of {', '.join(MIRROR_CAPABILITIES)}."
+    if ("username" in mirror) != ("password" in mirror):
+        yield "has a mirror with only one of username and password.", "Give both or none."
+
+
+def check_registry_mirrors(hosts: Hosts) -> t.Iterable[Problem]:
+    """Registry mirrors: upstream names, URLs and keys."""
+    for host in hosts:
+        for upstream, mirrors in host.mapping("cluster_registry_mirrors").items():
+            subject = f"cluster_registry_mirrors[{upstream}]"
+            if upstream != "_default" and (parse_endpoint(str(upstream)) is None):
+                yield host.problem(
+                    subject,
+                    "is not the name of a registry.",
+                    "Use the host that image names begin with, without https:// or a path, such as docker.io.",
+                )
+            if not isinstance(mirrors, list):
+                yield host.problem(subject, "is not a list of mirrors.", "Write [{url: https://host/path}].")
+                continue
+            for mirror in mirrors:
+                for message, remedy in _check_mirror(mirror):
+                    yield host.problem(subject, message, remedy)
+
+
+# MetalLB
+
+
+def parse_range(text: str) -> t.List[Network]:
+    """A pool's addresses, written as CIDR or as ``first-last``, as networks.
+
+    :raises ValueError: when malformed, with the reason.
+    """
+    first, dash, last = (part.strip() for part in text.partition("-"))
+    if not dash:
+        if "/" not in text:
+            raise ValueError(f"{text} is neither a network (10.0.0.0/28) nor a range (10.0.0.1-10.0.0.9)")
+        return [ipaddress.ip_network(text.strip())]
+    start, end = ipaddress.ip_address(first), ipaddress.ip_address(last)
+    if start.version != end.version:
+        raise ValueError(f"{text} mixes IPv4 and IPv6")
+    if start > end:  # type: ignore[operator]
+        raise ValueError(f"{text} ends before it starts")
+    return list(ipaddress.summarize_address_range(start, end))  # type: ignore[type-var]
+
+
+def _pool_addresses(pool: t.Any) -> t.Tuple[str, t.List[str]]:
+    """A pool's name and its addresses as they are written."""
+    if not isinstance(pool, dict):
+        return "pool", []
+    addresses = pool.get("addresses")
+    return str(pool.get("name", "pool")), [str(address) for address in addresses or [] if isinstance(addresses, list)]
+
+
+def check_metallb_pools(hosts: Hosts) -> t.Iterable[Problem]:
+    """MetalLB's pools: syntax, and against the networks of the cluster and of its nodes."""
+    on_nodes = node_addresses(hosts)
+    own = [
+        (name, network)
+        for name in ("cluster_pod_subnet", "cluster_service_subnet")
+        for network in networks_of(hosts, name)
+    ]
+    for host in hosts:
+        names: t.Set[str] = set()
+        seen: t.List[t.Tuple[str, Network]] = []
+        for pool in host.sequence("metallb_address_pools"):
+            # A pool without a name or addresses is reported by the checks on argument_specs.
+            name, addresses = _pool_addresses(pool)
+            subject = f"metallb_address_pools[{name}]"
+            if not DNS_NAME.fullmatch(name):
+                yield host.problem(subject, "is not a valid name.", "Use lowercase letters, digits and dashes.")
+            if name in names:
+                yield host.problem(subject, "is the name of two pools.", "Give each pool a name of its own.")
+            names.add(name)
+            for text in addresses:
+                try:
+                    networks = parse_range(text)
+                except ValueError as error:
+                    yield host.problem(
+                        subject, f"is malformed: {error}.", "Write 10.0.0.0/28 or 10.0.0.200-10.0.0.220."
+                    )
+                    continue
+                yield from (
+                    host.problem(subject, message, remedy, severity)
+                    for message, remedy, severity in _check_pool(text, networks, own, on_nodes, seen)
+                )
+                seen.extend((text, network) for network in networks)
+
+
+def _check_pool(
+    text: str,
+    networks: t.Sequence[Network],
+    own: t.Sequence[t.Tuple[str, Network]],
+    on_nodes: t.Sequence[t.Tuple[str, t.Any]],
+    seen: t.Sequence[t.Tuple[str, Network]],
+) -> t.Iterable[t.Tuple[str, str, str]]:
+    """What is wrong with one range of a pool: message, remedy, severity."""
+    for variable, network in own:
+        if any(overlaps(network, part) for part in networks):
+            yield f"{text} overlaps {variable} {network}.", "Choose addresses outside of it.", "error"
+    for node, address in on_nodes:
+        if any(address.ip in part for part in networks):
+            yield f"{text} contains {address.ip}, the address of {node}.", "Leave the nodes' addresses out.", "error"
+    for other in {other for other, network in seen if any(overlaps(network, part) for part in networks)}:
+        yield f"{text} overlaps {other}, which a pool has already.", "Give each address to one pool.", "error"
+    if on_nodes and not any(overlaps(part, address.network) for part in networks for _node, address in on_nodes):
+        yield (
+            f"{text} is in no network that a node has an address in.",
+            "Nobody answers for it on layer 2 unless a router sends it to the nodes.",
+            WARNING,
+        )
+
+
+# Labels, annotations, taints
+
+
+def _bad_key(key: str) -> bool:
+    """Whether it is no key of a label, annotation or taint: ``[prefix/]name``."""
+    prefix, slash, name = key.rpartition("/")
+    return not QUALIFIED_NAME.fullmatch(name) or (bool(slash) and not DNS_NAME.fullmatch(prefix))
+
+
+def _bad_value(value: str) -> bool:
+    """Whether it is no value of a label or taint."""
+    return bool(value) and not QUALIFIED_NAME.fullmatch(value)
+
+
+def check_labels(hosts: Hosts) -> t.Iterable[Problem]:
+    """Keys and values of labels, annotations and taints."""
+    syntax = "At most 63 letters, digits, dashes, dots and underscores; a key may have a DNS name and a slash ahead."
+    for host in hosts:
+        for variable in ("cluster_node_labels", "cluster_node_annotations"):
+            for key, value in host.mapping(variable).items():
+                if _bad_key(str(key)):
+                    yield host.problem(variable, f"{key} is not a valid key.", syntax)
+                if not isinstance(value, str):
+                    yield host.problem(variable, f"the value of {key} is not text ({value!r}).", "Put it in quotes.")
+                elif variable == "cluster_node_labels" and _bad_value(value):
+                    yield host.problem(variable, f"the value of {key} is not valid: {value}.", syntax)
+        for taint in host.sequence("cluster_node_taints"):
+            if not isinstance(taint, dict):
+                continue
+            key, value = str(taint.get("key", "")), str(taint.get("value") or "")
+            if _bad_key(key) or _bad_value(value):
+                yield host.problem("cluster_node_taints", f"{key}={value} is not a valid taint.", syntax)
+
+
+CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
+    check_hosts,
+    check_cluster_wide,
+    check_version,
+    check_names,
+    check_subnets,
+    check_node_networks,
+    check_registry_mirrors,
+    check_metallb_pools,
+    check_labels,
+)

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say in words why a module could not run on a host.
+
+Private to this collection; runs on the controller.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Failure
+
+#: Lines of a failed module's output that are kept.
+LINES_MAX = 4
+
+_NO_PYTHON = re.compile(
+    r"python[\d.]*['\"]?:? (was )?not found|python[\d.]*: No such file|No python interpreters found", re.I
+)
+_OLD_PYTHON = re.compile(
+    r"requires a minimum of Python version (\S+?)\. Current version: ([^\s(]+)"
+    r"|future feature annotations is not defined"
+)
+_NO_SUDO = re.compile(
+    r"(missing|incorrect) (sudo|become|su) password|password is required|not in the sudoers|sudo: not found", re.I
+)
+
+
+def _tail(text: str) -> str:
+    """The last lines of a text, as one line."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    return " / ".join(lines[-LINES_MAX:])
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def unreachable(message: str) -> Failure:
+    """The host does not answer."""
+    return Failure(
+        "connection",
+        f"the host is unreachable: {_sentence(_tail(message) or 'no reason given')}",
+        "Check that it is up, and ansible_host, ansible_port, ansible_user and the key for it.",
+    )
+
+
+def explain_failure(result: t.Mapping[str, t.Any]) -> Failure:
+    """Why the module failed: what people meet most gets words of its own."""
+    streams = [str(result.get(name) or "") for name in ("msg", "module_stderr", "module_stdout", "exception")]
+    everything = "\n".join(streams)
+    old = _OLD_PYTHON.search(everything)
+    if old:
+        version = old[2] or "of the host"
+        return Failure(
+            "python",
+            f"Python {version} is too old for Ansible's modules ({old[1] or '3.8'} or newer).",
+            "Install a newer one and set ansible_python_interpreter to it.",
+        )
+    if _NO_PYTHON.search(everything) or (result.get("rc") == 127 and "python" in everything):
+        return Failure(
+            "python",
+            "no Python was found on the host.",
+            "Install it (apt-get install python3), or set ansible_python_interpreter to where it is.",
+        )
+    if _NO_SUDO.search(everything):
+        return Failure(
+            "ansible_become",
+            f"root cannot be become: {_sentence(_tail(streams[1] or streams[0]))}",
+            "Give the user passwordless sudo, or run with --ask-become-pass.",
+        )
+    return Failure(
+        "node_facts",
+        f"the host could not be looked at: {_sentence(_tail(streams[0] or streams[1] or 'no reason given'))}",
+        "Run the play again with -vvv to see more.",
+    )

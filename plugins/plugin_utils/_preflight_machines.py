@@ -1,0 +1,390 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks on the machines: what node_facts saw, against what the inventory asks for.
+
+Private to this collection; runs on the controller. A host without facts is in the report once, with the reason;
+a host that is not in this run (``--limit``) is passed over.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+    ERROR,
+    WARNING,
+    Host,
+    Hosts,
+    Problem,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import parse_version
+
+#: Go's names of the architectures that Kubernetes packages and images of all addons exist for.
+ARCHITECTURES = ("amd64", "arm64")
+
+#: What listens where on a node: port, process. The API server's port is added by the check.
+NODE_PORTS = ((10248, "kubelet"), (10249, "kube-proxy"), (10250, "kubelet"), (10256, "kube-proxy"))
+CONTROL_PLANE_PORTS = (
+    (2379, "etcd"),
+    (2380, "etcd"),
+    (2381, "etcd"),
+    (10257, "kube-controller-manager"),
+    (10259, "kube-scheduler"),
+)
+#: The kernel keeps this many characters of a process name.
+COMM_LENGTH = 15
+
+
+def _known(hosts: Hosts) -> t.List[t.Tuple[Host, t.Mapping[str, t.Any]]]:
+    """The hosts that there are facts of."""
+    return [(host, host.facts) for host in hosts if host.facts is not None]
+
+
+def _and(names: t.Iterable[str]) -> str:
+    return " and ".join(sorted(names))
+
+
+def check_reachable(hosts: Hosts) -> t.Iterable[Problem]:
+    """Hosts that nothing could be learnt about."""
+    for host in hosts:
+        if host.failure:
+            yield host.problem(host.failure.subject, host.failure.message, host.failure.remedy)
+
+
+def check_package_source(hosts: Hosts) -> t.Iterable[Problem]:
+    """The package repository: reachable, signed by the right key, has the version."""
+    for host in hosts:
+        if host.source_failure:
+            yield host.problem(
+                "kube_packages_repository",
+                f"does not provide Kubernetes {host.text('kube_packages_version')}: {host.source_failure}",
+                "Check cluster_version, kube_packages_repository and kube_packages_repository_key.",
+            )
+
+
+# Identity
+
+
+def _shared(hosts: Hosts, identities: t.Callable[[t.Mapping[str, t.Any]], t.Iterable[str]]) -> t.Dict[str, t.Set[str]]:
+    """Identities that more than one host has, with these hosts."""
+    owners: t.Dict[str, t.Set[str]] = {}
+    for host, facts in _known(hosts):
+        for identity in identities(facts):
+            if identity:
+                owners.setdefault(identity, set()).add(host.name)
+    return {identity: names for identity, names in owners.items() if len(names) > 1}
+
+
+def _macs(facts: t.Mapping[str, t.Any]) -> t.Iterable[str]:
+    for interface in facts.get("interfaces", []):
+        mac = str(interface.get("mac") or "").lower()
+        if not interface.get("virtual") and mac.strip("0:"):
+            yield mac
+
+
+def check_identities(hosts: Hosts) -> t.Iterable[Problem]:
+    """Identities that have to be unique in a cluster: machine-id, product_uuid, MAC addresses."""
+    identities: t.Tuple[t.Tuple[str, t.Callable[[t.Mapping[str, t.Any]], t.Iterable[str]], str], ...] = (
+        (
+            "machine_id",
+            lambda facts: [facts.get("machine_id", "")],
+            "Cloned machines: on all but one remove /etc/machine-id and /var/lib/dbus/machine-id, run"
+            " systemd-machine-id-setup and reboot.",
+        ),
+        (
+            "product_uuid",
+            lambda facts: [str(facts.get("product_uuid", "")).lower()],
+            "Give each virtual machine a UUID of its own in the hypervisor (/sys/class/dmi/id/product_uuid).",
+        ),
+        ("mac", _macs, "Give each network interface a MAC address of its own, or remove the doubled host."),
+    )
+    for subject, of_facts, remedy in identities:
+        for identity, names in _shared(hosts, of_facts).items():
+            for name in names:
+                yield Problem(name, subject, f"{identity} is the same on {_and(names)}.", remedy)
+
+
+def check_hostnames(hosts: Hosts) -> t.Iterable[Problem]:
+    """Kernel hostnames that several hosts have, or that are another host's name in the inventory."""
+    allowed = all(host.flag("preflight_allow_duplicate_hostnames") for host in hosts)
+    shared = _shared(hosts, lambda facts: [str(facts.get("hostname", "")).lower()])
+    for hostname, names in {} if allowed else shared.items():
+        for name in names:
+            yield Problem(
+                name,
+                "hostname",
+                f"{hostname} is the same on {_and(names)}.",
+                "Make sure that these are different machines and give each its own hostname, or set"
+                " preflight_allow_duplicate_hostnames and let node_prep name them as the inventory does.",
+            )
+    inventory = {host.name for host in hosts}
+    for host, facts in _known(hosts):
+        hostname = str(facts.get("hostname", "")).lower()
+        if hostname in inventory - {host.name} and hostname not in shared:
+            yield host.problem(
+                "hostname",
+                f"is {hostname}, which is the name of another host in the inventory.",
+                "Check the ansible_host of both: addresses may be swapped. Otherwise change the machine's hostname.",
+            )
+
+
+# Size and kind of machine
+
+
+def check_resources(hosts: Hosts) -> t.Iterable[Problem]:
+    """CPUs, memory, free disk. What already is a node works as it is: only warnings there."""
+    for host, facts in _known(hosts):
+        severity = WARNING if host.joined else ERROR
+        role = "control_plane" if host.control_plane else "worker"
+        what = role.replace("_", " ")
+        least = host.number(f"preflight_minimum_cpus_{role}")
+        if facts["cpu_count"] < least:
+            yield host.problem(
+                "cpu_count",
+                f"{facts['cpu_count']}, and a {what} needs {least}.",
+                f"Use a bigger machine (preflight_minimum_cpus_{role}).",
+                severity,
+            )
+        least = host.number(f"preflight_minimum_memory_mb_{role}")
+        if facts["memory_mb"] < least:
+            yield host.problem(
+                "memory_mb",
+                f"{facts['memory_mb']} MB, and a {what} needs {least} MB.",
+                f"Use a bigger machine (preflight_minimum_memory_mb_{role}).",
+                severity,
+            )
+        for disk in facts.get("disk", []):
+            if disk["path"] != "/var/lib":
+                continue
+            least = host.number("preflight_minimum_disk_mb")
+            enough = host.number("preflight_recommended_disk_mb")
+            if disk["free_mb"] < max(least, enough):
+                yield host.problem(
+                    "disk",
+                    f"{disk['free_mb']} MB are free in /var/lib, where images and containers go.",
+                    f"Make room for {max(least, enough)} MB; the kubelet evicts pods from full disks.",
+                    severity if disk["free_mb"] < least else WARNING,
+                )
+
+
+def check_platform(hosts: Hosts) -> t.Iterable[Problem]:
+    """Distribution and its version, architecture, service manager."""
+    for host, facts in _known(hosts):
+        system = facts["os"]
+        supported = {
+            str(name): [str(version) for version in versions]
+            for name, versions in host.mapping("preflight_supported_os").items()
+            if isinstance(versions, list)
+        }
+        if str(system["version_id"]) not in supported.get(system["id"], []):
+            listed = "; ".join(f"{name} {', '.join(versions)}" for name, versions in supported.items())
+            allowed = host.flag("preflight_allow_unsupported_os")
+            yield host.problem(
+                "os",
+                f"{system.get('pretty_name') or system['id']} is not supported ({listed} are).",
+                "It may work." if allowed else "Use one of these, or try it with preflight_allow_unsupported_os: true.",
+                WARNING if allowed else ERROR,
+            )
+        if system["architecture"] not in ARCHITECTURES:
+            yield host.problem(
+                "architecture",
+                f"{system['architecture']} is not supported.",
+                f"Use a machine with {' or '.join(ARCHITECTURES)}.",
+            )
+        if facts["service_manager"] != "systemd":
+            yield host.problem(
+                "service_manager",
+                f"is {facts['service_manager'] or 'unknown'}; kubelet and containerd are run by systemd.",
+                "Use a machine, or a container, whose process 1 is systemd.",
+            )
+
+
+def check_cgroups(hosts: Hosts) -> t.Iterable[Problem]:
+    """The kubelet refuses cgroup v1 since Kubernetes 1.35 unless its failCgroupV1 is false."""
+    for host, facts in _known(hosts):
+        version = parse_version(host.text("cluster_version"))
+        if facts["cgroup_version"] != 1 or version is None or version < (1, 35, 0):
+            continue
+        if host.mapping("control_plane_kubelet_configuration").get("failCgroupV1") is not False:
+            yield host.problem(
+                "cgroup_version",
+                f"is 1, and the kubelet of Kubernetes {version[0]}.{version[1]} refuses to run with it.",
+                "Boot with systemd.unified_cgroup_hierarchy=1, or set failCgroupV1: false in"
+                " control_plane_kubelet_configuration.",
+            )
+
+
+def check_swap(hosts: Hosts) -> t.Iterable[Problem]:
+    """Swap that is kept although the kubelet is not told to live with it."""
+    for host, facts in _known(hosts):
+        if host.text("node_prep_swap") != "keep" or not facts["swap"]["active"]:
+            continue
+        if host.mapping("control_plane_kubelet_configuration").get("failSwapOn") is not False:
+            yield host.problem(
+                "node_prep_swap",
+                f"keeps the swap on {', '.join(facts['swap']['active'])}, and the kubelet does not start with swap.",
+                "Set failSwapOn: false and memorySwap: {swapBehavior: LimitedSwap} in"
+                " control_plane_kubelet_configuration, or node_prep_swap: absent.",
+            )
+
+
+# Network
+
+
+def _api_port(host: Host) -> int:
+    """The port that the API server listens on: kubeadm's default or what its configuration is overridden with."""
+    endpoint = host.mapping("control_plane_init_configuration").get("localAPIEndpoint")
+    port = str(endpoint.get("bindPort")) if isinstance(endpoint, dict) else ""
+    return int(port) if port.isdigit() else 6443
+
+
+def check_ports(hosts: Hosts) -> t.Iterable[Problem]:
+    """Ports of Kubernetes that something else listens on."""
+    for host, facts in _known(hosts):
+        wanted = dict(NODE_PORTS)
+        if host.control_plane:
+            wanted.update({**dict(CONTROL_PLANE_PORTS), _api_port(host): "kube-apiserver"})
+        foreign: t.Dict[t.Tuple[int, str], None] = {}
+        for socket in facts["listening"]:
+            port, process = socket["port"], str(socket.get("process") or "")
+            owner = wanted.get(port)
+            # Without a process (its name is hidden in some containers) a node's port is taken for its own.
+            ours = host.joined if not process else process[:COMM_LENGTH] == str(owner)[:COMM_LENGTH]
+            if socket["protocol"] == "tcp" and owner and not ours:
+                pid = f" (pid {socket['pid']})" if socket.get("pid") else ""
+                foreign[(port, f"{process or 'an unknown process'}{pid}")] = None
+        for port, holder in foreign:
+            yield host.problem(
+                f"port {port}",
+                f"is held by {holder}, and {wanted[port]} needs it.",
+                "Stop that process or move it to another port.",
+            )
+
+
+def check_node_ip(hosts: Hosts) -> t.Iterable[Problem]:
+    """cluster_node_ip, or the default address that stands in for it."""
+    owners: t.Dict[str, t.Set[str]] = {}
+    for host in hosts:
+        text = host.text("cluster_node_ip")
+        facts = host.facts
+        if not text:
+            default = (facts or {}).get("default_address") or (facts or {}).get("default_address6")
+            if default:
+                owners.setdefault(str(default), set()).add(host.name)
+            elif facts is not None:
+                yield host.problem(
+                    "cluster_node_ip",
+                    "is empty and the host has no default route to take an address from.",
+                    "Set it to the host's address in the network of the cluster.",
+                )
+            continue
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            yield host.problem("cluster_node_ip", f"{text} is not an address.", "Write an address, not a name or CIDR.")
+            continue
+        if address.is_loopback or address.is_unspecified or address.is_multicast or address.is_link_local:
+            yield host.problem(
+                "cluster_node_ip",
+                f"{text} cannot be reached from other nodes.",
+                "Set it to the host's address in the network of the cluster.",
+            )
+            continue
+        owners.setdefault(str(address), set()).add(host.name)
+        if facts is None:
+            continue
+        present = [entry["address"] for interface in facts["interfaces"] for entry in interface.get("addresses", [])]
+        if address not in [ipaddress.ip_address(entry) for entry in present]:
+            yield host.problem(
+                "cluster_node_ip",
+                f"{text} is on no interface of the host (it has {', '.join(present) or 'none'}).",
+                "Set it, for this host alone, to one of these.",
+            )
+    for shared, names in owners.items():
+        for name in names if len(names) > 1 else ():
+            yield Problem(
+                name, "cluster_node_ip", f"{shared} is the same on {_and(names)}.", "Give each host its own address."
+            )
+
+
+# What is installed already
+
+
+def check_installed(hosts: Hosts) -> t.Iterable[Problem]:
+    """Nodes that run another version: building is not upgrading."""
+    for host, facts in _known(hosts):
+        asked = parse_version(host.text("cluster_version"))
+        kubelet = str(facts["kubernetes"].get("kubelet_version") or "")
+        installed = parse_version(kubelet)
+        if asked is None or installed is None or asked == installed:
+            continue
+        text = host.text("cluster_version")
+        if host.joined:
+            older = "newer than" if installed > asked else "older than"
+            mend = (
+                "Use the upgrade playbook, or set cluster_version to what runs."
+                if installed < asked
+                else "Set cluster_version to what runs: Kubernetes cannot be downgraded."
+            )
+            yield host.problem(
+                "cluster_version",
+                f"{text} is asked for, but the host is a node with kubelet {kubelet}, {older} that; "
+                "site does not change the version of a node.",
+                mend,
+            )
+        elif installed > asked:
+            yield host.problem(
+                "kubelet",
+                f"{kubelet} is installed, newer than cluster_version {text}; it will be replaced.",
+                "Nothing to do unless something else on the host uses it.",
+                WARNING,
+            )
+
+
+def check_membership(hosts: Hosts) -> t.Iterable[Problem]:
+    """Hosts that belong to a cluster in another way than the inventory says. Our own unfinished work is left alone."""
+    known = _known(hosts)
+    control_planes = [facts for host, facts in known if host.control_plane]
+    complete = len(control_planes) == sum(host.control_plane for host in hosts) > 0
+    exists = any(facts["kubernetes"]["control_plane"] or facts["kubernetes"]["unfinished"] for facts in control_planes)
+    reset = "Reset it with kubeadm reset if that cluster is not needed any more, or correct the inventory."
+    for host, facts in known:
+        state = facts["kubernetes"]
+        if state["unfinished"]:
+            continue
+        if state["control_plane"] and not host.control_plane:
+            yield host.problem(
+                "kubernetes",
+                "runs a control plane (manifests/kube-apiserver.yaml exists) but is a worker in the inventory.",
+                reset,
+            )
+        elif state["joined"] and not state["control_plane"] and host.control_plane:
+            yield host.problem(
+                "kubernetes",
+                "is a worker of a cluster (/etc/kubernetes/kubelet.conf) but a control plane in the inventory.",
+                reset,
+            )
+        elif state["joined"] and not state["control_plane"] and complete and not exists:
+            yield host.problem(
+                "kubernetes",
+                "belongs to some cluster (/etc/kubernetes/kubelet.conf), but no control plane of the inventory does.",
+                reset,
+            )
+
+
+CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
+    check_reachable,
+    check_package_source,
+    check_identities,
+    check_hostnames,
+    check_resources,
+    check_platform,
+    check_cgroups,
+    check_swap,
+    check_ports,
+    check_node_ip,
+    check_installed,
+    check_membership,
+)

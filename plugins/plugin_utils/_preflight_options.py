@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Variables against the argument_specs of this collection's roles: unknown names, wrong types, wrong choices.
+
+Private to this collection; runs on the controller.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import fnmatch
+import pathlib
+import typing as t
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Hosts, Problem
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """A documented variable of a role."""
+
+    role: str
+    spec: t.Mapping[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Catalogue:
+    """Every variable that the collection documents, and the names that its roles set themselves.
+
+    :param prefixes: the beginnings of names that belong to the collection.
+    :param base: defaults and internal variables of all roles, raw (templates are not rendered).
+    """
+
+    options: t.Mapping[str, Option]
+    prefixes: t.Tuple[str, ...]
+    base: t.Mapping[str, t.Any]
+
+    def is_ours(self, name: str) -> bool:
+        """Whether the variable's name begins like one of ours."""
+        return name.startswith(self.prefixes)
+
+
+def _read(path: pathlib.Path) -> t.Dict[str, t.Any]:
+    """The dictionary in a YAML file; empty when there is no such file."""
+    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+
+
+def read_catalogue(roles: pathlib.Path) -> Catalogue:
+    """Read the roles below ``roles``."""
+    options: t.Dict[str, Option] = {}
+    prefixes: t.List[str] = []
+    base: t.Dict[str, t.Any] = {}
+    for role in sorted(path for path in roles.iterdir() if (path / "meta" / "argument_specs.yml").is_file()):
+        prefixes.append(f"{role.name}_")
+        base.update(_read(role / "vars" / "main.yml"))
+        base.update(_read(role / "defaults" / "main.yml"))
+        for entry_point in _read(role / "meta" / "argument_specs.yml")["argument_specs"].values():
+            for name, spec in (entry_point.get("options") or {}).items():
+                # What a role says about variables of its own counts; another role may repeat them.
+                if name not in options or name.startswith(f"{role.name}_"):
+                    options[name] = Option(role.name, spec)
+    return Catalogue(options, tuple(prefixes), base)
+
+
+def _help(option: Option) -> str:
+    return f"See `ansible-doc --type role slipway.kubernetes.{option.role}`."
+
+
+def _suggestion(word: t.Any, candidates: t.Iterable[str]) -> str:
+    """``Did you mean X? `` when one of ``candidates`` is close to ``word``."""
+    close = difflib.get_close_matches(str(word), [str(candidate) for candidate in candidates], n=1, cutoff=0.6)
+    return f"Did you mean {close[0]}? " if close else ""
+
+
+def check_unknown_variables(hosts: Hosts, catalogue: Catalogue) -> t.Iterable[Problem]:
+    """Names that begin like ours but that no role knows: mostly typing errors, which would be ignored silently."""
+    for host in hosts:
+        ignored = [str(pattern) for pattern in host.sequence("preflight_ignore_variables")]
+        for name in sorted(host.given):
+            if name in catalogue.options or not catalogue.is_ours(name):
+                continue
+            if any(fnmatch.fnmatchcase(name, pattern) for pattern in ignored):
+                continue
+            yield host.problem(
+                name,
+                "is not a variable of any role of slipway.kubernetes.",
+                f"{_suggestion(name, catalogue.options)}If it is yours, add it to preflight_ignore_variables.",
+            )
+
+
+def check_broken_variables(hosts: Hosts) -> t.Iterable[Problem]:
+    """Variables whose template cannot be rendered."""
+    for host in hosts:
+        for name, reason in sorted(host.broken.items()):
+            yield host.problem(name, f"cannot be templated: {reason.rstrip('.')}.", "Correct its value.")
+
+
+def _explain(name: str, value: t.Any, option: Option) -> t.Optional[str]:
+    """What is wrong with the value of a variable; ``None`` when it is right."""
+    spec = option.spec
+    errors = ArgumentSpecValidator({name: spec}).validate({name: value}).error_messages
+    if not errors:
+        return None
+    if spec.get("no_log"):
+        return f"has a wrong type or value (not shown, it is secret). {_help(option)}"
+    choices = spec.get("choices")
+    if choices and not isinstance(value, (list, dict)):
+        listed = ", ".join(str(choice) for choice in choices)
+        return f"{value!s} is none of {listed}. {_suggestion(value, choices)}{_help(option)}"
+    return f"{'; '.join(error.rstrip('.') for error in errors)}. {_help(option)}"
+
+
+def check_types(hosts: Hosts, catalogue: Catalogue) -> t.Iterable[Problem]:
+    """Types, choices and sub-options of every documented variable that somebody set."""
+    for host in hosts:
+        for name in sorted(host.given & catalogue.options.keys() - host.broken.keys()):
+            wrong = _explain(name, host.variables[name], catalogue.options[name])
+            if wrong:
+                yield host.problem(name, wrong, "")

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host's variables as the roles will see them: templated, over the defaults of all roles of the collection.
+
+Private to this collection; runs on the controller.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import functools
+import pathlib
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_options import Catalogue, read_catalogue
+
+try:
+    from ansible.template import trust_as_template as _trust
+except ImportError:  # ansible-core 2.18 trusts all text
+
+    def _trust(value: str) -> str:
+        return value
+
+
+@functools.lru_cache(maxsize=1)
+def collection_roles() -> Catalogue:
+    """The roles of the collection that this file is part of."""
+    return read_catalogue(pathlib.Path(__file__).resolve().parents[2] / "roles")
+
+
+def trusted(value: t.Any) -> t.Any:
+    """``value`` with all text in it marked as the collection's own, so that it is templated."""
+    if isinstance(value, str):
+        return _trust(value)
+    if isinstance(value, list):
+        return [trusted(item) for item in value]
+    if isinstance(value, dict):
+        return {key: trusted(item) for key, item in value.items()}
+    return value
+
+
+class Variables(collections.abc.Mapping):
+    """Variables of one host, templated when they are looked at.
+
+    A variable that cannot be templated counts as not set and is noted in ``broken``.
+    """
+
+    def __init__(self, templar: t.Any, catalogue: Catalogue, raw: t.Mapping[str, t.Any]) -> None:
+        """:param raw: what Ansible knows about the host, not templated; it goes over the roles' defaults."""
+        self._raw = {**trusted(dict(catalogue.base)), **raw}
+        self._templar = templar.copy_with_new_env(available_variables=self._raw)
+        self._cache: t.Dict[str, t.Any] = {}
+        self.broken: t.Dict[str, str] = {}
+        self.given = frozenset(
+            name
+            for name, value in raw.items()
+            if catalogue.is_ours(name) and (name not in catalogue.base or value != catalogue.base[name])
+        )
+
+    def __getitem__(self, name: str) -> t.Any:
+        if name not in self._cache:
+            if name in self.broken:
+                raise KeyError(name)
+            try:
+                self._cache[name] = self._templar.template(self._raw[name])
+            except AnsibleError as error:
+                self.broken[name] = str(error).strip().splitlines()[0]
+                raise KeyError(name) from error
+        return self._cache[name]
+
+    def __iter__(self) -> t.Iterator[str]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
