@@ -145,7 +145,9 @@ def warnings(result: CommandResult) -> t.List[str]:
 
 
 def read(kubectl: Kubectl, objects: t.Sequence[Object], *arguments: str) -> t.Tuple[t.List[Object], CommandResult]:
-    """Those of ``objects`` that exist, as the API server returns them, by one call; objects of unknown kinds are absent.
+    """Those of ``objects`` that exist, as the API server returns them, by one call.
+
+    Objects of unknown kinds are absent.
 
     :returns: the objects and kubectl's result; when its return code is not zero, nothing is known.
     """
