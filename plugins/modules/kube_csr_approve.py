@@ -1,0 +1,440 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kube_csr_approve
+short_description: Approve the serving certificates of kubelets
+version_added: 0.1.0
+description:
+  - With C(serverTLSBootstrap) a kubelet asks the cluster for the certificate of its own port. Nobody approves these
+    requests by default, because the cluster does not know which names and addresses a machine may claim. The caller
+    knows.
+  - Approves a pending request when it has the signer C(kubernetes.io/kubelet-serving), comes from the user
+    C(system:node:NAME) in the group C(system:nodes), has exactly that subject, asks for server authentication only,
+    and names nothing but what O(nodes) allows for that node. All others stay pending and are reported.
+  - Certificates that kubelets present already are found by a TLS connection to each, so that a second run needs one
+    call of C(kubectl).
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+  - slipway.kubernetes.kubectl
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Reports which requests would be approved and does not wait.
+      - Where C(kubectl) or the kubeconfig is absent, it reports a change.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  nodes:
+    description:
+      - The nodes whose requests may be approved.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description:
+          - Name of the Node object. The certificate may bear it.
+        type: str
+        required: true
+      addresses:
+        description:
+          - The IP addresses that the certificate may bear.
+          - With O(wait) the kubelet is asked at the first of them that it answers at.
+        type: list
+        elements: str
+        required: true
+      dns_names:
+        description:
+          - Further DNS names that the certificate may bear.
+        type: list
+        elements: str
+        default: []
+  wait:
+    description:
+      - Whether to wait until each of the nodes presents a certificate that is signed by the CA in O(ca_file) and valid
+        for its address. A kubelet asks for it some seconds after its node has joined.
+    type: bool
+    default: true
+  timeout:
+    description:
+      - Seconds to wait at most.
+    type: int
+    default: 120
+  interval:
+    description:
+      - Seconds between two looks.
+    type: float
+    default: 0.5
+  ca_file:
+    description:
+      - Path of the cluster's CA certificate on the target host.
+    type: path
+    default: /etc/kubernetes/pki/ca.crt
+  port:
+    description:
+      - Port of the kubelets.
+    type: int
+    default: 10250
+author:
+  - slipway.kubernetes contributors (@slipway)
+"""
+
+EXAMPLES = r"""
+- name: Approve the kubelets' serving certificates and wait until they are in use
+  slipway.kubernetes.kube_csr_approve:
+    nodes:
+      - name: "{{ example_node_name }}"
+        addresses:
+          - "{{ example_node_address }}"
+        dns_names:
+          - "{{ example_node_name }}.example.org"
+
+- name: Approve what is pending without waiting
+  slipway.kubernetes.kube_csr_approve:
+    wait: false
+    nodes:
+      - name: "{{ example_node_name }}"
+        addresses:
+          - "{{ example_node_address }}"
+"""
+
+RETURN = r"""
+msg:
+  description: What was done.
+  type: str
+  returned: success
+  sample: "1 request approved; kubelets with a certificate of the cluster: 3 of 3"
+approved:
+  description: The requests that were approved.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    request:
+      description: Name of the CertificateSigningRequest.
+      type: str
+      sample: csr-7dq5b
+    node:
+      description: Name of the node.
+      type: str
+      sample: worker1
+    dns_names:
+      description: The DNS names that it asks for.
+      type: list
+      elements: str
+      sample: [worker1]
+    addresses:
+      description: The IP addresses that it asks for.
+      type: list
+      elements: str
+      sample: [192.0.2.11]
+refused:
+  description: The requests that stay pending; each is a warning, too.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    request:
+      description: Name of the CertificateSigningRequest.
+      type: str
+      sample: csr-x2xkl
+    node:
+      description: Name of the node that asks, or the user name when this is not a node.
+      type: str
+      sample: worker2
+    reasons:
+      description: Why it is not approved.
+      type: list
+      elements: str
+      sample: ["it asks for the address 192.0.2.1, allowed are 192.0.2.12"]
+"""
+
+import base64
+import binascii
+import concurrent.futures
+import dataclasses
+import ipaddress
+import socket
+import ssl
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _pkcs10
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+
+SIGNER = "kubernetes.io/kubelet-serving"
+USER_PREFIX = "system:node:"
+GROUP = "system:nodes"
+#: What a kubelet asks for, with an RSA key and with any other (as the signer in kube-controller-manager demands).
+USAGES = (
+    ["digital signature", "key encipherment", "server auth"],
+    ["digital signature", "server auth"],
+)
+#: Seconds that a kubelet may take to answer.
+PROBE_TIMEOUT = 3.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """A node and what its certificate may bear; DNS names in lower case, addresses in their canonical form."""
+
+    name: str
+    addresses: t.Tuple[str, ...]
+    dns_names: t.FrozenSet[str]
+
+    @classmethod
+    def of(cls, params: t.Mapping[str, t.Any]) -> Node:
+        """The node that ``params`` describes.
+
+        :raises SlipwayError: when an address is not an IP address.
+        """
+        try:
+            addresses = tuple(str(ipaddress.ip_address(address)) for address in params["addresses"])
+        except ValueError as error:
+            raise SlipwayError(f"nodes: {params['name']}: addresses: {error}") from error
+        names = frozenset(name.lower() for name in [params["name"], *params["dns_names"]])
+        return cls(params["name"], addresses, names)
+
+
+def is_pending(item: t.Mapping[str, t.Any]) -> bool:
+    """Whether a CertificateSigningRequest is for a kubelet's port and nobody has decided on it."""
+    conditions = item.get("status", {}).get("conditions") or []
+    decided = any(condition["type"] in ("Approved", "Denied", "Failed") for condition in conditions)
+    return item["spec"]["signerName"] == SIGNER and not decided
+
+
+def node_name(item: t.Mapping[str, t.Any]) -> str:
+    """The name of the node that made a request; empty when it is not a node."""
+    user = item["spec"].get("username", "")
+    return user[len(USER_PREFIX) :] if user.startswith(USER_PREFIX) else ""
+
+
+def examine(
+    item: t.Mapping[str, t.Any], nodes: t.Mapping[str, Node]
+) -> t.Tuple[t.Optional[_pkcs10.Request], t.List[str]]:
+    """The parsed request and the reasons against it; without reasons it may be approved."""
+    spec = item["spec"]
+    name = node_name(item)
+    if not name:
+        return None, [f"it comes from the user {spec.get('username', '')!r}, who is not a node"]
+    reasons = []
+    if GROUP not in (spec.get("groups") or []):
+        reasons.append(f"its user is not in the group {GROUP}")
+    usages = spec.get("usages") or []
+    if sorted(usages) not in USAGES:
+        reasons.append(f"it asks for the usages {', '.join(sorted(usages))} instead of those of a server")
+    try:
+        request = _pkcs10.parse(base64.b64decode(spec["request"], validate=True).decode("ascii"))
+    except (_der.DerError, binascii.Error, UnicodeDecodeError) as error:
+        return None, [*reasons, f"it cannot be read: {error}"]
+    expected = [(_pkcs10.ORGANIZATION, GROUP), (_pkcs10.COMMON_NAME, spec["username"])]
+    if sorted(request.subject) != expected:
+        labels = {_pkcs10.COMMON_NAME: "CN", _pkcs10.ORGANIZATION: "O"}
+        shown = ", ".join(f"{labels.get(key, key)}={value}" for key, value in request.subject)
+        reasons.append(f"its subject ({shown}) is not CN={spec['username']}, O={GROUP}")
+    if request.others:
+        reasons.append(f"it asks for more than names: {', '.join(request.others)}")
+    if not request.dns_names and not request.addresses:
+        reasons.append("it names neither a DNS name nor an address")
+    node = nodes.get(name)
+    if node is None:
+        return request, [*reasons, f"{name} is not among the given nodes"]
+    for dns_name in request.dns_names:
+        if dns_name.lower() not in node.dns_names:
+            reasons.append(f"it asks for the name {dns_name}, allowed are {', '.join(sorted(node.dns_names))}")
+    for address in request.addresses:
+        if address not in node.addresses:
+            reasons.append(f"it asks for the address {address}, allowed are {', '.join(node.addresses)}")
+    return request, reasons
+
+
+def probe(node: Node, port: int, context: ssl.SSLContext) -> str:
+    """Why the kubelet of ``node`` cannot be trusted yet; empty when it presents a certificate of the cluster's CA.
+
+    The certificate must be valid for the address that the kubelet is reached at.
+    """
+    problems = []
+    for address in node.addresses:
+        try:
+            with socket.create_connection((address, port), PROBE_TIMEOUT) as connection, context.wrap_socket(
+                connection, server_hostname=address
+            ):
+                return ""
+        except ssl.SSLCertVerificationError as error:
+            return f"its kubelet at {address}:{port} presents another certificate ({error.verify_message})"
+        except ssl.SSLError as error:
+            if "ALERT" in (error.reason or ""):
+                return f"its kubelet at {address}:{port} has no serving certificate yet"
+            return f"its kubelet at {address}:{port} fails the TLS handshake ({error.reason})"
+        except OSError as error:
+            problems.append(f"its kubelet does not answer at {address}:{port} ({error})")
+    return "; ".join(problems) or "no address is given"
+
+
+class KubeCsrApprove:
+    """Approves the requests of known nodes and waits until the certificates are in use."""
+
+    def __init__(
+        self,
+        params: t.Mapping[str, t.Any],
+        kubectl: Kubectl,
+        check_mode: bool = False,
+        probe_node: t.Callable[[Node, int, ssl.SSLContext], str] = probe,
+        clock: t.Callable[[], float] = time.monotonic,
+        sleep: t.Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._nodes = {node.name: node for node in map(Node.of, params["nodes"])}
+        self._params = params
+        self._kubectl = kubectl
+        self._check_mode = check_mode
+        self._probe_node = probe_node
+        self._clock = clock
+        self._sleep = sleep
+        self._approved: t.Dict[str, t.Dict[str, t.Any]] = {}
+        self._refused: t.Dict[str, t.Dict[str, t.Any]] = {}
+
+    @staticmethod
+    def approve_argv(names: t.Sequence[str]) -> t.List[str]:
+        """The arguments of kubectl that approve the requests ``names``."""
+        return ["certificate", "approve", *names]
+
+    def run(self) -> t.Dict[str, t.Any]:
+        """Do it, or in check mode say what would be approved."""
+        lacking = self._kubectl.missing()
+        if lacking:
+            if not self._check_mode:
+                raise SlipwayError(lacking)
+            return {
+                "changed": bool(self._nodes),
+                "msg": f"{lacking} Requests of the given nodes would be approved.",
+                "approved": [],
+                "refused": [],
+            }
+        wait = self._params["wait"] and not self._check_mode
+        context = self._context() if wait else None
+        start = self._clock()
+        self._approve()
+        missing = self._probe(context, list(self._nodes.values())) if context else {}
+        while context and missing:
+            if self._clock() - start >= self._params["timeout"]:
+                raise SlipwayError(self._what_is_missing(missing), **self._lists())
+            self._sleep(self._params["interval"])
+            self._approve()
+            missing = self._probe(context, [self._nodes[name] for name in missing])
+        count = len(self._approved)
+        message = f"{count} request{'' if count == 1 else 's'} {'would be ' if self._check_mode else ''}approved"
+        if wait:
+            message += f"; kubelets with a certificate of the cluster: {len(self._nodes)} of {len(self._nodes)}"
+        return {"changed": bool(self._approved), "msg": message, **self._lists()}
+
+    def _lists(self) -> t.Dict[str, t.Any]:
+        return {"approved": list(self._approved.values()), "refused": list(self._refused.values())}
+
+    def _context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        ca_file = self._params["ca_file"]
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except OSError as error:
+            raise SlipwayError(f"Cannot read the cluster's CA certificate {ca_file}: {error}") from error
+        return context
+
+    def _approve(self) -> None:
+        names = []
+        self._refused = {}
+        for item in self._kubectl.get("certificatesigningrequests")["items"]:
+            name = item["metadata"]["name"]
+            if not is_pending(item) or name in self._approved:
+                continue
+            node = node_name(item)
+            request, reasons = examine(item, self._nodes)
+            if request is None or reasons:
+                user = item["spec"].get("username", "")
+                self._refused[name] = {"request": name, "node": node or user, "reasons": reasons}
+                continue
+            names.append(name)
+            self._approved[name] = {
+                "request": name,
+                "node": node,
+                "dns_names": request.dns_names,
+                "addresses": request.addresses,
+            }
+        if names and not self._check_mode:
+            self._kubectl.run(*self.approve_argv(names))
+
+    def _probe(self, context: ssl.SSLContext, nodes: t.Sequence[Node]) -> t.Dict[str, str]:
+        """The problems of those nodes that have one."""
+        if not nodes:
+            return {}
+        with concurrent.futures.ThreadPoolExecutor(max_workers=min(len(nodes), 32)) as pool:
+            problems = pool.map(lambda node: self._probe_node(node, self._params["port"], context), nodes)
+            return {node.name: problem for node, problem in zip(nodes, problems) if problem}
+
+    def _what_is_missing(self, missing: t.Mapping[str, str]) -> str:
+        lines = [f"After {self._params['timeout']} seconds these nodes have no serving certificate of the cluster:"]
+        for name, problem in missing.items():
+            lines.append(f"{name}: {problem}")
+            requests = [entry for entry in self._refused.values() if entry["node"] == name]
+            lines += [
+                f"{name}: {entry['request']} is not approved: {'; '.join(entry['reasons'])}" for entry in requests
+            ]
+            approved = [entry["request"] for entry in self._approved.values() if entry["node"] == name]
+            if approved:
+                lines.append(f"{name}: {', '.join(approved)} is approved; does kube-controller-manager run?")
+            elif not requests:
+                lines.append(
+                    f"{name}: it has made no request; is serverTLSBootstrap set in its kubelet's configuration?"
+                )
+        return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **KUBECTL_ARGUMENTS,
+            "nodes": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "addresses": {"type": "list", "elements": "str", "required": True},
+                    "dns_names": {"type": "list", "elements": "str", "default": []},
+                },
+            },
+            "wait": {"type": "bool", "default": True},
+            "timeout": {"type": "int", "default": 120},
+            "interval": {"type": "float", "default": 0.5},
+            "ca_file": {"type": "path", "default": "/etc/kubernetes/pki/ca.crt"},
+            "port": {"type": "int", "default": 10250},
+        },
+        supports_check_mode=True,
+    )
+    kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"])
+    try:
+        result = KubeCsrApprove(module.params, kubectl, module.check_mode).run()
+    except SlipwayError as error:
+        _warn(module, error.details.get("refused", []))
+        module.fail_json(msg=error.msg, **error.details)
+    _warn(module, result["refused"])
+    module.exit_json(**result)
+
+
+def _warn(module: AnsibleModule, refused: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+    for entry in refused:
+        module.warn(f"{entry['request']} of {entry['node']} stays pending: {'; '.join(entry['reasons'])}")
+
+
+if __name__ == "__main__":
+    main()
