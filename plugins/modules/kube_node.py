@@ -1,0 +1,401 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kube_node
+short_description: Manage labels, annotations and taints of Kubernetes nodes
+version_added: 0.1.0
+description:
+  - Sets labels, annotations and taints of nodes, and removes those that it set earlier and that are not given any more.
+    All others are left alone.
+  - What it has set is recorded in an annotation of the node.
+  - Labels such as C(node-role.kubernetes.io/worker), which a kubelet may not give itself, can be set.
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+  - slipway.kubernetes.kubectl
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The API server checks the changes by a dry run.
+      - Where C(kubectl), the kubeconfig or a node is absent, it reports a change.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  nodes:
+    description:
+      - The nodes.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description:
+          - Name of the Node object.
+        type: str
+        required: true
+      labels:
+        description:
+          - Labels and their values. A label with the value V(null) is removed, whoever has set it.
+          - Without this option labels are left alone; with an empty mapping those that were set earlier are removed.
+        type: dict
+      annotations:
+        description:
+          - Annotations and their values, in the way of O(nodes[].labels).
+        type: dict
+      taints:
+        description:
+          - Taints. Without this option taints are left alone; with an empty list those that were set earlier are
+            removed.
+        type: list
+        elements: dict
+        suboptions:
+          key:
+            description:
+              - Key of the taint.
+            type: str
+            required: true
+          value:
+            description:
+              - Value of the taint.
+            type: str
+            default: ""
+          effect:
+            description:
+              - What happens to pods that do not tolerate the taint.
+            type: str
+            choices: [NoSchedule, PreferNoSchedule, NoExecute]
+            required: true
+  manager:
+    description:
+      - Name of the record. Calls with different names do not remove what the others have set.
+    type: str
+    default: slipway
+  timeout:
+    description:
+      - Seconds to wait for nodes that are not registered yet.
+    type: int
+    default: 30
+author:
+  - slipway.kubernetes contributors (@slipway)
+"""
+
+EXAMPLES = r"""
+- name: Label a node and keep ordinary pods away from it
+  slipway.kubernetes.kube_node:
+    nodes:
+      - name: "{{ example_node_name }}"
+        labels:
+          node-role.kubernetes.io/storage: ""
+          example.org/rack: r12
+        taints:
+          - key: example.org/storage
+            value: "true"
+            effect: NoSchedule
+
+- name: Take all that back
+  slipway.kubernetes.kube_node:
+    nodes:
+      - name: "{{ example_node_name }}"
+        labels: {}
+        taints: []
+"""
+
+RETURN = r"""
+msg:
+  description: How many nodes were changed.
+  type: str
+  returned: success
+  sample: 1 of 3 nodes changed
+nodes:
+  description: The nodes and whether each was changed.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    name:
+      description: Name of the Node object.
+      type: str
+      sample: worker1
+    changed:
+      description: Whether it was changed.
+      type: bool
+"""
+
+import copy
+import json
+import re
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+
+RECORD_PREFIX = "slipway.io/managed."
+#: Kubelets and controllers write to Node objects, too.
+ATTEMPTS = 10
+
+Values = t.Dict[str, t.Optional[str]]
+Taint = t.Dict[str, str]
+
+
+def as_values(values: t.Optional[t.Mapping[str, t.Any]], where: str) -> t.Optional[Values]:
+    """Labels or annotations with texts as values: YAML makes numbers and booleans of some.
+
+    :raises SlipwayError: when a value cannot be a text.
+    """
+    if values is None:
+        return None
+    texts: Values = {}
+    for key, value in values.items():
+        if isinstance(value, bool):
+            texts[key] = "true" if value else "false"
+        elif value is None or isinstance(value, (str, int)):
+            texts[key] = None if value is None else str(value)
+        else:
+            raise SlipwayError(f"{where}: {key} must be a text, not {json.dumps(value)}.")
+    return texts
+
+
+def merge_values(
+    current: t.Mapping[str, str], wanted: Values, recorded: t.Iterable[str]
+) -> t.Tuple[t.Dict[str, str], t.List[str]]:
+    """Labels or annotations as they are to be, and the keys to record from now on.
+
+    A key that somebody else has set to the wanted value is not recorded: it is not ours to remove.
+    """
+    recorded = set(recorded)
+    values = {key: value for key, value in current.items() if key not in recorded or key in wanted}
+    ours = []
+    for key, value in wanted.items():
+        if value is None:
+            values.pop(key, None)
+            continue
+        if key in recorded or values.get(key) != value:
+            ours.append(key)
+        values[key] = value
+    return values, sorted(ours)
+
+
+def taint_id(taint: Taint) -> str:
+    """What tells a taint from the others of a node."""
+    return f"{taint['key']}:{taint['effect']}"
+
+
+def merge_taints(
+    current: t.Sequence[Taint], wanted: t.Sequence[Taint], recorded: t.Iterable[str]
+) -> t.Tuple[t.List[Taint], t.List[str]]:
+    """Taints as they are to be, and those to record from now on."""
+    before = {taint_id(taint): taint for taint in current}
+    kept, ours = merge_values(
+        {name: taint.get("value", "") for name, taint in before.items()},
+        {taint_id(taint): taint["value"] for taint in wanted},
+        recorded,
+    )
+    given = {taint_id(taint): taint for taint in wanted}
+    taints = []
+    for name, value in kept.items():
+        old = before.get(name)
+        if old is not None and old.get("value", "") == value:
+            taints.append(old)
+        else:
+            taint = given[name]
+            taints.append({key: taint[key] for key in ("key", "value", "effect") if taint[key]})
+    return taints, ours
+
+
+class NodeSettings:
+    """What one node is to have."""
+
+    def __init__(self, params: t.Mapping[str, t.Any], manager: str) -> None:
+        """:raises SlipwayError: when a value cannot be a text."""
+        self.name: str = params["name"]
+        self._labels = as_values(params["labels"], f"nodes: {self.name}: labels")
+        self._annotations = as_values(params["annotations"], f"nodes: {self.name}: annotations")
+        self._taints: t.Optional[t.List[Taint]] = params["taints"]
+        self._record = RECORD_PREFIX + manager
+
+    def applied_to(self, node: kube.Object) -> kube.Object:
+        """``node`` as it is to be."""
+        node = copy.deepcopy(node)
+        metadata = node["metadata"]
+        labels = metadata.get("labels") or {}
+        annotations = metadata.get("annotations") or {}
+        try:
+            record = dict(json.loads(annotations.pop(self._record, "{}")))
+        except (TypeError, ValueError) as error:
+            raise SlipwayError(f"The annotation {self._record} of the node {self.name} is damaged: {error}") from error
+        if self._labels is not None:
+            labels, record["labels"] = merge_values(labels, self._labels, record.get("labels", []))
+        if self._annotations is not None:
+            annotations, record["annotations"] = merge_values(
+                annotations, self._annotations, record.get("annotations", [])
+            )
+        if self._taints is not None:
+            taints, record["taints"] = merge_taints(
+                node["spec"].get("taints") or [], self._taints, record.get("taints", [])
+            )
+            node["spec"]["taints"] = taints
+        record = {key: value for key, value in record.items() if value}
+        if record:
+            annotations[self._record] = json.dumps(record, sort_keys=True)
+        metadata["labels"] = labels
+        metadata["annotations"] = annotations
+        return node
+
+
+def settings(node: kube.Object) -> kube.Object:
+    """The part of a node that this module may change."""
+    parts = {
+        "labels": node["metadata"].get("labels"),
+        "annotations": node["metadata"].get("annotations"),
+        "taints": {taint_id(taint): taint.get("value", "") for taint in node["spec"].get("taints") or []},
+    }
+    return {name: part for name, part in parts.items() if part}
+
+
+class KubeNode:
+    """Makes nodes like the given settings."""
+
+    def __init__(
+        self,
+        params: t.Mapping[str, t.Any],
+        kubectl: Kubectl,
+        check_mode: bool = False,
+        clock: t.Callable[[], float] = time.monotonic,
+        sleep: t.Callable[[float], None] = time.sleep,
+    ) -> None:
+        if not re.match(r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,40}[A-Za-z0-9])?$", params["manager"]):
+            raise SlipwayError("manager must be up to 42 letters, digits, dots, dashes and underscores.")
+        self._wanted = [NodeSettings(node, params["manager"]) for node in params["nodes"]]
+        self._timeout = params["timeout"]
+        self._kubectl = kubectl
+        self._check_mode = check_mode
+        self._clock = clock
+        self._sleep = sleep
+
+    def replace_argv(self) -> t.List[str]:
+        """The arguments of kubectl that replace the nodes in its standard input."""
+        argv = ["replace", "--filename=-", "--field-manager=slipway", "--output=name"]
+        return [*argv, "--dry-run=server"] if self._check_mode else argv
+
+    def run(self) -> t.Dict[str, t.Any]:
+        """Do it, or in check mode say what would be done."""
+        lacking = self._kubectl.missing()
+        if lacking:
+            if not self._check_mode:
+                raise SlipwayError(lacking)
+            return self._result(dict.fromkeys((wanted.name for wanted in self._wanted), True), {}, f" ({lacking})")
+        live, absent = self._read()
+        first = live
+        for attempt in range(1, ATTEMPTS + 1):
+            differing = self._differing(live)
+            if not differing:
+                break
+            result = self._kubectl.run(*self.replace_argv(), stdin=kube.as_list(differing), check=False)
+            if result.rc == 0:
+                break
+            if not kube.is_transient(result.stderr) or attempt == ATTEMPTS:
+                raise SlipwayError(f"Cannot change nodes: {kube.complaint(result)}")
+            self._sleep(0.5)
+            live = self._read()[0]
+        changed = {wanted.name: wanted.name in absent for wanted in self._wanted}
+        changes = {node["metadata"]["name"]: (first[node["metadata"]["name"]], node) for node in self._differing(first)}
+        changed.update(dict.fromkeys(changes, True))
+        return self._result(changed, changes, f" (not registered yet: {', '.join(absent)})" if absent else "")
+
+    def _read(self) -> t.Tuple[t.Dict[str, kube.Object], t.List[str]]:
+        """The nodes that exist, and the names of the others, which are waited for outside check mode."""
+        names = [wanted.name for wanted in self._wanted]
+        manifests = [{"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}} for name in names]
+        deadline = self._clock() + self._timeout
+        while True:
+            items, result = kube.read(self._kubectl, manifests)
+            if result.rc != 0:
+                raise SlipwayError(f"Cannot read nodes: {kube.complaint(result)}")
+            live = {item["metadata"]["name"]: item for item in items}
+            absent = [name for name in names if name not in live]
+            if not absent or self._check_mode:
+                return live, absent
+            if self._clock() >= deadline:
+                raise SlipwayError(
+                    f"After {self._timeout} seconds these nodes are not registered: {', '.join(absent)}."
+                )
+            self._sleep(0.5)
+
+    def _differing(self, live: t.Mapping[str, kube.Object]) -> t.List[kube.Object]:
+        """The nodes as they are to be, of those that are not."""
+        present = [(live[wanted.name], wanted) for wanted in self._wanted if wanted.name in live]
+        targets = [(node, wanted.applied_to(node)) for node, wanted in present]
+        return [after for before, after in targets if settings(before) != settings(after)]
+
+    @staticmethod
+    def _result(
+        changed: t.Mapping[str, bool],
+        changes: t.Mapping[str, t.Tuple[kube.Object, kube.Object]],
+        remark: str,
+    ) -> t.Dict[str, t.Any]:
+        diffs = []
+        for name, (before, after) in changes.items():
+            texts = kube.difference(settings(before), settings(after))
+            header = f"Node {name}"
+            diffs.append({"before_header": header, "after_header": header, "before": texts[0], "after": texts[1]})
+        return {
+            "changed": any(changed.values()),
+            "msg": f"{sum(changed.values())} of {len(changed)} nodes changed{remark}",
+            "nodes": [{"name": name, "changed": value} for name, value in changed.items()],
+            "diff": diffs,
+        }
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **KUBECTL_ARGUMENTS,
+            "nodes": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "labels": {"type": "dict"},
+                    "annotations": {"type": "dict"},
+                    "taints": {
+                        "type": "list",
+                        "elements": "dict",
+                        "options": {
+                            "key": {"type": "str", "required": True, "no_log": False},
+                            "value": {"type": "str", "default": ""},
+                            "effect": {
+                                "type": "str",
+                                "choices": ["NoSchedule", "PreferNoSchedule", "NoExecute"],
+                                "required": True,
+                            },
+                        },
+                    },
+                },
+            },
+            "manager": {"type": "str", "default": "slipway"},
+            "timeout": {"type": "int", "default": 30},
+        },
+        supports_check_mode=True,
+    )
+    kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"])
+    try:
+        result = KubeNode(module.params, kubectl, module.check_mode).run()
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
