@@ -89,7 +89,7 @@ def _header(data: bytes, position: int, first: int) -> t.Tuple[int, int, int]:
         if size[0] < 192:
             return kind, position + 2, size[0]
         if size[0] < 224:
-            return kind, position + 3, ((size[0] - 192) << 8) + int.from_bytes(data[position + 2 : position + 3], "big") + 192
+            return kind, position + 3, int.from_bytes(data[position + 1 : position + 3], "big") - (192 << 8) + 192
         return kind, position + 6, int.from_bytes(data[position + 2 : position + 6], "big")
     octets = (1, 2, 4, 0)[first & 0x03]
     if not octets:

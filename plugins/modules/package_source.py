@@ -1,0 +1,627 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: package_source
+short_description: Set up a package repository that has been verified first
+version_added: 0.1.0
+author: slipway.kubernetes contributors (@slipway)
+description:
+  - Sets up one package repository with its signing key, in one call.
+  - The host's package manager first fetches the index of the repository into a scratch directory, checks its signature
+    against the given key, and looks for the wanted versions. A repository that cannot be reached, that another key
+    has signed, whose key has expired, or that lacks a version is an error, and nothing on the host has changed.
+  - The fetched index is kept, so that packages can be installed without fetching it again.
+  - Only apt is supported. It needs neither gpg nor python3-apt on the host.
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The repository is verified in check mode, too, which makes the module useful ahead of an installation.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+    details:
+      - Nothing is fetched when source and key are as asked and the wanted versions are in the index.
+options:
+  name:
+    description:
+      - Names the files C(/etc/apt/sources.list.d/slipway-<name>.sources) and C(/etc/apt/keyrings/slipway-<name>.asc)
+        (C(.gpg) for a binary key).
+    type: str
+    required: true
+  state:
+    description:
+      - V(absent) removes source, key and the fetched index; packages stay installed.
+    type: str
+    choices: [present, absent]
+    default: present
+  url:
+    description:
+      - Base URL of the repository, without user and password (those belong in C(/etc/apt/auth.conf.d/)).
+      - Required when O(state=present).
+    type: str
+  suite:
+    description:
+      - Name of the distribution or suite; V(/) or another path with a slash at its end for a flat repository.
+    type: str
+    default: /
+  components:
+    description:
+      - Components of the suite, for example V(main). Needed unless the repository is flat.
+    type: list
+    elements: str
+    default: []
+  architectures:
+    description:
+      - Architectures to use; those of the host when empty.
+    type: list
+    elements: str
+    default: []
+  key:
+    description:
+      - URL of the repository's public key, ASCII-armoured or binary.
+      - It is fetched when there is no key yet, and again whenever the repository has to be verified again.
+      - One of O(key) and O(key_content) is required when O(state=present).
+    type: str
+  key_content:
+    description:
+      - The ASCII-armoured public key itself.
+    type: str
+  key_fingerprints:
+    description:
+      - Fingerprints of the primary keys that may be in the key file. Another key is refused.
+      - Spaces and upper or lower case do not matter. Any key is taken when empty.
+    type: list
+    elements: str
+    default: []
+  packages:
+    description:
+      - Packages that the repository must have, as a dictionary of name and version.
+      - A version is the whole one (V(1.37.1-1.1)), the upstream version (V(1.37.1)), a shell pattern (V(1.37.*)), or
+        empty for any.
+    type: dict
+    default: {}
+  validate:
+    description:
+      - Verify the repository before anything is written. When V(false), only the files are written, and the index has
+        to be fetched by who installs packages.
+    type: bool
+    default: true
+  timeout:
+    description:
+      - Seconds to wait for a server to accept a connection or to send data.
+    type: int
+    default: 30
+"""
+
+EXAMPLES = r"""
+- name: Set up the Kubernetes repository, which has to have the version to be installed
+  slipway.kubernetes.package_source:
+    name: kubernetes
+    url: "{{ kubernetes_repository | default('https://pkgs.k8s.io/core:/stable:/v1.37/deb/') }}"
+    key: "{{ kubernetes_key | default('https://pkgs.k8s.io/core:/stable:/v1.37/deb/Release.key') }}"
+    packages:
+      kubeadm: 1.37.1
+      kubelet: 1.37.1
+      kubectl: 1.37.1
+
+- name: Verify a repository without any change to the host
+  slipway.kubernetes.package_source:
+    name: docker
+    url: https://download.docker.com/linux/debian
+    suite: bookworm
+    components: [stable]
+    key: https://download.docker.com/linux/debian/gpg
+    key_fingerprints:
+      - 9DC8 5822 9FC7 DD38 854A  E2D8 8D81 803C 0EBF CD88
+    packages:
+      containerd.io: 2.*
+  check_mode: true
+
+- name: Remove a repository
+  slipway.kubernetes.package_source:
+    name: docker
+    state: absent
+"""
+
+RETURN = r"""
+path:
+  description: Path of the file that describes the source.
+  returned: success
+  type: str
+  sample: /etc/apt/sources.list.d/slipway-kubernetes.sources
+key_path:
+  description: Path of the key.
+  returned: when O(state=present)
+  type: str
+  sample: /etc/apt/keyrings/slipway-kubernetes.asc
+key_fingerprints:
+  description: Fingerprints of the primary keys in the key file.
+  returned: when O(state=present)
+  type: list
+  elements: str
+  sample: [DE15B14486CD377B9E876E1A234654DA9A296436]
+versions:
+  description: The newest version of each of O(packages) that is what was asked for.
+  returned: when O(state=present) and O(validate=true)
+  type: dict
+  sample: {"kubeadm": "1.37.1-1.1"}
+available:
+  description: All versions of each of O(packages) that the repository has, newest first.
+  returned: when O(state=present) and O(validate=true)
+  type: dict
+  sample: {"kubeadm": ["1.37.1-1.1", "1.37.0-1.1"]}
+index_refreshed:
+  description: Whether the repository was fetched and verified in this call.
+  returned: success
+  type: bool
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import time
+import typing as t
+from urllib.parse import urlsplit
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import fetch_url
+from ansible_collections.slipway.kubernetes.plugins.module_utils._apt import (
+    LISTS,
+    Apt,
+    complaints,
+    explain_update,
+    find_version,
+    sort_versions,
+)
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._openpgp import (
+    OpenPgpError,
+    is_armoured,
+    normalise_fingerprint,
+    public_keys,
+)
+
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "url": {"type": "str"},
+    "suite": {"type": "str", "default": "/"},
+    "components": {"type": "list", "elements": "str", "default": []},
+    "architectures": {"type": "list", "elements": "str", "default": []},
+    "key": {"type": "str", "no_log": False},
+    "key_content": {"type": "str", "no_log": False},
+    "key_fingerprints": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "packages": {"type": "dict", "default": {}},
+    "validate": {"type": "bool", "default": True},
+    "timeout": {"type": "int", "default": 30},
+}
+
+KEYRINGS = "/etc/apt/keyrings"
+SOURCES = "/etc/apt/sources.list.d"
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A repository as the user asked for it."""
+
+    name: str
+    url: str = ""
+    suite: str = "/"
+    components: t.Tuple[str, ...] = ()
+    architectures: t.Tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
+            raise SlipwayError(f"name: {self.name!r} cannot be part of a file name (letters, digits, '-', '_', '.').")
+
+    def check(self) -> None:
+        """Refuse what apt would misread.
+
+        :raises SlipwayError: with the option's name and how to mend it.
+        """
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https", "file", "mirror+http", "mirror+https", "mirror+file"):
+            raise SlipwayError(f"url: {self.url!r} is not the URL of a repository, such as https://host/path/.")
+        if "@" in parts.netloc:
+            raise SlipwayError(
+                "url: it holds a user or password, which everybody on the host could read. "
+                "Put them into a file in /etc/apt/auth.conf.d/ (mode 0600), see apt_auth.conf(5)."
+            )
+        words = [self.url, self.suite, *self.components, *self.architectures]
+        if any(re.search(r"\s", word) or not word for word in words):
+            raise SlipwayError("url, suite, components, architectures: none may be empty or have a space in it.")
+        if self.suite.endswith("/") and self.components:
+            raise SlipwayError(f"components: the repository is flat (suite {self.suite}) and has none.")
+        if not self.suite.endswith("/") and not self.components:
+            raise SlipwayError(f"components: the suite {self.suite} needs at least one, for example main.")
+
+    def render(self, key_path: str, key: bytes, key_url: t.Optional[str]) -> str:
+        """The source in the format of sources.list(5), deb822 style.
+
+        The comment ties the file to the content of the key and to where it came from, so that a later run knows
+        without network whether both are as asked.
+        """
+        origin = f" from {key_url}" if key_url else ""
+        fields = [
+            ("Types", "deb"),
+            ("URIs", self.url),
+            ("Suites", self.suite),
+            ("Components", " ".join(self.components)),
+            ("Architectures", " ".join(self.architectures)),
+            ("Signed-By", key_path),
+        ]
+        lines = [
+            "# Ansible managed: slipway.kubernetes.package_source",
+            f"# Key: sha256:{hashlib.sha256(key).hexdigest()}{origin}",
+            *(f"{field}: {value}" for field, value in fields if value),
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def scratch_configuration(scratch: str, lists: str, timeout: int) -> str:
+    """Configuration that makes apt use nothing but the sources in ``scratch`` and the index in ``lists``.
+
+    Hooks of the host are cleared; a failed download is an error even when it may be temporary.
+    """
+    settings = {
+        "Dir::Etc::sourcelist": "/dev/null",
+        "Dir::Etc::sourceparts": f"{scratch}/sources",
+        "Dir::Etc::preferences": "/dev/null",
+        "Dir::Etc::preferencesparts": "/dev/null",
+        "Dir::State::lists": lists,
+        "Dir::State::status": "/dev/null",
+        "Dir::Cache": f"{scratch}/cache",
+        "Dir::Cache::pkgcache": "",
+        "Dir::Cache::srcpkgcache": "",
+        "APT::Update::Error-Mode": "any",
+        "APT::Get::List-Cleanup": "false",
+        "Acquire::Retries": "1",
+        "Acquire::http::Timeout": str(timeout),
+        "Acquire::https::Timeout": str(timeout),
+    }
+    cleared = ("Pre-Invoke", "Post-Invoke", "Post-Invoke-Success")
+    return "".join(
+        [
+            *(f"#clear APT::Update::{hook};\n" for hook in cleared),
+            *(f'{name} "{value}";\n' for name, value in settings.items()),
+        ]
+    )
+
+
+def read(path: str) -> t.Optional[bytes]:
+    """Content of the file; ``None`` when it is absent."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def write(path: str, content: bytes) -> None:
+    """Replace the file at once by ``content``, readable by everybody."""
+    temporary = f"{path}.slipway-new"
+    with open(temporary, "wb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), 0o644)
+    os.replace(temporary, path)
+
+
+def lock_file(file: t.TextIO, seconds: float) -> bool:
+    """Lock ``file`` as apt does; whether it came free within ``seconds``."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.2)
+
+
+def check_key(content: bytes, origin: str, allowed: t.Sequence[str]) -> t.List[str]:
+    """Fingerprints of the primary keys in a key file.
+
+    :param origin: where the key is from, for messages.
+    :param allowed: fingerprints that may be there; any when empty.
+    :raises SlipwayError: when it is not a public key, or another one than allowed.
+    """
+    try:
+        wanted = [normalise_fingerprint(text) for text in allowed]
+    except OpenPgpError as error:
+        raise SlipwayError(f"key_fingerprints: {error}.") from error
+    try:
+        found = [key.fingerprint for key in public_keys(content)]
+    except OpenPgpError as error:
+        raise SlipwayError(f"{origin} is not an OpenPGP public key: {error}.") from error
+    others = sorted(set(found) - set(wanted))
+    if wanted and others:
+        raise SlipwayError(
+            f"{origin} has the key {', '.join(others)}, which is not among key_fingerprints ({', '.join(wanted)}). "
+            "Nothing was changed. Add it only when its owner confirms it.",
+            key_fingerprints=found,
+        )
+    return found
+
+
+class AptSource:
+    """A repository for apt.
+
+    :param fetch: returns what a URL has; raises SlipwayError.
+    :param keyrings, sources, lists: directories, those of the host unless a test has others.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        source: Source,
+        fetch: t.Callable[[str], bytes],
+        params: t.Mapping[str, t.Any],
+        keyrings: str = KEYRINGS,
+        sources: str = SOURCES,
+        lists: str = LISTS,
+    ) -> None:
+        self.runner = runner
+        self.source = source
+        self.fetch = fetch
+        self.key_url: t.Optional[str] = params["key"]
+        self.key_content: t.Optional[str] = params["key_content"]
+        self.allowed: t.List[str] = params["key_fingerprints"]
+        self.packages: t.Dict[str, str] = {name: str(wanted or "") for name, wanted in params["packages"].items()}
+        self.validate: bool = params["validate"]
+        self.timeout: int = params["timeout"]
+        self.sources, self.lists = sources, lists
+        self.path = os.path.join(sources, f"slipway-{source.name}.sources")
+        self.key_paths = [os.path.join(keyrings, f"slipway-{source.name}.{suffix}") for suffix in ("asc", "gpg")]
+
+    def absent(self, check_mode: bool) -> t.Dict[str, t.Any]:
+        """Remove source and key."""
+        before = (read(self.path) or b"").decode(errors="replace")
+        paths = [path for path in [self.path, *self.key_paths] if os.path.exists(path)]
+        if paths and not check_mode:
+            # What is fetched stays in the lists until the next update cleans up; without a source it is not used.
+            for path in paths:
+                os.unlink(path)
+        return {
+            "changed": bool(paths),
+            "path": self.path,
+            "index_refreshed": False,
+            "diff": {"before_header": self.path, "after_header": self.path, "before": before, "after": ""},
+        }
+
+    def present(self, check_mode: bool) -> t.Dict[str, t.Any]:
+        """Verify the repository when it is needed, and write what differs."""
+        self.source.check()
+        before = read(self.path)
+        key_path, key = self._current_key()
+        versions: t.Dict[str, t.Tuple[str, ...]] = {}
+        as_asked = bool(key) and before == self._render(key_path, key)
+        known = False
+        if as_asked and self.validate:
+            versions = self._known_versions(before or b"")
+            known = all(find_version(wanted, versions.get(name, ())) for name, wanted in self.packages.items())
+        refreshed = self.validate and not (as_asked and known)
+        if not as_asked or refreshed:
+            key = self._wanted_key()
+            key_path = self.key_paths[0 if is_armoured(key) else 1]
+        fingerprints = check_key(key, self.key_url or "key_content", self.allowed)
+        after = self._render(key_path, key)
+        changed = after != before or read(key_path) != key
+        if refreshed:
+            with self._scratch() as scratch:
+                versions = self._verify(scratch, key_path, key, fingerprints)
+                self._check_neighbours(scratch, after)
+                if not check_mode:
+                    self._keep_lists(os.path.join(scratch, "lists"))
+        if changed and not check_mode:
+            self._write(key_path, key, after)
+        result: t.Dict[str, t.Any] = {
+            "changed": changed,
+            "path": self.path,
+            "key_path": key_path,
+            "key_fingerprints": fingerprints,
+            "index_refreshed": refreshed,
+            "diff": {
+                "before_header": self.path,
+                "after_header": self.path,
+                "before": (before or b"").decode(errors="replace"),
+                "after": after.decode(),
+            },
+        }
+        if self.validate:
+            result["available"] = {name: sort_versions(versions[name]) for name in self.packages}
+            result["versions"] = {name: find_version(self.packages[name], versions[name]) for name in self.packages}
+        return result
+
+    def _render(self, key_path: str, key: bytes) -> bytes:
+        return self.source.render(key_path, key, self.key_url).encode()
+
+    def _current_key(self) -> t.Tuple[str, bytes]:
+        """Path and content of the key on this host, when it may be the wanted one; empty content otherwise."""
+        for path in self.key_paths:
+            key = read(path)
+            if key and (self.key_content is None or key == self._wanted_key()):
+                return path, key
+        return self.key_paths[0], b""
+
+    def _wanted_key(self) -> bytes:
+        if self.key_content is not None:
+            return (self.key_content.strip() + "\n").encode()
+        return self.fetch(t.cast(str, self.key_url))
+
+    @contextlib.contextmanager
+    def _scratch(self, lists: t.Optional[str] = None) -> t.Iterator[str]:
+        """A directory for apt, whose unprivileged helpers can read it; with an index of its own unless given one."""
+        scratch = tempfile.mkdtemp(prefix="slipway-", dir="/tmp")
+        try:
+            os.chmod(scratch, 0o755)
+            for name in ("sources", "lists/partial", "cache"):
+                os.makedirs(os.path.join(scratch, name))
+            configuration = scratch_configuration(scratch, lists or os.path.join(scratch, "lists"), self.timeout)
+            write(os.path.join(scratch, "apt.conf"), configuration.encode())
+            yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _apt(self, scratch: str) -> Apt:
+        return Apt(self.runner, os.path.join(scratch, "apt.conf"))
+
+    def _known_versions(self, content: bytes) -> t.Dict[str, t.Tuple[str, ...]]:
+        """Versions of the packages in the index on this host, of this source alone. Nothing is fetched."""
+        if not self.packages:
+            return {}
+        with self._scratch(self.lists) as scratch:
+            write(os.path.join(scratch, "sources", "slipway.sources"), content)
+            found = self._apt(scratch).policy(self.packages)
+        return {name: found[name].versions for name in self.packages if name in found}
+
+    def _verify(
+        self, scratch: str, key_path: str, key: bytes, fingerprints: t.Sequence[str]
+    ) -> t.Dict[str, t.Tuple[str, ...]]:
+        """Fetch the index into ``scratch`` and return the versions of the packages.
+
+        :raises SlipwayError: when the repository is not what it should be.
+        """
+        key_copy = os.path.join(scratch, os.path.basename(key_path))
+        write(key_copy, key)
+        write(
+            os.path.join(scratch, "sources", "slipway.sources"),
+            self.source.render(key_copy, key, None).encode(),
+        )
+        apt = self._apt(scratch)
+        update = apt.update()
+        output = update.stdout + update.stderr
+        reason = explain_update(output)
+        if update.rc != 0 or reason:
+            raise SlipwayError(
+                f"The package repository {self.source.url} (suite {self.source.suite}) cannot be used: "
+                f"{reason or complaints(output)} The key given is {', '.join(fingerprints)}. Nothing was changed.",
+                **update.as_return_values(),
+            )
+        found = apt.policy(self.packages)
+        missing = [
+            apt.explain_missing(name, wanted, found.get(name))
+            for name, wanted in self.packages.items()
+            if not find_version(wanted, found[name].versions if name in found else ())
+        ]
+        if missing:
+            raise SlipwayError(
+                f"The package repository {self.source.url} lacks what is wanted: {'; '.join(missing)}. "
+                "Nothing was changed."
+            )
+        return {name: found[name].versions for name in self.packages}
+
+    def _check_neighbours(self, scratch: str, content: bytes) -> None:
+        """Refuse a source that contradicts another one: apt would refuse to work at all from then on.
+
+        :raises SlipwayError: with the files that name the same repository.
+        """
+        directory = os.path.join(scratch, "sources")
+        shutil.rmtree(directory)
+        os.mkdir(directory)
+        others = [os.path.join(self.sources, name) for name in sorted(os.listdir(self.sources))]
+        others = [path for path in others if path != self.path and os.path.isfile(path)]
+        for path in others:
+            os.symlink(path, os.path.join(directory, os.path.basename(path)))
+        write(os.path.join(directory, os.path.basename(self.path)), content)
+        result = self._apt(scratch).run("apt-get", ["-o", "Dir::Etc::sourcelist=sources.list", "indextargets"])
+        if "Conflicting values set for option" in result.stderr:
+            address = self.source.url.rstrip("/").encode()
+            same = [path for path in [*others, "/etc/apt/sources.list"] if address in (read(path) or b"")]
+            raise SlipwayError(
+                f"The repository {self.source.url} is set up already with other settings in "
+                f"{', '.join(same) or 'another file'}: remove that entry. Nothing was changed. "
+                f"{complaints(result.stderr)}",
+                **result.as_return_values(),
+            )
+
+    def _keep_lists(self, fetched: str) -> None:
+        """Copy the verified index to where apt looks for it, so that nobody has to fetch it again."""
+        os.makedirs(self.lists, exist_ok=True)
+        with open(os.path.join(self.lists, "lock"), "a", encoding="utf-8") as lock:
+            if not lock_file(lock, self.timeout):
+                return  # Another update goes on and on; package_set fetches what is missing.
+            for name in sorted(os.listdir(fetched)):
+                path = os.path.join(fetched, name)
+                if name != "lock" and os.path.isfile(path):
+                    temporary = os.path.join(self.lists, f"{name}.slipway-new")
+                    shutil.copy2(path, temporary)
+                    os.chmod(temporary, 0o644)
+                    os.replace(temporary, os.path.join(self.lists, name))
+
+    def _write(self, key_path: str, key: bytes, source: bytes) -> None:
+        """Write key and source; the source last, since a run takes it as the sign that all is done."""
+        os.makedirs(os.path.dirname(key_path), mode=0o755, exist_ok=True)
+        write(key_path, key)
+        write(self.path, source)
+        for path in self.key_paths:
+            if path != key_path and os.path.exists(path):
+                os.unlink(path)
+
+
+def fetcher(module: AnsibleModule) -> t.Callable[[str], bytes]:
+    """Fetches keys with the proxy settings of the task's environment."""
+
+    def fetch(url: str) -> bytes:
+        response, info = fetch_url(module, url, timeout=module.params["timeout"])
+        if response is None or info["status"] not in (200, None):
+            raise SlipwayError(
+                f"The repository's key {url} cannot be fetched: {info.get('msg', info['status'])}. Nothing was changed."
+            )
+        return response.read()
+
+    return fetch
+
+
+def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
+    """What the module returns.
+
+    :raises SlipwayError: when it cannot be done.
+    """
+    params = module.params
+    runner = Runner(module)
+    source = Source(
+        name=params["name"],
+        url=params["url"] or "",
+        suite=params["suite"],
+        components=tuple(params["components"]),
+        architectures=tuple(params["architectures"]),
+    )
+    if not runner.which("apt-get", required=False):
+        raise SlipwayError(
+            "The package manager of this host is not supported: there is no apt-get. Package repositories can be set "
+            "up on Debian and Ubuntu."
+        )
+    backend = AptSource(runner, source, fetcher(module), params)
+    return (backend.present if params["state"] == "present" else backend.absent)(module.check_mode)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        supports_check_mode=True,
+        required_if=[("state", "present", ["url"]), ("state", "present", ["key", "key_content"], True)],
+        mutually_exclusive=[("key", "key_content")],
+    )
+    try:
+        module.exit_json(**run(module))
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,362 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_archive
+short_description: Install files out of a released archive
+version_added: 0.1.0
+author: slipway.kubernetes contributors (@slipway)
+description:
+  - Downloads a released tar archive, or a single file, verifies its SHA-256, and installs the chosen files of it.
+  - A record in C(/var/lib/slipway/archives/) tells a later run without network whether the files are as they were
+    installed.
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Files that are there without a record are compared with the archive, which is downloaded to a temporary place.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+    details:
+      - With a checksum file (O(checksum=sha256:URL)) a release that changes behind the same URLs is not noticed.
+options:
+  name:
+    description:
+      - Names the record.
+    type: str
+    required: true
+  url:
+    description:
+      - URL of the archive or file. Proxy settings are taken from the task's environment.
+    type: str
+    required: true
+  checksum:
+    description:
+      - V(sha256:) with the 64 hexadecimal digits, or with the URL of a checksum file such as the output of sha256sum.
+    type: str
+    required: true
+  files:
+    description:
+      - The files to install.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      member:
+        description:
+          - Path inside the tar archive (plain, gzip, bzip2 or xz), or a shell pattern that matches one regular file.
+          - When absent, the download itself is the file.
+        type: str
+      dest:
+        description:
+          - Path to install it as. Its directory is made when it is missing.
+        type: path
+        required: true
+      mode:
+        description:
+          - Permissions, as octal digits in quotes. The owner is the user that the task runs as.
+        type: str
+        default: "0755"
+  timeout:
+    description:
+      - Seconds to wait for the server to accept a connection or to send data.
+    type: int
+    default: 30
+"""
+
+EXAMPLES = r"""
+- name: Install Helm
+  slipway.kubernetes.release_archive:
+    name: helm
+    url: "{{ helm_url | default('https://get.helm.sh/helm-v3.22.0-linux-amd64.tar.gz') }}"
+    checksum: "{{ helm_checksum | default('sha256:https://get.helm.sh/helm-v3.22.0-linux-amd64.tar.gz.sha256sum') }}"
+    files:
+      - member: "*/helm"
+        dest: /usr/local/bin/helm
+"""
+
+RETURN = r"""
+files:
+  description: What each file was made of, and whether it changed.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    dest:
+      description: Path of the installed file.
+      type: str
+    sha256:
+      description: SHA-256 of its content; empty in check mode when the archive was not downloaded.
+      type: str
+    changed:
+      description: Whether its content or its permissions changed.
+      type: bool
+archive_sha256:
+  description: SHA-256 of the archive; empty in check mode when it was not downloaded and O(checksum) is a URL.
+  returned: success
+  type: str
+downloaded:
+  description: Whether the archive was downloaded.
+  returned: success
+  type: bool
+"""
+
+import json
+import os
+import posixpath
+import re
+import shutil
+import stat
+import tempfile
+import typing as t
+from urllib.parse import unquote, urlsplit
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import fetch_url
+from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import (
+    copy_hashed,
+    extract,
+    file_sha256,
+    find_checksum,
+    parse_checksum,
+)
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "url": {"type": "str", "required": True},
+    "checksum": {"type": "str", "required": True},
+    "files": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "member": {"type": "str"},
+            "dest": {"type": "path", "required": True},
+            "mode": {"type": "str", "default": "0755"},
+        },
+    },
+    "timeout": {"type": "int", "default": 30},
+}
+
+RECORDS = "/var/lib/slipway/archives"
+
+Fetch = t.Callable[[str, str], None]
+
+
+class File(t.NamedTuple):
+    """A file to install."""
+
+    member: t.Optional[str]
+    dest: str
+    mode: int
+
+
+def parse_files(files: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[File]:
+    """The option ``files``, checked.
+
+    :raises SlipwayError: when a mode is not octal, or a destination is relative or there twice.
+    """
+    parsed: t.List[File] = []
+    for item in files:
+        dest = item["dest"]
+        # Unquoted, YAML has turned 0755 into the number 493 and 0644 into 420.
+        if not re.fullmatch(r"0[0-7]{3}|0?[0-7]{4}", item["mode"]):
+            raise SlipwayError(
+                f"files: the mode {item['mode']!r} of {dest} is not octal, such as '0755' (with quotes)."
+            )
+        if not os.path.isabs(dest) or dest.endswith("/") or dest in [file.dest for file in parsed]:
+            raise SlipwayError(f"files: dest {dest!r} has to be the absolute path of a file, and be there once.")
+        parsed.append(File(item["member"] or None, dest, int(item["mode"], 8)))
+    if not parsed:
+        raise SlipwayError("files: name at least one file.")
+    return parsed
+
+
+def file_mode(path: str) -> t.Optional[int]:
+    """Permissions of the file; ``None`` when it is absent."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return None
+
+
+class ReleaseArchive:
+    """Files of one release.
+
+    :param fetch: downloads a URL to a path; raises SlipwayError.
+    """
+
+    def __init__(
+        self, name: str, url: str, checksum: str, files: t.Sequence[File], fetch: Fetch, records: str = RECORDS
+    ) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+            raise SlipwayError(f"name: {name!r} cannot be part of a file name (letters, digits, '-', '_', '.').")
+        self.url = url
+        self.checksum = checksum
+        self.digest, self.checksum_url = parse_checksum(checksum)
+        self.files = files
+        self.fetch = fetch
+        self.record_path = os.path.join(records, f"{name}.json")
+
+    def recorded(self) -> t.Dict[str, str]:
+        """SHA-256 by destination, as the record has it for what is asked now; empty when it is for something else."""
+        try:
+            with open(self.record_path, encoding="utf-8") as file:
+                record = json.load(file)
+            same_archive = record["archive_sha256"] == self.digest or (
+                record["url"] == self.url and record["checksum"] == self.checksum
+            )
+            wanted = {(item.member, item.dest) for item in self.files}
+            entries = {(item["member"], item["dest"]): item["sha256"] for item in record["files"]}
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return {}
+        if not same_archive or not wanted <= set(entries):
+            return {}
+        self.digest = record["archive_sha256"]
+        return {dest: digest for (_member, dest), digest in entries.items()}
+
+    def run(self, check_mode: bool, temporary: str) -> t.Dict[str, t.Any]:
+        """Install what differs. Downloads go to the directory ``temporary``."""
+        before = {file.dest: (file_sha256(file.dest), file_mode(file.dest)) for file in self.files}
+        wanted = self.recorded()
+        right = bool(wanted) and all(before[file.dest][0] == wanted[file.dest] for file in self.files)
+        missing = any(digest is None for digest, _mode in before.values())
+        downloaded = not right and not (check_mode and (missing or wanted))
+        extracted = {}
+        if downloaded:
+            extracted = self._download(temporary)
+            wanted = {file.dest: extracted[file.dest][1] for file in self.files}
+        results = []
+        for file in self.files:
+            digest = wanted.get(file.dest, "")
+            changed = before[file.dest] != (digest, file.mode)
+            results.append({"dest": file.dest, "sha256": digest, "changed": changed})
+            if changed and not check_mode:
+                self._install(file, extracted.get(file.dest, (None, ""))[0])
+        if downloaded and not check_mode:
+            self._record(wanted)
+        return {
+            "changed": any(result["changed"] for result in results),
+            "files": results,
+            "archive_sha256": self.digest or "",
+            "downloaded": downloaded,
+            "diff": {
+                "before": "".join(self._describe(file, *before[file.dest]) for file in self.files),
+                "after": "".join(self._describe(file, wanted.get(file.dest), file.mode) for file in self.files),
+            },
+        }
+
+    def _describe(self, file: File, digest: t.Optional[str], mode: t.Optional[int]) -> str:
+        """A line for the diff."""
+        if mode is None:
+            return f"{file.dest}: absent\n"
+        return f"{file.dest}: {f'sha256:{digest}' if digest else f'from {self.url}'}, mode {mode:04o}\n"
+
+    def _download(self, temporary: str) -> t.Dict[str, t.Tuple[str, str]]:
+        """Path and SHA-256 of the extracted files by destination.
+
+        :raises SlipwayError: when the archive is not what it should be; nothing has been installed then.
+        """
+        name = posixpath.basename(unquote(urlsplit(self.url).path))
+        archive = os.path.join(temporary, "archive")
+        digest = self.digest if self.checksum_url is None else self._published_digest(temporary, name)
+        self.fetch(self.url, archive)
+        found = file_sha256(archive)
+        if found != digest:
+            raise SlipwayError(
+                f"{self.url} has the SHA-256 {found} instead of {digest} ({self.checksum}). Nothing was installed."
+            )
+        self.digest = digest
+        members = list(dict.fromkeys(file.member for file in self.files))
+        paths = {member: os.path.join(temporary, f"member{number}") for number, member in enumerate(members)}
+        try:
+            digests = extract(archive, paths)
+        except SlipwayError as error:
+            raise SlipwayError(f"{self.url}: {error.msg} Nothing was installed.") from error
+        return {file.dest: (paths[file.member], digests[file.member]) for file in self.files}
+
+    def _published_digest(self, temporary: str, name: str) -> str:
+        path = os.path.join(temporary, "checksum")
+        self.fetch(t.cast(str, self.checksum_url), path)
+        with open(path, encoding="utf-8", errors="replace") as file:
+            digest = find_checksum(file.read(CHECKSUM_LIMIT), name)
+        if digest is None:
+            raise SlipwayError(f"{self.checksum_url} has no SHA-256 of {name}. Nothing was installed.")
+        return digest
+
+    @staticmethod
+    def _install(file: File, source: t.Optional[str]) -> None:
+        """Replace the file at once: it may be a program that runs. Without ``source`` only its mode is wrong."""
+        if source is None:
+            os.chmod(file.dest, file.mode)
+            return
+        os.makedirs(os.path.dirname(file.dest), mode=0o755, exist_ok=True)
+        new = f"{file.dest}.slipway-new"
+        shutil.copyfile(source, new)
+        os.chmod(new, file.mode)
+        os.replace(new, file.dest)
+
+    def _record(self, digests: t.Mapping[str, str]) -> None:
+        """Write down what was installed from what."""
+        record = {
+            "url": self.url,
+            "checksum": self.checksum,
+            "archive_sha256": self.digest,
+            "files": [{"member": file.member, "dest": file.dest, "sha256": digests[file.dest]} for file in self.files],
+        }
+        os.makedirs(os.path.dirname(self.record_path), mode=0o755, exist_ok=True)
+        new = f"{self.record_path}.new"
+        with open(new, "w", encoding="utf-8") as file:
+            json.dump(record, file, indent=2)
+        os.replace(new, self.record_path)
+
+
+CHECKSUM_LIMIT = 1024 * 1024
+"""Characters read of a checksum file."""
+
+
+def fetcher(module: AnsibleModule) -> Fetch:
+    """Downloads with the proxy settings of the task's environment."""
+
+    def fetch(url: str, path: str) -> None:
+        response, info = fetch_url(module, url, timeout=module.params["timeout"])
+        if response is None or info["status"] not in (200, None):
+            raise SlipwayError(f"{url} cannot be fetched: {info.get('msg', info['status'])}. Nothing was installed.")
+        with open(path, "wb") as file:
+            copy_hashed(response, file)
+
+    return fetch
+
+
+def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
+    """What the module returns.
+
+    :raises SlipwayError: when it cannot be done.
+    """
+    params = module.params
+    archive = ReleaseArchive(
+        params["name"], params["url"], params["checksum"], parse_files(params["files"]), fetcher(module)
+    )
+    with tempfile.TemporaryDirectory(prefix="slipway-", dir=module.tmpdir) as temporary:
+        return archive.run(module.check_mode, temporary)
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    try:
+        module.exit_json(**run(module))
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
+
+
+if __name__ == "__main__":
+    main()
