@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The yardstick: the cluster of inventory/ by plain shell, on all nodes at once, with nothing checked, nothing kept
+# private and no second run. Prints the seconds after each phase.
+#
+# usage: bare_kubeadm.sh [--addons] CONTROL_PLANE WORKER...     (names of fresh lab nodes)
+set -euo pipefail
+
+mirror=http://172.30.0.1:8080
+registry=172.30.0.1:5000
+version=1.37.1
+addons=false
+[ "$1" != --addons ] || { addons=true; shift; }
+control_plane=$1
+shift
+workers=("$@")
+log=$(mktemp --directory)
+trap 'rm -r "$log"' EXIT
+
+on() { # on NODE COMMAND...: runs it in the node
+    docker exec -i "slipway-$1" "${@:2}"
+}
+
+start=$(date +%s.%N)
+lap() { printf '%s %.1f\n' "$1" "$(echo "$(date +%s.%N) - $start" | bc)"; }
+
+prepare() {
+    on "$1" env MIRROR=$mirror REGISTRY=$registry VERSION=$version bash -es <<'NODE' >"$log/$1" 2>&1
+export DEBIAN_FRONTEND=noninteractive
+mkdir -p /etc/apt/keyrings
+curl -fsS "$MIRROR/core:/stable:/v${VERSION%.*}/deb/Release.key" -o /etc/apt/keyrings/kubernetes.asc
+echo "deb [signed-by=/etc/apt/keyrings/kubernetes.asc] $MIRROR/core:/stable:/v${VERSION%.*}/deb/ /" \
+    > /etc/apt/sources.list.d/kubernetes.list
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends containerd "kubeadm=$VERSION-*" "kubelet=$VERSION-*" "kubectl=$VERSION-*"
+apt-mark hold kubeadm kubelet kubectl
+containerd config default | sed -e 's/SystemdCgroup = false/SystemdCgroup = true/' \
+    -e 's#sandbox_image = .*#sandbox_image = "registry.k8s.io/pause:3.10.2"#' \
+    -e 's#config_path = ""#config_path = "/etc/containerd/certs.d"#' \
+    -e 's#bin_dir = .*#bin_dir = "/opt/cni/bin"#' > /etc/containerd/config.toml
+for name in registry.k8s.io docker.io ghcr.io quay.io; do
+    mkdir -p "/etc/containerd/certs.d/$name"
+    printf 'server = "https://%s"\n[host."http://%s/v2/%s"]\n  capabilities = ["pull", "resolve"]\n  override_path = true\n' \
+        "$name" "$REGISTRY" "$name" > "/etc/containerd/certs.d/$name/hosts.toml"
+done
+systemctl restart containerd
+systemctl enable -q kubelet
+sysctl -qw net.ipv4.ip_forward=1 net.bridge.bridge-nf-call-iptables=1
+NODE
+}
+
+everywhere() { # everywhere FUNCTION NODE...: on all nodes at once; fails when one fails
+    local function=$1 pids=() node failed=0
+    shift
+    for node in "$@"; do
+        "$function" "$node" &
+        pids+=($!)
+    done
+    for node in "${pids[@]}"; do wait "$node" || failed=1; done
+    [ $failed = 0 ] || { tail -n 5 "$log"/*; exit 1; }
+}
+
+everywhere prepare "$control_plane" "${workers[@]}"
+lap prepared
+
+on "$control_plane" tee /root/init.yaml >/dev/null <<'CONFIG'
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+nodeRegistration:
+  criSocket: unix:///run/containerd/containerd.sock
+  ignorePreflightErrors: [SystemVerification, Swap]
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+kubernetesVersion: v1.37.1
+networking: {podSubnet: 10.244.0.0/16}
+---
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+failCgroupV1: false
+cgroupDriver: systemd
+failSwapOn: false
+evictionHard: {imagefs.available: 0%, nodefs.available: 0%}
+imageGCHighThresholdPercent: 100
+imageGCLowThresholdPercent: 99
+---
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: nftables
+conntrack: {maxPerCore: 0}
+CONFIG
+on "$control_plane" kubeadm init --config /root/init.yaml >"$log/init" 2>&1 || { tail -n 5 "$log/init"; exit 1; }
+lap initialised
+
+join=$(on "$control_plane" kubeadm token create --print-join-command 2>/dev/null)
+join_worker() {
+    # shellcheck disable=SC2086  # the command is meant to be split
+    on "$1" $join --ignore-preflight-errors=SystemVerification,Swap >"$log/$1" 2>&1
+}
+everywhere join_worker "${workers[@]}"
+lap joined
+
+on "$control_plane" env MIRROR=$mirror REGISTRY=$registry KUBECONFIG=/etc/kubernetes/admin.conf ADDONS=$addons \
+    bash -es <<'NODE' >"$log/addons" 2>&1 || { tail -n 5 "$log/addons"; exit 1; }
+cd /tmp
+curl -fsSO "$MIRROR/helm/helm-v3.22.0-linux-amd64.tar.gz"
+tar -xzf helm-v3.22.0-linux-amd64.tar.gz
+install linux-amd64/helm /usr/local/bin/helm
+charts=oci://$REGISTRY/charts
+helm install flannel "$charts/flannel" --version v0.28.4 --plain-http --namespace kube-flannel --create-namespace \
+    --set podCidr=10.244.0.0/16
+if [ "$ADDONS" = true ]; then
+    helm install metrics-server "$charts/metrics-server" --version 3.13.1 --plain-http --namespace kube-system \
+        --set 'args={--kubelet-insecure-tls}'
+    helm install metallb "$charts/metallb" --version 0.16.1 --plain-http --namespace metallb-system --create-namespace \
+        --set speaker.frr.enabled=false --set frrk8s.enabled=false
+fi
+kubectl wait --for=condition=Ready nodes --all --timeout=180s
+NODE
+lap ready
+
+if $addons; then
+    on "$control_plane" env KUBECONFIG=/etc/kubernetes/admin.conf bash -es <<'NODE' >"$log/addons" 2>&1
+kubectl --namespace metallb-system rollout status deployment/metallb-controller daemonset/metallb-speaker --timeout=180s
+kubectl --namespace kube-system rollout status deployment/metrics-server --timeout=180s
+kubectl apply -f - <<'POOL'
+apiVersion: metallb.io/v1beta1
+kind: IPAddressPool
+metadata: {name: default, namespace: metallb-system}
+spec: {addresses: [172.30.0.200-172.30.0.219]}
+---
+apiVersion: metallb.io/v1beta1
+kind: L2Advertisement
+metadata: {name: default, namespace: metallb-system}
+POOL
+NODE
+    lap addons
+fi
