@@ -11,7 +11,7 @@ from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Failure
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import parse_version
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_gather import explain_failure, unreachable
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_failures import explain_failure, unreachable
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import Variables, collection_roles
 
 #: Packages whose presence in the asked version makes a look at the repository needless.

@@ -15,7 +15,13 @@ import re
 import typing as t
 import urllib.parse
 
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, WARNING, Hosts, Problem
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+    CLUSTER,
+    ERROR,
+    WARNING,
+    Hosts,
+    Problem,
+)
 
 #: Minor versions of Kubernetes that the collection is tested with, from the oldest to the newest.
 SUPPORTED_MINORS = ((1, 34), (1, 37))
@@ -247,7 +253,10 @@ def parse_networks(text: str) -> t.List[Network]:
 
     :raises ValueError: when one is malformed, with the reason.
     """
-    networks: t.List[Network] = [ipaddress.ip_network(part.strip()) for part in text.split(",")]
+    parts = [part.strip() for part in text.split(",")]
+    if not all("/" in part for part in parts):
+        raise ValueError(f"{text or '(empty)'} is not a network")
+    networks: t.List[Network] = [ipaddress.ip_network(part) for part in parts]
     if len(networks) > 2 or (len(networks) == 2 and networks[0].version == networks[1].version):
         raise ValueError(f"{text} is more than one network of the same IP version")
     return networks
@@ -448,7 +457,8 @@ def check_metallb_pools(hosts: Hosts) -> t.Iterable[Problem]:
                 yield host.problem(subject, "is not a valid name.", "Use lowercase letters, digits and dashes.")
             if name in names:
                 yield host.problem(subject, "is the name of two pools.", "Give each pool a name of its own.")
-            names.add(name)
+            if isinstance(pool, dict) and "name" in pool:
+                names.add(name)
             for text in addresses:
                 try:
                     networks = parse_range(text)
@@ -472,15 +482,16 @@ def _check_pool(
     seen: t.Sequence[t.Tuple[str, Network]],
 ) -> t.Iterable[t.Tuple[str, str, str]]:
     """What is wrong with one range of a pool: message, remedy, severity."""
-    for variable, network in own:
-        if any(overlaps(network, part) for part in networks):
-            yield f"{text} overlaps {variable} {network}.", "Choose addresses outside of it.", "error"
+    inside = [f"{variable} {network}" for variable, network in own if any(overlaps(network, part) for part in networks)]
+    for place in inside:
+        yield f"{text} overlaps {place}.", "Choose addresses outside of it.", ERROR
     for node, address in on_nodes:
         if any(address.ip in part for part in networks):
-            yield f"{text} contains {address.ip}, the address of {node}.", "Leave the nodes' addresses out.", "error"
+            yield f"{text} contains {address.ip}, the address of {node}.", "Leave the nodes' addresses out.", ERROR
     for other in {other for other, network in seen if any(overlaps(network, part) for part in networks)}:
-        yield f"{text} overlaps {other}, which a pool has already.", "Give each address to one pool.", "error"
-    if on_nodes and not any(overlaps(part, address.network) for part in networks for _node, address in on_nodes):
+        yield f"{text} overlaps {other}, which a pool has already.", "Give each address to one pool.", ERROR
+    reachable = any(overlaps(part, address.network) for part in networks for _node, address in on_nodes)
+    if on_nodes and not reachable and not inside:
         yield (
             f"{text} is in no network that a node has an address in.",
             "Nobody answers for it on layer 2 unless a router sends it to the nodes.",

@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action that looks at a host and never fails."""
+
+from __future__ import annotations
+
+import typing as t
+import unittest.mock
+
+import pytest
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from ansible_collections.slipway.kubernetes.plugins.action.preflight_gather import ActionModule
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import trusted
+
+
+class Task:
+    async_val = 0
+    check_mode = True
+    args: t.Dict[str, t.Any] = {}
+    diff = False
+    environment: t.List[t.Any] = []
+    no_log = False
+
+
+def node(version: str = "", family: str = "debian") -> t.Dict[str, t.Any]:
+    kubernetes = {"kubeadm_version": version, "kubelet_version": version}
+    system = {"id": "debian", "family": family}
+    return {"ansible_facts": {"slipway_node": {"kubernetes": kubernetes, "os": system}}}
+
+
+def gather(
+    monkeypatch: pytest.MonkeyPatch, results: t.Dict[str, t.Any], **given: t.Any
+) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any]]:
+    """The facts that come out, and what the modules were called with."""
+    called: t.Dict[str, t.Any] = {}
+
+    def execute(self: t.Any, module_name: str, module_args: t.Any, task_vars: t.Any) -> t.Any:
+        name = module_name.rpartition(".")[2]
+        called[name] = module_args
+        if isinstance(results[name], Exception):
+            raise results[name]
+        return results[name]
+
+    monkeypatch.setattr(ActionModule, "_execute_module", execute)
+    loader = DataLoader()
+    connection = unittest.mock.MagicMock()
+    action = ActionModule(Task(), connection, None, loader, Templar(loader=loader), None)  # type: ignore[arg-type]
+    result = action.run(task_vars=trusted({"inventory_hostname": "cp1", **given}))
+    assert not result.get("failed")
+    assert result["changed"] is False
+    return result["ansible_facts"], called
+
+
+@pytest.mark.parametrize(
+    ("result", "subject"),
+    [
+        (AnsibleConnectionFailure("no route to host"), "connection"),
+        ({"unreachable": True, "msg": "no route to host"}, "connection"),
+        (AnsibleError("something else"), "node_facts"),
+        ({"failed": True, "msg": "python3: not found"}, "python"),
+    ],
+)
+def test_what_goes_wrong_is_kept(monkeypatch: pytest.MonkeyPatch, result: t.Any, subject: str) -> None:
+    facts, called = gather(monkeypatch, {"node_facts": result})
+    assert facts["slipway_preflight"]["failure"][0] == subject
+    assert "slipway_node" not in facts
+    assert called == {"node_facts": {}}
+
+
+def test_the_repository_is_asked_for_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts, called = gather(
+        monkeypatch,
+        {"node_facts": node("1.35.0"), "package_source": {"changed": True}},
+        cluster_version="1.36.4",
+        kube_packages_repository="https://mirror.example.com/k8s",
+    )
+    assert facts["slipway_preflight"] == {"failure": None, "source_failure": ""}
+    assert facts["slipway_node"]["os"]["id"] == "debian"
+    source = called["package_source"]
+    assert source["url"].startswith("https://mirror.example.com/k8s/v1.36/")
+    assert source["key"].startswith("https://mirror.example.com/k8s/v1.36/")
+    assert source["packages"]["kubelet"] == "1.36.4"
+
+
+def test_the_repository_does_not_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = {"node_facts": node(), "package_source": {"failed": True, "msg": "kubeadm 1.37.9 is not there."}}
+    facts, _called = gather(monkeypatch, results, cluster_version="1.37.9")
+    assert "kubeadm 1.37.9 is not there." in facts["slipway_preflight"]["source_failure"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "version"),
+    [(node("1.37.1"), "1.37.1"), (node(), "1.37"), (node(family="arch"), "1.37.1")],
+)
+def test_the_repository_is_left_alone(monkeypatch: pytest.MonkeyPatch, facts: t.Any, version: str) -> None:
+    _facts, called = gather(monkeypatch, {"node_facts": facts}, cluster_version=version)
+    assert list(called) == ["node_facts"]
+
+
+def test_a_repository_that_cannot_be_templated(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts, called = gather(monkeypatch, {"node_facts": node()}, kube_packages_repository_url="{{ nowhere }}")
+    assert "kube_packages_repository_url: " in facts["slipway_preflight"]["source_failure"]
+    assert "'nowhere' is undefined" in facts["slipway_preflight"]["source_failure"]
+    assert list(called) == ["node_facts"]

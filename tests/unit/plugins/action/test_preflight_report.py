@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action that puts variables and facts of all hosts together and reports."""
+
+from __future__ import annotations
+
+import types
+import typing as t
+import unittest.mock
+
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from ansible_collections.slipway.kubernetes.plugins.action.preflight_report import ActionModule
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import trusted
+
+
+def report(
+    given: t.Dict[str, t.Dict[str, t.Any]],
+    control_planes: t.Sequence[str] = ("cp1",),
+    workers: t.Sequence[str] = (),
+    registered: t.Optional[t.Dict[str, t.Dict[str, t.Any]]] = None,
+) -> t.Dict[str, t.Any]:
+    """Run the action with a variable manager that knows ``given``."""
+    manager = types.SimpleNamespace(
+        get_vars=lambda play, host, task: trusted(given[host]),
+        _inventory=types.SimpleNamespace(get_host=lambda name: name),
+        _nonpersistent_fact_cache=registered or {},
+    )
+    task = types.SimpleNamespace(
+        action="slipway.kubernetes.preflight_report",
+        args={"control_plane_hosts": list(control_planes), "worker_hosts": list(workers)},
+        async_val=0,
+        check_mode=False,
+        get_variable_manager=lambda: manager,
+        play=None,
+    )
+    loader = DataLoader()
+    action = ActionModule(task, unittest.mock.MagicMock(), None, loader, Templar(loader=loader), None)
+    return action.run(task_vars={"hostvars": given})
+
+
+def test_nothing_wrong() -> None:
+    result = report({"cp1": {"cluster_version": "1.37.1"}})
+    assert result["msg"] == "Preflight found nothing that stops 1 host."
+    assert (result["problems"], result["preflight_warnings"], result["changed"]) == ([], [], False)
+    assert "failed" not in result
+    assert "warnings" not in result
+
+
+def test_one_report_for_all_hosts() -> None:
+    result = report(
+        {
+            "cp1": {"cluster_version": "{{ minor }}.1", "minor": "1.38", "cluster_cni": "flanel"},
+            "worker1": {
+                "cluster_version": "1.38.1",
+                "cluster_cni": "{{ nowhere }}",
+                "ansible_facts": {"slipway_preflight": {"failure": ["python", "no Python.", "Install it."]}},
+            },
+        },
+        workers=["worker1", "worker2"],
+    )
+    assert result["failed"] is True
+    lines = result["msg"].splitlines()
+    assert lines[0] == "Preflight found 4 problems on 3 hosts; nothing was changed."
+    assert [line.split(": ")[:2] for line in lines[1:]] == [
+        ["- cp1", "cluster_cni"],
+        ["- worker1", "cluster_cni"],
+        ["- worker1", "python"],
+        ["- worker2", "inventory"],
+    ]
+    assert result["problems"][2] == {
+        "hosts": ["worker1"],
+        "subject": "python",
+        "message": "no Python.",
+        "remedy": "Install it.",
+    }
+    assert result["warnings"] == [
+        "cluster: cluster_version: 1.38.1 is newer than what was tested (1.37). "
+        "It may work; try it on a cluster that you can lose."
+    ]
+    assert result["preflight_warnings"][0]["subject"] == "cluster_version"
+
+
+def test_facts_and_the_repository_are_in_the_report() -> None:
+    node = {"interfaces": [{"name": "eth0", "addresses": [{"address": "10.244.0.7", "prefix": 24}]}]}
+    bare = {
+        "os": {"id": "debian", "version_id": "12", "architecture": "amd64"},
+        "cpu_count": 8,
+        "memory_mb": 8000,
+        "cgroup_version": 2,
+        "swap": {"active": []},
+        "listening": [],
+        "service_manager": "systemd",
+        "default_address": "10.244.0.7",
+        "kubernetes": {"kubelet_version": "", "control_plane": False, "joined": False, "unfinished": None},
+    }
+    facts = {"slipway_node": {**node, **bare}, "slipway_preflight": {"failure": None, "source_failure": "gone."}}
+    result = report({"cp1": {"ansible_facts": facts}})
+    assert [problem["subject"] for problem in result["problems"]] == ["cluster_pod_subnet", "kube_packages_repository"]
+
+
+def test_registered_variables_are_no_typing_errors() -> None:
+    given = {"cp1": {"helm_release_of_mine": {"changed": True}, "helm_mine": 1}}
+    result = report(given, registered={"cp1": {"helm_release_of_mine": {}}})
+    assert [problem["subject"] for problem in result["problems"]] == ["helm_mine"]

@@ -1,0 +1,251 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks on what the inventory asks for."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_cluster as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, Host, Problem
+
+GOOD: t.Dict[str, t.Any] = {
+    "cluster_name": "kubernetes",
+    "cluster_version": "1.37.1",
+    "cluster_endpoint": "",
+    "cluster_pod_subnet": "10.244.0.0/16",
+    "cluster_service_subnet": "10.96.0.0/12",
+    "cluster_dns_domain": "cluster.local",
+    "cluster_image_repository": "registry.k8s.io",
+    "cluster_kube_proxy_mode": "nftables",
+    "cluster_cri_socket": "unix:///run/containerd/containerd.sock",
+    "cluster_cni": "flannel",
+}
+
+
+def host(name: str = "cp1", address: str = "192.0.2.5/24", control_plane: bool = True, **variables: t.Any) -> Host:
+    ip, prefix = address.split("/")
+    interfaces = [
+        {"name": "eth0", "addresses": [{"address": ip, "prefix": int(prefix), "family": 4}]},
+        {"name": "cni0", "virtual": True, "addresses": [{"address": "10.244.0.1", "prefix": 24, "family": 4}]},
+        {"name": "eth1"},
+    ]
+    return Host(name, control_plane, not control_plane, {**GOOD, **variables}, facts={"interfaces": interfaces})
+
+
+def pool(*addresses: str) -> t.Dict[str, t.Any]:
+    return {"metallb_address_pools": [{"name": "p", "addresses": list(addresses)}]}
+
+
+def mirror(mirror: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    return {"cluster_registry_mirrors": {"docker.io": [mirror]}}
+
+
+def everything(*hosts: Host) -> t.List[Problem]:
+    return [problem for check in checks.CHECKS for problem in check(hosts)]
+
+
+def said(problems: t.Iterable[Problem]) -> str:
+    return "\n".join(f"{p.severity} {p.host or 'cluster'}: {p.subject}: {p.message} {p.remedy}" for p in problems)
+
+
+def test_a_good_cluster_has_no_problem() -> None:
+    workers = [host(f"worker{n}", f"192.0.2.{10 + n}/24", control_plane=False) for n in range(3)]
+    pools = [{"name": "default", "addresses": ["192.0.2.200-192.0.2.220", "192.0.2.240/28"]}]
+    mirrors = {
+        "docker.io": [{"url": "https://mirror.example.com:5000/v2/docker.io", "username": "a", "password": "b"}],
+        "registry.example.com:5000": [{"url": "http://10.0.0.7", "capabilities": ["pull"], "override_path": True}],
+        "_default": [{"url": "https://mirror.example.com"}],
+    }
+    given = {
+        "cluster_endpoint": "api.example.com:6443",
+        "cluster_registry_mirrors": mirrors,
+        "metallb_address_pools": pools,
+        "cluster_node_labels": {"example.com/rack": "r1", "node-role.kubernetes.io/worker": ""},
+        "cluster_node_annotations": {"example.com/note": "anything goes: here"},
+        "cluster_node_taints": [
+            {"key": "dedicated", "value": "x", "effect": "NoSchedule"},
+            {"key": "a", "value": None},
+        ],
+    }
+    hosts = [
+        Host(h.name, h.control_plane, h.worker, {**h.variables, **given}, facts=h.facts) for h in [host(), *workers]
+    ]
+    assert said(everything(*hosts)) == ""
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"cluster_version": 1.37}, "cluster_version: 1.37 has no patch number. Write the exact version in quotes"),
+        ({"cluster_version": "v1.37.1"}, 'v1.37.1 has a leading v. Write "1.37.1".'),
+        ({"cluster_version": "1.38.0-rc.0"}, "1.38.0-rc.0 is not the version of a release."),
+        ({"cluster_version": ""}, "(empty) is not the version of a release."),
+        ({"cluster_version": "1.33.9"}, "1.33.9 is not supported, only 1.34 to 1.37 are."),
+        ({"cluster_version": "1.38.0"}, "warning cluster: cluster_version: 1.38.0 is newer than what was tested"),
+        ({"cluster_name": "My_Cluster"}, "cluster_name: My_Cluster is not a DNS label."),
+        ({"cluster_name": ""}, "cluster_name: (empty) is not a DNS label."),
+        ({"cluster_endpoint": "https://api.example.com"}, "cluster_endpoint: https://api.example.com is not host"),
+        ({"cluster_endpoint": "api.example.com:99999"}, "cluster_endpoint: api.example.com:99999 is not host"),
+        ({"cluster_endpoint": "10.0.0.999"}, "cluster_endpoint: 10.0.0.999 is not host"),
+        ({"cluster_endpoint": "API.example.com"}, "cluster_endpoint: API.example.com is not host"),
+        ({"cluster_dns_domain": "cluster local"}, "cluster_dns_domain: cluster local is not a DNS domain."),
+        (
+            {"cluster_image_repository": "https://mirror"},
+            "https://mirror is not registry/path",
+        ),
+        ({"cluster_cri_socket": "/run/containerd/containerd.sock"}, "containerd.sock is not a unix:// URL."),
+        ({"cluster_pod_subnet": "10.244.0.0"}, "cluster_pod_subnet: is malformed: 10.244.0.0 is not a network."),
+        ({"cluster_pod_subnet": ""}, "cluster_pod_subnet: is malformed: (empty) is not a network."),
+        ({"cluster_pod_subnet": "10.244.0.0/33"}, "cluster_pod_subnet: is malformed: '10.244.0.0/33' does not appear"),
+        ({"cluster_pod_subnet": "10.244.0.1/16"}, "cluster_pod_subnet: is malformed: 10.244.0.1/16 has host bits set."),
+        ({"cluster_pod_subnet": "10.1.0.0/16,10.2.0.0/16"}, "is more than one network of the same IP version"),
+        ({"cluster_pod_subnet": "10.244.0.0/25"}, "10.244.0.0/25 has room for 0 nodes (each a /24), the cluster 1."),
+        ({"cluster_service_subnet": "10.0.0.0/11"}, "10.0.0.0/11 is larger than Kubernetes allows. Choose a /12"),
+        ({"cluster_service_subnet": "fd00::/64"}, "fd00::/64 is larger than Kubernetes allows. Choose a /108"),
+        ({"cluster_service_subnet": "10.96.0.0/29"}, "10.96.0.0/29 is too small"),
+        ({"cluster_pod_subnet": "10.100.0.0/16"}, "10.100.0.0/16 overlaps cluster_service_subnet 10.96.0.0/12."),
+        (
+            {"cluster_pod_subnet": "192.0.0.0/16"},
+            "192.0.0.0/16 contains the host's own address 192.0.2.5.",
+        ),
+        ({"cluster_service_subnet": "192.0.2.128/25"}, "warning cp1: cluster_service_subnet: 192.0.2.128/25 overlaps"),
+        (
+            {"cluster_registry_mirrors": {"https://docker.io": []}},
+            "is not the name of a registry.",
+        ),
+        ({"cluster_registry_mirrors": {"docker.io": "https://a"}}, "[docker.io]: is not a list of mirrors."),
+        ({"cluster_registry_mirrors": {"docker.io": ["https://a"]}}, "has 'https://a', which is not a dictionary."),
+        (mirror({"ulr": "https://a"}), "unknown key ulr. Did you mean url?"),
+        (mirror({"q": 1, "url": "http://a"}), "unknown key q. Known are url,"),
+        (mirror({}), "has a mirror without url."),
+        (mirror({"url": "mirror:5000"}), "url mirror:5000 is malformed."),
+        (mirror({"url": "http://a:port"}), "url http://a:port is malformed."),
+        (mirror({"url": "https://"}), "url https:// is malformed."),
+        (
+            mirror({"url": "https://u:pw@a"}),
+            "has a mirror with a user name in its url.",
+        ),
+        (
+            mirror({"url": "https://a", "capabilities": ["push", "x"]}),
+            "unknown capab",
+        ),
+        (mirror({"url": "https://a", "username": "u"}), "only one of username"),
+        (
+            pool("192.0.2.9"),
+            "[p]: is malformed: 192.0.2.9 is neither",
+        ),
+        (
+            pool("192.0.2.0/33"),
+            "[p]: is malformed: '192.0.2.0/33'",
+        ),
+        (pool("192.0.2.9-192.0.2.1"), "ends before it starts"),
+        (pool("192.0.2.9-fd00::1"), "mixes IPv4 and IPv6"),
+        (pool("10.97.0.0/24"), "overlaps cluster_service_subnet"),
+        (
+            pool("192.0.2.1-192.0.2.9"),
+            "192.0.2.5, the address of cp1",
+        ),
+        (
+            pool("192.0.2.16/28", "192.0.2.20-192.0.2.21"),
+            "192.0.2.20-192.0.2.21 overlaps 192.0.2.16/28, which a pool has already.",
+        ),
+        (
+            pool("198.51.100.0/28"),
+            "warning cp1: metallb_address_pools[p]: 198.51.100.0/28 is in no network that a node has an address in.",
+        ),
+        (
+            {"metallb_address_pools": [{"name": "p", "addresses": []}, {"name": "p", "addresses": []}]},
+            "[p]: is the name of two pools.",
+        ),
+        ({"metallb_address_pools": [{"name": "My Pool", "addresses": []}]}, "[My Pool]: is not a valid name."),
+        ({"cluster_node_labels": {"-bad": "x"}}, "cluster_node_labels: -bad is not a valid key."),
+        ({"cluster_node_labels": {"Up/x": "x"}}, "cluster_node_labels: Up/x is not a valid key."),
+        ({"cluster_node_labels": {"gpu": True}}, "the value of gpu is not text (True). Put it in quotes."),
+        ({"cluster_node_labels": {"rack": "a b"}}, "the value of rack is not valid: a b."),
+        ({"cluster_node_annotations": {"a/b/c": "x"}}, "cluster_node_annotations: a/b/c is not a valid key."),
+        ({"cluster_node_taints": [{"key": "/x", "effect": "NoSchedule"}]}, "/x= is not a valid taint."),
+    ],
+)
+def test_one_bad_variable(variables: t.Dict[str, t.Any], expected: str) -> None:
+    problems = everything(host(**variables))
+    assert len(problems) == 1 or "ulr" in expected, said(problems)
+    assert expected in said(problems)
+
+
+def test_what_has_a_wrong_type_is_passed_over() -> None:
+    wrong = {
+        "cluster_registry_mirrors": "docker.io",
+        "metallb_address_pools": ["pool", {"name": "p", "addresses": "192.0.2.1"}],
+        "cluster_node_taints": ["a"],
+        "cluster_node_labels": ["a"],
+    }
+    assert said(everything(host(**wrong))) == ""
+
+
+def test_two_pools_without_a_name_are_left_to_the_argument_specs() -> None:
+    assert "two pools" not in said(everything(host(metallb_address_pools=[{"addresses": []}, "b"])))
+
+
+def test_control_planes() -> None:
+    assert "cluster_control_plane_hosts: is empty" in said(everything(host(control_plane=False)))
+    two = [host("cp1"), host("cp2", "192.0.2.6/24")]
+    text = said(everything(*two))
+    assert "has 2 hosts, and several control planes cannot be built by this version yet" in text
+    assert "cluster_endpoint: is empty with 2 control planes" in text
+    assert "warning cluster: cluster_control_plane_hosts: has an even number of hosts (2)" in text
+    three = [host(f"cp{n}", f"192.0.2.{n}/24", cluster_endpoint="api") for n in (1, 2, 3)]
+    text = said(everything(*three))
+    assert "even number" not in text
+    assert "cluster_endpoint" not in text
+
+
+def test_names_of_hosts() -> None:
+    assert "error Node_1: inventory_hostname: Node_1 cannot be the name of a node" in said(everything(host("Node_1")))
+
+
+def test_cluster_wide_variables_must_be_the_same_everywhere() -> None:
+    hosts = [host(), host("worker1", "192.0.2.6/24", False, cluster_version="1.36.4", cluster_endpoint="api")]
+    text = said(everything(*hosts))
+    assert "cluster: cluster_version: differs between hosts: 1.37.1 on cp1, 1.36.4 on worker1." in text
+    assert "cluster: cluster_endpoint: differs between hosts: (empty) on cp1, api on worker1." in text
+
+
+def test_a_broken_variable_is_reported_once_elsewhere() -> None:
+    broken = Host("cp1", True, False, {**GOOD, "cluster_version": ""}, broken={"cluster_version": "undefined"})
+    assert said(everything(broken)) == ""
+
+
+def test_subnets_of_two_hosts_and_two_families() -> None:
+    dual = {"cluster_pod_subnet": "10.244.0.0/16, fd00:1::/56", "cluster_service_subnet": "10.96.0.0/12,fd00:2::/112"}
+    assert said(everything(host(**dual))) == ""
+    small = [host(f"h{n}", f"192.0.2.{n}/24", n == 1, cluster_pod_subnet="10.244.0.0/24") for n in (1, 2)]
+    assert "cluster: cluster_pod_subnet: 10.244.0.0/24 has room for 1 nodes" in said(everything(*small))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("api.example.com", ("api.example.com", 6443)),
+        ("10.0.0.1:8443", ("10.0.0.1", 8443)),
+        ("[fd00::1]:443", ("fd00::1", 443)),
+        ("[fd00::1]", ("fd00::1", 6443)),
+        ("[1.2.3]", None),
+        ("fd00::1", None),
+        ("api:0", None),
+        ("a b", None),
+        ("api/", None),
+    ],
+)
+def test_parse_endpoint(text: str, expected: t.Optional[t.Tuple[str, int]]) -> None:
+    assert checks.parse_endpoint(text) == expected
+
+
+def test_distinct() -> None:
+    assert checks.distinct([host(), host("b")], "cluster_cni") == [("flannel", CLUSTER)]
+    assert checks.distinct([host(), host("b", cluster_cni="none")], "cluster_cni") == [
+        ("flannel", "cp1"),
+        ("none", "b"),
+    ]

@@ -1,0 +1,254 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks on the machines."""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_machines as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Failure, Host, Problem
+
+VARIABLES: t.Dict[str, t.Any] = {
+    "cluster_version": "1.37.1",
+    "cluster_node_ip": "",
+    "kube_packages_version": "1.37.1",
+    "node_prep_swap": "absent",
+    "preflight_supported_os": {"debian": ["12", "13"], "broken": 1},
+    "preflight_minimum_cpus_control_plane": 2,
+    "preflight_minimum_cpus_worker": 1,
+    "preflight_minimum_memory_mb_control_plane": 1700,
+    "preflight_minimum_memory_mb_worker": 900,
+    "preflight_minimum_disk_mb": 2048,
+    "preflight_recommended_disk_mb": 10240,
+}
+
+
+def machine(number: int = 1, **facts: t.Any) -> t.Dict[str, t.Any]:
+    """Facts of a bare machine that is all right; no two numbers share an identity."""
+    return {
+        "hostname": f"node{number}",
+        "machine_id": f"{number:032x}",
+        "product_uuid": f"00000000-0000-0000-0000-{number:012x}",
+        "os": {"id": "debian", "version_id": "12", "pretty_name": "Debian 12", "architecture": "amd64"},
+        "interfaces": [
+            {
+                "name": "eth0",
+                "mac": f"02:42:ac:11:00:{number:02x}",
+                "addresses": [{"address": f"192.0.2.{number}", "prefix": 24, "family": 4}],
+            },
+            {"name": "docker0", "mac": "02:42:00:00:00:01", "virtual": True, "addresses": []},
+        ],
+        "default_address": f"192.0.2.{number}",
+        "default_address6": "",
+        "cpu_count": 2,
+        "memory_mb": 1900,
+        "disk": [
+            {"path": "/etc", "free_mb": 1, "size_mb": 9},
+            {"path": "/var/lib", "free_mb": 20000, "size_mb": 30000},
+        ],
+        "swap": {"active": []},
+        "cgroup_version": 2,
+        "listening": [{"protocol": "tcp", "address": "0.0.0.0", "port": 22, "pid": 1, "process": "sshd"}],
+        "kubernetes": {
+            "kubelet_version": "",
+            "kubeadm_version": "",
+            "control_plane": False,
+            "joined": False,
+            "unfinished": None,
+        },
+        "service_manager": "systemd",
+        **copy.deepcopy(facts),
+    }
+
+
+def host(
+    number: int = 1, control_plane: bool = True, facts: t.Optional[t.Dict[str, t.Any]] = None, **given: t.Any
+) -> Host:
+    return Host(
+        f"node{number}",
+        control_plane,
+        not control_plane,
+        {**VARIABLES, **given},
+        facts=machine(number) if facts is None else facts,
+    )
+
+
+def kubernetes(**state: t.Any) -> t.Dict[str, t.Any]:
+    return {"kubernetes": {**machine()["kubernetes"], **state}}
+
+
+def said(*hosts: Host) -> str:
+    problems: t.List[Problem] = [problem for check in checks.CHECKS for problem in check(hosts)]
+    return "\n".join(f"{p.severity} {p.host}: {p.subject}: {p.message} {p.remedy}" for p in problems)
+
+
+def listening(port: int, process: str, pid: int = 77, protocol: str = "tcp") -> t.Dict[str, t.Any]:
+    socket = {"protocol": protocol, "address": "0.0.0.0", "port": port, "pid": pid, "process": process}
+    return {"listening": [socket]}
+
+
+def test_good_machines_have_no_problem() -> None:
+    assert said(host(), host(2, False), host(3, False)) == ""
+
+
+SYSTEM = machine()["os"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "given", "expected"),
+    [
+        ({"cpu_count": 1}, {}, "cpu_count: 1, and a control plane needs 2."),
+        ({"memory_mb": 1600}, {}, "memory_mb: 1600 MB, and a control plane needs 1700 MB."),
+        ({"disk": [{"path": "/var/lib", "free_mb": 900}]}, {}, "error node1: disk: 900 MB are free in /var/lib"),
+        ({"disk": [{"path": "/var/lib", "free_mb": 9000}]}, {}, "warning node1: disk: 9000 MB are free in /var/lib"),
+        (
+            {"os": {**SYSTEM, "version_id": "11"}},
+            {},
+            "os: Debian 12 is not supported (debian 12, 13 are).",
+        ),
+        (
+            {"os": {**SYSTEM, "id": "arch", "pretty_name": ""}},
+            {"preflight_allow_unsupported_os": True},
+            "warning node1: os: arch",
+        ),
+        ({"os": {**SYSTEM, "architecture": "riscv64"}}, {}, "architecture: riscv64 is not supported."),
+        ({"service_manager": "init"}, {}, "service_manager: is init; kubelet and containerd are run by systemd."),
+        ({"service_manager": ""}, {}, "service_manager: is unknown"),
+        ({"cgroup_version": 1}, {}, "cgroup_version: is 1, and the kubelet of Kubernetes 1.37 refuses"),
+        ({"swap": {"active": ["/dev/vda2"]}}, {"node_prep_swap": "keep"}, "keeps the swap on /dev/vda2"),
+        (listening(6443, "haproxy"), {}, "port 6443: is held by haproxy (pid 77), and kube-apiserver needs it."),
+        (listening(10250, "nginx", 0), {}, "port 10250: is held by nginx, and kubelet needs it."),
+        (listening(10259, ""), {}, "port 10259: is held by an unknown process (pid 77), and kube-scheduler needs it."),
+        (
+            listening(8443, "nginx"),
+            {"control_plane_init_configuration": {"localAPIEndpoint": {"bindPort": 8443}}},
+            "port 8443: is held by nginx",
+        ),
+        ({}, {"cluster_node_ip": "node1"}, "cluster_node_ip: node1 is not an address."),
+        ({}, {"cluster_node_ip": "127.0.0.1"}, "cluster_node_ip: 127.0.0.1 cannot be reached from other nodes."),
+        ({}, {"cluster_node_ip": "0.0.0.0"}, "cluster_node_ip: 0.0.0.0 cannot be reached from other nodes."),
+        ({}, {"cluster_node_ip": "198.51.100.1"}, "198.51.100.1 is on no interface of the host (it has 192.0.2.1)."),
+        ({"interfaces": []}, {"cluster_node_ip": "198.51.100.1"}, "is on no interface of the host (it has none)."),
+        ({"default_address": ""}, {}, "cluster_node_ip: is empty and the host has no default route"),
+        (kubernetes(kubelet_version="1.38.0"), {}, "warning node1: kubelet: 1.38.0 is installed, newer than"),
+        (
+            kubernetes(kubelet_version="1.36.4", joined=True, control_plane=True),
+            {},
+            "is a node with kubelet 1.36.4, older than that; site does not change the version of a node. Use",
+        ),
+        (
+            kubernetes(kubelet_version="1.37.2", joined=True, control_plane=True),
+            {},
+            "is a node with kubelet 1.37.2, newer than that; site does not change the version of a node.",
+        ),
+        (kubernetes(joined=True), {}, "is a worker of a cluster (/etc/kubernetes/kubelet.conf) but a control plane in"),
+    ],
+)
+def test_one_bad_fact(facts: t.Dict[str, t.Any], given: t.Dict[str, t.Any], expected: str) -> None:
+    text = said(host(facts=machine(**facts), **given))
+    assert expected in text
+    assert len(text.splitlines()) == 1, text
+
+
+@pytest.mark.parametrize(
+    ("facts", "given"),
+    [
+        ({"cgroup_version": 1}, {"control_plane_kubelet_configuration": {"failCgroupV1": False}}),
+        ({"cgroup_version": 1}, {"cluster_version": "1.34.9"}),
+        ({"cgroup_version": 1}, {"cluster_version": "latest"}),
+        ({"swap": {"active": ["/dev/vda2"]}}, {}),
+        (
+            {"swap": {"active": ["/dev/vda2"]}},
+            {"node_prep_swap": "keep", "control_plane_kubelet_configuration": {"failSwapOn": False}},
+        ),
+        (listening(6443, "kube-apiserver"), {}),
+        (listening(10257, "kube-controller"), {}),
+        (listening(6443, "dnsmasq", protocol="udp"), {}),
+        (listening(6443, "nginx"), {"control_plane_init_configuration": {"localAPIEndpoint": {"bindPort": 8443}}}),
+        ({**listening(6443, "", 0), **kubernetes(joined=True, control_plane=True)}, {}),
+        ({}, {"cluster_node_ip": "192.0.2.1"}),
+        ({"default_address": "", "default_address6": "fd00::1"}, {}),
+        (kubernetes(kubelet_version="1.36.4"), {}),
+        (kubernetes(joined=True, unfinished={"operation": "init"}), {}),
+        ({"product_uuid": "", "machine_id": ""}, {}),
+        ({"disk": []}, {}),
+    ],
+)
+def test_what_is_all_right(facts: t.Dict[str, t.Any], given: t.Dict[str, t.Any]) -> None:
+    assert said(host(facts=machine(**facts), **given)) == ""
+
+
+def test_thresholds_of_workers_and_of_nodes_that_run() -> None:
+    small = machine(2, cpu_count=1, memory_mb=950)
+    assert said(host(2, False, small)) == ""
+    small["memory_mb"] = 800
+    assert "error node2: memory_mb: 800 MB, and a worker needs 900 MB." in said(host(2, False, small))
+    small["kubernetes"]["joined"] = True
+    assert "warning node2: memory_mb: 800 MB" in said(host(2, False, small))
+
+
+def test_ports_of_the_control_plane_are_free_to_use_on_workers() -> None:
+    assert said(host(), host(2, False, machine(2, **listening(6443, "haproxy")))) == ""
+
+
+@pytest.mark.parametrize(
+    ("fact", "value"),
+    [("machine_id", "a" * 32), ("product_uuid", "ABC"), ("hostname", "debian"), ("default_address", "192.0.2.9")],
+)
+def test_identities_that_two_hosts_have(fact: str, value: str) -> None:
+    text = said(host(), *(host(n, False, machine(n, **{fact: value})) for n in (2, 3)))
+    subject = "cluster_node_ip" if fact == "default_address" else fact
+    shown = value.lower()
+    assert f"error node2: {subject}: {shown} is the same on node2 and node3." in text
+    assert f"error node3: {subject}: {shown} is the same on node2 and node3." in text
+    assert "node1" not in text
+
+
+def test_mac_addresses_that_two_hosts_have() -> None:
+    def with_mac(number: int, mac: str, virtual: bool = False) -> Host:
+        facts = machine(number)
+        facts["interfaces"].append({"name": "eth1", "mac": mac, "virtual": virtual, "addresses": []})
+        return host(number, number == 1, facts)
+
+    assert "mac: 02:00:00:00:00:09 is the same on node1 and node2." in said(
+        with_mac(1, "02:00:00:00:00:09"), with_mac(2, "02:00:00:00:00:09")
+    )
+    assert said(with_mac(1, "00:00:00:00:00:00"), with_mac(2, "00:00:00:00:00:00")) == ""
+    assert said(with_mac(1, "02:00:00:00:00:09", True), with_mac(2, "02:00:00:00:00:09", True)) == ""
+
+
+def test_hostnames() -> None:
+    same = [machine(n, hostname="debian") for n in (1, 2)]
+    allowed = {"preflight_allow_duplicate_hostnames": True}
+    assert said(host(1, True, same[0], **allowed), host(2, False, same[1], **allowed)) == ""
+    swapped = said(host(1, True, machine(1, hostname="node2")), host(2, False, machine(2, hostname="debian")))
+    assert "error node1: hostname: is node2, which is the name of another host in the inventory." in swapped
+    assert len(swapped.splitlines()) == 1
+
+
+def test_hosts_that_nothing_is_known_about() -> None:
+    gone = Host("node2", False, True, VARIABLES, failure=Failure("connection", "the host is unreachable.", "Check."))
+    left_out = Host("node3", False, True, {**VARIABLES, "cluster_node_ip": "192.0.2.3"})
+    assert said(host(), gone, left_out) == "error node2: connection: the host is unreachable. Check."
+
+
+def test_package_source() -> None:
+    bad = Host("node1", True, False, VARIABLES, facts=machine(), source_failure="signed by another key.")
+    assert "kube_packages_repository: does not provide Kubernetes 1.37.1: signed by another key. Check" in said(bad)
+
+
+def test_membership() -> None:
+    joined = machine(2, **kubernetes(joined=True))
+    worker = host(2, False, joined)
+    assert "error node2: kubernetes: belongs to some cluster" in said(host(), worker)
+    assert "belongs" not in said(host(facts=machine(**kubernetes(joined=True, control_plane=True))), worker)
+    assert "belongs" not in said(host(facts=machine(**kubernetes(unfinished={"operation": "init"}))), worker)
+    # The control plane is not in this run: nothing is certain.
+    assert "belongs" not in said(Host("node1", True, False, VARIABLES), worker)
+    stray = host(2, False, machine(2, **kubernetes(joined=True, control_plane=True)))
+    assert "error node2: kubernetes: runs a control plane" in said(host(), stray)
+    assert said(host(), host(2, False, machine(2, **kubernetes(joined=True, unfinished={"operation": "join"})))) == ""

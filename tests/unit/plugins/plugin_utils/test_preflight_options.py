@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Variables against argument_specs."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_options as options
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+
+SPECS = """
+argument_specs:
+  main:
+    options:
+      cluster_cni: {type: str, choices: [flannel, none], default: flannel}
+      cluster_mirrors: {type: dict, default: {}}
+      cluster_timeout: {type: int, default: 30}
+      cluster_names: {type: list, elements: str}
+      cluster_secret: {type: int, no_log: true}
+      cluster_taints:
+        type: list
+        elements: dict
+        options:
+          effect: {type: str, choices: [NoSchedule, NoExecute], required: true}
+  other:
+"""
+
+
+@pytest.fixture
+def catalogue(tmp_path: pathlib.Path) -> options.Catalogue:
+    cluster = tmp_path / "cluster"
+    (cluster / "meta").mkdir(parents=True)
+    (cluster / "defaults").mkdir()
+    (cluster / "vars").mkdir()
+    (cluster / "meta" / "argument_specs.yml").write_text(SPECS.replace("  other:\n", "  other: {}\n"))
+    (cluster / "defaults" / "main.yml").write_text("cluster_cni: flannel\ncluster_timeout: 30\n")
+    (cluster / "vars" / "main.yml").write_text("__cluster_table: {a: 1}\n")
+    cni = tmp_path / "cni"
+    (cni / "meta").mkdir(parents=True)
+    (cni / "meta" / "argument_specs.yml").write_text(
+        "argument_specs: {main: {options: {cni_mtu: {type: int}, cluster_cni: {type: bool}}}}"
+    )
+    (tmp_path / "unfinished").mkdir()
+    return options.read_catalogue(tmp_path)
+
+
+def said(catalogue: options.Catalogue, broken: t.Optional[t.Dict[str, str]] = None, **given: t.Any) -> str:
+    host = Host("cp1", variables=given, given=frozenset(given), broken=broken or {})
+    problems = [
+        *options.check_unknown_variables([host], catalogue),
+        *options.check_broken_variables([host]),
+        *options.check_types([host], catalogue),
+    ]
+    return "\n".join(f"{problem.subject}: {problem.message} {problem.remedy}".rstrip() for problem in problems)
+
+
+def test_read_catalogue(catalogue: options.Catalogue) -> None:
+    assert catalogue.prefixes == ("cluster_", "cni_")
+    assert catalogue.base == {"cluster_cni": "flannel", "cluster_timeout": 30, "__cluster_table": {"a": 1}}
+    # The role that a variable belongs to says what it is.
+    assert catalogue.options["cluster_cni"].role == "cluster"
+    assert catalogue.options["cni_mtu"].role == "cni"
+
+
+def test_the_collections_own_roles_can_be_read() -> None:
+    roles = pathlib.Path(options.__file__).resolve().parents[2] / "roles"
+    catalogue = options.read_catalogue(roles)
+    assert {"cluster_version", "preflight_supported_os"} <= catalogue.options.keys()
+    undocumented = {name for name in catalogue.base if not name.startswith("__")} - catalogue.options.keys()
+    assert undocumented == set()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"cluster_cni": "none", "cluster_timeout": "7", "cluster_names": "a,b", "mine": 1}, ""),
+        (
+            {"cluster_tmeout": 3},
+            "cluster_tmeout: is not a variable of any role of slipway.kubernetes. Did you mean clu",
+        ),
+        ({"cni_zzz": 3}, "cni_zzz: is not a variable of any role of slipway.kubernetes. If it is yours, add it to"),
+        (
+            {"cluster_cni": "flanel"},
+            "cluster_cni: flanel is none of flannel, none. Did you mean flannel? See `ansible-doc",
+        ),
+        ({"cluster_cni": "zzz"}, "cluster_cni: zzz is none of flannel, none. See `ansible-doc --type role slipway.ku"),
+        ({"cluster_timeout": "soon"}, "cluster_timeout: argument 'cluster_timeout' is of type"),
+        ({"cluster_mirrors": ["a"]}, "cluster_mirrors: argument 'cluster_mirrors' is of type"),
+        (
+            {"cluster_taints": [{"effect": "No"}]},
+            "cluster_taints: value of effect must be one of: NoSchedule, NoExecute",
+        ),
+        ({"cluster_taints": [{}]}, "cluster_taints: missing required arguments: effect found in cluster_taints. See"),
+        ({"cluster_taints": [{"effect": "NoExecute", "kye": 1}]}, "kye"),
+        ({"cluster_secret": "hunter2"}, "cluster_secret: has a wrong type or value (not shown, it is secret). See"),
+    ],
+)
+def test_values(catalogue: options.Catalogue, given: t.Dict[str, t.Any], expected: str) -> None:
+    text = said(catalogue, **given)
+    assert expected in text
+    assert bool(text) == bool(expected)
+    assert "hunter2" not in text
+
+
+def test_variables_of_somebody_else_are_ignored(catalogue: options.Catalogue) -> None:
+    given = {"cluster_owner": "me", "cluster_site_a": 1, "cni_mine": 1}
+    ignore = {"preflight_ignore_variables": ["cluster_owner", "cluster_site_*"]}
+    assert said(catalogue, **given, **ignore).startswith("cni_mine: is not a variable")
+
+
+def test_broken_variables_are_said_once(catalogue: options.Catalogue) -> None:
+    text = said(catalogue, {"cluster_cni": "'x' is undefined."}, cluster_cni="{{ x }}")
+    assert text == "cluster_cni: cannot be templated: 'x' is undefined. Correct its value."
