@@ -138,7 +138,7 @@ def custom_resource_definition(item: Object) -> t.List[str]:
     for kind in ("NamesAccepted", "Established"):
         entry = condition(item, kind)
         if entry.get("status") != "True":
-            return [f"crd {item['metadata']['name']}: not {kind}{_why(entry)}"]
+            return [f"customresourcedefinition {item['metadata']['name']}: not {kind}{_why(entry)}"]
     return []
 
 
@@ -218,11 +218,12 @@ def selected(pods: t.Iterable[Object], selector: Object) -> t.List[Object]:
 
 
 def newest_warnings(events: t.Iterable[Object], names: t.Container[str]) -> t.List[str]:
-    """The newest warning event for each of the objects ``names``."""
+    """The newest warning event for each of the objects ``names``, but that a pod is not scheduled: its status says so."""
     newest: t.Dict[t.Tuple[str, str], t.Tuple[str, str]] = {}
     for event in events:
         about = event.get("involvedObject") or {}
-        if event.get("type") != "Warning" or about.get("name") not in names:
+        known = event.get("type") != "Warning" or event.get("reason") == "FailedScheduling"
+        if known or about.get("name") not in names:
             continue
         moment = (
             event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp") or ""

@@ -169,11 +169,6 @@ objects:
       description: One of V(created), V(configured), V(deleted), V(unchanged).
       type: str
       sample: created
-attempts:
-  description: How often C(kubectl) was called.
-  type: int
-  returned: success
-  sample: 2
 """
 
 import functools
@@ -322,7 +317,6 @@ class KubeApply:
         self._check_mode = check_mode
         self._clock = clock
         self._sleep = sleep
-        self._attempts = 0
         self._plan = Plan()
 
     def apply_argv(self, dry_run: bool = False) -> t.List[str]:
@@ -357,13 +351,13 @@ class KubeApply:
             if not self._check_mode:
                 raise SlipwayError(lacking)
             would = "The objects would be applied." if changed else "There is nothing to delete."
-            return {"changed": changed, "msg": f"{lacking} {would}", "objects": [], "diff": [], "attempts": 0}
+            return {"changed": changed, "msg": f"{lacking} {would}", "objects": [], "diff": []}
         objects = self._load()
         if absent:
             self._delete(objects)
         else:
             self._apply(objects)
-        return {**self._plan.result(self._params["namespace"]), "attempts": self._attempts}
+        return self._plan.result(self._params["namespace"])
 
     # What is given
 
@@ -395,7 +389,6 @@ class KubeApply:
         if not sources:
             return []
         argv = ["patch", "--local", "--type=merge", "--patch={}", "--output=json", *sources]
-        self._attempts += 1
         result = self._kubectl.run(*argv, stdin="\n---\n".join(texts), check=False)
         if result.rc != 0 and "no objects passed" not in result.stderr:
             raise SlipwayError(f"The manifests cannot be read: {kube.complaint(result)}")
@@ -574,7 +567,6 @@ class KubeApply:
         tries = 0
         while True:
             result = call()
-            self._attempts += 1
             tries += 1
             if result.rc == 0 or (tolerate is not None and tolerate(result)):
                 return result

@@ -215,7 +215,7 @@ class KubeWait:
         while missing and not self._check_mode:
             elapsed = round(self._clock() - start, 1)
             if elapsed >= self._timeout:
-                hints = self._hints()
+                hints = [hint for hint in self._hints() if hint not in missing]
                 lines = [f"Still missing after {self._timeout} seconds:", *missing]
                 lines += ["What pods and events say:", *hints] if hints else []
                 raise SlipwayError("\n".join(lines), missing=missing, hints=hints, elapsed=elapsed)
@@ -235,7 +235,8 @@ class KubeWait:
     def _look(self) -> t.List[str]:
         try:
             self._read()
-            return [line for condition in self._conditions for line in self._check(condition)]
+            lines = [line for condition in self._conditions for line in self._check(condition)]
+            return list(dict.fromkeys(lines))
         except ApiError as error:
             return [f"API server: {error}"]
 
