@@ -44,9 +44,9 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
         control_planes, workers = arguments["control_plane_hosts"], arguments["worker_hosts"]
-        names = list(dict.fromkeys([*control_planes, *workers]))
-
         inventory = (task_vars or {})["hostvars"]
+        place = {name: number for number, name in enumerate(inventory)}
+        names = sorted({*control_planes, *workers}, key=lambda name: (place.get(name, len(place)), name))
         hosts = [self._host(name, control_planes, workers) for name in names if name in inventory]
         catalogue = collection_roles()
         checks: t.List[Check] = [

@@ -1,0 +1,348 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad inputs, each refused by ansible-playbook with one clear message before anything has changed.
+
+Needs no lab: machines are described in the inventory, or are this host by the local connection.
+Run: ``python -m pytest tests/integration/bad_inputs`` (about a second a case).
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import stat
+import subprocess
+import sys
+import typing as t
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+
+Values = t.Dict[str, t.Any]
+
+
+def machine(number: int) -> Values:
+    """What node_facts says about a bare machine that is all right."""
+    return {
+        "hostname": f"debian{number}",
+        "machine_id": f"{number:032x}",
+        "product_uuid": f"00000000-0000-0000-0000-{number:012x}",
+        "os": {
+            "id": "debian",
+            "version_id": "12",
+            "codename": "bookworm",
+            "family": "debian",
+            "pretty_name": "Debian GNU/Linux 12 (bookworm)",
+            "architecture": "amd64",
+        },
+        "interfaces": [
+            {
+                "name": "eth0",
+                "mac": f"02:42:c0:00:02:{number:02x}",
+                "state": "up",
+                "virtual": False,
+                "addresses": [{"address": f"192.0.2.{number}", "prefix": 24, "family": 4}],
+            }
+        ],
+        "default_address": f"192.0.2.{number}",
+        "default_address6": "",
+        "cpu_count": 4,
+        "memory_mb": 4000,
+        "disk": [{"path": "/var/lib", "free_mb": 20000, "size_mb": 30000}],
+        "swap": {"active": []},
+        "cgroup_version": 2,
+        "listening": [],
+        "kubernetes": {
+            "kubelet_version": "",
+            "kubeadm_version": "",
+            "control_plane": False,
+            "joined": False,
+            "unfinished": None,
+        },
+        "service_manager": "systemd",
+    }
+
+
+def merged(base: Values, over: Values) -> Values:
+    """``base`` with ``over`` merged over it, key by key."""
+    result = copy.deepcopy(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+@dataclasses.dataclass
+class Case:
+    """A mistake and what has to be said about it.
+
+    :param everywhere: variables of all hosts.
+    :param worker1: variables of one worker.
+    :param facts: facts of machines that differ from good ones, by host.
+    :param groups: groups that differ from one control plane and two workers.
+    :param warning: whether it is only warned about.
+    """
+
+    name: str
+    expected: t.Sequence[str]
+    everywhere: Values = dataclasses.field(default_factory=dict)
+    worker1: Values = dataclasses.field(default_factory=dict)
+    facts: t.Dict[str, Values] = dataclasses.field(default_factory=dict)
+    groups: t.Dict[str, t.List[str]] = dataclasses.field(default_factory=dict)
+    warning: bool = False
+
+    def inventory(self) -> Values:
+        """As ``ansible-playbook -i FILE.json`` reads it."""
+        groups = {"kube_control_plane": ["cp1"], "kube_node": ["worker1", "worker2"], **self.groups}
+        names = list(dict.fromkeys(name for members in groups.values() for name in members))
+        hosts: t.Dict[str, Values] = {
+            name: {"machine": merged(machine(number), self.facts.get(name, {}))}
+            for number, name in enumerate(names, start=1)
+        }
+        if "worker1" in hosts:
+            hosts["worker1"].update(self.worker1)
+        children = {group: {"hosts": {name: {} for name in members}} for group, members in groups.items()}
+        return {"all": {"hosts": hosts, "vars": self.everywhere, "children": children}}
+
+
+def listening(port: int, process: str) -> Values:
+    """A TCP port with its owner."""
+    socket = {"protocol": "tcp", "address": "0.0.0.0", "port": port, "pid": 77, "process": process}
+    return {"listening": [socket]}
+
+
+def pool(*addresses: str) -> Values:
+    """Variables with one MetalLB pool."""
+    return {"metallb_address_pools": [{"name": "default", "addresses": list(addresses)}]}
+
+
+def mirrors(upstream: str, *urls: t.Any) -> Values:
+    """Variables with mirrors of one registry."""
+    return {"cluster_registry_mirrors": {upstream: list(urls)}}
+
+
+JOINED = {"kubernetes": {"joined": True}}
+BOTH = ("worker1", "worker2")
+
+CASES = [
+    # The version
+    Case("no-patch", ["cluster: cluster_version: 1.37 has no patch number."], {"cluster_version": 1.37}),
+    Case("leading-v", ["cluster: cluster_version: v1.37.1 has a leading v."], {"cluster_version": "v1.37.1"}),
+    Case("no-version", ["cluster_version: latest is not the version of a release."], {"cluster_version": "latest"}),
+    Case("old-version", ["1.33.9 is not supported, only 1.34 to 1.37 are."], {"cluster_version": "1.33.9"}),
+    Case("new-version", ["1.38.0 is newer than what was tested"], {"cluster_version": "1.38.0"}, warning=True),
+    Case(
+        "differing-versions",
+        ["cluster_version: differs between hosts: 1.37.1 on cp1, 1.36.4 on worker1."],
+        worker1={"cluster_version": "1.36.4"},
+    ),
+    Case(
+        "runs-another-version",
+        ["cp1: cluster_version: 1.37.1 is asked for, but the host is a node with kubelet 1.36.4", "upgrade playbook"],
+        facts={"cp1": {"kubernetes": {"joined": True, "control_plane": True, "kubelet_version": "1.36.4"}}},
+    ),
+    # Who is in the cluster
+    Case("no-control-plane", ["cluster_control_plane_hosts: is empty"], groups={"kube_control_plane": []}),
+    Case(
+        "two-control-planes",
+        ["cluster_endpoint: is empty with 2 control planes", "warning: has an even number of hosts (2)"],
+        groups={"kube_control_plane": ["cp1", "cp2"]},
+    ),
+    Case("bad-host-name", ["Worker_1: inventory_hostname: Worker_1 cannot be"], groups={"kube_node": ["Worker_1"]}),
+    Case(
+        "joined-elsewhere",
+        ["worker1: kubernetes: belongs to some cluster (/etc/kubernetes/kubelet.conf), but no control plane"],
+        facts={"worker1": JOINED},
+    ),
+    # Identities
+    *(
+        Case(
+            f"same-{fact}",
+            [f"worker1, worker2: {fact}: {value} is the same on worker1 and worker2."],
+            facts={name: {fact: value} for name in BOTH},
+        )
+        for fact, value in [("hostname", "debian"), ("machine_id", "a" * 32), ("product_uuid", "1-2-3")]
+    ),
+    Case(
+        "same-mac",
+        ["worker1, worker2: mac: 02:42:c0:00:02:09 is the same on worker1 and worker2."],
+        facts={name: {"interfaces": [{"name": "eth0", "mac": "02:42:C0:00:02:09", "addresses": []}]} for name in BOTH},
+    ),
+    # Machines
+    Case("one-cpu", ["cp1: cpu_count: 1, and a control plane needs 2."], facts={"cp1": {"cpu_count": 1}}),
+    Case("little-memory", ["cp1: memory_mb: 1024 MB, and a control plane needs"], facts={"cp1": {"memory_mb": 1024}}),
+    Case("little-memory-worker", ["worker2: memory_mb: 512 MB, and a worker"], facts={"worker2": {"memory_mb": 512}}),
+    Case(
+        "full-disk",
+        ["worker1: disk: 900 MB are free in /var/lib"],
+        facts={"worker1": {"disk": [{"path": "/var/lib", "free_mb": 900, "size_mb": 9000}]}},
+    ),
+    Case(
+        "unsupported-os",
+        ["worker1: os: Alpine Linux v3.20 is not supported"],
+        facts={"worker1": {"os": {"id": "alpine", "version_id": "3.20", "pretty_name": "Alpine Linux v3.20"}}},
+    ),
+    Case(
+        "unsupported-os-allowed",
+        ["worker1: os: Debian 11 is not supported"],
+        {"preflight_allow_unsupported_os": True},
+        facts={"worker1": {"os": {"version_id": "11", "pretty_name": "Debian 11"}}},
+        warning=True,
+    ),
+    Case("architecture", ["cp1: architecture: s390x is not"], facts={"cp1": {"os": {"architecture": "s390x"}}}),
+    Case("no-systemd", ["cp1: service_manager: is openrc"], facts={"cp1": {"service_manager": "openrc"}}),
+    Case("cgroup-v1", ["worker1: cgroup_version: is 1, and the kubelet"], facts={"worker1": {"cgroup_version": 1}}),
+    Case(
+        "swap-kept",
+        ["worker1: node_prep_swap: keeps the swap on /dev/vda2", "failSwapOn: false"],
+        {"node_prep_swap": "keep"},
+        facts={"worker1": {"swap": {"active": ["/dev/vda2"]}}},
+    ),
+    Case("port-6443", ["cp1: port 6443: is held by haproxy (pid 77)"], facts={"cp1": listening(6443, "haproxy")}),
+    Case("port-10250", ["worker2: port 10250: is held by nginx"], facts={"worker2": listening(10250, "nginx")}),
+    # Networks
+    Case("pod-subnet", ["cluster_pod_subnet: is malformed: 10.244.0.0 is not"], {"cluster_pod_subnet": "10.244.0.0"}),
+    Case("service-subnet", ["cluster_service_subnet: is malformed:"], {"cluster_service_subnet": "10.96.0.0/64"}),
+    Case("overlap", ["10.96.128.0/17 overlaps cluster_service_subnet"], {"cluster_pod_subnet": "10.96.128.0/17"}),
+    Case("node-in-pods", ["192.0.2.0/24 contains the host's own"], {"cluster_pod_subnet": "192.0.2.0/24"}),
+    Case("small-pod-subnet", ["has room for 2 nodes (each a /24), the"], {"cluster_pod_subnet": "10.244.0.0/23"}),
+    Case("node-ip-name", ["worker1: cluster_node_ip: eth0 is not an"], worker1={"cluster_node_ip": "eth0"}),
+    Case("node-ip-elsewhere", ["203.0.113.9 is on no interface"], worker1={"cluster_node_ip": "203.0.113.9"}),
+    Case("node-ip-shared", ["192.0.2.1 is the same on cp1 and worker"], {"cluster_node_ip": "192.0.2.1"}),
+    Case("endpoint", ["cluster_endpoint: https://api:6443 is not host"], {"cluster_endpoint": "https://api:6443"}),
+    Case("cluster-name", ["cluster_name: My Cluster is not a DNS label."], {"cluster_name": "My Cluster"}),
+    # Registries, load balancer
+    Case("mirror-upstream", ["is not the name of a registry."], mirrors("https://docker.io", {"url": "https://a"})),
+    Case("mirror-url", ["[docker.io]: has a mirror whose url a:5000 is"], mirrors("docker.io", {"url": "a:5000"})),
+    Case("mirror-key", ["unknown key uri. Did you mean url?"], mirrors("docker.io", {"uri": "https://a"})),
+    Case("pool-syntax", ["metallb_address_pools[default]: is malformed: 192.0.2.200 is"], pool("192.0.2.200")),
+    Case("pool-reversed", ["192.0.2.220-192.0.2.200 ends before it starts"], pool("192.0.2.220-192.0.2.200")),
+    Case("pool-with-node", ["contains 192.0.2.2, the address of worker1."], pool("192.0.2.2-192.0.2.9")),
+    Case("pool-elsewhere", ["is in no network that a node has"], pool("198.51.100.0/28"), warning=True),
+    # Variables
+    Case("unknown-cni", ["cluster_cni: flanel is none of flannel, none. Did you mean"], {"cluster_cni": "flanel"}),
+    Case(
+        "unknown-runtime", ["container_runtime_provider: docker is none of"], {"container_runtime_provider": "docker"}
+    ),
+    Case("unknown-proxy", ["cluster_kube_proxy_mode: ipvs is none of"], {"cluster_kube_proxy_mode": "ipvs"}),
+    Case("typing-error", ["Did you mean cluster_version?"], {"cluster_verison": "1.36.4"}),
+    Case("wrong-type", ["cluster_registry_mirrors: argument"], {"cluster_registry_mirrors": "https://mirror"}),
+    Case("undefined", ["cannot be templated: 'mirror' is undefined"], {"cluster_image_repository": "{{ mirror }}"}),
+    Case(
+        "label", ["cluster_node_labels: the value of gpu is not text"], worker1={"cluster_node_labels": {"gpu": True}}
+    ),
+]
+
+
+def playbook(name: str, inventory: Values, folder: pathlib.Path) -> t.Tuple[int, str]:
+    """Run a playbook of this folder; its return code and all it printed, as one line."""
+    path = folder / "inventory.json"
+    path.write_text(json.dumps(inventory), encoding="utf-8")
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_LOCALHOST_WARNING": "0",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_TIMEOUT": "3",
+    }
+    # The ansible-playbook of the interpreter that runs the tests, not the first in PATH.
+    argv = [os.path.join(os.path.dirname(sys.executable), "ansible-playbook"), "-i", str(path), str(HERE / name)]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)
+
+
+def assert_nothing_changed(output: str) -> None:
+    """No task of any host changed anything."""
+    assert re.findall(r"changed=(\d+)", output), output
+    assert set(re.findall(r"changed=(\d+)", output)) == {"0"}, output
+
+
+def test_good_machines_pass(tmp_path: pathlib.Path) -> None:
+    rc, output = playbook("report.yml", Case("good", []).inventory(), tmp_path)
+    assert rc == 0, output
+    assert "WARNING" not in output
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_bad_input(case: Case, tmp_path: pathlib.Path) -> None:
+    rc, output = playbook("report.yml", case.inventory(), tmp_path)
+    for text in case.expected:
+        assert text.replace("warning: ", "") in output, output
+    if case.warning:
+        assert rc == 0, output
+        assert "[WARNING]: " in output
+        return
+    assert rc != 0, output
+    assert "nothing was changed." in output
+    assert_nothing_changed(output)
+
+
+def test_several_at_once(tmp_path: pathlib.Path) -> None:
+    """Problems of different kinds on different hosts are in one report."""
+    case = Case(
+        "several",
+        [
+            "cluster: cluster_version: 1.37 has no patch number.",
+            "all hosts: cluster_verison: is not a variable",
+            "cp1: memory_mb: 1024 MB",
+            "worker1: cluster_node_ip: eth0 is not an address.",
+            "worker2: port 10250: is held by nginx",
+        ],
+        {"cluster_version": 1.37, "cluster_verison": "1.36.4"},
+        {"cluster_node_ip": "eth0"},
+        {"cp1": {"memory_mb": 1024}, "worker2": listening(10250, "nginx")},
+    )
+    rc, output = playbook("report.yml", case.inventory(), tmp_path)
+    assert rc != 0
+    assert "Preflight found 5 problems on 3 hosts; nothing was changed." in output
+    for text in case.expected:
+        assert text in output, output
+    assert_nothing_changed(output)
+
+
+def script(path: pathlib.Path, text: str) -> str:
+    """A shell script that can be run; its path."""
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def test_hosts_that_cannot_be_looked_at(tmp_path: pathlib.Path) -> None:
+    """The role itself: no answer, no Python, an old Python, no sudo are all in one report, and none fails alone."""
+    old = 'echo "ansible-core requires a minimum of Python version 3.8. Current version: 3.6.15" >&2; exit 1'
+    local = {"ansible_connection": "local"}
+    hosts: t.Dict[str, Values] = {
+        "unreachable": {"ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_connection": "ssh"},
+        "no-python": {**local, "ansible_python_interpreter": "/nonexistent/python3"},
+        "old-python": {**local, "ansible_python_interpreter": script(tmp_path / "python3", old)},
+        "no-sudo": {
+            **local,
+            "ansible_become": True,
+            "ansible_become_user": "nobody",
+            "ansible_python_interpreter": sys.executable,
+            "ansible_become_exe": script(tmp_path / "sudo", 'echo "sudo: a password is required" >&2; exit 1'),
+        },
+    }
+    groups = {
+        "kube_control_plane": {"hosts": {"unreachable": {}}},
+        "kube_node": {"hosts": {name: {} for name in hosts}},
+    }
+    rc, output = playbook("role.yml", {"all": {"hosts": hosts, "children": groups}}, tmp_path)
+    assert rc != 0
+    for text in (
+        "Preflight found 4 problems on 4 hosts; nothing was changed.",
+        "unreachable: connection: the host is unreachable: Failed to connect to the host via ssh",
+        "no-python: python: no Python was found on the host.",
+        "old-python: python: Python 3.6.15 is too old for Ansible's modules (3.8 or newer).",
+        "no-sudo: ansible_become: root cannot be become",
+    ):
+        assert text in output, output
+    assert output.count("fatal: ") == 1, output
+    assert_nothing_changed(output)
