@@ -1,0 +1,168 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: node_facts
+short_description: What Kubernetes wants to know about a machine, in one call
+version_added: 0.1.0
+description:
+  - Looks at identity, addresses, memory, disk, swap, listening ports, container runtime and what kubeadm has left.
+  - The roles of this collection need no other facts, so that plays can go without C(gather_facts).
+author: slipway.kubernetes contributors (@slipway)
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options: {}
+notes:
+  - Processes that hold ports are only seen by root.
+"""
+
+EXAMPLES = r"""
+- name: Look at the machine
+  slipway.kubernetes.node_facts:
+
+- name: Show the address of its default route
+  ansible.builtin.debug:
+    var: slipway_node.default_address
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: Facts that are added to the host's variables.
+  returned: always
+  type: dict
+  contains:
+    slipway_node:
+      description: Everything that was found out; each key is always there.
+      returned: always
+      type: dict
+      contains:
+        hostname:
+          description: The kernel's hostname.
+          returned: always
+          type: str
+          sample: cp1
+        machine_id:
+          description: Content of C(/etc/machine-id); empty when there is none.
+          returned: always
+          type: str
+          sample: 871b25a8db194b12b8eeeea229e8cfed
+        product_uuid:
+          description: The UUID of the machine's firmware in lowercase; empty when it has none or it cannot be read.
+          returned: always
+          type: str
+          sample: 5f6bba0e-6d6c-5b3e-9a8c-5d2a1a4b7c11
+        boot_id:
+          description: An identifier that is another one after each boot.
+          returned: always
+          type: str
+          sample: 0b1f5c1e-6c0f-4f6e-8f9a-3c1f0c9d2b7e
+        os:
+          description: Distribution (C(id), C(version_id), C(codename), C(id_like), C(family), C(pretty_name)), architecture in
+            Go's and Debian's words, and C(kernel) release.
+          returned: always
+          type: dict
+          sample: {id: debian, version_id: "12", codename: bookworm, family: debian, architecture: amd64}
+        interfaces:
+          description: Network interfaces but the loopback one; those of container networks are C(virtual).
+          returned: always
+          type: list
+          elements: dict
+          sample: [{name: eth0, mac: "02:42:ac:1e:00:0b", state: up, virtual: false, addresses: []}]
+        default_address:
+          description: First IPv4 address of the interface with the default route; empty when there is none.
+          returned: always
+          type: str
+          sample: 172.30.0.11
+        default_address6:
+          description: The same for IPv6.
+          returned: always
+          type: str
+          sample: ""
+        cpu_count:
+          description: Number of processors that may be used.
+          returned: always
+          type: int
+          sample: 2
+        memory_mb:
+          description: Megabytes of memory.
+          returned: always
+          type: int
+          sample: 24048
+        disk:
+          description: Free and total megabytes below some paths.
+          returned: always
+          type: list
+          elements: dict
+          sample: [{path: /var/lib, free_mb: 81920, size_mb: 258048}]
+        swap:
+          description: Active swap devices and their total in megabytes.
+          returned: always
+          type: dict
+          sample: {active: [], total_mb: 0}
+        cgroup_version:
+          description: V(2) for the unified hierarchy, V(1) for the legacy one.
+          returned: always
+          type: int
+          sample: 2
+        time:
+          description: The machine's clock in seconds since 1970.
+          returned: always
+          type: float
+          sample: 1790000000.5
+        listening:
+          description: Listening sockets with protocol, address, port, pid and process.
+          returned: always
+          type: list
+          elements: dict
+          sample: [{protocol: tcp, address: 0.0.0.0, port: 22, pid: 201, process: sshd}]
+        runtime:
+          description: Whether containerd is installed and active, and its version.
+          returned: always
+          type: dict
+          sample: {containerd: {installed: true, version: 1.6.20, active: true}}
+        kubernetes:
+          description: Versions of C(kubeadm), C(kubelet) and C(kubectl), and what kubeadm has left on the machine.
+          returned: always
+          type: dict
+          sample: {kubeadm_version: 1.37.1, joined: true, completed: true, control_plane: false}
+        helm_version:
+          description: Version of Helm; empty when it is not installed.
+          returned: always
+          type: str
+          sample: 3.22.0
+        service_manager:
+          description: V(systemd) or V(other).
+          returned: always
+          type: str
+          sample: systemd
+        python_version:
+          description: Version of the Python that runs modules.
+          returned: always
+          type: str
+          sample: 3.11.2
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node import NodeFacts
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module.exit_json(ansible_facts={"slipway_node": NodeFacts(Runner(module)).collect()})
+
+
+if __name__ == "__main__":
+    main()
