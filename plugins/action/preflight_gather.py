@@ -9,9 +9,8 @@ import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Failure
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import parse_version
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_failures import explain_failure, unreachable
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_failures import explain, reason
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import Variables, collection_roles
 
 #: Packages whose presence in the asked version makes a look at the repository needless.
@@ -30,27 +29,23 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         known: t.Dict[str, t.Any] = {"failure": None, "source_failure": ""}
         facts = {"slipway_preflight": known}
-        outcome = self._look("slipway.kubernetes.node_facts", {}, task_vars)
-        if isinstance(outcome, Failure):
-            known["failure"] = [outcome.subject, outcome.message, outcome.remedy]
+        looked = self._look("slipway.kubernetes.node_facts", {}, task_vars)
+        failure = explain(looked)
+        if failure:
+            known["failure"] = [failure.subject, failure.message, failure.remedy]
         else:
-            facts["slipway_node"] = outcome["ansible_facts"]["slipway_node"]
+            facts["slipway_node"] = looked["ansible_facts"]["slipway_node"]
             known["source_failure"] = self._source_failure(facts["slipway_node"], task_vars)
         return {"changed": False, "ansible_facts": facts}
 
-    def _look(
-        self, module: str, arguments: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]
-    ) -> t.Dict[str, t.Any] | Failure:
-        """The result of a module that changes nothing, or why there is none."""
+    def _look(self, module: str, arguments: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        """The result of a module that changes nothing; also when it could not be run at all."""
         try:
-            result = self._execute_module(module_name=module, module_args=arguments, task_vars=task_vars)
+            return self._execute_module(module_name=module, module_args=arguments, task_vars=task_vars)
         except AnsibleConnectionFailure as error:
-            return unreachable(str(error))
+            return {"unreachable": True, "msg": str(error)}
         except AnsibleError as error:
-            return explain_failure({"msg": str(error)})
-        if result.get("unreachable"):
-            return unreachable(str(result.get("msg", "")))
-        return explain_failure(result) if result.get("failed") else result
+            return {"failed": True, "msg": str(error)}
 
     def _source_failure(self, node: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> str:
         """Why the package repository has not what kube_packages will install; empty when it has or need not."""
@@ -72,5 +67,5 @@ class ActionModule(ActionBase):
         }
         if variables.broken:
             return "; ".join(f"{name}: {reason}" for name, reason in variables.broken.items())
-        outcome = self._look("slipway.kubernetes.package_source", arguments, task_vars)
-        return outcome.message if isinstance(outcome, Failure) else ""
+        looked = self._look("slipway.kubernetes.package_source", arguments, task_vars)
+        return reason(looked) if explain(looked) else ""

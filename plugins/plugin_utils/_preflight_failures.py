@@ -38,19 +38,28 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-def unreachable(message: str) -> Failure:
-    """The host does not answer."""
-    return Failure(
-        "connection",
-        f"the host is unreachable: {_sentence(_tail(message) or 'no reason given')}",
-        "Check that it is up, and ansible_host, ansible_port, ansible_user and the key for it.",
+def reason(result: t.Mapping[str, t.Any]) -> str:
+    """What a failed module says about it, as sentences."""
+    said = str(result.get("msg") or result.get("module_stderr") or "") or "no reason given"
+    return _sentence(_tail(said)).replace(" Nothing was changed.", "")
+
+
+def explain(result: t.Mapping[str, t.Any]) -> t.Optional[Failure]:
+    """Why a module that looks at the host did not work: what people meet most gets words of its own.
+
+    :returns: ``None`` when it did work.
+    """
+    if result.get("unreachable"):
+        return Failure(
+            "connection",
+            f"the host is unreachable: {reason(result)}",
+            "Check that it is up, and ansible_host, ansible_port, ansible_user and the key for it.",
+        )
+    if not result.get("failed"):
+        return None
+    everything = "\n".join(
+        str(result.get(name) or "") for name in ("msg", "module_stderr", "module_stdout", "exception")
     )
-
-
-def explain_failure(result: t.Mapping[str, t.Any]) -> Failure:
-    """Why the module failed: what people meet most gets words of its own."""
-    streams = [str(result.get(name) or "") for name in ("msg", "module_stderr", "module_stdout", "exception")]
-    everything = "\n".join(streams)
     old = _OLD_PYTHON.search(everything)
     if old:
         version = old[2] or "of the host"
@@ -66,13 +75,12 @@ def explain_failure(result: t.Mapping[str, t.Any]) -> Failure:
             "Install it (apt-get install python3), or set ansible_python_interpreter to where it is.",
         )
     if _NO_SUDO.search(everything):
+        said = _tail(str(result.get("module_stderr") or result.get("msg")))
         return Failure(
             "ansible_become",
-            f"root cannot be become: {_sentence(_tail(streams[1] or streams[0]))}",
+            f"the user cannot become root: {_sentence(said)}",
             "Give the user passwordless sudo, or run with --ask-become-pass.",
         )
     return Failure(
-        "node_facts",
-        f"the host could not be looked at: {_sentence(_tail(streams[0] or streams[1] or 'no reason given'))}",
-        "Run the play again with -vvv to see more.",
+        "node_facts", f"the host could not be looked at: {reason(result)}", "Run the play again with -vvv to see more."
     )

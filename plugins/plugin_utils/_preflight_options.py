@@ -111,7 +111,9 @@ def _explain(name: str, value: t.Any, option: Option) -> t.Optional[str]:
     if choices and not isinstance(value, (list, dict)):
         listed = ", ".join(str(choice) for choice in choices)
         return f"{value!s} is none of {listed}. {_suggestion(value, choices)}{_help(option)}"
-    return f"{'; '.join(error.rstrip('.') for error in errors)}. {_help(option)}"
+    # Ansible says some things twice, once with the option's name around it.
+    told = [error for error in dict.fromkeys(errors) if not any(error != other and error in other for other in errors)]
+    return f"{'; '.join(error.rstrip('.') for error in told)}. {_help(option)}"
 
 
 def check_types(hosts: Hosts, catalogue: Catalogue) -> t.Iterable[Problem]:

@@ -341,7 +341,7 @@ def test_hosts_that_cannot_be_looked_at(tmp_path: pathlib.Path) -> None:
         "unreachable: connection: the host is unreachable: Failed to connect to the host via ssh",
         "no-python: python: no Python was found on the host.",
         "old-python: python: Python 3.6.15 is too old for Ansible's modules (3.8 or newer).",
-        "no-sudo: ansible_become: root cannot be become",
+        "no-sudo: ansible_become: the user cannot become root",
     ):
         assert text in output, output
     assert output.count("fatal: ") == 1, output

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_failures import explain_failure, unreachable
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_failures import explain, reason
 
 
 @pytest.mark.parametrize(
@@ -38,19 +38,30 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_fail
             "python",
             "Python of the host is too old for Ansible's modules (3.8 or newer).",
         ),
-        ({"msg": "Missing sudo password"}, "ansible_become", "root cannot be become: Missing sudo password."),
+        ({"msg": "Missing sudo password"}, "ansible_become", "the user cannot become root: Missing sudo password."),
         ({"module_stderr": "sudo: a password is required"}, "ansible_become", "sudo: a password is required."),
         ({"msg": "a\nb\n\nc\nd\ne"}, "node_facts", "the host could not be looked at: b / c / d / e."),
         ({}, "node_facts", "no reason given."),
     ],
 )
-def test_explain_failure(result: t.Dict[str, t.Any], subject: str, message: str) -> None:
-    failure = explain_failure(result)
+def test_explain(result: t.Dict[str, t.Any], subject: str, message: str) -> None:
+    failure = explain({"failed": True, **result})
+    assert failure
     assert failure.subject == subject
     assert message in failure.message
     assert failure.remedy
 
 
 def test_unreachable() -> None:
-    assert unreachable("Connection refused!").message == "the host is unreachable: Connection refused!"
-    assert unreachable("").message == "the host is unreachable: no reason given."
+    failure = explain({"unreachable": True, "msg": "Connection refused!"})
+    assert failure
+    assert (failure.subject, failure.message) == ("connection", "the host is unreachable: Connection refused!")
+
+
+def test_what_worked_needs_no_explanation() -> None:
+    assert explain({"changed": False}) is None
+
+
+def test_reason() -> None:
+    assert reason({"msg": "No such version. Nothing was changed."}) == "No such version."
+    assert reason({}) == "no reason given."

@@ -94,6 +94,7 @@ def test_the_collections_own_roles_can_be_read() -> None:
             {"cluster_taints": [{"effect": "No"}]},
             "cluster_taints: value of effect must be one of: NoSchedule, NoExecute",
         ),
+        ({"cluster_taints": ["a"]}, "cluster_taints: Elements value for option 'cluster_taints' is of type"),
         ({"cluster_taints": [{}]}, "cluster_taints: missing required arguments: effect found in cluster_taints. See"),
         ({"cluster_taints": [{"effect": "NoExecute", "kye": 1}]}, "kye"),
         ({"cluster_secret": "hunter2"}, "cluster_secret: has a wrong type or value (not shown, it is secret). See"),
