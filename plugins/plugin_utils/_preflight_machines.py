@@ -196,23 +196,32 @@ def check_platform(hosts: Hosts) -> t.Iterable[Problem]:
         if facts["service_manager"] != "systemd":
             yield host.problem(
                 "service_manager",
-                f"is {facts['service_manager'] or 'unknown'}; kubelet and containerd are run by systemd.",
+                f"is {facts['service_manager'] or 'unknown'}, not systemd; kubelet and containerd are run by it.",
                 "Use a machine, or a container, whose process 1 is systemd.",
             )
 
 
 def check_cgroups(hosts: Hosts) -> t.Iterable[Problem]:
-    """The kubelet refuses cgroup v1 since Kubernetes 1.35 unless its failCgroupV1 is false."""
+    """Since Kubernetes 1.35 the kubelet refuses cgroup v1 unless failCgroupV1 is false, and kubeadm in any case.
+
+    Source: the message of kubeadm 1.37.1's check SystemVerification.
+    """
     for host, facts in _known(hosts):
         version = parse_version(host.text("cluster_version"))
         if facts["cgroup_version"] != 1 or version is None or version < (1, 35, 0):
             continue
+        missing = []
         if host.mapping("control_plane_kubelet_configuration").get("failCgroupV1") is not False:
+            missing.append("failCgroupV1: false in control_plane_kubelet_configuration")
+        role = "control_plane" if host.control_plane else "node_join"
+        ignored = {str(name).lower() for name in host.sequence(f"{role}_ignore_preflight_errors")}
+        if not ignored & {"systemverification", "all"}:
+            missing.append("SystemVerification in cluster_ignore_preflight_errors")
+        if missing:
             yield host.problem(
                 "cgroup_version",
-                f"is 1, and the kubelet of Kubernetes {version[0]}.{version[1]} refuses to run with it.",
-                "Boot with systemd.unified_cgroup_hierarchy=1, or set failCgroupV1: false in"
-                " control_plane_kubelet_configuration.",
+                f"is 1, which kubelet and kubeadm of Kubernetes {version[0]}.{version[1]} refuse.",
+                f"Boot with systemd.unified_cgroup_hierarchy=1, or set {' and '.join(missing)}.",
             )
 
 

@@ -197,8 +197,8 @@ CASES = [
         warning=True,
     ),
     Case("architecture", ["cp1: architecture: s390x is not"], facts={"cp1": {"os": {"architecture": "s390x"}}}),
-    Case("no-systemd", ["cp1: service_manager: is openrc"], facts={"cp1": {"service_manager": "openrc"}}),
-    Case("cgroup-v1", ["worker1: cgroup_version: is 1, and the kubelet"], facts={"worker1": {"cgroup_version": 1}}),
+    Case("no-systemd", ["cp1: service_manager: is other, not systemd"], facts={"cp1": {"service_manager": "other"}}),
+    Case("cgroup-v1", ["worker1: cgroup_version: is 1, which kubelet and"], facts={"worker1": {"cgroup_version": 1}}),
     Case(
         "swap-kept",
         ["worker1: node_prep_swap: keeps the swap on /dev/vda2", "failSwapOn: false"],

@@ -116,9 +116,22 @@ SYSTEM = machine()["os"]
             "warning node1: os: arch",
         ),
         ({"os": {**SYSTEM, "architecture": "riscv64"}}, {}, "architecture: riscv64 is not supported."),
-        ({"service_manager": "init"}, {}, "service_manager: is init; kubelet and containerd are run by systemd."),
+        (
+            {"service_manager": "init"},
+            {},
+            "service_manager: is init, not systemd; kubelet and containerd are run by it.",
+        ),
         ({"service_manager": ""}, {}, "service_manager: is unknown"),
-        ({"cgroup_version": 1}, {}, "cgroup_version: is 1, and the kubelet of Kubernetes 1.37 refuses"),
+        (
+            {"cgroup_version": 1},
+            {},
+            "or set failCgroupV1: false in control_plane_kubelet_configuration and SystemVerification",
+        ),
+        (
+            {"cgroup_version": 1},
+            {"control_plane_kubelet_configuration": {"failCgroupV1": False}},
+            "hierarchy=1, or set SystemVerification in cluster_ignore_preflight_errors.",
+        ),
         ({"swap": {"active": ["/dev/vda2"]}}, {"node_prep_swap": "keep"}, "keeps the swap on /dev/vda2"),
         (listening(6443, "haproxy"), {}, "port 6443: is held by haproxy (pid 77), and kube-apiserver needs it."),
         (listening(10250, "nginx", 0), {}, "port 10250: is held by nginx, and kubelet needs it."),
@@ -157,7 +170,13 @@ def test_one_bad_fact(facts: t.Dict[str, t.Any], given: t.Dict[str, t.Any], expe
 @pytest.mark.parametrize(
     ("facts", "given"),
     [
-        ({"cgroup_version": 1}, {"control_plane_kubelet_configuration": {"failCgroupV1": False}}),
+        (
+            {"cgroup_version": 1},
+            {
+                "control_plane_kubelet_configuration": {"failCgroupV1": False},
+                "control_plane_ignore_preflight_errors": ["systemverification"],
+            },
+        ),
         ({"cgroup_version": 1}, {"cluster_version": "1.34.9"}),
         ({"cgroup_version": 1}, {"cluster_version": "latest"}),
         ({"swap": {"active": ["/dev/vda2"]}}, {}),
