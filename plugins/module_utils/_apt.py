@@ -80,12 +80,13 @@ def version_matches(wanted: t.Optional[str], version: str) -> bool:
     """Whether the packaged ``version`` is what ``wanted`` means.
 
     ``wanted`` is the whole version, the upstream version (``1.37.1`` for ``1.37.1-1.1``, also without the suffix of
-    a repacked source: ``1.7.24`` for ``1.7.24~ds1-6``), a shell pattern, or empty for any.
+    a repacked source: ``1.7.24`` for ``1.7.24~ds1-6``), a shell pattern, or empty for any. The epoch may be left out.
     """
-    if not wanted or wanted == version:
+    without_epoch = re.sub(r"^\d+:", "", version)
+    if not wanted or wanted in (version, without_epoch):
         return True
     if any(sign in wanted for sign in "*?["):
-        return fnmatch.fnmatchcase(version, wanted)
+        return any(fnmatch.fnmatchcase(text, wanted) for text in (version, without_epoch))
     upstream = split_version(version)[1]
     return wanted in (upstream, re.sub(r"[+~](ds|dfsg|repack)[\d.]*$", "", upstream))
 

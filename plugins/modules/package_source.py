@@ -133,7 +133,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-path:
+source_path:
   description: Path of the file that describes the source.
   returned: success
   type: str
@@ -398,7 +398,7 @@ class AptSource:
                 os.unlink(path)
         return {
             "changed": bool(paths),
-            "path": self.path,
+            "source_path": self.path,
             "index_refreshed": False,
             "diff": {"before_header": self.path, "after_header": self.path, "before": before, "after": ""},
         }
@@ -431,7 +431,7 @@ class AptSource:
             self._write(key_path, key, after)
         result: t.Dict[str, t.Any] = {
             "changed": changed,
-            "path": self.path,
+            "source_path": self.path,
             "key_path": key_path,
             "key_fingerprints": fingerprints,
             "index_refreshed": refreshed,

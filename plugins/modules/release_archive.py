@@ -193,11 +193,10 @@ class ReleaseArchive:
     """Files of one release.
 
     :param fetch: downloads a URL to a path; raises SlipwayError.
+    :param records: directory of the records.
     """
 
-    def __init__(
-        self, name: str, url: str, checksum: str, files: t.Sequence[File], fetch: Fetch, records: str = RECORDS
-    ) -> None:
+    def __init__(self, name: str, url: str, checksum: str, files: t.Sequence[File], fetch: Fetch, records: str) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
             raise SlipwayError(f"name: {name!r} cannot be part of a file name (letters, digits, '-', '_', '.').")
         self.url = url
@@ -344,7 +343,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     """
     params = module.params
     archive = ReleaseArchive(
-        params["name"], params["url"], params["checksum"], parse_files(params["files"]), fetcher(module)
+        params["name"], params["url"], params["checksum"], parse_files(params["files"]), fetcher(module), RECORDS
     )
     with tempfile.TemporaryDirectory(prefix="slipway-", dir=module.tmpdir) as temporary:
         return archive.run(module.check_mode, temporary)

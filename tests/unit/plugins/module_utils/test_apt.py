@@ -1,0 +1,199 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _apt as apt
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner, fixture
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("1.9.0-1.1", "1.10.0-1.1"),
+        ("1.37.1-1.1", "1.37.1-2.1"),
+        ("1.0~rc1", "1.0"),
+        ("1.0", "1.0a"),
+        ("1.0a", "1.0+"),
+        ("9.9", "1:0.1"),
+        ("1.6.20~ds1-1+deb12u3", "1.7.24~ds1-6+deb13u1"),
+        ("2.4.2-1~debian.12~bookworm", "2.4.2-1"),
+    ],
+)
+def test_order_of_versions(older: str, newer: str) -> None:
+    assert apt.compare_versions(older, newer) < 0 < apt.compare_versions(newer, older)
+
+
+def test_equal_versions() -> None:
+    assert apt.compare_versions("0:1.0-1", "1.0-1") == 0
+    assert apt.compare_versions("1.00", "1.0") == 0
+
+
+def test_sorted_newest_first_and_once() -> None:
+    assert apt.sort_versions(["1.9", "1.10", "1.9", "1:1.0"]) == ["1:1.0", "1.10", "1.9"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "version", "expected"),
+    [
+        (None, "1.0-1", True),
+        ("", "1.0-1", True),
+        ("1.37.1-1.1", "1.37.1-1.1", True),
+        ("1.37.1", "1.37.1-1.1", True),
+        ("1.37.1", "1.37.10-1.1", False),
+        ("1.37", "1.37.1-1.1", False),
+        ("1.37.*", "1.37.1-1.1", True),
+        ("1.36.*", "1.37.1-1.1", False),
+        ("28.0.1", "5:28.0.1-1~debian.12~bookworm", True),
+        ("28.*", "5:28.0.1-1~debian.12~bookworm", True),
+        ("28.0.1-1~debian.12~bookworm", "5:28.0.1-1~debian.12~bookworm", True),
+        ("1.7.24", "1.7.24~ds1-6+deb13u1", True),
+        ("1.7.24", "1.7.24-0ubuntu1~24.04", True),
+    ],
+)
+def test_what_a_wanted_version_means(wanted: t.Optional[str], version: str, expected: bool) -> None:
+    assert apt.version_matches(wanted, version) is expected
+
+
+def test_newest_match_wins() -> None:
+    assert apt.find_version("1.37.1", ["1.37.1-1.1", "1.37.1-2.1", "1.37.2-1.1"]) == "1.37.1-2.1"
+    assert apt.find_version("1.38.0", ["1.37.1-1.1"]) is None
+
+
+def test_nearest_versions_first() -> None:
+    versions = ["1.38.0-1.1", "1.37.1-1.1", "1.37.0-1.1", "1.36.4-1.1"]
+    assert apt.nearest_versions("1.37.9", versions, 3) == ["1.37.1-1.1", "1.37.0-1.1", "1.38.0-1.1"]
+
+
+@pytest.mark.parametrize("system", ["bookworm", "trixie"])
+def test_policy(system: str) -> None:
+    found = apt.parse_policy(fixture(f"policy-{system}.txt"))
+    assert found["kubeadm"] == apt.Policy("1.37.1-1.1", ("1.37.1-1.1", "1.37.0-1.1"))
+    # Installed and offered; a purely virtual package is unknown.
+    assert len(found["bash"].versions) == 1
+    assert "awk" not in found
+
+
+def test_policy_of_what_is_only_installed() -> None:
+    text = (
+        "kubeadm:\n  Installed: 1.30.0-1.1\n  Candidate: 1.30.0-1.1\n  Version table:\n *** 1.30.0-1.1 100\n"
+        "        100 /var/lib/dpkg/status\n"
+    )
+    assert apt.parse_policy(text) == {"kubeadm": apt.Policy("1.30.0-1.1", ())}
+    assert apt.parse_policy("") == {}
+
+
+def test_policy_of_a_version_from_two_sources() -> None:
+    text = (
+        "jq:\n  Installed: (none)\n  Candidate: 1.6-1\n  Version table:\n     1.6-1 500\n"
+        "        500 http://one bookworm/main amd64 Packages\n        500 http://two bookworm/main amd64 Packages\n"
+    )
+    assert apt.parse_policy(text)["jq"].versions == ("1.6-1",)
+
+
+def test_dpkg_query() -> None:
+    packages = apt.parse_dpkg_query(
+        fixture("dpkg-query-trixie.txt")
+        + "broken\t1.0\tinstall reinstreq half-installed\ngone\t1.0\tdeinstall ok config-files\n"
+    )
+    assert packages["kubeadm"].hold and packages["kubeadm"].present and not packages["kubeadm"].broken
+    assert not packages["bash"].hold
+    assert packages["broken"].broken and not packages["broken"].present
+    assert not packages["gone"].broken and not packages["gone"].present
+
+
+def test_simulation() -> None:
+    assert apt.parse_simulation(fixture("simulate-trixie.txt")) == [
+        apt.Step("containerd", "1.7.24~ds1-6+deb13u1", None),
+        apt.Step("runc", "1.1.15+ds1-2+b4", None),
+        apt.Step("containerd.io", None, "2.4.2-1~debian.12~bookworm"),
+        apt.Step("kubeadm", "1.37.1-1.1", "1.37.0-1.1"),
+    ]
+
+
+def test_listed_packages() -> None:
+    text = fixture("no-remove-trixie.txt")
+    assert apt.listed_packages(text, "The following packages will be REMOVED:") == ["containerd", "runc"]
+    assert apt.listed_packages(text, "The following packages will be DOWNGRADED:") == []
+
+
+def test_complaints() -> None:
+    assert apt.complaints(fixture("no-remove-trixie.txt")) == "E: Packages need to be removed but remove is disabled."
+    assert apt.complaints("one\n\ntwo\n") == "one\ntwo"
+    assert apt.complaints("") == "it printed nothing"
+
+
+@pytest.mark.parametrize("system", ["bookworm", "trixie"])
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ("wrong-key", "signed by another key"),
+        ("expired-key", "A1DAE1 that signed it has expired"),
+        ("not-found", "no signed repository at this URL"),
+        ("refused", "cannot be reached (Could not connect to 127.0.0.1:9"),
+        ("unresolved", "cannot be reached (Could not resolve 'nosuch.invalid')"),
+        ("no-component", "it has no component nosuch"),
+        ("old", "Release file is expired"),
+        ("future", "Release file is not valid yet"),
+        ("untrusted-certificate", "certificate is not trusted"),
+    ],
+)
+def test_failed_updates_are_explained(system: str, case: str, expected: str) -> None:
+    assert expected in (apt.explain_update(fixture(f"update-{system}-{case}.txt")) or "")
+
+
+@pytest.mark.parametrize("system", ["bookworm", "trixie"])
+def test_a_good_update_needs_no_explanation(system: str) -> None:
+    assert apt.explain_update(fixture(f"update-{system}-good.txt")) is None
+
+
+LOCKED = (100, "", "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 17 (apt-get)\n")
+
+
+def test_waits_for_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: t.List[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    runner = FakeRunner({"update": [LOCKED, LOCKED, ""]})
+    assert apt.Apt(runner, "/scratch/apt.conf").update().rc == 0
+    assert runner.calls[0] == ["apt-get", "-c", "/scratch/apt.conf", "--quiet", "update"]
+    assert len(pauses) == 2
+
+
+def test_gives_up_on_a_lock() -> None:
+    with pytest.raises(SlipwayError, match=r"holding a lock of the package manager for 0 s.*process 17"):
+        apt.Apt(FakeRunner({"update": LOCKED}), lock_timeout=0).update()
+
+
+def test_other_failures_are_returned() -> None:
+    assert apt.Apt(FakeRunner({"dpkg": (1, "", "dpkg: error: no")}), "/x").run("dpkg", ["--pending"]).rc == 1
+
+
+def test_nothing_to_ask_for() -> None:
+    assert apt.Apt(FakeRunner({})).policy([]) == {}
+
+
+def test_missing_packages_are_explained() -> None:
+    tools = apt.Apt(FakeRunner({"pkgnames ku": "kubelet\nkubectl\nkubeadm\n", "pkgnames": ""}))
+    assert "similar names are kubelet" in tools.explain_missing("kubelt", "1.0", None)
+    assert tools.explain_missing("zz", None, None) == "package zz is unknown"
+    policy = apt.Policy("1.37.1-1.1", ("1.37.1-1.1",))
+    assert tools.explain_missing("kubeadm", "1.3", policy) == "kubeadm has no version 1.3; available are 1.37.1-1.1"
+    assert tools.explain_missing("kubeadm", "1.3", apt.Policy(None, ())).endswith("available are none")
+
+
+def test_age_of_the_index(tmp_path: Path) -> None:
+    assert apt.index_age(str(tmp_path / "none")) == float("inf")
+    assert apt.index_age(str(tmp_path)) == float("inf")
+    (tmp_path / "mirror_dists_stable_InRelease").touch()
+    assert apt.index_age(str(tmp_path)) == float("inf")
+    (tmp_path / "partial").mkdir()
+    os.utime(tmp_path / "partial", (time.time() - 100, time.time() - 100))
+    assert 99 < apt.index_age(str(tmp_path)) < 200

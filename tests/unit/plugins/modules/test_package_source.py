@@ -1,0 +1,296 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.modules import package_source as module
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import (
+    FIXTURES,
+    FakeRunner,
+    fixture,
+    run_main,
+)
+
+KEY = (FIXTURES / "kubernetes.asc").read_bytes()
+FINGERPRINT = "E23CA7F303F4ECE149E7F3DC73D22F7A9728DC2C"
+DOCKER_KEY = (FIXTURES / "docker.asc").read_bytes()
+URL = "https://mirror/core:/stable:/v1.37/deb/"
+POLICY = fixture("policy-trixie.txt")
+PARAMS: t.Dict[str, t.Any] = {
+    "key": f"{URL}Release.key",
+    "key_content": None,
+    "key_fingerprints": [],
+    "packages": {"kubeadm": "1.37.1"},
+    "validate": True,
+    "timeout": 30,
+}
+
+
+class Host:
+    """A host in a directory, with an apt that has fetched what it is told to."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.sources, self.keyrings, self.lists = root / "sources", root / "keyrings", root / "lists"
+        for path in (self.sources, self.lists):
+            path.mkdir()
+        self.key = KEY
+        self.fetched: t.List[str] = []
+        self.runner = FakeRunner({})
+        self.configuration = ""
+        self.answers: t.Dict[str, t.Any] = {"update": self.update, "policy": POLICY, "indextargets": "", "pkgnames": ""}
+
+    def update(self, argv: t.List[str]) -> t.Tuple[int, str, str]:
+        self.configuration = Path(argv[2]).read_text()
+        scratch = Path(argv[2]).parent
+        assert scratch.stat().st_mode & 0o777 == 0o755
+        (scratch / "lists" / "mirror_InRelease").write_text("signed")
+        (scratch / "lists" / "mirror_Packages").write_text("packages")
+        (scratch / "lists" / "lock").touch()
+        return 0, fixture("update-trixie-good.txt"), ""
+
+    def fetch(self, url: str) -> bytes:
+        self.fetched.append(url)
+        return self.key
+
+    def backend(self, url: str = URL, **params: t.Any) -> module.AptSource:
+        self.runner, self.fetched = FakeRunner(self.answers), []
+        return module.AptSource(
+            self.runner,
+            module.Source("kubernetes", url),
+            self.fetch,
+            {**PARAMS, **params},
+            str(self.keyrings),
+            str(self.sources),
+            str(self.lists),
+        )
+
+    def present(self, check: bool = False, **params: t.Any) -> t.Dict[str, t.Any]:
+        return self.backend(**params).present(check)
+
+    def files(self) -> t.List[str]:
+        return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+DONE = ["keyrings/slipway-kubernetes.asc", "lists/lock", "lists/mirror_InRelease", "lists/mirror_Packages"]
+
+
+def test_check_run_check_run(host: Host) -> None:
+    predicted = host.present(check=True)
+    assert predicted["changed"] and predicted["index_refreshed"] and host.files() == []
+    assert predicted["versions"] == {"kubeadm": "1.37.1-1.1"}
+    result = host.present()
+    assert result["changed"] and result["key_fingerprints"] == [FINGERPRINT]
+    assert result["available"] == {"kubeadm": ["1.37.1-1.1", "1.37.0-1.1"]}
+    assert host.files() == [*DONE, "sources/slipway-kubernetes.sources"]
+    assert (host.lists / "mirror_Packages").read_text() == "packages"
+    text = (host.sources / "slipway-kubernetes.sources").read_text()
+    assert text.startswith("# Ansible managed") and result["diff"]["after"] == text
+    assert f"Types: deb\nURIs: {URL}\nSuites: /\nSigned-By: {host.keyrings}/slipway-kubernetes.asc\n" in text
+    for check in (True, False):
+        again = host.present(check=check)
+        assert not again["changed"] and not again["index_refreshed"] and not host.fetched
+        assert [call[-2:] for call in host.runner.calls] == [["policy", "kubeadm"]]
+        assert again["versions"] == {"kubeadm": "1.37.1-1.1"}
+
+
+def test_scratch_configuration_has_nothing_of_the_host(host: Host) -> None:
+    host.present()
+    assert "#clear APT::Update::Post-Invoke;" in host.configuration
+    assert re.search(r'Dir::State::lists "/tmp/slipway-\w+/lists";', host.configuration)
+    assert 'APT::Update::Error-Mode "any";' in host.configuration
+    assert not [name for name in os.listdir("/tmp") if name in host.configuration]
+
+
+def test_nothing_to_look_for_is_nothing_to_do(host: Host) -> None:
+    host.present(packages={})
+    assert not host.present(packages={})["changed"] and not host.runner.calls
+
+
+def test_minor_upgrade_is_a_change(host: Host) -> None:
+    host.present()
+    result = host.present(url=URL.replace("1.37", "1.38"), packages={"kubeadm": ""})
+    assert result["changed"] and "v1.37" in result["diff"]["before"] and "v1.38" in result["diff"]["after"]
+
+
+def test_new_version_refreshes_the_index_and_changes_nothing(host: Host) -> None:
+    host.present()
+    host.answers["policy"] = ["", POLICY]
+    result = host.present()
+    assert not result["changed"] and result["index_refreshed"] and host.fetched == [PARAMS["key"]]
+
+
+def test_drift_is_mended(host: Host) -> None:
+    host.present()
+    key = host.keyrings / "slipway-kubernetes.asc"
+    key.write_bytes(DOCKER_KEY)
+    assert host.present(check=True)["changed"]
+    assert host.present()["changed"] and key.read_bytes() == KEY
+    (host.sources / "slipway-kubernetes.sources").unlink()
+    assert host.present()["changed"] and not host.present()["changed"]
+
+
+def test_key_in_the_task(host: Host) -> None:
+    params: t.Dict[str, t.Any] = {"key": None, "key_content": "\n" + KEY.decode()}
+    assert host.present(**params)["changed"]
+    assert not host.present(**params)["changed"]
+    result = host.present(key=None, key_content=DOCKER_KEY.decode())
+    assert result["changed"] and result["key_fingerprints"] == ["039ECC206BA9C3F21A8E755E91DC6AD02E8DC6CD"]
+
+
+def test_binary_key_replaces_the_armoured_one(host: Host) -> None:
+    host.present()
+    host.key = (FIXTURES / "subkey.gpg").read_bytes()
+    assert host.present(url=URL + "x/")["key_path"].endswith("slipway-kubernetes.gpg")
+    assert [path.name for path in host.keyrings.iterdir()] == ["slipway-kubernetes.gpg"]
+    assert not host.present(url=URL + "x/")["changed"]
+
+
+def test_without_validation(host: Host) -> None:
+    result = host.present(validate=False)
+    assert result["changed"] and not host.runner.calls and "versions" not in result
+    assert not host.present(validate=False)["changed"]
+
+
+def test_wrong_key_changes_nothing(host: Host) -> None:
+    for system in ("bookworm", "trixie"):
+        host.answers["update"] = (100, fixture(f"update-{system}-wrong-key.txt"), "")
+        with pytest.raises(SlipwayError, match=r"signed by another key.*The key given is E23C.*Nothing was changed"):
+            host.present()
+    assert host.files() == []
+
+
+def test_a_warning_that_matters_is_an_error(host: Host) -> None:
+    host.answers["update"] = (0, fixture("update-trixie-no-component.txt"), "")
+    with pytest.raises(SlipwayError, match="it has no component nosuch"):
+        host.present()
+
+
+def test_unknown_failure_is_shown(host: Host) -> None:
+    host.answers["update"] = (100, "", "E: The disk is on fire\n")
+    with pytest.raises(SlipwayError, match="E: The disk is on fire"):
+        host.present()
+
+
+def test_missing_versions_are_named_together(host: Host) -> None:
+    with pytest.raises(SlipwayError, match=r"kubeadm has no version 1\.37\.9; .*; package none is unknown"):
+        host.present(packages={"kubeadm": "1.37.9", "none": ""})
+    assert host.files() == []
+
+
+def test_conflict_with_another_file(host: Host) -> None:
+    other = host.sources / "kubernetes.list"
+    other.write_text(f"deb [signed-by=/x.gpg] {URL} /\n")
+    (host.sources / "other.list").write_text("deb http://other /\n")
+    host.answers["indextargets"] = (100, "", "E: Conflicting values set for option Signed-By regarding source\n")
+    with pytest.raises(SlipwayError, match=f"other settings in {other}: remove that entry"):
+        host.present()
+    assert not host.keyrings.exists()
+
+
+def test_allowed_fingerprints(host: Host) -> None:
+    spaced = "e23c a7f3 03f4 ece1 49e7 f3dc 73d2 2f7a 9728 dc2c"
+    assert host.present(key_fingerprints=[spaced])["changed"]
+    with pytest.raises(SlipwayError, match=f"has the key {FINGERPRINT}, which is not among"):
+        host.present(key_fingerprints=["0" * 40])
+    with pytest.raises(SlipwayError, match="key_fingerprints: 'beef' is not a whole fingerprint"):
+        host.present(key_fingerprints=["beef"])
+
+
+def test_a_page_instead_of_a_key(host: Host) -> None:
+    host.key = b"<html>log in</html>"
+    with pytest.raises(SlipwayError, match=r"Release\.key is not an OpenPGP public key: it does not consist"):
+        host.present()
+    assert not host.runner.calls
+
+
+def test_busy_lists_are_left_alone(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*_arguments: t.Any) -> None:
+        raise OSError("busy")
+
+    monkeypatch.setattr(fcntl, "lockf", busy)
+    monkeypatch.setattr(module.time, "sleep", lambda _seconds: None)
+    assert host.present(timeout=0)["changed"]
+    assert "lists/mirror_Packages" not in host.files()
+
+
+def test_waits_for_the_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([OSError("busy"), None])
+
+    def once_busy(*_arguments: t.Any) -> None:
+        answer = next(answers)
+        if answer:
+            raise answer
+
+    monkeypatch.setattr(fcntl, "lockf", once_busy)
+    monkeypatch.setattr(module.time, "sleep", lambda _seconds: None)
+    with open(tmp_path / "lock", "w", encoding="utf-8") as file:
+        assert module.lock_file(file, 5)
+
+
+def test_absent(host: Host) -> None:
+    assert not host.backend().absent(False)["changed"]
+    host.present()
+    assert host.backend().absent(True)["changed"] and "sources/slipway-kubernetes.sources" in host.files()
+    result = host.backend().absent(False)
+    assert result["changed"] and URL in result["diff"]["before"] and result["diff"]["after"] == ""
+    assert not [name for name in host.files() if "slipway" in name]
+
+
+def test_source_with_suite_and_architecture() -> None:
+    source = module.Source("docker", "https://x/debian", "bookworm", ("stable", "test"), ("amd64",))
+    source.check()
+    text = source.render("/k.asc", KEY, None)
+    assert "Suites: bookworm\nComponents: stable test\nArchitectures: amd64\nSigned-By: /k.asc\n" in text
+    assert " from " not in text
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (("x", ""), "url: '' is not the URL"),
+        (("x", "mirror/debian"), "is not the URL"),
+        (("x", "https://me:secret@mirror/"), r"auth\.conf\.d"),
+        (("x", "https://mirror/a b"), "space"),
+        (("x", "https://mirror/", ""), "may be empty"),
+        (("x", "https://mirror/", "/", ("main",)), "repository is flat"),
+        (("x", "https://mirror/", "bookworm"), "needs at least one"),
+    ],
+)
+def test_bad_sources(values: t.Tuple[t.Any, ...], message: str) -> None:
+    with pytest.raises(SlipwayError, match=message) as caught:
+        module.Source(*values).check()
+    assert "secret" not in caught.value.msg
+
+
+def test_bad_name() -> None:
+    with pytest.raises(SlipwayError, match="cannot be part of a file name"):
+        module.Source("../x")
+
+
+def test_main(host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    runner = FakeRunner(host.answers)
+    monkeypatch.setattr(module, "Runner", lambda _module: runner)
+    params = {"name": "kubernetes", "url": URL, "key": f"file://{FIXTURES}/kubernetes.asc", "packages": {"kubeadm": ""}}
+    result = run_main(module.main, params, monkeypatch, capsys, check_mode=True)
+    assert result["changed"] and result["versions"] == {"kubeadm": "1.37.1-1.1"}
+    assert run_main(module.main, {"name": "x", "state": "absent"}, monkeypatch, capsys)["changed"] is False
+    failed = run_main(module.main, {**params, "key": f"file://{FIXTURES}/none"}, monkeypatch, capsys)
+    assert failed["failed"] and "key file:" in failed["msg"] and "cannot be fetched" in failed["msg"]
+    runner.tools = ()
+    failed = run_main(module.main, params, monkeypatch, capsys)
+    assert failed["failed"] and "there is no apt-get" in failed["msg"]
