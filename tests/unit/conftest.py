@@ -1,0 +1,23 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+# A checkout finds itself as ansible_collections.slipway.kubernetes; ansible-test brings its own path.
+_COLLECTIONS = Path(__file__).resolve().parents[2] / "collections"
+if _COLLECTIONS.is_dir():
+    sys.path.insert(0, str(_COLLECTIONS))
+
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
+
+
+@pytest.fixture
+def run_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> ModuleRunner:
+    """Runs a module's ``main()`` in this process: ``run_module(main, options, check=False)``."""
+    return ModuleRunner(monkeypatch, capsys)
