@@ -488,6 +488,8 @@ class PackageSet:
         if "Packages need to be removed but remove is disabled" in result.stderr:
             return self._removals(listed_packages(result.stdout, "The following packages will be REMOVED:"))
         reason = complaints(result.stderr if result.stderr.strip() else result.stdout)
+        if result.rc < 0:
+            reason = f"apt-get was killed by signal {-result.rc}. The next run finishes what it left."
         unmet = re.search(r"The following packages have unmet dependencies:\n((?: .*\n?)+)", result.stdout)
         if unmet:
             reason += "\n" + unmet.group(1).rstrip()
