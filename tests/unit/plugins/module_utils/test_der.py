@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import base64
+import typing as t
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _der
+
+
+def element(octets: str) -> _der.Element:
+    return _der.parse(bytes.fromhex(octets))
+
+
+def test_nested_elements() -> None:
+    number, identifier = element("3008 0201ff 0603550403").children()
+    assert number.integer() == -1 and identifier.oid() == "2.5.4.3"
+    assert identifier.encoded == bytes.fromhex("0603550403")
+
+
+@pytest.mark.parametrize(
+    ("octets", "oid"),
+    [("0603550403", "2.5.4.3"), ("06062a864886f70d", "1.2.840.113549"), ("0600", None), ("060186", None)],
+)
+def test_object_identifiers(octets: str, oid: t.Optional[str]) -> None:
+    if oid:
+        assert element(octets).oid() == oid
+    else:
+        with pytest.raises(_der.DerError):
+            element(octets).oid()
+
+
+def test_long_lengths() -> None:
+    content = b"x" * 300
+    assert _der.parse(b"\x04\x82\x01\x2c" + content).octets() == content
+    assert _der.parse(b"\x04\x81\x80" + content[:128]).octets() == content[:128]
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        "",
+        "04",
+        "0402ff",  # cut off
+        "0400ff",  # something follows
+        "0480ffff0000",  # indefinite length
+        "0485000000000100",  # length of five octets
+        "0482ff",  # cut off in the length
+        "04817f" + "00" * 127,  # length in more octets than it needs
+        "04820080" + "00" * 128,
+        "1f2000",  # tag number above 30
+    ],
+)
+def test_malformed(octets: str) -> None:
+    with pytest.raises(_der.DerError):
+        element(octets)
+
+
+def test_texts() -> None:
+    assert element("0c02c3a4").text() == "ä"
+    assert element("1e0400410042").text() == "AB"
+    for octets in ("1301c3", "0201ff"):
+        with pytest.raises(_der.DerError, match="string"):
+            element(octets).text()
+
+
+def test_wrong_types() -> None:
+    for read in (
+        element("0401ff").integer,
+        element("0200").integer,
+        element("0201ff").octets,
+        element("0201ff").children,
+        element("0300").bits,
+        element("030108").bits,
+    ):
+        with pytest.raises(_der.DerError):
+            read()
+    assert element("030300ffee").bits() == b"\xff\xee"
+    assert [child.tag for child in element("a0030201ff").children(_der.context(0, constructed=True))] == [2]
+    assert len(element("310302 01ff").children(tag=None)) == 1
+
+
+def test_pem() -> None:
+    body = base64.encodebytes(b"content").decode()
+    text = f"x\n-----BEGIN A B-----\n{body}-----END A B-----\n-----BEGIN C-----\n=\n-----END C-----\n"
+    assert _der.pem_blocks(text, "A B") == [b"content"]
+    assert _der.pem_blocks(text, "D") == []
+    with pytest.raises(_der.DerError, match="not base64"):
+        _der.pem_blocks(text, "C")
