@@ -1,0 +1,202 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kubeadm: its configuration, its processes, and the record of what it has not finished.
+
+kubeadm reads its configuration from standard input here: tokens and keys stand in no file and no argument list.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import string
+import time
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _der
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node import MARKER
+
+API_VERSION = "kubeadm.k8s.io/v1beta4"
+_TOKEN_ALPHABET = string.ascii_lowercase + string.digits
+_TOKEN = re.compile(r"\b([a-z0-9]{6})\.[a-z0-9]{16}\b")
+_CERTIFICATE_KEY = re.compile(r"(?<![0-9a-f:])[0-9a-f]{64}\b")
+#: Descriptions of the tokens that this collection makes begin like this.
+TOKEN_DESCRIPTION = "slipway.kubernetes: "
+
+
+def masked(text: str) -> str:
+    """``text`` without the secret part of bootstrap tokens, and without certificate keys."""
+    return _CERTIFICATE_KEY.sub("(certificate key)", _TOKEN.sub(r"\1.(secret)", text))
+
+
+def new_token() -> str:
+    """A random bootstrap token, ``ID.SECRET`` with 6 and 16 characters."""
+    characters = [secrets.choice(_TOKEN_ALPHABET) for _ in range(22)]
+    return "".join(characters[:6]) + "." + "".join(characters[6:])
+
+
+def documents_text(documents: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+    """Configuration documents as the text that kubeadm reads. JSON is YAML, so that nodes need no PyYAML."""
+    return "---\n".join(json.dumps(document, sort_keys=True) + "\n" for document in documents)
+
+
+def find_document(documents: t.Sequence[t.Mapping[str, t.Any]], kind: str) -> t.Mapping[str, t.Any]:
+    """The document of that kind; empty when there is none."""
+    return next((document for document in documents if document.get("kind") == kind), {})
+
+
+def ca_certificate_hash(pem: str) -> str:
+    """``sha256:`` and the hash of the first certificate's public key, as kubeadm's discovery wants it.
+
+    It is the SHA-256 of the DER of SubjectPublicKeyInfo (RFC 7469, and kubeadm's ``pubkeypin`` package).
+
+    :raises SlipwayError: when there is no certificate in ``pem``.
+    """
+    try:
+        certificate = _der.parse(_der.pem_blocks(pem, "CERTIFICATE")[0])
+        fields = certificate.children()[0].children()
+        # version is [0] and optional; then serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo.
+        public_key = fields[6 if fields[0].tag == _der.context(0, constructed=True) else 5]
+        return "sha256:" + hashlib.sha256(public_key.encoded).hexdigest()
+    except (IndexError, ValueError) as error:
+        raise SlipwayError(f"There is no readable certificate in the CA file: {error}") from error
+
+
+def parse_join_command(text: str) -> t.Dict[str, t.Any]:
+    """What kubeadm's ``join`` command line, as it prints it, says.
+
+    :returns: endpoint, token, ca_cert_hashes, certificate_key and control_plane.
+    :raises SlipwayError: when there is no such line.
+    """
+    joined = re.sub(r"\\\s*\n", " ", text)
+    match = re.search(r"kubeadm join\s+(\S+)([^\n]*)", joined)
+    if match is None:
+        raise SlipwayError("kubeadm printed no join command.")
+    words = match.group(2).replace("=", " ").split()
+
+    def values(option: str) -> t.List[str]:
+        return [words[index + 1] for index, word in enumerate(words[:-1]) if word == option]
+
+    return {
+        "endpoint": match.group(1),
+        "token": (values("--token") or [""])[0],
+        "ca_cert_hashes": values("--discovery-token-ca-cert-hash"),
+        "certificate_key": (values("--certificate-key") or [""])[0],
+        "control_plane": "--control-plane" in words,
+    }
+
+
+def read_marker() -> t.Optional[t.Dict[str, t.Any]]:
+    """The record of a kubeadm command of ours that has not ended; ``None`` when there is none."""
+    if not os.path.exists(MARKER):
+        return None
+    try:
+        record = json.loads(read_text(MARKER))
+    except ValueError:
+        record = {}
+    return record if isinstance(record, dict) else {}
+
+
+def write_marker(operation: str, **details: t.Any) -> None:
+    """Record that ``operation`` (``init`` or ``join``) begins."""
+    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    record = {"operation": operation, "started": started, **details}
+    TextFile(MARKER, json.dumps(record) + "\n", 0o600).write()
+
+
+def remove_marker() -> None:
+    """Record that the operation has ended well."""
+    if os.path.exists(MARKER):
+        os.unlink(MARKER)
+
+
+def running_commands(proc: str = "/proc") -> t.List[str]:
+    """kubeadm commands that change this machine and are running, for example ``kubeadm init``."""
+    found = []
+    for path in glob.glob(f"{proc}/[0-9]*/cmdline"):
+        words = read_text(path).split("\0")
+        if os.path.basename(words[0]) == "kubeadm" and len(words) > 1 and words[1] in ("init", "join", "reset"):
+            found.append(f"kubeadm {words[1]}")
+    return found
+
+
+def wait_for_running(timeout: float) -> bool:
+    """Wait for kubeadm commands that an earlier run has left running; whether there were any.
+
+    :param timeout: seconds.
+    :raises SlipwayError: when one still runs after that time.
+    """
+    deadline = time.monotonic() + timeout
+    commands = running_commands()
+    waited = bool(commands)
+    while commands:
+        if time.monotonic() > deadline:
+            raise SlipwayError(f"`{commands[0]}` of an earlier run is still running after {timeout:.0f} seconds.")
+        time.sleep(0.5)
+        commands = running_commands()
+    return waited
+
+
+class Kubeadm:
+    """The kubeadm that is installed on this machine."""
+
+    def __init__(self, runner: Runner) -> None:
+        """:raises SlipwayError: when it is not installed."""
+        self._runner = runner
+        path = runner.which("kubeadm")
+        assert path is not None
+        self.path = path
+
+    def version(self) -> str:
+        """Its version, with the leading ``v``."""
+        return self._runner.run([self.path, "version", "--output=short"]).stdout.strip()
+
+    def run(self, documents: t.Sequence[t.Mapping[str, t.Any]], *arguments: str) -> str:
+        """Run a kubeadm command with a configuration and return what it printed.
+
+        :raises SlipwayError: when it fails; secrets are masked in what it said.
+        """
+        argv = [self.path, *arguments, "--config=/dev/stdin"]
+        try:
+            return self._runner.run(argv, stdin=documents_text(documents)).stdout
+        except CommandError as error:
+            result = error.result
+            said = masked(error.msg)
+            details = {"cmd": result.argv, "rc": result.rc}
+            raise SlipwayError(
+                said, **details, stdout=masked(result.stdout), stderr=masked(result.stderr)
+            ) from None
+
+    def validate(self, documents: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+        """Let kubeadm check the configuration; it refuses fields that it does not know.
+
+        :raises SlipwayError: with kubeadm's words, which name the field.
+        """
+        result = self._runner.run(
+            [self.path, "config", "validate", "--config=/dev/stdin"], stdin=documents_text(documents), check=False
+        )
+        if result.rc != 0:
+            said = masked(result.stderr or result.stdout).strip()
+            said = "\n".join(line for line in said.splitlines() if "--v=5" not in line)
+            raise SlipwayError(f"kubeadm refuses the configuration, nothing was changed: {said}")
+
+    def reset(self, cri_socket: str) -> None:
+        """Clean up after a command of ours that did not end. Only ever called when there is a record of it."""
+        argv = [self.path, "reset", "--force"]
+        if cri_socket:
+            argv.append(f"--cri-socket={cri_socket}")
+        self._runner.run(argv, check=False)
+        for path in ("/etc/kubernetes/manifests", "/etc/kubernetes/tmp", "/var/lib/etcd", "/var/lib/kubelet/pki"):
+            shutil.rmtree(path, ignore_errors=True)
+        for path in glob.glob("/etc/kubernetes/*.conf"):
+            os.unlink(path)

@@ -1,0 +1,234 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubeadm_init
+short_description: Initialises a control plane by kubeadm
+version_added: 0.1.0
+description:
+  - Runs C(kubeadm init) on a machine that has no control plane, with a configuration that kubeadm has validated.
+  - Looks at the machine and the API server, never at a record alone. A control plane that works, or that was not made by
+    an unfinished call of this module, is never reset.
+  - A call that was killed is finished by the next one. It waits for a kubeadm that is still running; when that has come to
+    its end nothing is done again, otherwise what it has left behind is cleaned up and the machine is initialised anew.
+  - No bootstrap token is left in the cluster. kubeadm insists on making one, which is revoked at once.
+author: slipway.kubernetes contributors (@slipway)
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+attributes:
+  check_mode:
+    support: full
+    details: Validates the configuration when kubeadm is there.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  config:
+    description:
+      - kubeadm's configuration documents, such as C(InitConfiguration), C(ClusterConfiguration),
+        C(KubeletConfiguration) and C(KubeProxyConfiguration); see the filter
+        P(slipway.kubernetes.kubeadm_init_config#filter).
+    type: list
+    elements: dict
+    required: true
+  skip_phases:
+    description: Phases of C(kubeadm init) that are left out.
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description: Seconds that a kubeadm left running by an earlier call, or an existing control plane, may take.
+    type: int
+    default: 300
+  kubeconfig:
+    description: The administrator's kubeconfig, which C(kubeadm init) writes.
+    type: path
+    default: /etc/kubernetes/admin.conf
+requirements:
+  - kubeadm, kubelet and kubectl
+  - a container runtime that runs
+"""
+
+EXAMPLES = r"""
+- name: Initialise a control plane
+  slipway.kubernetes.kubeadm_init:
+    config:
+      - apiVersion: kubeadm.k8s.io/v1beta4
+        kind: ClusterConfiguration
+        kubernetesVersion: v1.37.1
+        networking:
+          podSubnet: 10.244.0.0/16
+"""
+
+RETURN = r"""
+action:
+  description:
+    - What was done, or would be in check mode.
+    - V(finished) means that an earlier call had been killed when kubeadm itself had come to its end, V(reinitialised) that
+      what it had left was cleaned up first.
+  type: str
+  choices: [none, initialised, finished, reinitialised]
+  returned: success
+  sample: initialised
+"""
+
+import os
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+
+#: Files that only a control plane, or the beginning of one, has.
+TRACES = (
+    "/etc/kubernetes/admin.conf",
+    "/etc/kubernetes/manifests/kube-apiserver.yaml",
+    "/etc/kubernetes/manifests/etcd.yaml",
+    "/var/lib/etcd/member",
+)
+
+
+def with_token(documents: t.Sequence[t.Mapping[str, t.Any]], token: str) -> t.List[t.Mapping[str, t.Any]]:
+    """``documents`` in which InitConfiguration has only our own short-lived bootstrap token."""
+    init = dict(_kubeadm.find_document(documents, "InitConfiguration"))
+    init.update(
+        apiVersion=_kubeadm.API_VERSION,
+        kind="InitConfiguration",
+        bootstrapTokens=[
+            {
+                "token": token,
+                "ttl": "10m0s",
+                "description": _kubeadm.TOKEN_DESCRIPTION + "made by kubeadm init, revoked right after it",
+                "usages": ["signing", "authentication"],
+                "groups": ["system:bootstrappers:kubeadm:default-node-token"],
+            }
+        ],
+    )
+    return [init] + [document for document in documents if document.get("kind") != "InitConfiguration"]
+
+
+def last_objects(skip_phases: t.Iterable[str]) -> t.List[t.List[str]]:
+    """``kubectl get`` arguments for what the last phases of ``kubeadm init`` make."""
+    skipped = set(skip_phases)
+    objects = [["configmap/kubeadm-config", "--namespace=kube-system"], ["configmap/cluster-info", "--namespace=kube-public"]]
+    if not skipped & {"addon", "addon/all", "addon/coredns"}:
+        objects.append(["deployment/coredns", "--namespace=kube-system"])
+    if not skipped & {"addon", "addon/all", "addon/kube-proxy"}:
+        objects.append(["daemonset/kube-proxy", "--namespace=kube-system"])
+    return objects
+
+
+class KubeadmInit:
+    """The wish for a control plane on this machine."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+        self._documents: t.List[t.Dict[str, t.Any]] = module.params["config"]
+        self._skip_phases: t.List[str] = module.params["skip_phases"]
+        self._timeout: int = module.params["timeout"]
+        self._runner = Runner(module)
+        self._kubectl = Kubectl(self._runner, module.params["kubeconfig"], request_timeout=5)
+
+    def run(self) -> t.Dict[str, t.Any]:
+        """Initialise, finish, or leave alone.
+
+        :raises SlipwayError: when kubeadm fails, or when there are traces of a control plane that does not answer.
+        """
+        check = self._module.check_mode
+        if not check:
+            _kubeadm.wait_for_running(self._timeout)
+        marker = _kubeadm.read_marker()
+        if marker is None and any(os.path.exists(path) for path in TRACES):
+            self._expect_ready()
+            return {"changed": False, "action": "none"}
+        if check:
+            if self._runner.which("kubeadm", required=False):
+                Kubeadm(self._runner).validate(with_token(self._documents, _kubeadm.new_token()))
+            return {"changed": True, "action": "reinitialised" if marker else "initialised"}
+        if marker and self._is_complete():
+            self._finish(str(marker.get("token_id", "")))
+            return {"changed": True, "action": "finished"}
+        self._initialise(again=marker is not None)
+        return {"changed": True, "action": "reinitialised" if marker else "initialised"}
+
+    def _initialise(self, again: bool) -> None:
+        kubeadm = Kubeadm(self._runner)
+        token = _kubeadm.new_token()
+        documents = with_token(self._documents, token)
+        kubeadm.validate(documents)
+        registration = _kubeadm.find_document(documents, "InitConfiguration").get("nodeRegistration") or {}
+        if again:
+            kubeadm.reset(str(registration.get("criSocket", "")))
+        token_id = token.split(".")[0]
+        _kubeadm.write_marker("init", token_id=token_id)
+        skip = [f"--skip-phases={','.join(self._skip_phases)}"] if self._skip_phases else []
+        kubeadm.run(documents, "init", "--skip-token-print", *skip)
+        self._finish(token_id)
+
+    def _finish(self, token_id: str) -> None:
+        """Revoke kubeadm's token, then forget that something was unfinished."""
+        if token_id:
+            self._kubectl.run(
+                "delete", "secret", f"bootstrap-token-{token_id}", "--namespace=kube-system", "--ignore-not-found"
+            )
+        _kubeadm.remove_marker()
+
+    def _is_ready(self) -> bool:
+        if not self._kubectl.configured:
+            return False
+        return self._kubectl.run("get", "--raw=/readyz", check=False).rc == 0
+
+    def _is_complete(self) -> bool:
+        """Whether kubeadm had come to its end, though nobody saw it."""
+        if not self._is_ready():
+            return False
+        return all(
+            self._kubectl.run("get", *arguments, "--output=name", check=False).rc == 0
+            for arguments in last_objects(self._skip_phases)
+        )
+
+    def _expect_ready(self) -> None:
+        """Wait until the control plane that is here answers; one look in check mode.
+
+        :raises SlipwayError: when it does not in time.
+        """
+        deadline = time.monotonic() + (0 if self._module.check_mode else self._timeout)
+        while not self._is_ready():
+            if time.monotonic() >= deadline:
+                found = ", ".join(path for path in TRACES if os.path.exists(path))
+                raise SlipwayError(
+                    f"There is a control plane on this host ({found}) whose API server does not answer, and no record"
+                    " that an interrupted run of ours has made it: it is left as it is. See whether the kubelet runs"
+                    " (`systemctl status kubelet`) and what the static pods say (/var/log/pods). If the machine shall"
+                    " become another one, reset it first with `kubeadm reset`."
+                )
+            time.sleep(1)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "config": {"type": "list", "elements": "dict", "required": True},
+            "skip_phases": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "int", "default": 300},
+            "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**KubeadmInit(module).run())
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubeadm_join
+short_description: Joins a machine to a cluster by kubeadm
+version_added: 0.1.0
+description:
+  - Runs C(kubeadm join) on a machine that is no node yet, with a configuration that kubeadm has validated.
+  - A machine that is a node is left alone, unless an unfinished call of this module has made it; that one is finished, or
+    cleaned up and joined again.
+author: slipway.kubernetes contributors (@slipway)
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  config:
+    description:
+      - kubeadm's C(JoinConfiguration) without the token; see the filter P(slipway.kubernetes.kubeadm_join_config#filter).
+    type: dict
+    required: true
+  token:
+    description:
+      - The bootstrap token, for discovery and for TLS bootstrap. It is only needed when the machine is no node yet.
+      - It is handed to kubeadm on its standard input and stands in no file.
+    type: str
+  timeout:
+    description: Seconds that a kubeadm left running by an earlier call may take.
+    type: int
+    default: 300
+requirements:
+  - kubeadm and kubelet
+  - a container runtime that runs
+"""
+
+EXAMPLES = r"""
+- name: Mint a token on a control plane
+  slipway.kubernetes.kubeadm_join_info:
+    state: present
+  register: join_info
+  no_log: true
+  delegate_to: "{{ control_plane }}"
+
+- name: Join the cluster
+  slipway.kubernetes.kubeadm_join:
+    config:
+      apiVersion: kubeadm.k8s.io/v1beta4
+      kind: JoinConfiguration
+      discovery:
+        bootstrapToken:
+          apiServerEndpoint: "{{ join_info.endpoint }}"
+          caCertHashes: "{{ join_info.ca_cert_hashes }}"
+    token: "{{ join_info.token }}"
+
+- name: Revoke the token
+  slipway.kubernetes.kubeadm_join_info:
+    state: absent
+    token_id: "{{ join_info.token_id }}"
+  delegate_to: "{{ control_plane }}"
+"""
+
+RETURN = r"""
+action:
+  description: What was done, or would be in check mode; see M(slipway.kubernetes.kubeadm_init).
+  type: str
+  choices: [none, joined, finished, rejoined]
+  returned: success
+  sample: joined
+"""
+
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+
+_KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
+_KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+
+
+def with_token(document: t.Mapping[str, t.Any], token: str) -> t.Dict[str, t.Any]:
+    """The JoinConfiguration with ``token`` for discovery.
+
+    :raises SlipwayError: when it would join a cluster whose CA is not verified.
+    """
+    discovery = dict(document.get("discovery") or {})
+    bootstrap = {**(discovery.get("bootstrapToken") or {}), "token": token}
+    if not bootstrap.get("caCertHashes") or bootstrap.get("unsafeSkipCAVerification"):
+        raise SlipwayError(
+            "config: discovery.bootstrapToken.caCertHashes is missing. A machine only joins a cluster whose CA it can"
+            " verify; kubeadm_join_info returns the hash."
+        )
+    discovery["bootstrapToken"] = bootstrap
+    return {**document, "discovery": discovery}
+
+
+class KubeadmJoin:
+    """The wish for this machine to be a node."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+        self._document: t.Dict[str, t.Any] = module.params["config"]
+        self._token: t.Optional[str] = module.params["token"]
+        self._runner = Runner(module)
+
+    def run(self) -> t.Dict[str, t.Any]:
+        """Join, finish, or leave alone.
+
+        :raises SlipwayError: when kubeadm fails or a token is needed and missing.
+        """
+        if not self._module.check_mode:
+            _kubeadm.wait_for_running(self._module.params["timeout"])
+        marker = _kubeadm.read_marker()
+        if marker is None and os.path.exists(_KUBELET_KUBECONFIG):
+            return {"changed": False, "action": "none"}
+        if marker is not None and not self._module.check_mode and self._is_complete():
+            _kubeadm.remove_marker()
+            return {"changed": True, "action": "finished"}
+        if not self._module.check_mode:
+            self._join(again=marker is not None)
+        return {"changed": True, "action": "rejoined" if marker is not None else "joined"}
+
+    def _join(self, again: bool) -> None:
+        if not self._token:
+            raise SlipwayError("token: this host is no node yet and needs a bootstrap token to become one.")
+        kubeadm = Kubeadm(self._runner)
+        documents = [with_token(self._document, self._token)]
+        kubeadm.validate(documents)
+        if again:
+            kubeadm.reset(str((self._document.get("nodeRegistration") or {}).get("criSocket", "")))
+        _kubeadm.write_marker("join")
+        kubeadm.run(documents, "join")
+        _kubeadm.remove_marker()
+
+    def _is_complete(self) -> bool:
+        """Whether kubeadm had come to its end, though nobody saw it: the node has its certificate and its object."""
+        name = str((self._document.get("nodeRegistration") or {}).get("name", "")) or os.uname().nodename
+        if not os.path.exists(_KUBELET_CERTIFICATE) or self._runner.which("kubectl", required=False) is None:
+            return False
+        kubectl = Kubectl(self._runner, _KUBELET_KUBECONFIG, request_timeout=10)
+        return kubectl.configured and kubectl.run("get", f"node/{name}", "--output=name", check=False).rc == 0
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "config": {"type": "dict", "required": True},
+            "token": {"type": "str", "no_log": True},
+            "timeout": {"type": "int", "default": 300},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**KubeadmJoin(module).run())
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
+
+
+if __name__ == "__main__":
+    main()

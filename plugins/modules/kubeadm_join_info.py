@@ -1,0 +1,210 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubeadm_join_info
+short_description: What a machine needs to join a cluster, verified, and its revocation
+version_added: 0.1.0
+description:
+  - Mints a bootstrap token on a control plane, lets kubeadm print the join command for it, computes the hash of the
+    cluster's CA from the CA itself and compares both.
+  - Tokens that an interrupted run has left behind are revoked at the same time.
+author: slipway.kubernetes contributors (@slipway)
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+  - slipway.kubernetes.kubectl
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: none
+    details: With O(state=present), each call mints a new token.
+options:
+  state:
+    description: V(present) mints a token, V(absent) revokes the one with O(token_id).
+    type: str
+    choices: [present, absent]
+    default: present
+  token_id:
+    description: The token that is revoked, by its part before the dot.
+    type: str
+  ttl:
+    description: Lifetime, in case that nobody comes back to revoke it.
+    type: str
+    default: 15m
+  ca_file:
+    description: The certificate of the cluster's CA on this host.
+    type: path
+    default: /etc/kubernetes/pki/ca.crt
+requirements:
+  - kubeadm on the target host
+"""
+
+EXAMPLES = r"""
+- name: Mint a token and learn what a machine needs to join
+  slipway.kubernetes.kubeadm_join_info:
+    state: present
+  register: example_join_info
+  no_log: true
+
+- name: Revoke the token
+  slipway.kubernetes.kubeadm_join_info:
+    state: absent
+    token_id: "{{ example_join_info.token_id }}"
+"""
+
+RETURN = r"""
+endpoint:
+  description: Host and port of the API server.
+  type: str
+  returned: when O(state=present)
+  sample: 172.30.0.11:6443
+token:
+  description: The bootstrap token, which is secret; put C(no_log) on the task.
+  type: str
+  returned: when O(state=present)
+token_id:
+  description: The token's part before the dot.
+  type: str
+  returned: when O(state=present)
+  sample: abcdef
+expires:
+  description: When the token expires.
+  type: str
+  returned: when O(state=present)
+  sample: "2026-11-21T12:00:00Z"
+ca_cert_hashes:
+  description: The hash of the CA's public key, as kubeadm wants it.
+  type: list
+  elements: str
+  returned: when O(state=present)
+  sample: ["sha256:4f2c..."]
+"""
+
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._bootstrap_tokens import (
+    GROUP,
+    BootstrapTokens,
+    duration_seconds,
+    timestamp,
+)
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+
+
+def compared(printed: t.Mapping[str, t.Any], token: str, ca_hash: str) -> str:
+    """The endpoint that kubeadm printed, when all else is what we know to be true.
+
+    :raises SlipwayError: when kubeadm's CA is not the one in the file, or it printed another token.
+    """
+    if printed["ca_cert_hashes"] != [ca_hash]:
+        raise SlipwayError(
+            f"kubeadm's kubeconfig trusts another CA ({', '.join(printed['ca_cert_hashes'])}) than the one in ca_file"
+            f" ({ca_hash}). Machines would join another cluster: look at admin.conf and /etc/kubernetes/pki/ca.crt."
+        )
+    if printed["token"] != token:
+        raise SlipwayError("kubeadm printed another token than the one that it was given.")
+    return str(printed["endpoint"])
+
+
+class JoinInfo:
+    """Joining a cluster, seen from one of its control planes."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+        self._runner = Runner(module)
+        self._kubectl = Kubectl(self._runner, module.params["kubeconfig"], module.params["context"])
+
+    def present(self) -> t.Dict[str, t.Any]:
+        """Mint a token.
+
+        :raises SlipwayError: when kubeadm fails or what it prints does not fit the CA.
+        """
+        seconds = duration_seconds(self._module.params["ttl"])
+        if self._module.check_mode:
+            return {"changed": True}
+        tokens = BootstrapTokens(self._kubectl)
+        left = [token for token in tokens.list() if token["description"].startswith(_kubeadm.TOKEN_DESCRIPTION)]
+        tokens.delete(token["token_id"] for token in left)
+        ca_hash = _kubeadm.ca_certificate_hash(read_text(self._module.params["ca_file"]))
+        kubeadm = _kubeadm.Kubeadm(self._runner)
+        token = _kubeadm.new_token()
+        entry = {
+            "token": token,
+            "ttl": f"{seconds}s",
+            "description": _kubeadm.TOKEN_DESCRIPTION + "joins machines, revoked at the end of the run",
+            "usages": ["signing", "authentication"],
+            "groups": [GROUP],
+        }
+        documents = [
+            {"apiVersion": _kubeadm.API_VERSION, "kind": "InitConfiguration", "bootstrapTokens": [entry]},
+            # Without a version kubeadm would ask the internet for the newest one.
+            {
+                "apiVersion": _kubeadm.API_VERSION,
+                "kind": "ClusterConfiguration",
+                "kubernetesVersion": kubeadm.version(),
+            },
+        ]
+        kubeconfig = f"--kubeconfig={self._module.params['kubeconfig']}"
+        printed = _kubeadm.parse_join_command(
+            kubeadm.run(documents, "token", "create", "--print-join-command", kubeconfig)
+        )
+        try:
+            endpoint = compared(printed, token, ca_hash)
+        except SlipwayError:
+            tokens.delete([token.split(".")[0]])
+            raise
+        return {
+            "changed": True,
+            "endpoint": endpoint,
+            "token": token,
+            "token_id": token.split(".")[0],
+            "expires": timestamp(time.time() + seconds),
+            "ca_cert_hashes": [ca_hash],
+        }
+
+    def absent(self) -> t.Dict[str, t.Any]:
+        """Revoke a token."""
+        token_id = self._module.params["token_id"]
+        if not self._kubectl.configured and self._module.check_mode:
+            return {"changed": False}
+        tokens = BootstrapTokens(self._kubectl)
+        exists = any(token["token_id"] == token_id for token in tokens.list())
+        if exists and not self._module.check_mode:
+            tokens.delete([token_id])
+        return {"changed": exists}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **KUBECTL_ARGUMENTS,
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "token_id": {"type": "str", "no_log": False},
+            "ttl": {"type": "str", "default": "15m"},
+            "ca_file": {"type": "path", "default": "/etc/kubernetes/pki/ca.crt"},
+        },
+        required_if=[("state", "absent", ["token_id"])],
+        supports_check_mode=True,
+    )
+    try:
+        info = JoinInfo(module)
+        module.exit_json(**(info.present() if module.params["state"] == "present" else info.absent()))
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kubeadm's configuration documents (v1beta4) from what an inventory says.
+
+Source: https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/. Private to this collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._containerd import merge
+
+API_VERSION = "kubeadm.k8s.io/v1beta4"
+
+
+def merge_documents(base: t.Any, over: t.Any) -> t.Any:
+    """Like :func:`merge`, but lists of ``{name, value}``, kubeadm's extraArgs, are merged by name."""
+    if isinstance(base, dict) and isinstance(over, dict):
+        merged = dict(base)
+        for key, value in over.items():
+            merged[key] = merge_documents(base[key], value) if key in base else value
+        return merged
+    if _is_arguments(base) and _is_arguments(over):
+        named = {item["name"]: item for item in [*base, *over]}
+        return list(named.values())
+    return merge(base, over)
+
+
+def _is_arguments(value: t.Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, dict) and set(item) == {"name", "value"} for item in value)
+
+
+def node_registration(settings: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """NodeRegistrationOptions of an init or a join."""
+    registration: t.Dict[str, t.Any] = {"name": settings["name"], "criSocket": settings["cri_socket"]}
+    if settings.get("node_ip"):
+        registration["kubeletExtraArgs"] = [{"name": "node-ip", "value": settings["node_ip"]}]
+    if settings.get("ignore_preflight_errors"):
+        registration["ignorePreflightErrors"] = list(settings["ignore_preflight_errors"])
+    return registration
+
+
+def endpoint_with_port(endpoint: str) -> str:
+    """``host`` or ``host:port`` as ``host:port``, with 6443 for a port that was not said."""
+    host, _, port = endpoint.rpartition(":")
+    if host and port.isdigit() and (":" not in host or host.endswith("]")):
+        return endpoint
+    return f"[{endpoint}]:6443" if ":" in endpoint and not endpoint.startswith("[") else f"{endpoint}:6443"
+
+
+def kubeadm_init_config(
+    settings: t.Mapping[str, t.Any], overrides: t.Optional[t.Mapping[str, t.Any]] = None
+) -> t.List[t.Dict[str, t.Any]]:
+    """The four documents of ``kubeadm init``.
+
+    :param settings: name, cluster_name, version, endpoint, pod_subnet, service_subnet, dns_domain, image_repository,
+        cri_socket, kube_proxy_mode, node_ip, schedulable, cert_sans, ignore_preflight_errors.
+    :param overrides: fields merged over what is computed, under ``init``, ``cluster``, ``kubelet``, ``kube_proxy``.
+    """
+    overrides = overrides or {}
+    init: t.Dict[str, t.Any] = {
+        "apiVersion": API_VERSION,
+        "kind": "InitConfiguration",
+        "nodeRegistration": node_registration(settings),
+    }
+    if settings.get("node_ip"):
+        init["localAPIEndpoint"] = {"advertiseAddress": settings["node_ip"]}
+    if settings.get("schedulable"):
+        init["nodeRegistration"]["taints"] = []
+    cluster: t.Dict[str, t.Any] = {
+        "apiVersion": API_VERSION,
+        "kind": "ClusterConfiguration",
+        "clusterName": settings["cluster_name"],
+        "kubernetesVersion": f"v{str(settings['version']).lstrip('v')}",
+        "imageRepository": settings["image_repository"],
+        "networking": {
+            "podSubnet": settings["pod_subnet"],
+            "serviceSubnet": settings["service_subnet"],
+            "dnsDomain": settings["dns_domain"],
+        },
+        "apiServer": {"certSANs": sorted({str(name) for name in settings.get("cert_sans") or [] if name})},
+    }
+    if settings.get("endpoint"):
+        cluster["controlPlaneEndpoint"] = endpoint_with_port(str(settings["endpoint"]))
+    kubelet = {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "cgroupDriver": "systemd",
+        # Serving certificates by the cluster's CA, so that metrics-server and others can verify kubelets.
+        "serverTLSBootstrap": True,
+    }
+    kube_proxy = {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "mode": settings["kube_proxy_mode"],
+    }
+    computed = {"init": init, "cluster": cluster, "kubelet": kubelet, "kube_proxy": kube_proxy}
+    unknown = sorted(set(overrides) - set(computed))
+    if unknown:
+        raise ValueError(f"there is no document {', '.join(unknown)}; there are {', '.join(computed)}")
+    return [merge_documents(document, overrides.get(name) or {}) for name, document in computed.items()]
+
+
+def kubeadm_join_config(
+    settings: t.Mapping[str, t.Any], overrides: t.Optional[t.Mapping[str, t.Any]] = None
+) -> t.Dict[str, t.Any]:
+    """The JoinConfiguration of a worker, without its token.
+
+    :param settings: name, endpoint, ca_cert_hashes, cri_socket, node_ip, ignore_preflight_errors.
+    :param overrides: fields merged over what is computed.
+    """
+    return merge_documents(
+        {
+            "apiVersion": API_VERSION,
+            "kind": "JoinConfiguration",
+            "discovery": {
+                "bootstrapToken": {
+                    "apiServerEndpoint": settings["endpoint"],
+                    "caCertHashes": list(settings["ca_cert_hashes"]),
+                }
+            },
+            "nodeRegistration": node_registration(settings),
+        },
+        overrides or {},
+    )
