@@ -9,6 +9,7 @@ Private to this collection.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import grp
 import os
 import pwd
@@ -16,15 +17,21 @@ import stat
 import tempfile
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+
+_READABLE_FOR_ALL = 0o004
+_HIDDEN = "(not shown: a secret, or not readable for everybody)\n"
+
 
 @dataclasses.dataclass(frozen=True)
 class TextFile:
     """A file as it shall be.
 
     :param mode: permission bits.
-    :param owner: name of its user; the user that runs the module when empty.
-    :param group: name of its group; the user's when empty.
+    :param owner: name or number of its user; the user that runs the module when empty.
+    :param group: name or number of its group; the group that runs the module when empty.
     :param secret: whether its content must not be shown.
+    :param directory_mode: permission bits of parent folders that have to be made.
     """
 
     path: str
@@ -33,62 +40,125 @@ class TextFile:
     owner: str = ""
     group: str = ""
     secret: bool = False
+    directory_mode: int = 0o755
 
-    def _ids(self) -> t.Tuple[int, int]:
-        uid = pwd.getpwnam(self.owner).pw_uid if self.owner else os.geteuid()
-        gid = grp.getgrnam(self.group).gr_gid if self.group else os.getegid()
+    def ids(self) -> t.Tuple[int, int]:
+        """The numbers of owner and group.
+
+        :raises SlipwayError: when this machine does not know one of them.
+        """
+        try:
+            uid = _number(self.owner, lambda name: pwd.getpwnam(name).pw_uid, os.geteuid())
+            gid = _number(self.group, lambda name: grp.getgrnam(name).gr_gid, os.getegid())
+        except KeyError as error:
+            raise SlipwayError(f"{self.path} cannot be given to its owner: {error.args[0]} on this host.") from error
         return uid, gid
 
     def differs(self) -> bool:
-        """Whether content, mode or owner of the file differ from what is wished."""
+        """Whether content, mode or owner of the file differ from what is wished; true when the owner is unknown."""
         try:
             status = os.stat(self.path)
-        except FileNotFoundError:
+            same = stat.S_IMODE(status.st_mode) == self.mode and (status.st_uid, status.st_gid) == self.ids()
+        except (FileNotFoundError, NotADirectoryError, SlipwayError):
             return True
-        same = stat.S_IMODE(status.st_mode) == self.mode and (status.st_uid, status.st_gid) == self._ids()
         return not same or read_text(self.path) != self.content
 
     def diff(self) -> t.Dict[str, str]:
-        """Before and after, for Ansible's diff; a secret's content is left out."""
-        before = read_text(self.path)
+        """Before and after, for Ansible's diff; contents that not everybody may read are left out."""
         shown = {"before_header": self.path, "after_header": self.path}
-        if self.secret:
-            return {**shown, "before": "(secret)\n" if before else "", "after": "(another secret)\n"}
-        if before == self.content:
-            mode = stat.S_IMODE(os.stat(self.path).st_mode)
-            return {**shown, "before": f"mode {mode:04o}\n", "after": f"mode {self.mode:04o}\n"}
-        return {**shown, "before": before, "after": self.content}
+        before = read_text(self.path)
+        if before == self.content and os.path.exists(self.path):
+            return {**shown, "before": _attributes(self.path), "after": f"mode {self.mode:04o}{self._whose()}\n"}
+        after = self.content
+        if self.secret or not self.mode & _READABLE_FOR_ALL or not is_public(self.path):
+            before, after = _HIDDEN if before else "", "(another content)\n" if before else _HIDDEN
+        return {**shown, "before": printable(before), "after": printable(after)}
+
+    def _whose(self) -> str:
+        try:
+            return ", owner {}, group {}".format(*self.ids())
+        except SlipwayError:
+            return f", owner {self.owner}, group {self.group}"
 
     def write(self) -> None:
-        """Write the file by renaming a complete one; missing parents are made with mode 0755."""
-        folder = os.path.dirname(self.path)
-        os.makedirs(folder, mode=0o755, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".slipway-", dir=folder)
+        """Write the file by renaming a complete one; missing parents are made. Of a link its target is written.
+
+        :raises SlipwayError: when this machine does not know its owner or group.
+        """
+        owner = self.ids()
+        path = os.path.realpath(self.path)
+        make_folder(os.path.dirname(path), self.directory_mode)
+        handle, temporary = tempfile.mkstemp(prefix=".slipway-", dir=os.path.dirname(path))
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            with open(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
                 stream.write(self.content)
+                os.fchown(stream.fileno(), *owner)
+                os.fchmod(stream.fileno(), self.mode)
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.chown(temporary, *self._ids())
-            os.chmod(temporary, self.mode)
-            try:
-                os.replace(temporary, self.path)
-            except OSError as error:
-                if error.errno != 16:  # EBUSY: /etc/hosts of a container is a mount and cannot be renamed over
-                    raise
-                with open(temporary, encoding="utf-8") as source, open(self.path, "w", encoding="utf-8") as target:
-                    target.write(source.read())
-                os.unlink(temporary)
-        except BaseException:
+            _rename(temporary, path)
+        finally:
             if os.path.exists(temporary):
                 os.unlink(temporary)
+
+
+def _number(name: str, look_up: t.Callable[[str], int], default: int) -> int:
+    if not name:
+        return default
+    return int(name) if name.isdigit() else look_up(name)
+
+
+def _attributes(path: str) -> str:
+    status = os.stat(path)
+    return f"mode {stat.S_IMODE(status.st_mode):04o}, owner {status.st_uid}, group {status.st_gid}\n"
+
+
+def _rename(source: str, target: str) -> None:
+    """Rename, or copy over a target that is a mount itself (/etc/hosts of a container)."""
+    try:
+        os.replace(source, target)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
             raise
+        with open(source, "rb") as reader, open(target, "wb") as writer:
+            writer.write(reader.read())
+            status = os.stat(source)
+            os.fchown(writer.fileno(), status.st_uid, status.st_gid)
+            os.fchmod(writer.fileno(), stat.S_IMODE(status.st_mode))
+
+
+def make_folder(path: str, mode: int = 0o755) -> None:
+    """Make a folder and its missing parents, with exactly this mode whatever the umask is."""
+    if os.path.isdir(path):
+        return
+    make_folder(os.path.dirname(path), mode)
+    os.mkdir(path)
+    os.chmod(path, mode)
+
+
+def is_public(path: str) -> bool:
+    """Whether everybody may read the file, or it is not there."""
+    try:
+        return bool(os.stat(path).st_mode & _READABLE_FOR_ALL)
+    except OSError:
+        return True
+
+
+def deletion_diff(path: str) -> t.Dict[str, str]:
+    """The diff of a file that is deleted; contents that not everybody may read are left out."""
+    before = printable(read_text(path)) if is_public(path) else _HIDDEN
+    return {"before_header": path, "after_header": path, "before": before, "after": ""}
+
+
+def printable(text: str) -> str:
+    """``text`` without the bytes that are no UTF-8."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def read_text(path: str) -> str:
-    """The file's text; empty when it cannot be read."""
+    """The file's text; empty when it cannot be read. Bytes that are no UTF-8 survive being written again."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
             return stream.read()
     except OSError:
         return ""

@@ -8,7 +8,6 @@ Private to this collection.
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import platform
@@ -16,19 +15,39 @@ import re
 import shutil
 import socket
 import struct
+import subprocess
 import sys
 import time
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules
+from ansible_collections.slipway.kubernetes.plugins.module_utils._swap import active_swaps, is_swap_line, swap_units
 
 #: Our own record of a kubeadm command that has not ended yet; see docs/architecture.md.
 MARKER = "/var/lib/slipway/kubeadm.json"
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x"}
 #: Interfaces that container networks make; they say nothing about the machine.
-_VIRTUAL = re.compile(r"^(veth|cni|flannel|cali|tunl|vxlan|docker|br-|virbr|kube-|cilium|lxc|nodelocaldns|dummy)")
+_VIRTUAL = re.compile(
+    r"^(veth|cni|flannel|cali|tunl|vxlan|docker|podman|br-|virbr|kube-|cilium|lxc|ovs|antrea|weave|genev|nodelocaldns"
+    r"|dummy|ifb|sit\d|gre\d|gretap|erspan|ip6|ip_vti)"
+)
+#: The paths whose file systems Kubernetes, its runtime and their packages fill; those that exist are looked at.
+_DISKS = ("/var/lib", "/var/lib/containerd", "/var/lib/etcd", "/var/lib/kubelet", "/etc", "/tmp")
+#: How each program says its version.
+_PROGRAMS = {
+    "kubeadm": ("version", "--output=short"),
+    "kubelet": ("--version",),
+    "kubectl": ("version", "--client=true"),
+    "helm": ("version", "--short"),
+    "containerd": ("--version",),
+}
+_SOCKET = "/run/containerd/containerd.sock"
+#: Seconds that a program may take to say its version.
+_PATIENCE = 20
 
 
 def parse_os_release(text: str) -> t.Dict[str, t.Any]:
@@ -51,32 +70,6 @@ def parse_os_release(text: str) -> t.Dict[str, t.Any]:
         "family": family,
         "pretty_name": values.get("PRETTY_NAME", ""),
     }
-
-
-def parse_interfaces(addresses: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[t.Dict[str, t.Any]]:
-    """Interfaces but the loopback one, from ``ip --json address``."""
-    interfaces = []
-    for entry in addresses:
-        if not entry.get("ifname") or "LOOPBACK" in entry.get("flags", []):
-            continue
-        interfaces.append(
-            {
-                "name": entry["ifname"],
-                "mac": entry.get("address", ""),
-                "state": entry.get("operstate", "").lower(),
-                "virtual": bool(_VIRTUAL.match(entry["ifname"])),
-                "addresses": [
-                    {
-                        "address": item["local"],
-                        "prefix": item["prefixlen"],
-                        "family": 4 if item.get("family") == "inet" else 6,
-                    }
-                    for item in entry.get("addr_info", [])
-                    if item.get("local") and item.get("scope") != "link"
-                ],
-            }
-        )
-    return interfaces
 
 
 def parse_default_interface(routes: str) -> str:
@@ -134,11 +127,10 @@ def first_version(text: str) -> str:
 
 def marker() -> t.Optional[t.Dict[str, t.Any]]:
     """The record of a kubeadm command that did not end; ``None`` when there is none."""
-    text = read_text(MARKER)
     if not os.path.exists(MARKER):
         return None
     try:
-        record = json.loads(text)
+        record = json.loads(read_text(MARKER))
     except ValueError:
         record = {}
     return record if isinstance(record, dict) else {}
@@ -160,6 +152,89 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
     }
 
 
+def ufw_is_active(text: str) -> bool:
+    """Whether ``/etc/ufw/ufw.conf`` turns the firewall on."""
+    return re.search(r"^\s*ENABLED\s*=\s*[\"']?yes", text, re.MULTILINE | re.IGNORECASE) is not None
+
+
+def accepts_connections(path: str) -> bool:
+    """Whether somebody listens on the Unix socket ``path``."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(2)
+        try:
+            connection.connect(path)
+        except OSError:
+            return False
+    return True
+
+
+def socket_owners(inodes: t.Set[str], proc: str = "/proc") -> t.Dict[str, int]:
+    """The lowest process that holds each socket, by the socket's inode.
+
+    Processes of other network namespaces (pods) are passed over; they cannot hold a socket of ours.
+    """
+    owners: t.Dict[str, int] = {}
+    namespace = _link(f"{proc}/self/ns/net")
+    for pid in sorted(int(name) for name in os.listdir(proc) if name.isdigit()):
+        if len(owners) == len(inodes):
+            break
+        if _link(f"{proc}/{pid}/ns/net") != namespace:
+            continue
+        folder = f"{proc}/{pid}/fd"
+        try:
+            handles = os.listdir(folder)
+        except OSError:
+            continue
+        for handle in handles:
+            target = _link(f"{folder}/{handle}")
+            if target.startswith("socket:[") and target[8:-1] in inodes:
+                owners.setdefault(target[8:-1], pid)
+    return owners
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+class Versions:
+    """Asks several programs for their versions at once, while the caller does something else."""
+
+    def __init__(self, runner: Runner, programs: t.Mapping[str, t.Sequence[str]]) -> None:
+        self.paths = {name: runner.which(name, required=False) or "" for name in programs}
+        environment = {**os.environ, "LC_ALL": "C", "KUBECONFIG": "/dev/null"}
+        self._processes: t.Dict[str, t.Any] = {}
+        for name, path in self.paths.items():
+            try:
+                if path:
+                    self._processes[name] = subprocess.Popen(
+                        [path, *programs[name]],
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.DEVNULL,
+                        env=environment,
+                        text=True,
+                    )
+            except OSError:
+                continue  # built for another architecture, or not complete
+
+    def result(self) -> t.Dict[str, str]:
+        """The version of each program; empty when it is absent or says none."""
+        found = dict.fromkeys(self.paths, "")
+        for name, process in self._processes.items():
+            try:
+                stdout = process.communicate(timeout=_PATIENCE)[0]
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+                continue
+            if process.returncode == 0:
+                found[name] = first_version(stdout)
+        return found
+
+
 class NodeFacts:
     """Looks at the machine that the module runs on."""
 
@@ -168,9 +243,11 @@ class NodeFacts:
 
     def collect(self) -> t.Dict[str, t.Any]:
         """All facts; each key is always there."""
+        asked = Versions(self._runner, _PROGRAMS)
+        interfaces = [{**entry, "virtual": bool(_VIRTUAL.match(entry["name"]))} for entry in _netlink.interfaces()]
         memory = parse_meminfo(read_text("/proc/meminfo"))
-        interfaces = self._interfaces()
-        return {
+        modules = KernelModules()
+        facts = {
             "hostname": platform.node(),
             "machine_id": read_text("/etc/machine-id").strip(),
             "product_uuid": read_text("/sys/class/dmi/id/product_uuid").strip().lower(),
@@ -181,52 +258,59 @@ class NodeFacts:
                 "kernel": platform.release(),
             },
             "interfaces": interfaces,
-            "default_address": self._address_of(interfaces, parse_default_interface(read_text("/proc/net/route")), 4),
-            "default_address6": self._address_of(
-                interfaces, parse_default_interface6(read_text("/proc/net/ipv6_route")), 6
-            ),
+            "default_address": address_of(interfaces, parse_default_interface(read_text("/proc/net/route")), 4),
+            "default_address6": address_of(interfaces, parse_default_interface6(read_text("/proc/net/ipv6_route")), 6),
             "cpu_count": len(os.sched_getaffinity(0)),
             "memory_mb": memory["memory"],
             "disk": self._disk(),
-            "swap": {
-                "active": [line.split()[0] for line in read_text("/proc/swaps").splitlines()[1:] if line.split()],
-                "total_mb": memory["swap"],
-            },
+            "swap": self._swap(memory["swap"]),
             "cgroup_version": 2 if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else 1,
+            "kernel_features": {name: modules.has(name) for name in ("overlay", "br_netfilter", "nf_conntrack")},
             "time": time.time(),
             "listening": self._listening(),
-            "runtime": {"containerd": self._containerd()},
-            "kubernetes": {
-                **kubernetes_state(),
-                "kubeadm_version": self._version("kubeadm", "version", "--output=short"),
-                "kubelet_version": self._version("kubelet", "--version"),
-                "kubectl_version": self._version("kubectl", "version", "--client=true"),
-            },
-            "helm_version": self._version("helm", "version", "--short"),
             "service_manager": "systemd" if os.path.isdir("/run/systemd/system") else "other",
             "python_version": ".".join(str(part) for part in sys.version_info[:3]),
+            "firewall": {
+                "ufw": ufw_is_active(read_text("/etc/ufw/ufw.conf")),
+                "firewalld": os.path.lexists("/run/systemd/units/invocation:firewalld.service"),
+            },
         }
-
-    def _interfaces(self) -> t.List[t.Dict[str, t.Any]]:
-        ip = self._runner.which("ip", required=False)
-        if ip is None:
-            return []
-        result = self._runner.run([ip, "-json", "address"], check=False)
-        return parse_interfaces(json.loads(result.stdout or "[]")) if result.rc == 0 else []
-
-    @staticmethod
-    def _address_of(interfaces: t.Sequence[t.Mapping[str, t.Any]], name: str, family: int) -> str:
-        """The first address of that family on the interface ``name``; empty when there is none."""
-        addresses = [item for entry in interfaces if entry["name"] == name for item in entry["addresses"]]
-        return next((item["address"] for item in addresses if item["family"] == family), "")
+        versions = asked.result()
+        return {
+            **facts,
+            "runtime": {
+                "containerd": {
+                    "installed": bool(asked.paths["containerd"]),
+                    "version": versions["containerd"],
+                    "active": accepts_connections(_SOCKET),
+                }
+            },
+            "kubernetes": {
+                **kubernetes_state(),
+                **{f"{name}_version": versions[name] for name in ("kubeadm", "kubelet", "kubectl")},
+            },
+            "helm_version": versions["helm"],
+        }
 
     @staticmethod
     def _disk() -> t.List[t.Dict[str, t.Any]]:
         disks = []
-        for path in ("/var/lib", "/etc"):
+        for path in filter(os.path.isdir, _DISKS):
             usage = shutil.disk_usage(path)
             disks.append({"path": path, "free_mb": usage.free // 1048576, "size_mb": usage.total // 1048576})
         return disks
+
+    @staticmethod
+    def _swap(total_mb: int) -> t.Dict[str, t.Any]:
+        active = active_swaps(read_text("/proc/swaps"))
+        units = swap_units().names()
+        return {
+            "active": active,
+            "total_mb": total_mb,
+            "fstab": [line.strip() for line in read_text("/etc/fstab").splitlines() if is_swap_line(line)],
+            "units": units,
+            "zram": any("zram" in name for name in [*active, *units]),
+        }
 
     @staticmethod
     def _listening() -> t.List[t.Dict[str, t.Any]]:
@@ -235,29 +319,15 @@ class NodeFacts:
         for protocol in ("tcp", "udp"):
             for suffix in ("", "6"):
                 sockets += parse_sockets(read_text(f"/proc/net/{protocol}{suffix}"), protocol)
-        owners: t.Dict[str, int] = {}
-        wanted = {entry["inode"] for entry in sockets}
-        for path in glob.iglob("/proc/[0-9]*/fd/*"):
-            try:
-                target = os.readlink(path)
-            except OSError:
-                continue
-            if target.startswith("socket:[") and target[8:-1] in wanted:
-                owners.setdefault(target[8:-1], int(path.split("/")[2]))
+        owners = socket_owners({entry["inode"] for entry in sockets})
         for entry in sockets:
             pid = owners.get(entry.pop("inode"), 0)
             entry["pid"] = pid
             entry["process"] = read_text(f"/proc/{pid}/comm").strip() if pid else ""
         return sorted(sockets, key=lambda entry: (entry["port"], entry["protocol"], entry["address"]))
 
-    def _containerd(self) -> t.Dict[str, t.Any]:
-        version = self._version("containerd", "--version")
-        return {"installed": bool(version), "version": version, "active": os.path.exists("/run/containerd/containerd.sock")}
 
-    def _version(self, program: str, *arguments: str) -> str:
-        """The version that a program says it has; empty when it is absent or says none."""
-        path = self._runner.which(program, required=False)
-        if path is None:
-            return ""
-        result = self._runner.run([path, *arguments], check=False)
-        return first_version(result.stdout) if result.rc == 0 else ""
+def address_of(interfaces: t.Sequence[t.Mapping[str, t.Any]], name: str, family: int) -> str:
+    """The first address of that family on the interface ``name``; empty when there is none."""
+    addresses = [item for entry in interfaces if entry["name"] == name for item in entry["addresses"]]
+    return next((item["address"] for item in addresses if item["family"] == family), "")

@@ -20,7 +20,7 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: Secret contents are left out.
+    details: Contents of O(files[].secret_content) and of files that not everybody may read are left out.
   idempotent:
     support: full
 options:
@@ -31,25 +31,27 @@ options:
     required: true
     suboptions:
       path:
-        description: Absolute path of the file. Missing parent folders are made with mode 0755.
+        description: Absolute path of the file. Missing parent folders are made.
         type: path
         required: true
       content:
         description: Its text.
         type: str
       secret_content:
-        description: Its text when nobody may see it in output or diffs.
+        description:
+          - Its text when nobody may see it in output or diffs.
+          - Give the file an O(files[].mode) such as V(0600), too.
         type: str
       mode:
         description: Permission bits in octal digits.
         type: str
         default: "0644"
       owner:
-        description: Name of the user that owns it; root, or whoever runs the task, when absent.
+        description: Name or number of the user that owns it; whoever runs the task (root, as a rule) when empty.
         type: str
         default: ""
       group:
-        description: Name of the group that owns it.
+        description: Name or number of the group that owns it; the group of whoever runs the task when empty.
         type: str
         default: ""
       state:
@@ -57,8 +59,14 @@ options:
         type: str
         choices: [present, absent]
         default: present
+  directory_mode:
+    description: Permission bits, in octal digits, of parent folders that have to be made.
+    type: str
+    default: "0755"
   purge:
-    description: Folders in which files that match a pattern and are not in O(files) are deleted.
+    description:
+      - Folders in which files that match a pattern and are not in O(files) are deleted.
+      - Folders below them that have become empty by that are deleted, too.
     type: list
     elements: dict
     default: []
@@ -68,7 +76,7 @@ options:
         type: path
         required: true
       pattern:
-        description: Shell pattern of paths below the folder, for example V(*/hosts.toml).
+        description: Shell pattern of paths below the folder, for example V(*/hosts.toml). It does not match dot files.
         type: str
         required: true
 """
@@ -95,7 +103,9 @@ paths:
   returned: success
   sample: [/etc/example.d/a.conf]
 changed_paths:
-  description: Paths of the files that were written or deleted, or would be in check mode.
+  description:
+    - Paths of the files that were written or deleted, or would be in check mode.
+    - A task can depend on one of them, for example C(when: "'/etc/example.d/a.conf' in result.changed_paths").
   type: list
   elements: str
   returned: success
@@ -108,68 +118,108 @@ import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, deletion_diff
+
+Values = t.Mapping[str, t.Any]
 
 
-def wanted_files(entries: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[TextFile]:
+def mode_bits(text: str, option: str) -> int:
+    """Permission bits from octal digits.
+
+    :raises SlipwayError: when they are something else, such as a number that YAML has already made decimal.
+    """
+    if not re.fullmatch(r"0?[0-7]{3,4}", text):
+        raise SlipwayError(f'{option}: {text!r} is no mode in octal digits in quotes, such as "0644".')
+    return int(text, 8)
+
+
+def wanted_files(entries: t.Sequence[Values], directory_mode: int) -> t.List[TextFile]:
     """The files that shall be there.
 
     :raises SlipwayError: when an entry has no content, two contents, a wrong mode, or a path that stands twice.
     """
-    files: t.Dict[str, TextFile] = {}
+    seen: t.Set[str] = set()
+    files = []
     for entry in entries:
-        path, texts = entry["path"], [entry.get("content"), entry.get("secret_content")]
-        if path in files:
+        path, texts = os.path.normpath(entry["path"]), [entry.get("content"), entry.get("secret_content")]
+        if not os.path.isabs(path):
+            raise SlipwayError(f"files: {path} is no absolute path.")
+        if path in seen:
             raise SlipwayError(f"files: {path} stands there twice.")
+        seen.add(path)
         if entry["state"] == "absent":
             continue
-        if sum(text is not None for text in texts) != 1:
+        given = [text for text in texts if text is not None]
+        if len(given) != 1:
             raise SlipwayError(f"files: {path} needs either `content` or `secret_content`.")
-        if not os.path.isabs(path) or not re.fullmatch(r"0?[0-7]{3,4}", entry["mode"]):
-            raise SlipwayError(f"files: {path} needs an absolute path and a mode in octal digits, such as \"0644\".")
-        content = texts[0] if texts[0] is not None else texts[1]
-        files[path] = TextFile(
-            path, str(content), int(entry["mode"], 8), entry["owner"], entry["group"], secret=texts[1] is not None
-        )
-    return list(files.values())
+        mode = mode_bits(entry["mode"], f"files: mode of {path}")
+        secret = texts[1] is not None
+        files.append(TextFile(path, given[0], mode, entry["owner"], entry["group"], secret, directory_mode))
+    return files
 
 
-def unwanted_files(
-    entries: t.Sequence[t.Mapping[str, t.Any]], purge: t.Sequence[t.Mapping[str, str]], keep: t.Iterable[str]
-) -> t.List[str]:
-    """Paths of existing files that shall not be there."""
-    found = {entry["path"] for entry in entries if entry["state"] == "absent" and os.path.lexists(entry["path"])}
-    for rule in purge:
-        found.update(glob.glob(os.path.join(glob.escape(rule["directory"]), rule["pattern"])))
-    return sorted(found - set(keep))
+def unwanted_files(entries: t.Sequence[Values], purge: t.Sequence[Values], keep: t.Iterable[str]) -> t.List[str]:
+    """Paths of existing files that shall not be there.
 
-
-def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
-    """Write and delete what differs.
-
-    :raises SlipwayError: when the files are not well described.
+    :raises SlipwayError: when a pattern leads out of its folder.
     """
-    files = wanted_files(module.params["files"])
-    differing = [file for file in files if file.differs()]
-    unwanted = unwanted_files(module.params["files"], module.params["purge"], [file.path for file in files])
-    diff: t.List[t.Dict[str, str]] = [file.diff() for file in differing]
-    secret = {file.path for file in files if file.secret}
+    found = {os.path.normpath(entry["path"]) for entry in entries if entry["state"] == "absent"}
+    for rule in purge:
+        directory, pattern = os.path.normpath(rule["directory"]), rule["pattern"]
+        if not os.path.isabs(directory) or os.path.isabs(pattern) or ".." in pattern.split("/"):
+            raise SlipwayError(f"purge: {pattern} has to stay below {directory}, which has to be an absolute path.")
+        found.update(glob.glob(os.path.join(glob.escape(directory), pattern)))
+    return sorted(path for path in found - set(keep) if os.path.islink(path) or os.path.isfile(path))
+
+
+def emptied_folders(unwanted: t.Iterable[str], purge: t.Sequence[Values]) -> t.List[str]:
+    """Folders of purged files, below (and without) those that purge names, the deepest first."""
+    folders = set()
     for path in unwanted:
-        before = "(deleted)\n" if path in secret else read_text(path)
-        diff.append({"before_header": path, "after_header": path, "before": before, "after": ""})
-    if not module.check_mode:
-        for file in differing:
-            file.write()
-        for path in unwanted:
-            os.unlink(path)
-    return {
-        "changed": bool(differing or unwanted),
-        "paths": [file.path for file in files],
-        "changed_paths": [file.path for file in differing] + unwanted,
-        "diff": diff,
-    }
+        for rule in purge:
+            directory = os.path.normpath(rule["directory"])
+            folder = os.path.dirname(path)
+            while folder.startswith(directory + "/"):
+                folders.add(folder)
+                folder = os.path.dirname(folder)
+    return sorted(folders, key=len, reverse=True)
+
+
+class ConfigFiles:
+    """A set of text files.
+
+    :raises SlipwayError: when it is not well described.
+    """
+
+    def __init__(self, files: t.Sequence[Values], purge: t.Sequence[Values], directory_mode: str) -> None:
+        self._files = wanted_files(files, mode_bits(directory_mode, "directory_mode"))
+        self._unwanted = unwanted_files(files, purge, [file.path for file in self._files])
+        self._folders = emptied_folders(self._unwanted, purge)
+
+    def run(self, check_mode: bool) -> t.Dict[str, t.Any]:
+        """Write and delete what differs.
+
+        :raises SlipwayError: when an owner or group is unknown; then nothing has been written.
+        """
+        differing = [file for file in self._files if file.differs()]
+        diff = [file.diff() for file in differing] + [deletion_diff(path) for path in self._unwanted]
+        if not check_mode:
+            for file in differing:
+                file.ids()
+            for file in differing:
+                file.write()
+            for path in self._unwanted:
+                os.unlink(path)
+            for folder in self._folders:
+                if not os.listdir(folder):
+                    os.rmdir(folder)
+        return {
+            "changed": bool(differing or self._unwanted),
+            "paths": [file.path for file in self._files],
+            "changed_paths": [file.path for file in differing] + self._unwanted,
+            "diff": diff,
+        }
 
 
 def main() -> None:
@@ -189,6 +239,7 @@ def main() -> None:
                     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
                 },
             },
+            "directory_mode": {"type": "str", "default": "0755"},
             "purge": {
                 "type": "list",
                 "elements": "dict",
@@ -201,11 +252,13 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    params = module.params
     try:
-        module.exit_json(**run(module))
+        files = ConfigFiles(params["files"], params["purge"], params["directory_mode"])
+        module.exit_json(**files.run(module.check_mode))
     except SlipwayError as error:
         module.fail_json(msg=error.msg, **error.details)
-    except (OSError, KeyError) as error:
+    except OSError as error:
         module.fail_json(msg=f"A file could not be written: {error}")
 
 

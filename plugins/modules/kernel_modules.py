@@ -11,7 +11,8 @@ short_description: Kernel modules loaded now and at boot, in one call
 version_added: 0.1.0
 description:
   - Loads kernel modules and lists them in a file of their own for C(systemd-modules-load).
-  - A module that is built into the kernel counts as loaded.
+  - A module that is built into the kernel counts as loaded, also where the kernel has no list of its modules
+    (C(/lib/modules)) and its function shows elsewhere, for example in C(/proc/filesystems).
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
@@ -32,12 +33,14 @@ options:
     description: File that is written. It holds nothing but these modules.
     type: path
     default: /etc/modules-load.d/slipway-kubernetes.conf
+notes:
+  - In check mode a module that C(modprobe) cannot find is a warning, because an earlier task may have to bring it.
 """
 
 EXAMPLES = r"""
-- name: Load overlay
+- name: Load what container networks need
   slipway.kubernetes.kernel_modules:
-    names: [overlay]
+    names: [overlay, br_netfilter]
     path: /etc/modules-load.d/example.conf
 """
 
@@ -50,89 +53,69 @@ loaded:
   sample: [br_netfilter]
 """
 
-import os
 import platform
+import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules as Kernel
 
 _MANAGED = "# Ansible managed (slipway.kubernetes): changes made here by hand are lost.\n"
 
-#: What shows that a module's function is there where a kernel lists neither it nor what is built into it, as in a
-#: container, or in a virtual machine whose kernel has no modules at all.
-_EVIDENCE = {
-    "br_netfilter": "/proc/sys/net/bridge/bridge-nf-call-iptables",
-    "nf_conntrack": "/proc/sys/net/netfilter/nf_conntrack_max",
-    "ip_vs": "/proc/sys/net/ipv4/vs",
-    "ip_tables": "/proc/net/ip_tables_names",
-    "nf_tables": "/proc/sys/net/netfilter/nf_log",
-}
 
+class KernelModules:
+    """Modules that shall be loaded, now and at boot.
 
-def filesystems(text: str) -> t.Set[str]:
-    """The file systems that the kernel knows, from ``/proc/filesystems``."""
-    return {line.split()[-1] for line in text.splitlines() if line.split()}
-
-
-def builtin_modules(text: str) -> t.Set[str]:
-    """Names of modules from ``modules.builtin``, whose lines are paths such as ``kernel/fs/overlayfs/overlay.ko``."""
-    return {os.path.basename(line).split(".ko")[0].replace("-", "_") for line in text.splitlines()}
-
-
-def is_loaded(name: str, builtin: t.Set[str], known_filesystems: t.Set[str]) -> bool:
-    """Whether the kernel has the module ``name``, loaded or built in."""
-    name = name.replace("-", "_")
-    return (
-        os.path.isdir(f"/sys/module/{name}")
-        or name in builtin
-        or name in known_filesystems
-        or os.path.exists(_EVIDENCE.get(name, "/nonexistent"))
-    )
-
-
-def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
-    """Load what is not loaded and write the file.
-
-    :raises SlipwayError: naming all modules that could not be loaded.
+    :raises SlipwayError: when something is no name of a module.
     """
-    names: t.List[str] = module.params["names"]
-    builtin = builtin_modules(read_text(f"/lib/modules/{platform.release()}/modules.builtin"))
-    known = filesystems(read_text("/proc/filesystems"))
-    missing = [name for name in names if not is_loaded(name, builtin, known)]
-    file = TextFile(module.params["path"], _MANAGED + "".join(f"{name}\n" for name in names))
-    file_differs = file.differs()
-    diff = [file.diff()] if file_differs else []
-    if missing:
-        header = {"before_header": "loaded kernel modules", "after_header": "loaded kernel modules"}
-        diff.append({**header, "before": "", "after": "".join(f"{name}\n" for name in missing)})
-    if not module.check_mode:
-        if missing:
-            _load(Runner(module), missing)
-        if file_differs:
-            file.write()
-    return {"changed": file_differs or bool(missing), "loaded": missing, "diff": diff}
 
+    def __init__(self, names: t.Sequence[str], path: str, kernel: Kernel, runner: Runner) -> None:
+        wrong = [repr(name) for name in names if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name)]
+        if wrong:
+            raise SlipwayError(f"names: {', '.join(wrong)} cannot be names of kernel modules.")
+        self._file = TextFile(path, _MANAGED + "".join(f"{name}\n" for name in names))
+        self._missing = [name for name in names if not kernel.has(name)]
+        self._runner = runner
 
-def _load(runner: Runner, names: t.Sequence[str]) -> None:
-    """Load modules.
+    def run(self, check_mode: bool) -> t.Dict[str, t.Any]:
+        """Load what is not loaded and write the file.
 
-    :raises SlipwayError: naming all that could not be loaded, and why.
-    """
-    modprobe = runner.which("modprobe")
-    assert modprobe is not None
-    failed = []
-    for name in names:
-        result = runner.run([modprobe, name], check=False)
-        if result.rc != 0:
-            failed.append(f"{name} ({result.stderr.strip() or 'modprobe said nothing'})")
-    if failed:
-        raise SlipwayError(
+        :raises SlipwayError: naming all modules that could not be loaded; then the file is not written.
+        """
+        rewrite = self._file.differs()
+        diff = [self._file.diff()] if rewrite else []
+        if self._missing:
+            header = {"before_header": "loaded kernel modules", "after_header": "loaded kernel modules"}
+            diff.append({**header, "before": "", "after": "".join(f"{name}\n" for name in self._missing)})
+        failed = self._modprobe("--dry-run" if check_mode else "--")
+        problem = (
             f"The kernel {platform.release()} cannot load {', '.join(failed)}. Install the package with its modules"
             " (after a kernel upgrade, reboot first), or use a kernel that has them."
         )
+        if failed and not check_mode:
+            raise SlipwayError(problem)
+        if rewrite and not check_mode:
+            self._file.write()
+        return {
+            "changed": rewrite or bool(self._missing),
+            "loaded": self._missing,
+            "warnings": [problem] if failed else [],
+            "diff": diff,
+        }
+
+    def _modprobe(self, option: str) -> t.List[str]:
+        """The modules that cannot be loaded, each with the reason."""
+        modprobe = self._runner.which("modprobe", required=False) if self._missing else None
+        if modprobe is None:
+            return [f"{name} (modprobe is not installed, package kmod)" for name in self._missing]
+        failed = []
+        for name in self._missing:
+            result = self._runner.run([modprobe, option, name], check=False)
+            if result.rc != 0:
+                failed.append(f"{name} ({result.stderr.strip() or 'modprobe said nothing'})")
+        return failed
 
 
 def main() -> None:
@@ -144,9 +127,15 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        module.exit_json(**run(module))
+        modules = KernelModules(module.params["names"], module.params["path"], Kernel(), Runner(module))
+        result = modules.run(module.check_mode)
     except SlipwayError as error:
         module.fail_json(msg=error.msg, **error.details)
+    except OSError as error:
+        module.fail_json(msg=f"{module.params['path']} could not be written: {error}")
+    for warning in result.pop("warnings"):
+        module.warn(warning)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ attributes:
     support: full
 options: {}
 notes:
-  - Processes that hold ports are only seen by root.
+  - Processes that hold ports, and the firmware's UUID, are only seen by root.
+  - The only programs that are run are those whose version is asked for, all at once.
 """
 
 EXAMPLES = r"""
@@ -68,8 +69,9 @@ ansible_facts:
           type: str
           sample: 0b1f5c1e-6c0f-4f6e-8f9a-3c1f0c9d2b7e
         os:
-          description: Distribution (C(id), C(version_id), C(codename), C(id_like), C(family), C(pretty_name)), architecture in
-            Go's and Debian's words, and C(kernel) release.
+          description:
+            - Distribution (C(id), C(version_id), C(codename), C(id_like), C(family), C(pretty_name)).
+            - C(architecture) in Go's and Debian's words, and C(kernel) release.
           returned: always
           type: dict
           sample: {id: debian, version_id: "12", codename: bookworm, family: debian, architecture: amd64}
@@ -100,42 +102,61 @@ ansible_facts:
           type: int
           sample: 24048
         disk:
-          description: Free and total megabytes below some paths.
+          description: Free and total megabytes of C(/var/lib), C(/etc), C(/tmp), and of folders below C(/var/lib) that
+            may be file systems of their own.
           returned: always
           type: list
           elements: dict
           sample: [{path: /var/lib, free_mb: 81920, size_mb: 258048}]
         swap:
-          description: Active swap devices and their total in megabytes.
+          description:
+            - Active swap devices and their total in megabytes, and whether swap is compressed memory.
+            - Lines of C(/etc/fstab) and systemd units that turn swap on at the next boot.
           returned: always
           type: dict
-          sample: {active: [], total_mb: 0}
+          sample: {active: [], total_mb: 0, fstab: [], units: [], zram: false}
         cgroup_version:
           description: V(2) for the unified hierarchy, V(1) for the legacy one.
           returned: always
           type: int
           sample: 2
+        kernel_features:
+          description: Whether the kernel has these modules, loaded or built in.
+          returned: always
+          type: dict
+          sample: {overlay: true, br_netfilter: false, nf_conntrack: true}
         time:
           description: The machine's clock in seconds since 1970.
           returned: always
           type: float
           sample: 1790000000.5
         listening:
-          description: Listening sockets with protocol, address, port, pid and process.
+          description: Listening sockets with protocol, address, port, pid and process (V(0) and empty: the kernel's).
           returned: always
           type: list
           elements: dict
           sample: [{protocol: tcp, address: 0.0.0.0, port: 22, pid: 201, process: sshd}]
         runtime:
-          description: Whether containerd is installed and active, and its version.
+          description: Whether containerd is installed and answers on its socket, and its version.
           returned: always
           type: dict
           sample: {containerd: {installed: true, version: 1.6.20, active: true}}
         kubernetes:
-          description: Versions of C(kubeadm), C(kubelet) and C(kubectl), and what kubeadm has left on the machine.
+          description:
+            - Versions of C(kubeadm), C(kubelet) and C(kubectl), empty when absent, and what kubeadm has left here.
+            - C(unfinished) is the record of a kubeadm command of this collection that has not come to its end, or null.
+            - C(completed) says that the machine is a node without such a record.
           returned: always
           type: dict
-          sample: {kubeadm_version: 1.37.1, joined: true, completed: true, control_plane: false}
+          sample:
+            kubeadm_version: 1.37.1
+            kubelet_version: 1.37.1
+            kubectl_version: 1.37.1
+            control_plane: false
+            admin_kubeconfig: false
+            joined: true
+            unfinished: null
+            completed: true
         helm_version:
           description: Version of Helm; empty when it is not installed.
           returned: always
@@ -151,10 +172,14 @@ ansible_facts:
           returned: always
           type: str
           sample: 3.11.2
+        firewall:
+          description: Which firewalls are active.
+          returned: always
+          type: dict
+          sample: {ufw: false, firewalld: false}
 """
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import NodeFacts
 

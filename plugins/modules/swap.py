@@ -10,8 +10,10 @@ module: swap
 short_description: Swap off, now and after a reboot
 version_added: 0.1.0
 description:
-  - Turns off all active swap, comments the swap lines of C(/etc/fstab) out and masks systemd's swap units and the zram
-    generators, so that none comes back with the next boot.
+  - Turns off all active swap, comments the swap lines of C(/etc/fstab) out, masks systemd's swap units (those of its
+    zram generator, too) and services that make swap (zram-tools, zram-config, dphys-swapfile, swapspace), so that none
+    comes back with the next boot.
+  - Swap units that an administrator wrote below C(/etc/systemd/system) are disabled; the file stays.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
@@ -32,8 +34,12 @@ options:
     description: Table of file systems.
     type: path
     default: /etc/fstab
-requirements:
-  - systemd
+  backup:
+    description: Keep a copy of O(fstab) beside it before it is changed.
+    type: bool
+    default: false
+notes:
+  - In a container the kernel shows the swap of its host, and this module would turn that off.
 """
 
 EXAMPLES = r"""
@@ -50,88 +56,101 @@ turned_off:
   returned: success
   sample: [/dev/sda2]
 masked:
-  description: systemd units that were masked, or would be in check mode.
+  description: systemd units that were masked or disabled, or would be in check mode.
   type: list
   elements: str
   returned: success
-  sample: [dev-sda2.swap]
+  sample: [dev-zram0.swap]
+backup_file:
+  description: The copy of O(fstab).
+  type: str
+  returned: when O(backup) is set and O(fstab) was changed
+  sample: /etc/fstab.4711.2026-11-21@06:14:00~
 """
 
-import glob
 import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, make_folder, read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._swap import (
+    UNITS,
+    active_swaps,
+    is_swap_line,
+    swap_units,
+)
 
 _MARK = "# turned off for Kubernetes (slipway.kubernetes): "
-#: Packages that make swap in compressed memory: Debian's zram-tools, and systemd's generator.
-_ZRAM = {
-    "zramswap.service": ("/lib/systemd/system/zramswap.service", "/usr/lib/systemd/system/zramswap.service"),
-    "systemd-zram-setup@zram0.service": ("/usr/lib/systemd/system-generators/zram-generator",),
-}
-
-
-def active_swaps(text: str) -> t.List[str]:
-    """Devices and files from ``/proc/swaps``."""
-    return [line.split()[0] for line in text.splitlines()[1:] if line.split()]
 
 
 def without_swap(fstab: str) -> str:
     """``fstab`` with its lines of the type swap commented out."""
-    lines = []
-    for line in fstab.splitlines(keepends=True):
-        fields = line.split()
-        is_swap = len(fields) >= 3 and not fields[0].startswith("#") and fields[2] == "swap"
-        lines.append(_MARK + line if is_swap else line)
-    return "".join(lines)
+    return "".join(_MARK + line if is_swap_line(line) else line for line in fstab.splitlines(keepends=True))
 
 
-def swap_units(root: str = "") -> t.List[str]:
-    """Swap units that an administrator or a generator made, other than those of fstab; masked ones left out."""
-    units = set()
-    for folder in ("/etc/systemd/system", "/run/systemd/generator", "/run/systemd/generator.late"):
-        for path in glob.glob(f"{root}{folder}/*.swap"):
-            if os.path.realpath(path) != "/dev/null" and "fstab-generator" not in read_text(path):
-                units.add(os.path.basename(path))
-    for unit, evidence in _ZRAM.items():
-        is_masked = os.path.realpath(f"{root}/etc/systemd/system/{unit}") == "/dev/null"
-        if not is_masked and any(os.path.exists(root + path) for path in evidence):
-            units.add(unit)
-    return sorted(units)
+class Swap:
+    """Swap of this machine, now and for the next boot.
 
-
-def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
-    """Turn off what is on, now and for the next boot.
-
-    :raises SlipwayError: when the kernel or systemd refuse.
+    :param backup: makes a copy of a file and returns its path; ``None`` for no copy.
+    :param root: a folder in the place of ``/``, for tests.
     """
-    runner = Runner(module)
-    path: str = module.params["fstab"]
-    before = read_text(path)
-    mode = os.stat(path).st_mode & 0o7777 if os.path.exists(path) else 0o644
-    file = TextFile(path, without_swap(before), mode)
-    rewrite = file.content != before
-    active = active_swaps(read_text("/proc/swaps"))
-    units = swap_units()
-    if not module.check_mode:
-        if rewrite:
-            file.write()
-        if units:
-            systemctl = runner.which("systemctl")
-            assert systemctl is not None
-            runner.run([systemctl, "mask", "--quiet", *units], failure="The swap units could not be masked")
-        if active:
-            swapoff = runner.which("swapoff")
-            assert swapoff is not None
-            runner.run([swapoff, *active], failure="Swap could not be turned off (is there enough free memory?)")
-    header = {"before_header": "active swap", "after_header": "active swap"}
-    diff = [file.diff()] if rewrite else []
-    if active or units:
-        diff.append({**header, "before": "".join(f"{item}\n" for item in active + units), "after": ""})
-    return {"changed": rewrite or bool(active or units), "turned_off": active, "masked": units, "diff": diff}
+
+    def __init__(
+        self, fstab: str, runner: Runner, backup: t.Optional[t.Callable[[str], str]] = None, root: str = ""
+    ) -> None:
+        path = root + fstab
+        before = read_text(path)
+        status = os.stat(path) if os.path.exists(path) else None
+        mode, owner, group = (status.st_mode & 0o7777, status.st_uid, status.st_gid) if status else (0o644, 0, 0)
+        self._file = TextFile(path, without_swap(before), mode, str(owner), str(group))
+        self._rewrite = self._file.content != before
+        self._units = swap_units(root)
+        self._active = self._swaps(root)
+        self._runner, self._backup, self._root = runner, backup, root
+
+    def run(self, check_mode: bool) -> t.Dict[str, t.Any]:
+        """Turn off what is on.
+
+        :raises SlipwayError: when the kernel or systemd refuse.
+        """
+        units = self._units.names()
+        diff = [self._file.diff()] if self._rewrite else []
+        for what, names in (("active swap", self._active), ("units that turn swap on", units)):
+            if names:
+                before = "".join(f"{name}\n" for name in names)
+                diff.append({"before_header": what, "after_header": what, "before": before, "after": ""})
+        result = {"changed": bool(diff), "turned_off": self._active, "masked": units, "diff": diff}
+        if not check_mode:
+            if self._rewrite and self._backup:
+                result["backup_file"] = self._backup(self._file.path)
+            self._turn_off(units)
+        return result
+
+    @staticmethod
+    def _swaps(root: str) -> t.List[str]:
+        return active_swaps(read_text(f"{root}/proc/swaps"))
+
+    def _turn_off(self, units: t.Sequence[str]) -> None:
+        """The next boot first, so that a run that breaks off does not leave a half that nobody sees."""
+        systemctl = self._runner.which("systemctl", required=False)
+        is_running = systemctl is not None and os.path.isdir(f"{self._root}/run/systemd/system")
+        if self._rewrite:
+            self._file.write()
+        for unit in self._units.to_mask:
+            make_folder(self._root + UNITS)
+            os.symlink("/dev/null", f"{self._root}{UNITS}/{unit}")
+        for link in self._units.links:
+            os.unlink(link)
+        if units and is_running:
+            self._runner.run([str(systemctl), "stop", *units], failure="The swap units could not be stopped")
+        if (units or self._rewrite) and is_running:
+            self._runner.run([str(systemctl), "daemon-reload"])
+        still_active = self._swaps(self._root)
+        if still_active:
+            swapoff = self._runner.which("swapoff")
+            failure = "Swap could not be turned off (is there enough free memory for what it holds?)"
+            self._runner.run([str(swapoff), *still_active], failure=failure)
 
 
 def main() -> None:
@@ -139,13 +158,17 @@ def main() -> None:
         argument_spec={
             "state": {"type": "str", "choices": ["absent"], "default": "absent"},
             "fstab": {"type": "path", "default": "/etc/fstab"},
+            "backup": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     try:
-        module.exit_json(**run(module))
+        backup = module.backup_local if module.params["backup"] else None
+        module.exit_json(**Swap(module.params["fstab"], Runner(module), backup).run(module.check_mode))
     except SlipwayError as error:
         module.fail_json(msg=error.msg, **error.details)
+    except OSError as error:
+        module.fail_json(msg=f"A file could not be written: {error}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,9 @@ attributes:
     support: full
 options:
   settings:
-    description: Names of sysctls, in the notation of sysctl(8), and their values.
+    description:
+      - Names of sysctls, in the notation of sysctl(8), and their values (strings, numbers or booleans).
+      - They are set in this order, now and at boot.
     type: dict
     required: true
   path:
@@ -32,40 +34,46 @@ options:
     type: path
     default: /etc/sysctl.d/99-slipway-kubernetes.conf
 notes:
-  - In check mode a sysctl of a kernel module that is not loaded yet (C(net.bridge.*)) counts as a change.
+  - In check mode a sysctl of a kernel module that is not loaded yet (C(net.bridge.*)) counts as a change; any other
+    name that the kernel does not know is an error there, too.
+  - A file that is read after this one at boot and sets one of the settings to another value is a warning.
 """
 
 EXAMPLES = r"""
-- name: Forward packets
+- name: Forward packets, in a file of its own
   slipway.kubernetes.sysctl_settings:
     settings:
-      net.ipv4.ip_forward: 1
+      net.ipv4.ip_forward: true
+      net.ipv4.ip_local_port_range: 32768 60999
     path: /etc/sysctl.d/99-example.conf
 """
 
 RETURN = r"""
 changed_settings:
-  description: Sysctls whose live value was set, or would be in check mode.
+  description: Sysctls whose live value had drifted and was set, or would be in check mode.
   type: list
   elements: str
   returned: success
   sample: [net.ipv4.ip_forward]
 """
 
+import glob
 import os
 import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules, provider
 
 _MANAGED = "# Ansible managed (slipway.kubernetes): changes made here by hand are lost.\n"
+#: Where systemd-sysctl looks; of files with the same name the first one counts.
+_FOLDERS = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d")
 
 
-def key_path(name: str, root: str = "/proc/sys") -> str:
-    """The file of a sysctl; whichever of ``.`` and ``/`` comes first in its name separates its parts (sysctl(8)).
+def key_path(name: str) -> str:
+    """The path of a sysctl below /proc/sys: whichever of ``.`` and ``/`` comes first separates its parts (sysctl(8)).
 
     :raises SlipwayError: when it is no name of a sysctl.
     """
@@ -74,56 +82,137 @@ def key_path(name: str, root: str = "/proc/sys") -> str:
     first = re.search(r"[./]", name)
     if first and first.group() == ".":
         name = name.translate(str.maketrans("./", "/."))
-    return os.path.join(root, name)
+    return name
 
 
-def normalised(value: t.Any) -> str:
-    """A value as the kernel prints it, with single spaces between several numbers."""
+def normalised(name: str, value: t.Any) -> str:
+    """A value as the kernel prints it, with single spaces between several numbers.
+
+    :raises SlipwayError: when it is no plain value.
+    """
+    if not isinstance(value, (bool, int, float, str)) or "\n" in str(value).strip():
+        raise SlipwayError(f"settings: {name} needs a number or one line of text, not {value!r}.")
     if isinstance(value, bool):
         return str(int(value))
     return " ".join(str(value).split())
 
 
-def file_content(settings: t.Mapping[str, str]) -> str:
-    """The text of the file for sysctl.d(5)."""
-    return _MANAGED + "".join(f"{name} = {value}\n" for name, value in sorted(settings.items()))
-
-
-def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
-    """Write the file and set the live values that differ.
-
-    :raises SlipwayError: naming all sysctls that this kernel does not have, or that refuse their value.
-    """
-    settings = {str(name): normalised(value) for name, value in module.params["settings"].items()}
-    paths = {name: key_path(name) for name in settings}
-    absent = sorted(name for name, path in paths.items() if not os.path.exists(path))
-    if absent and not module.check_mode:
-        raise SlipwayError(
-            f"This kernel has no sysctl {', '.join(absent)}. Load the kernel module that brings it first"
-            " (br_netfilter for net.bridge), or take it out of the settings."
-        )
-    live = {name: normalised(read_text(path)) for name, path in paths.items()}
-    drifted = sorted(name for name, value in settings.items() if live[name] != value)
-    file = TextFile(module.params["path"], file_content(settings))
-    file_differs = file.differs()
-    diff = [file.diff()] if file_differs else []
-    if drifted:
-        header = {"before_header": "live sysctls", "after_header": "live sysctls"}
-        before = "".join(f"{name} = {live[name]}\n" for name in drifted if name not in absent)
-        diff.append({**header, "before": before, "after": "".join(f"{name} = {settings[name]}\n" for name in drifted)})
-    if not module.check_mode:
-        if file_differs:
-            file.write()
-        refused = []
-        for name in drifted:
+def parse_file(text: str) -> t.Dict[str, str]:
+    """Paths below /proc/sys and values, from a file for sysctl.d(5)."""
+    values = {}
+    for line in text.splitlines():
+        name, separator, value = line.strip().partition("=")
+        if separator and not name.startswith(("#", ";")):
             try:
-                with open(paths[name], "w", encoding="utf-8") as stream:
-                    stream.write(settings[name] + "\n")
+                values[key_path(name.strip().lstrip("-"))] = " ".join(value.split())
+            except SlipwayError:
+                continue  # a pattern such as net.ipv4.conf.*.rp_filter
+    return values
+
+
+class SysctlSettings:
+    """Sysctls that shall have their value, now and at boot.
+
+    :param root: a folder in the place of ``/``, for tests.
+    :raises SlipwayError: when the settings are not well-formed.
+    """
+
+    def __init__(self, settings: t.Mapping[t.Any, t.Any], path: str, root: str = "") -> None:
+        self._root = root
+        self._settings = {str(name): normalised(str(name), value) for name, value in settings.items()}
+        self._keys = {name: key_path(name) for name in self._settings}
+        self._path = path
+        text = _MANAGED + "".join(f"{name} = {value}\n" for name, value in self._settings.items())
+        self._file = TextFile(root + path, text)
+
+    def run(self, check_mode: bool) -> t.Dict[str, t.Any]:
+        """Write the file and set the live values that differ.
+
+        :raises SlipwayError: naming all sysctls that this kernel does not have, or that it refuses.
+        """
+        absent = self._absent(check_mode)
+        live = {name: self._live(name) for name in self._settings}
+        drifted = [name for name, value in self._settings.items() if live[name] != value]
+        rewrite = self._file.differs()
+        diff = [self._file.diff()] if rewrite else []
+        if drifted:
+            header = {"before_header": "live sysctls", "after_header": "live sysctls"}
+            before = "".join(f"{name} = {live[name]}\n" for name in drifted if name not in absent)
+            after = "".join(f"{name} = {self._settings[name]}\n" for name in drifted)
+            diff.append({**header, "before": before, "after": after})
+        if not check_mode:
+            if rewrite:
+                self._file.write()
+            self._set(drifted)
+        return {
+            "changed": rewrite or bool(drifted),
+            "changed_settings": drifted,
+            "warnings": self._overridden(),
+            "diff": diff,
+        }
+
+    def _place(self, name: str) -> str:
+        return f"{self._root}/proc/sys/{self._keys[name]}"
+
+    def _live(self, name: str) -> str:
+        return " ".join(read_text(self._place(name)).split())
+
+    def _absent(self, check_mode: bool) -> t.Set[str]:
+        """Names that the kernel does not know now, but will when their module is loaded.
+
+        :raises SlipwayError: naming those that stay unknown.
+        """
+        absent = [name for name in self._settings if not os.path.isfile(self._place(name))]
+        if not absent:
+            return set()
+        kernel = KernelModules(self._root)
+        unknown = []
+        for name in absent:
+            module = provider(self._keys[name])
+            if module and not kernel.has(module):
+                if not check_mode:
+                    unknown.append(f"{name} (load the kernel module {module} first)")
+            else:
+                unknown.append(name)
+        if unknown:
+            raise SlipwayError(f"settings: this kernel has no sysctl {', '.join(unknown)}. Nothing was changed.")
+        return set(absent)
+
+    def _set(self, names: t.Sequence[str]) -> None:
+        """Set live values.
+
+        :raises SlipwayError: naming those that the kernel refuses or does not keep.
+        """
+        refused = []
+        for name in names:
+            try:
+                with open(self._place(name), "w", encoding="utf-8") as stream:
+                    stream.write(self._settings[name] + "\n")
             except OSError as error:
-                refused.append(f"{name} = {settings[name]} ({error.strerror})")
+                refused.append(f"{name} = {self._settings[name]} ({error.strerror})")
+                continue
+            if self._live(name) != self._settings[name]:
+                refused.append(f"{name} = {self._settings[name]} (it keeps {self._live(name)!r})")
         if refused:
-            raise SlipwayError(f"The kernel refused {', '.join(refused)}.")
-    return {"changed": file_differs or bool(drifted), "changed_settings": drifted, "diff": diff}
+            raise SlipwayError(f"settings: the kernel refused {', '.join(refused)}.")
+
+    def _overridden(self) -> t.List[str]:
+        """What other files do to our settings at boot, because they are read after ours."""
+        files: t.Dict[str, str] = {}
+        for folder in _FOLDERS:
+            for path in glob.glob(f"{self._root}{folder}/*.conf"):
+                files.setdefault(os.path.basename(path), path)
+        warnings = []
+        for name, path in sorted(files.items()):
+            if name <= os.path.basename(self._path):
+                continue
+            values = parse_file(read_text(path))
+            for setting, value in self._settings.items():
+                other = values.get(self._keys[setting], value)
+                if other != value:
+                    shown = path[len(self._root) :]
+                    warnings.append(f"{shown} sets {setting} to {other} after every boot; take it out there.")
+        return warnings
 
 
 def main() -> None:
@@ -135,9 +224,15 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        module.exit_json(**run(module))
+        settings = SysctlSettings(module.params["settings"], module.params["path"])
+        result = settings.run(module.check_mode)
     except SlipwayError as error:
         module.fail_json(msg=error.msg, **error.details)
+    except OSError as error:
+        module.fail_json(msg=f"{module.params['path']} could not be written: {error}")
+    for warning in result.pop("warnings"):
+        module.warn(warning)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Network interfaces and addresses, asked from the kernel by rtnetlink(7): neither `ip` nor its output is needed.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import typing as t
+
+_GET_LINK, _NEW_LINK, _GET_ADDRESS, _NEW_ADDRESS = 18, 16, 22, 20
+_ERROR, _DONE = 2, 3
+_REQUEST_DUMP = 0x301
+_LINK_ADDRESS, _LINK_NAME, _LINK_STATE = 1, 3, 16
+_ADDRESS, _LOCAL, _FLAGS = 1, 2, 8
+_LOOPBACK = 0x8
+#: Privacy extensions, deprecated, and addresses whose duplicate detection failed: no address for a node.
+_TEMPORARY, _FAILED, _DEPRECATED = 0x01, 0x08, 0x20
+_GLOBAL_SCOPES = range(253)
+_STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
+
+Message = t.Tuple[int, bytes]
+
+
+def messages(data: bytes) -> t.Iterator[Message]:
+    """Type and payload of each message in what the kernel sent."""
+    while len(data) >= 16:
+        length, kind = struct.unpack_from("=IH", data)
+        if length < 16:
+            return
+        yield kind, data[16:length]
+        data = data[(length + 3) & ~3 :]
+
+
+def attributes(data: bytes) -> t.Dict[int, bytes]:
+    """Attributes of a message: number and value."""
+    found = {}
+    while len(data) >= 4:
+        length, kind = struct.unpack_from("=HH", data)
+        if length < 4:
+            break
+        found[kind & 0x3FFF] = data[4:length]
+        data = data[(length + 3) & ~3 :]
+    return found
+
+
+def parse_interfaces(links: t.Iterable[Message], addresses: t.Iterable[Message]) -> t.List[t.Dict[str, t.Any]]:
+    """Interfaces but the loopback one, with their addresses of more than link scope, lasting ones first."""
+    interfaces: t.Dict[int, t.Dict[str, t.Any]] = {}
+    for kind, payload in links:
+        if kind != _NEW_LINK:
+            continue
+        _family, _type, index, flags = struct.unpack_from("=BxHiI", payload)
+        values = attributes(payload[16:])
+        if flags & _LOOPBACK:
+            continue
+        state = values.get(_LINK_STATE, b"\0")[0]
+        interfaces[index] = {
+            "name": values.get(_LINK_NAME, b"").rstrip(b"\0").decode("utf-8", "replace"),
+            "mac": ":".join(f"{byte:02x}" for byte in values.get(_LINK_ADDRESS, b"")),
+            "state": _STATES[state] if state < len(_STATES) else "unknown",
+            "addresses": [],
+        }
+    passing: t.List[t.Tuple[int, t.Dict[str, t.Any]]] = []
+    for kind, payload in addresses:
+        if kind != _NEW_ADDRESS:
+            continue
+        family, prefix, flags, scope, index = struct.unpack_from("=BBBBI", payload)
+        values = attributes(payload[8:])
+        raw = values.get(_LOCAL, values.get(_ADDRESS, b""))
+        if index not in interfaces or scope not in _GLOBAL_SCOPES or len(raw) not in (4, 16):
+            continue
+        if _FLAGS in values:
+            flags = struct.unpack("=I", values[_FLAGS])[0]
+        version = 4 if len(raw) == 4 else 6
+        entry = {"address": socket.inet_ntop(family, raw), "prefix": prefix, "family": version}
+        # Flag 1 of an IPv4 address says that it is a secondary one, which lasts as well.
+        if version == 6 and flags & (_TEMPORARY | _FAILED | _DEPRECATED):
+            passing.append((index, entry))
+        else:
+            interfaces[index]["addresses"].append(entry)
+    for index, entry in passing:
+        interfaces[index]["addresses"].append(entry)
+    return [interfaces[index] for index in sorted(interfaces)]
+
+
+def dump(kind: int) -> t.List[Message]:
+    """All messages with which the kernel answers a request.
+
+    :raises OSError: when the kernel gives no answer.
+    """
+    found: t.List[Message] = []
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as connection:
+        connection.settimeout(5)
+        connection.bind((0, 0))
+        connection.send(struct.pack("=IHHIIB3x", 20, kind, _REQUEST_DUMP, 1, 0, 0))
+        while True:
+            for answer in messages(connection.recv(1 << 18)):
+                if answer[0] == _DONE:
+                    return found
+                if answer[0] == _ERROR:
+                    raise OSError(-struct.unpack_from("=i", answer[1])[0], "netlink")
+                found.append(answer)
+
+
+def interfaces() -> t.List[t.Dict[str, t.Any]]:
+    """Interfaces of this machine but the loopback one; none when the kernel gives no answer."""
+    try:
+        return parse_interfaces(dump(_GET_LINK), dump(_GET_ADDRESS))
+    except OSError:
+        return []
