@@ -49,7 +49,6 @@ options:
       - Paths of YAML or JSON files on the target host.
     type: list
     elements: path
-    default: []
   url:
     description:
       - Address of a YAML or JSON file that the target host downloads.
@@ -313,6 +312,7 @@ class KubeApply:
         if params["set_name"] and not _SET_NAME.match(params["set_name"]):
             raise SlipwayError("set_name must be 1 to 50 lower-case letters, digits and inner dashes.")
         self._params = params
+        self._files: t.List[str] = params["files"] or []
         self._kubectl = kubectl
         self._check_mode = check_mode
         self._clock = clock
@@ -344,7 +344,7 @@ class KubeApply:
         lacking = self._kubectl.missing()
         changed = not absent
         if not lacking:
-            late = [path for path in self._params["files"] if not os.path.exists(path)]
+            late = [path for path in self._files if not os.path.exists(path)]
             lacking = f"Files that do not exist on this host: {', '.join(late)}." if late else ""
             changed = True
         if lacking:
@@ -385,7 +385,7 @@ class KubeApply:
     def _convert(self, texts: t.Sequence[str]) -> t.List[kube.Object]:
         """The objects in YAML ``texts`` and in the files; kubectl reads the YAML, without asking the API server."""
         sources = ["--filename=-"] if texts else []
-        sources += [f"--filename={path}" for path in self._params["files"]]
+        sources += [f"--filename={path}" for path in self._files]
         if not sources:
             return []
         argv = ["patch", "--local", "--type=merge", "--patch={}", "--output=json", *sources]
@@ -602,7 +602,7 @@ def main() -> None:
             **KUBECTL_ARGUMENTS,
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "definition": {"type": "raw"},
-            "files": {"type": "list", "elements": "path", "default": []},
+            "files": {"type": "list", "elements": "path"},
             "url": {"type": "str"},
             "checksum": {"type": "str"},
             "namespace": {"type": "str", "default": "default"},

@@ -118,7 +118,7 @@ msg:
   description: What holds, or in check mode what does not.
   type: str
   returned: success
-  sample: 2 conditions hold after 12.4 seconds
+  sample: all that was waited for is there after 12.4 seconds
 elapsed:
   description: Seconds that it took.
   type: float
@@ -223,7 +223,7 @@ class KubeWait:
             pause = min(pause * 1.3, self._interval * 4)
             missing = self._look()
         elapsed = round(self._clock() - start, 1)
-        message = f"{len(self._conditions)} conditions hold after {elapsed} seconds"
+        message = f"all that was waited for is there after {elapsed} seconds"
         return {
             "changed": False,
             "msg": "Does not hold: " + "; ".join(missing) if missing else message,
@@ -318,9 +318,9 @@ class KubeWait:
             hints.append(f"API server: {error}")
         return list(dict.fromkeys(hints))
 
-    def _pods_behind(self, condition: Condition) -> t.List[kube.Object]:
+    def _pods_behind(self, condition: Condition) -> t.List[predicates.Object]:
         if condition["type"] == "pods_ready":
-            return self._pods(condition)
+            return list(self._pods(condition))
         found = [self._found[place] for place in map(kube.reference, named_objects(condition)) if place in self._found]
         selectors = [item["spec"]["selector"] for item in found if condition["type"] == "rollout"]
         pods = self._list("pods", f"--namespace={condition['namespace']}") if selectors else []

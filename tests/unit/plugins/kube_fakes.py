@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
 
 FIXTURES = Path(__file__).parent / "fixtures" / "kube"
 CLUSTER_SCOPED = {"Namespace", "CustomResourceDefinition", "ClusterRole", "Node", "APIService"}
@@ -37,7 +38,7 @@ class Clock:
         self.now += seconds
 
 
-class FakeKubectl:
+class FakeKubectl(Kubectl):
     """Answers like kubectl out of a dict of objects."""
 
     def __init__(self, *objects: kube.Object, lacking: str = "") -> None:
@@ -190,7 +191,7 @@ class FakeKubectl:
         metadata = {**live["metadata"], **item["metadata"]}
         if item["kind"] in CLUSTER_SCOPED:
             metadata.pop("namespace", None)
-        fields = {f"f:{key}": {} for key in item if key not in ("apiVersion", "kind", "metadata")}
+        fields: t.Dict[str, t.Any] = {f"f:{key}": {} for key in item if key not in ("apiVersion", "kind", "metadata")}
         others = [entry for entry in metadata.get("managedFields", []) if entry["manager"] != "slipway"]
         own = {"manager": "slipway", "operation": "Apply", "fieldsV1": fields}
         metadata["managedFields"] = [*others, *([own] if fields else [])]

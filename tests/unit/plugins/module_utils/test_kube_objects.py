@@ -81,11 +81,11 @@ def test_complaint() -> None:
 def test_reading_leaves_out_unknown_kinds() -> None:
     thing = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "t", "namespace": "n"}}
     kubectl = FakeKubectl(POD)
-    items, result = kube.read(kubectl, [POD, thing])  # type: ignore[arg-type]
+    items, result = kube.read(kubectl, [POD, thing])
     assert [item["metadata"]["name"] for item in items] == ["a"] and result.rc == 0
-    assert kube.read(kubectl, [thing])[0] == []  # type: ignore[arg-type]
+    assert kube.read(kubectl, [thing])[0] == []
     kubectl.fail("Unauthorized")
-    items, result = kube.read(kubectl, [POD])  # type: ignore[arg-type]
+    items, result = kube.read(kubectl, [POD])
     assert items == [] and result.rc == 1
 
 
@@ -98,7 +98,9 @@ def test_comparable() -> None:
 
 
 def test_owned_fields() -> None:
-    fields = {"f:spec": {"f:ports": {".": {}, 'k:{"port":80}': {".": {}, "f:port": {}}}, "f:type": {}}}
+    fields: t.Dict[str, t.Any] = {
+        "f:spec": {"f:ports": {".": {}, 'k:{"port":80}': {".": {}, "f:port": {}}}, "f:type": {}}
+    }
     entries = [
         {"manager": "slipway", "operation": "Apply", "fieldsV1": fields},
         {"manager": "slipway", "operation": "Apply", "subresource": "status", "fieldsV1": {"f:status": {}}},

@@ -16,6 +16,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_ob
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_apply
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, FakeKubectl
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
 WEBHOOK = (
     "Error from server (InternalError): Internal error occurred: failed calling webhook "
@@ -47,7 +48,7 @@ def build(kubectl: FakeKubectl, check: bool = False, clock: t.Optional[Clock] = 
     defaults: t.Dict[str, t.Any] = {
         "state": "present",
         "definition": None,
-        "files": [],
+        "files": None,
         "url": None,
         "checksum": None,
         "namespace": "default",
@@ -353,3 +354,13 @@ def test_expected_sha256() -> None:
     for listing in ("", f"{DIGEST}  n.yaml", f"{DIGEST}\n{DIGEST}\n", "m.yaml: OK"):
         with pytest.raises(SlipwayError, match=r"no SHA-256 checksum of m\.yaml"):
             kube_apply.expected_sha256(listing, "m.yaml")
+
+
+def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    kubectl = FakeKubectl()
+    kubectl.stderr = "Warning: careful\n"
+    monkeypatch.setattr(kube_apply, "Kubectl", lambda *_: kubectl)
+    result = run_module(kube_apply.main, {"definition": config_map("a")})
+    assert result["changed"] and "careful" in str(result["warnings"])
+    assert run_module(kube_apply.main, {"definition": "a: ["})["failed"]
+    assert "one of" in run_module(kube_apply.main, {})["msg"]

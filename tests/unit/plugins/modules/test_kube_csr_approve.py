@@ -1,0 +1,262 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import socket
+import ssl
+import typing as t
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.modules import kube_csr_approve
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, FakeKubectl, fixture
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
+
+NODES = [
+    {"name": "kapi1", "addresses": ["172.30.0.2"], "dns_names": []},
+    {"name": "kapi2", "addresses": ["172.30.0.3", "fd00:0::3"], "dns_names": ["kapi2.example.org"]},
+]
+WORKER = {"name": "worker1", "addresses": ["127.0.0.1", "FD00::1"], "dns_names": []}
+
+
+def kubelets() -> FakeKubectl:
+    return FakeKubectl(*fixture("csr-kubelets.json")["items"])
+
+
+def build(kubectl: FakeKubectl, probes: t.Any = None, check: bool = False, **params: t.Any) -> t.Any:
+    clock = Clock()
+    answers = probes or (lambda node, port, context: "")
+    defaults = {"nodes": NODES, "wait": True, "timeout": 10, "interval": 0.5, "port": 10250, "ca_file": "/ca"}
+    module = kube_csr_approve.KubeCsrApprove(
+        {**defaults, **params},
+        kubectl,
+        check,
+        answers,
+        clock,
+        clock.sleep,
+    )
+    module.clock = clock  # type: ignore[attr-defined]
+    return module
+
+
+@pytest.fixture(autouse=True)
+def any_ca(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_verify_locations(_context: ssl.SSLContext, cafile: str) -> None:
+        if cafile != "/ca":
+            raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", load_verify_locations)
+
+
+def test_approves_what_kubelets_ask_for() -> None:
+    kubectl = kubelets()
+    result = build(kubectl).run()
+    assert result["changed"]
+    assert result["msg"] == "3 requests approved; kubelets with a certificate of the cluster: 2 of 2"
+    assert [entry["request"] for entry in result["approved"]] == ["csr-9dkwk", "csr-qxthb", "csr-t7b5b"]
+    assert result["approved"][1] == {
+        "request": "csr-qxthb",
+        "node": "kapi2",
+        "dns_names": ["kapi2"],
+        "addresses": ["172.30.0.3"],
+    }
+    assert result["refused"] == []
+    assert kubectl.calls[-1] == ["certificate", "approve", "csr-9dkwk", "csr-qxthb", "csr-t7b5b"]
+    kubectl.calls.clear()
+    assert not build(kubectl).run()["changed"]
+    assert kubectl.verbs() == ["get"]
+
+
+def test_check_mode_neither_approves_nor_waits() -> None:
+    kubectl = kubelets()
+    result = build(kubectl, probes=lambda *_: "no", check=True, nodes=NODES[:1]).run()
+    assert result["changed"] and result["msg"] == "2 requests would be approved"
+    assert result["refused"][0]["reasons"] == ["kapi2 is not among the given nodes"]
+    assert kubectl.verbs() == ["get"]
+
+
+def test_without_waiting_nobody_is_asked() -> None:
+    def probe(*_: t.Any) -> str:
+        raise AssertionError
+
+    assert build(kubelets(), probes=probe, wait=False).run()["msg"] == "3 requests approved"
+
+
+def test_waits_for_a_request_and_its_certificate() -> None:
+    kubectl = FakeKubectl()
+    answers = {"kapi1": ["no serving certificate yet", "no serving certificate yet", ""], "kapi2": ["refused", ""]}
+    asked: t.List[str] = []
+
+    def probe(node: t.Any, port: int, context: t.Any) -> str:
+        asked.append(node.name)
+        if len(asked) == 2:
+            for item in fixture("csr-kubelets.json")["items"]:
+                kubectl.put(item)
+        return answers[node.name].pop(0)
+
+    module = build(kubectl, probes=probe)
+    assert len(module.run()["approved"]) == 3
+    assert sorted(asked[:2]) == ["kapi1", "kapi2"] and asked[4:] == ["kapi1"]
+
+
+def test_says_what_is_missing() -> None:
+    kubectl = kubelets()
+    wrong = [{**NODES[0]}, {**NODES[1], "addresses": ["172.30.0.9"]}, WORKER]
+    with pytest.raises(SlipwayError) as caught:
+        build(kubectl, probes=lambda *_: "no serving certificate", nodes=wrong).run()
+    assert caught.value.msg.splitlines() == [
+        "After 10 seconds these nodes have no serving certificate of the cluster:",
+        "kapi1: no serving certificate",
+        "kapi1: csr-9dkwk, csr-t7b5b is approved; does kube-controller-manager run?",
+        "kapi2: no serving certificate",
+        "kapi2: csr-qxthb is not approved: it asks for the address 172.30.0.3, allowed are 172.30.0.9",
+        "worker1: no serving certificate",
+        "worker1: it has made no request; is serverTLSBootstrap set in its kubelet's configuration?",
+    ]
+    assert caught.value.details["refused"][0]["node"] == "kapi2"
+
+
+def test_refuses_with_reasons() -> None:
+    kubectl = FakeKubectl(*fixture("csr-crafted.json")["items"])
+    result = build(kubectl, nodes=[WORKER]).run()
+    assert not result["changed"]
+    assert {entry["request"]: entry["reasons"] for entry in result["refused"]} == {
+        "admin": ["it comes from the user 'admin', who is not a node"],
+        "baddns": ["it asks for the name kubernetes.default, allowed are worker1"],
+        "badip": ["it asks for the address 127.0.0.9, allowed are 127.0.0.1, fd00::1"],
+        "subj": [
+            "its subject (O=system:masters, CN=system:node:worker1) is not CN=system:node:worker1, O=system:nodes"
+        ],
+        "unknown": ["worker9 is not among the given nodes"],
+        "uri": ["it asks for more than names: alternative name of type 6"],
+        "usage": [
+            "it asks for the usages client auth, digital signature, key encipherment, server auth "
+            "instead of those of a server"
+        ],
+    }
+
+
+def crafted(name: str, **spec: t.Any) -> t.Dict[str, t.Any]:
+    items = {item["metadata"]["name"]: item for item in fixture("csr-crafted.json")["items"]}
+    return {**items[name], "spec": {**items[name]["spec"], **spec}}
+
+
+def reasons(item: t.Dict[str, t.Any]) -> t.List[str]:
+    node = kube_csr_approve.Node.of(WORKER)
+    return kube_csr_approve.examine(item, {"worker1": node})[1]
+
+
+def test_examine() -> None:
+    assert reasons(crafted("good")) == []
+    assert reasons(crafted("good", groups=["system:authenticated"])) == ["its user is not in the group system:nodes"]
+    assert reasons(crafted("good", request="LS0t"))[0].startswith("it cannot be read: expected one PEM block")
+    assert reasons(crafted("good", request="?"))[0].startswith("it cannot be read")
+    both = crafted("client", usages=["server auth", "digital signature"])
+    assert reasons(both) == ["it names neither a DNS name nor an address"]
+
+
+def test_what_is_pending() -> None:
+    assert [
+        item["metadata"]["name"]
+        for item in fixture("csr-crafted.json")["items"]
+        if not kube_csr_approve.is_pending(item)
+    ] == ["client", "good"]
+
+
+def test_bad_addresses() -> None:
+    with pytest.raises(SlipwayError, match=r"nodes: x: addresses: '1\.2\.3' does not appear"):
+        build(FakeKubectl(), nodes=[{"name": "x", "addresses": ["1.2.3"], "dns_names": []}])
+
+
+def test_bare_hosts() -> None:
+    kubectl = FakeKubectl(lacking="kubectl is not installed on this host.")
+    assert build(kubectl, check=True).run()["changed"]
+    with pytest.raises(SlipwayError, match="not installed"):
+        build(kubectl).run()
+
+
+def test_the_ca_file_is_absent() -> None:
+    with pytest.raises(SlipwayError, match=r"Cannot read the cluster's CA certificate /none: .*No such file"):
+        build(FakeKubectl(), ca_file="/none").run()
+
+
+def test_no_nodes() -> None:
+    assert build(FakeKubectl(), nodes=[]).run()["msg"].endswith("0 of 0")
+
+
+# Probing
+
+
+class Connection:
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class Context:
+    def __init__(self, error: t.Optional[Exception] = None) -> None:
+        self.error = error
+        self.names: t.List[str] = []
+
+    def wrap_socket(self, connection: Connection, server_hostname: str) -> Connection:
+        self.names.append(server_hostname)
+        if self.error:
+            raise self.error
+        return connection
+
+
+def ssl_error(kind: t.Type[ssl.SSLError], reason: str) -> ssl.SSLError:
+    error = kind(1, reason)
+    error.reason = reason
+    error.verify_message = reason  # type: ignore[attr-defined]
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (None, ""),
+        (
+            ssl_error(ssl.SSLCertVerificationError, "self-signed certificate"),
+            "its kubelet at 127.0.0.1:1 presents another certificate (self-signed certificate)",
+        ),
+        (
+            ssl_error(ssl.SSLError, "TLSV1_ALERT_INTERNAL_ERROR"),
+            "its kubelet at 127.0.0.1:1 has no serving certificate yet",
+        ),
+        (
+            ssl_error(ssl.SSLError, "WRONG_VERSION_NUMBER"),
+            "its kubelet at 127.0.0.1:1 fails the TLS handshake (WRONG_VERSION_NUMBER)",
+        ),
+        (
+            ConnectionResetError("reset"),
+            "its kubelet does not answer at 127.0.0.1:1 (reset); its kubelet does not answer at fd00::1:1 (reset)",
+        ),
+    ],
+)
+def test_probe(monkeypatch: pytest.MonkeyPatch, error: t.Optional[Exception], problem: str) -> None:
+    monkeypatch.setattr(socket, "create_connection", lambda *_: Connection())
+    context = Context(error)
+    node = kube_csr_approve.Node.of(WORKER)
+    assert kube_csr_approve.probe(node, 1, context) == problem  # type: ignore[arg-type]
+    assert context.names[0] == "127.0.0.1"
+
+
+def test_probe_without_addresses() -> None:
+    node = kube_csr_approve.Node("x", (), frozenset())
+    assert kube_csr_approve.probe(node, 1, Context()) == "no address is given"  # type: ignore[arg-type]
+
+
+def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    kubectl = FakeKubectl(*fixture("csr-crafted.json")["items"])
+    monkeypatch.setattr(kube_csr_approve, "Kubectl", lambda *_: kubectl)
+    result = run_module(kube_csr_approve.main, {"nodes": [WORKER], "wait": False, "ca_file": "/ca"})
+    assert not result["failed"] and len(result["refused"]) == 7
+    assert "baddns of worker1 stays pending: it asks for the name" in str(result["warnings"])
+    nobody = {"nodes": [{"name": "worker1", "addresses": []}], "timeout": 0, "ca_file": "/ca"}
+    result = run_module(kube_csr_approve.main, nobody)
+    assert result["failed"] and "uri of worker1 stays pending" in str(result["warnings"])

@@ -1,0 +1,179 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.modules import kube_node
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, FakeKubectl
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
+
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+RECORD = "slipway.io/managed.slipway"
+
+
+def node(name: str = "n1", **labels: str) -> t.Dict[str, t.Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {CONTROL_PLANE: "", **labels}, "resourceVersion": "5"},
+        "spec": {"taints": [{"key": CONTROL_PLANE, "effect": "NoSchedule"}]},
+    }
+
+
+def taint(key: str, value: str = "", effect: str = "NoSchedule") -> t.Dict[str, str]:
+    return {"key": key, "value": value, "effect": effect}
+
+
+def wanted(name: str = "n1", **more: t.Any) -> t.Dict[str, t.Any]:
+    return {"name": name, "labels": None, "annotations": None, "taints": None, **more}
+
+
+def run(kubectl: FakeKubectl, *nodes: t.Any, check: bool = False, manager: str = "slipway", timeout: int = 5) -> t.Any:
+    clock = Clock()
+    params = {"nodes": list(nodes), "manager": manager, "timeout": timeout}
+    return kube_node.KubeNode(params, kubectl, check, clock, clock.sleep).run()
+
+
+def now(kubectl: FakeKubectl, name: str = "n1") -> t.Dict[str, t.Any]:
+    found = next(item for item in kubectl.store.values() if item["metadata"]["name"] == name)
+    metadata = found["metadata"]
+    return {
+        "labels": {key: value for key, value in metadata["labels"].items() if key != CONTROL_PLANE},
+        "annotations": metadata.get("annotations") or {},
+        "taints": [item for item in found["spec"]["taints"] if item["key"] != CONTROL_PLANE],
+    }
+
+
+def test_sets_and_takes_back() -> None:
+    kubectl = FakeKubectl(node())
+    given = wanted(labels={"a/b": "1", "n": 3, "t": True}, annotations={"note": "x"}, taints=[taint("d", "e")])
+    predicted = run(kubectl, given, check=True)
+    assert predicted["changed"] and now(kubectl)["labels"] == {}
+    assert kubectl.verbs() == ["get", "replace --dry-run"]
+    result = run(kubectl, given)
+    assert result == predicted
+    assert result["msg"] == "1 of 1 nodes changed"
+    assert result["diff"][0]["before"] == ""
+    assert result["diff"][0]["after"].splitlines()[2:] == [
+        'labels["a/b"]: "1"',
+        'labels.n: "3"',
+        'labels.t: "true"',
+        'taints["d:NoSchedule"]: "e"',
+    ]
+    state = now(kubectl)
+    assert state["labels"] == {"a/b": "1", "n": "3", "t": "true"} and state["taints"] == [taint("d", "e")]
+    assert json.loads(state["annotations"][RECORD]) == {
+        "labels": ["a/b", "n", "t"],
+        "annotations": ["note"],
+        "taints": ["d:NoSchedule"],
+    }
+    kubectl.calls.clear()
+    assert not run(kubectl, given)["changed"] and kubectl.verbs() == ["get"]
+    assert not run(kubectl, wanted())["changed"]
+    assert run(kubectl, wanted(labels={"n": 4}, annotations={}, taints=[]))["changed"]
+    assert now(kubectl) == {"labels": {"n": "4"}, "annotations": {RECORD: '{"labels": ["n"]}'}, "taints": []}
+    assert run(kubectl, wanted(labels={}))["changed"]
+    assert now(kubectl) == {"labels": {}, "annotations": {}, "taints": []}
+
+
+def test_what_others_have_set_is_not_removed() -> None:
+    kubectl = FakeKubectl(node(theirs="1", changed="1"))
+    assert run(kubectl, wanted(labels={"theirs": "1", "changed": "2"}))["changed"]
+    assert run(kubectl, wanted(labels={}))["changed"]
+    assert now(kubectl)["labels"] == {"theirs": "1"}
+    assert run(kubectl, wanted(labels={"theirs": None}))["changed"]
+    assert not run(kubectl, wanted(labels={"theirs": None}))["changed"]
+    assert now(kubectl)["labels"] == {}
+
+
+def test_managers_have_records_of_their_own() -> None:
+    kubectl = FakeKubectl(node())
+    run(kubectl, wanted(labels={"a": "1"}), manager="one")
+    run(kubectl, wanted(labels={"b": "1"}), manager="two")
+    run(kubectl, wanted(labels={}), manager="one")
+    assert now(kubectl)["labels"] == {"b": "1"}
+
+
+def test_taints() -> None:
+    current = [taint("a"), {"key": "b", "effect": "NoExecute", "timeAdded": "now"}, taint("c", "1")]
+    given = [taint("b", effect="NoExecute"), taint("c", "2"), taint("d")]
+    taints, ours = kube_node.merge_taints(current, given, ["a:NoSchedule"])
+    assert taints == [
+        {"key": "b", "effect": "NoExecute", "timeAdded": "now"},
+        taint("c", "2"),
+        {"key": "d", "effect": "NoSchedule"},
+    ]
+    assert ours == ["c:NoSchedule", "d:NoSchedule"]
+
+
+def test_somebody_else_writes_to_the_node_meanwhile() -> None:
+    kubectl = FakeKubectl(node(), node("n2"))
+    conflict = 'Error from server (Conflict): Operation cannot be fulfilled on nodes "n1": the object has been modified'
+    kubectl.fail(conflict, "replace", times=2)
+    result = run(kubectl, wanted(labels={"a": "1"}), wanted("n2", labels={"a": "1"}))
+    assert result["msg"] == "2 of 2 nodes changed" and now(kubectl)["labels"] == {"a": "1"}
+    kubectl.fail(conflict, "replace", times=kube_node.ATTEMPTS)
+    with pytest.raises(SlipwayError, match="has been modified"):
+        run(kubectl, wanted(labels={"a": "2"}))
+
+
+def test_a_value_that_the_api_server_refuses() -> None:
+    kubectl = FakeKubectl(node())
+    kubectl.fail('The Node "n1" is invalid: metadata.labels: Invalid value: "bad key"', "replace")
+    with pytest.raises(SlipwayError, match=r"Cannot change nodes: The Node .* is invalid"):
+        run(kubectl, wanted(labels={"bad key": "1"}))
+
+
+def test_somebody_else_does_it_meanwhile() -> None:
+    kubectl = FakeKubectl(node())
+    kubectl.fail("the object has been modified", "replace")
+    module = kube_node.KubeNode(
+        {"nodes": [wanted(labels={"a": "1"})], "manager": "slipway", "timeout": 0},
+        kubectl,
+        sleep=lambda _: run(kubectl, wanted(labels={"a": "1"})) and None,
+    )
+    assert module.run()["changed"]
+
+
+def test_nodes_that_are_not_registered() -> None:
+    kubectl = FakeKubectl()
+    result = run(kubectl, wanted(labels={}), check=True)
+    assert result["changed"] and result["msg"] == "1 of 1 nodes changed (not registered yet: n1)"
+    with pytest.raises(SlipwayError, match="After 5 seconds these nodes are not registered: n1"):
+        run(kubectl, wanted(labels={}))
+    kubectl.fail("Unauthorized")
+    with pytest.raises(SlipwayError, match="Cannot read nodes: Unauthorized"):
+        run(kubectl, wanted(labels={}))
+
+
+def test_bare_hosts() -> None:
+    kubectl = FakeKubectl(lacking="kubectl is not installed on this host.")
+    assert run(kubectl, wanted(), check=True)["changed"]
+    with pytest.raises(SlipwayError, match="not installed"):
+        run(kubectl, wanted())
+
+
+def test_bad_values() -> None:
+    with pytest.raises(SlipwayError, match=r"nodes: n1: labels: a must be a text, not \[1\]"):
+        run(FakeKubectl(), wanted(labels={"a": [1]}))
+    with pytest.raises(SlipwayError, match="manager must be"):
+        run(FakeKubectl(), manager="a/b")
+    for record in ("no", "[1]"):
+        kubectl = FakeKubectl({**node(), "metadata": {"name": "n1", "annotations": {RECORD: record}}})
+        with pytest.raises(SlipwayError, match=r"slipway\.io/managed\.slipway of the node n1 is damaged"):
+            run(kubectl, wanted(labels={}))
+
+
+def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    kubectl = FakeKubectl(node())
+    monkeypatch.setattr(kube_node, "Kubectl", lambda *_: kubectl)
+    options = {"nodes": [{"name": "n1", "labels": {"a": "b"}, "taints": [{"key": "k", "effect": "NoExecute"}]}]}
+    assert run_module(kube_node.main, options)["changed"]
+    assert now(kubectl)["taints"] == [{"key": "k", "effect": "NoExecute"}]
+    assert run_module(kube_node.main, {**options, "manager": "/"})["failed"]
