@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -94,11 +93,13 @@ def folder_for(name: str, python: Python) -> Path:
 
 def install(name: str, python: Python, folder: Path) -> None:
     """Make an environment beside its place and move it there when it is complete."""
-    print(f"venv: making {folder} (Python {'.'.join(map(str, python.version))})", file=sys.stderr, flush=True)
+    print(f"environments: making {folder} (Python {'.'.join(map(str, python.version))})", file=sys.stderr, flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run([python.path, "-m", "venv", str(folder)], check=True, stdout=sys.stderr)
     pip = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--requirement", str(PROJECT / "requirements" / f"{name}.txt")], check=True, stdout=sys.stderr)
+    subprocess.run(
+        [*pip, "--requirement", str(PROJECT / "requirements" / f"{name}.txt")], check=True, stdout=sys.stderr
+    )
     (folder / "complete").touch()
 
 
@@ -146,10 +147,10 @@ def main() -> int:
         else:
             print(ensure(arguments.name))
     except VenvError as error:
-        print(f"venv: {error}", file=sys.stderr)
+        print(f"environments: {error}", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as error:
-        print(f"venv: {error}", file=sys.stderr)
+        print(f"environments: {error}", file=sys.stderr)
         return 1
     return 0
 

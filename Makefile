@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# `make cluster`: from nothing to the verified cluster of the lab. `make test`: all tests. `make help`: the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+PYTHON ?= python3
+SCENARIO ?= default
+# The scenarios that `make test` runs; each brings nodes of its own and removes them.
+SCENARIOS ?= default reuse
+ENVIRONMENT = $(PYTHON) tests/gates/environments.py
+# Virtual environments lie in the cache, named by what is in them; the first use makes them.
+WITH_MAIN = bin="$$($(ENVIRONMENT) main)/bin"; export PATH="$$bin:$$PATH";
+PLUGINS = collections/ansible_collections/slipway/kubernetes/plugins
+
+.PHONY: help
+help: ## say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.PHONY: environment
+environment: ## make the virtual environment and print where it is
+	@$(ENVIRONMENT) main
+
+# --- the lab and its cluster
+
+.PHONY: lab
+lab: ## start the lab: a mirror of all that a cluster needs, and three bare machines
+	@$(WITH_MAIN) python -m lab up
+
+.PHONY: lab-down
+lab-down: ## stop the lab and all that it started
+	@$(WITH_MAIN) python -m lab down
+
+.PHONY: cluster
+cluster: lab ## build the cluster of the lab and prove that it works
+	@$(WITH_MAIN) ansible-playbook site.yml -i inventory
+	@$(WITH_MAIN) ansible-playbook playbooks/verify.yml -i inventory
+
+# --- the gates
+
+.PHONY: test
+test: lint unit unit-minimum unit-newest build sanity ## all tests, as CI runs them
+	@$(MAKE) --no-print-directory scenarios
+
+.PHONY: lint
+lint: ## ruff, mypy, yamllint, ansible-lint, the changelog, the generated documentation
+	@$(WITH_MAIN) set -x
+	ruff check .
+	ruff format --check .
+	yamllint --strict .
+	(cd collections && mypy --config-file ../pyproject.toml ansible_collections/slipway/kubernetes/plugins)
+	mypy --config-file pyproject.toml tools/*.py
+	mypy --config-file pyproject.toml tests/gates/*.py
+	if [ -f lab/__main__.py ]; then mypy --config-file pyproject.toml -p lab; fi
+	antsibull-changelog lint
+	python tools/variables.py --check
+	ansible-lint --strict
+
+.PHONY: unit
+unit: ## unit tests, with the branch coverage of the plugins
+	@$(WITH_MAIN) python -m pytest tests/unit --cov --cov-report=term
+
+.PHONY: unit-minimum
+unit-minimum: ## unit tests and syntax check with the oldest ansible-core that is supported
+	@bin="$$($(ENVIRONMENT) minimum)/bin"; export PATH="$$bin:$$PATH"; $(UNIT_AND_SYNTAX)
+
+.PHONY: unit-newest
+unit-newest: ## the same with the newest ansible-core, when a Python is there that can run it
+	@$(ENVIRONMENT) newest --path >/dev/null || { echo "unit-newest: \`make unit\` had the newest that runs here"; exit 0; }; \
+	bin="$$($(ENVIRONMENT) newest)/bin"; export PATH="$$bin:$$PATH"; $(UNIT_AND_SYNTAX)
+
+UNIT_AND_SYNTAX = \
+	ansible --version | sed -n '1p;/python version/p'; \
+	python -m pytest --quiet tests/unit; \
+	for playbook in site.yml playbooks/*.yml; do ansible-playbook "$$playbook" -i inventory --syntax-check; done
+
+.PHONY: build
+build: ## build the collection, install it into an empty path, use it from there by its full names
+	@$(WITH_MAIN) python tests/gates/build.py
+
+.PHONY: sanity
+sanity: ## ansible-test sanity, without exceptions
+	@$(WITH_MAIN) python tests/gates/sanity.py
+
+.PHONY: molecule
+molecule: ## one scenario: make molecule SCENARIO=default
+	@$(WITH_MAIN) molecule test --scenario-name $(SCENARIO)
+
+.PHONY: scenarios
+scenarios: ## the scenarios that belong to `make test`
+	@$(WITH_MAIN) for scenario in $(SCENARIOS); do molecule test --scenario-name "$$scenario"; done
+
+# --- what is generated
+
+.PHONY: docs
+docs: ## write docs/variables.md from the roles' argument specifications
+	@$(WITH_MAIN) python tools/variables.py
+
+.PHONY: changelog
+changelog: ## write CHANGELOG.rst from changelogs/fragments, for the version in galaxy.yml
+	@$(WITH_MAIN) antsibull-changelog release --update-existing --reload-plugins
+
+.PHONY: pins
+pins: ## write requirements/*.txt anew, from what the package index has today
+	@for name in main minimum newest importer; do $(ENVIRONMENT) "$$name" --pin; done

@@ -1,0 +1,153 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write docs/variables.md, the reference of all role variables, from the roles' argument_specs.
+
+With --check nothing is written; the exit code is 1 when the file is not what it should be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import re
+import sys
+import typing as t
+from pathlib import Path
+
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[1]
+TARGET = PROJECT / "docs/variables.md"
+HEAD = """\
+# Variables
+
+<!-- Made by `make docs` from roles/*/meta/argument_specs.yml: change them there. -->
+
+Each variable can be set in the inventory, for all hosts, for a group or for one host. Names start with the name of
+their role; those that several roles share are in [cluster](#cluster).
+"""
+# The order in which a run meets the roles; any other comes after them.
+ORDER = (
+    "cluster",
+    "preflight",
+    "node_prep",
+    "kube_packages",
+    "container_runtime",
+    "control_plane",
+    "node_join",
+    "helm",
+    "cni",
+    "metrics_server",
+    "metallb",
+    "kubeconfig",
+    "verify",
+)
+# Ansible's markup and what it becomes, the first match wins.
+MARKUP = (
+    (re.compile(r"\b[CVE]\(((?:\\.|[^\\)])*)\)"), r"`\1`"),
+    (re.compile(r"\bRV\(((?:\\.|[^\\)])*)\)"), r"`\1`"),
+    # O(main.some_variable=value): roles name their entry point, readers need the variable only.
+    (re.compile(r"\bO\((?:[a-z0-9_.#:]*?\.)??(?:main\.)?((?:\\.|[^\\)])*)\)"), r"`\1`"),
+    (re.compile(r"\bM\(([^)]*)\)"), r"`\1`"),
+    (re.compile(r"\bP\(([^)#]*)#[a-z]+\)"), r"`\1`"),
+    (re.compile(r"\bI\(([^)]*)\)"), r"*\1*"),
+    (re.compile(r"\bB\(([^)]*)\)"), r"**\1**"),
+    (re.compile(r"\bL\(([^,)]*), *([^)]*)\)"), r"[\1](\2)"),
+    (re.compile(r"\bU\(([^)]*)\)"), r"<\1>"),
+)
+
+Option = t.Mapping[str, t.Any]
+
+
+def markdown(text: str) -> str:
+    """Turn Ansible's documentation markup into Markdown that fits into a table's cell."""
+    for pattern, replacement in MARKUP:
+        text = pattern.sub(replacement, text)
+    text = re.sub(r"`([^`]*)`", lambda code: code.group(0).replace("\\)", ")").replace("\\\\", "\\"), text)
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def paragraphs(text: str | t.Sequence[str]) -> list[str]:
+    """Return a description, which is a text or a list of texts, as a list."""
+    return [text] if isinstance(text, str) else list(text)
+
+
+def type_of(option: Option) -> str:
+    """Name the type of an option, such as `list of str`."""
+    kind = option.get("type", "str")
+    return f"{kind} of {option['elements']}" if option.get("elements") else str(kind)
+
+
+def default_of(option: Option) -> str:
+    """Show the default of an option; large ones are shown by their size only."""
+    if option.get("required"):
+        return "required"
+    if "default" not in option:
+        return ""
+    value = option["default"]
+    text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+    text = " ".join(text.split())
+    if len(text) > 100:
+        return "see the role's defaults/main.yml"
+    return f"`{text}`".replace("|", "\\|")
+
+
+def rows(options: t.Mapping[str, Option], parent: str = "") -> t.Iterator[str]:
+    """Write a table row for each option and, below it, for the fields of its elements."""
+    for name, option in options.items():
+        full = f"{parent}{name}"
+        words = [markdown(text) for text in paragraphs(option.get("description", ""))]
+        if option.get("choices"):
+            words.append("One of " + ", ".join(f"`{choice}`" for choice in option["choices"]) + ".")
+        yield f"| `{full}` | {type_of(option)} | {default_of(option)} | {' '.join(words)} |"
+        inner = "[]." if option.get("type") == "list" else "."
+        yield from rows(option.get("options", {}), f"{full}{inner}")
+
+
+def role_section(role: str, specs: t.Mapping[str, t.Any]) -> list[str]:
+    """Write the section of one role: its description and a table for each entry point that takes variables."""
+    lines = [f"## {role}", ""]
+    for entry, spec in specs.items():
+        if entry != "main":
+            lines += [f"### {role}: {entry}", ""]
+        for text in [spec["short_description"] + ".", *paragraphs(spec.get("description", []))]:
+            lines += [markdown(text), ""]
+        if spec.get("options"):
+            lines += ["| variable | type | default | what it does |", "|-|-|-|-|", *rows(spec["options"]), ""]
+    return lines
+
+
+def render(project: Path) -> str:
+    """Write the whole page."""
+    roles = {path.parts[-3]: path for path in project.glob("roles/*/meta/argument_specs.yml")}
+    order = [role for role in ORDER if role in roles] + sorted(set(roles).difference(ORDER))
+    lines: list[str] = []
+    for role in order:
+        lines += role_section(role, yaml.safe_load(roles[role].read_text(encoding="utf-8"))["argument_specs"])
+    return HEAD + "\n" + "\n".join(lines).rstrip() + "\n"
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="only compare")
+    arguments = parser.parse_args()
+    wanted = render(PROJECT)
+    present = TARGET.read_text(encoding="utf-8") if TARGET.exists() else ""
+    if arguments.check and wanted != present:
+        difference = difflib.unified_diff(
+            present.splitlines(), wanted.splitlines(), "docs/variables.md", "wanted", "", "", 0
+        )
+        print("\n".join(list(difference)[:20]))
+        print("docs/variables.md is not up to date: run `make docs`")
+        return 1
+    if not arguments.check:
+        TARGET.parent.mkdir(exist_ok=True)
+        TARGET.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
