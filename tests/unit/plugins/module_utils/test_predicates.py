@@ -213,9 +213,8 @@ def test_selected() -> None:
 def test_newest_warnings() -> None:
     def event(message: str, moment: str, kind: str = "Warning", reason: str = "Failed", name: str = "p") -> t.Any:
         about = {"kind": "Pod", "name": name}
-        return {"metadata": {"creationTimestamp": moment}, "type": kind, "reason": reason, "message": message} | {
-            "involvedObject": about
-        }
+        event = {"type": kind, "reason": reason, "message": message, "involvedObject": about}
+        return {**event, "metadata": {"creationTimestamp": moment}}
 
     events = [
         event("old", "1"),
