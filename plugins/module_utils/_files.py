@@ -61,12 +61,12 @@ class TextFile:
             same = stat.S_IMODE(status.st_mode) == self.mode and (status.st_uid, status.st_gid) == self.ids()
         except (FileNotFoundError, NotADirectoryError, SlipwayError):
             return True
-        return not same or read_text(self.path) != self.content
+        return not same or read_exactly(self.path) != self.content
 
     def diff(self) -> t.Dict[str, str]:
         """Before and after, for Ansible's diff; contents that not everybody may read are left out."""
         shown = {"before_header": self.path, "after_header": self.path}
-        before = read_text(self.path)
+        before = read_exactly(self.path)
         if before == self.content and os.path.exists(self.path):
             return {**shown, "before": _attributes(self.path), "after": f"mode {self.mode:04o}{self._whose()}\n"}
         after = self.content
@@ -146,19 +146,24 @@ def is_public(path: str) -> bool:
 
 def deletion_diff(path: str) -> t.Dict[str, str]:
     """The diff of a file that is deleted; contents that not everybody may read are left out."""
-    before = printable(read_text(path)) if is_public(path) else _HIDDEN
+    before = read_text(path) if is_public(path) else _HIDDEN
     return {"before_header": path, "after_header": path, "before": before, "after": ""}
 
 
 def printable(text: str) -> str:
-    """``text`` without the bytes that are no UTF-8."""
+    """``text`` without the bytes that are no UTF-8, which Ansible does not take in results."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def read_text(path: str) -> str:
-    """The file's text; empty when it cannot be read. Bytes that are no UTF-8 survive being written again."""
+def read_exactly(path: str) -> str:
+    """The file's text for being written again: bytes that are no UTF-8 survive. Empty when it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
             return stream.read()
     except OSError:
         return ""
+
+
+def read_text(path: str) -> str:
+    """The file's text for looking at and returning it; empty when it cannot be read."""
+    return printable(read_exactly(path))

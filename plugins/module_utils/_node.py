@@ -121,7 +121,7 @@ def parse_meminfo(text: str) -> t.Dict[str, int]:
 
 def first_version(text: str) -> str:
     """The first version number in the output of a program; empty when there is none."""
-    match = re.search(r"(?<![\w.])v?(\d+\.\d+\.\d+(?:-[0-9A-Za-z.]+)?)", text)
+    match = re.search(r"(?<![\w.])v?(\d+\.\d+(?:\.\d+(?:-[0-9A-Za-z.]+)?)?)", text)
     return match.group(1) if match else ""
 
 
@@ -215,7 +215,8 @@ class Versions:
                         stdout=subprocess.PIPE,
                         stderr=subprocess.DEVNULL,
                         env=environment,
-                        text=True,
+                        encoding="utf-8",
+                        errors="replace",
                     )
             except OSError:
                 continue  # built for another architecture, or not complete

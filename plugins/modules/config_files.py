@@ -43,7 +43,7 @@ options:
           - Give the file an O(files[].mode) such as V(0600), too.
         type: str
       mode:
-        description: Permission bits in octal digits.
+        description: Permission bits in octal digits, with a leading zero and in quotes.
         type: str
         default: "0644"
       owner:
@@ -129,7 +129,7 @@ def mode_bits(text: str, option: str) -> int:
 
     :raises SlipwayError: when they are something else, such as a number that YAML has already made decimal.
     """
-    if not re.fullmatch(r"0?[0-7]{3,4}", text):
+    if not re.fullmatch(r"0[0-7]{3,4}", text):
         raise SlipwayError(f'{option}: {text!r} is no mode in octal digits in quotes, such as "0644".')
     return int(text, 8)
 

@@ -131,7 +131,9 @@ ansible_facts:
           type: float
           sample: 1790000000.5
         listening:
-          description: Listening sockets with protocol, address, port, pid and process (V(0) and empty: the kernel's).
+          description:
+            - Listening sockets with protocol, address, port, pid and process.
+            - Those of the kernel itself have the pid V(0) and no process.
           returned: always
           type: list
           elements: dict

@@ -73,7 +73,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, make_folder, read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
+    TextFile,
+    make_folder,
+    read_exactly,
+    read_text,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._swap import (
     UNITS,
     active_swaps,
@@ -100,7 +105,7 @@ class Swap:
         self, fstab: str, runner: Runner, backup: t.Optional[t.Callable[[str], str]] = None, root: str = ""
     ) -> None:
         path = root + fstab
-        before = read_text(path)
+        before = read_exactly(path)
         status = os.stat(path) if os.path.exists(path) else None
         mode, owner, group = (status.st_mode & 0o7777, status.st_uid, status.st_gid) if status else (0o644, 0, 0)
         self._file = TextFile(path, without_swap(before), mode, str(owner), str(group))

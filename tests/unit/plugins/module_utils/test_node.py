@@ -1,0 +1,247 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _node
+
+TCP = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 313265 1 0000000071febd35 100
+   1: 0B00007F:A31F 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 312598 1 000000009e450749 100
+   2: 0100007F:A31F 0100007F:0016 01 00000000:00000000 00:00000000 00000000     0        0 312599 1 000000009e450749 100
+"""
+TCP6 = """\
+  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when
+   0: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:0 0 0 77 1
+   1: B80D0120000000000000000010000000:1F91 00000000000000000000000000000000:0000 0A 00000000:00000000 00:0 0 0 78 1
+"""
+UDP = """\
+   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
+ 4881: 0B00007F:8FBD 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 312597 2 00000000d629a8d3 0
+"""
+ROUTES = """\
+Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+eth1\t00000000\t01001EAC\t0003\t0\t0\t200\t00000000\t0\t0\t0
+eth0\t00000000\t01001EAC\t0003\t0\t0\t100\t00000000\t0\t0\t0
+eth2\t00000000\t01001EAC\t0003\t0\t0\t0\t00000080\t0\t0\t0
+eth0\t00001EAC\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
+"""
+ROUTES6 = (
+    f"{'0' * 32} 00 {'0' * 32} 00 {'0' * 32} ffffffff 00000001 00000000 00200200       lo\n"
+    f"{'0' * 32} 00 {'0' * 32} 00 fd000000000000000000000000000001 00000400 00000002 00000000 00000003     eth0\n"
+    f"fd{'0' * 30} 40 {'0' * 32} 00 {'0' * 32} 00000100 00000002 00000000 00000001     eth1\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            'PRETTY_NAME="Debian 12"\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\nID=debian\n#X=1\n',
+            ("debian", "12", "bookworm", "debian", []),
+        ),
+        (
+            'ID=ubuntu\nID_LIKE=debian\nVERSION_ID="24.04"\nVERSION_CODENAME=noble\n',
+            ("ubuntu", "24.04", "noble", "debian", ["debian"]),
+        ),
+        (
+            'ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.5"\n',
+            ("rocky", "9.5", "", "redhat", ["rhel", "centos", "fedora"]),
+        ),
+        ("ID=fedora\nVERSION_ID=42\n", ("fedora", "42", "", "redhat", [])),
+        ("ID=arch\n", ("arch", "", "", "arch", [])),
+        ("", ("", "", "", "", [])),
+    ],
+)
+def test_parse_os_release(text: str, expected: t.Tuple[t.Any, ...]) -> None:
+    found = _node.parse_os_release(text)
+    assert tuple(found[key] for key in ("id", "version_id", "codename", "family", "id_like")) == expected
+
+
+def test_default_interfaces() -> None:
+    assert _node.parse_default_interface(ROUTES) == "eth0"
+    assert _node.parse_default_interface("Iface\n") == ""
+    assert _node.parse_default_interface6(ROUTES6) == "eth0"
+    assert _node.parse_default_interface6("") == ""
+
+
+def test_parse_sockets() -> None:
+    assert _node.parse_sockets(TCP, "tcp") == [
+        {"protocol": "tcp", "address": "0.0.0.0", "port": 22, "inode": "313265"},
+        {"protocol": "tcp", "address": "127.0.0.11", "port": 41759, "inode": "312598"},
+    ]
+    addresses = [(entry["address"], entry["port"]) for entry in _node.parse_sockets(TCP6, "tcp")]
+    assert addresses == [("::", 8080), ("2001:db8::10", 8081)]
+    assert _node.parse_sockets(UDP, "udp")[0]["port"] == 36797
+
+
+def test_parse_meminfo() -> None:
+    assert _node.parse_meminfo("MemTotal:  2048000 kB\nSwapTotal: 1024 kB\n") == {"memory": 2000, "swap": 1}
+    assert _node.parse_meminfo("") == {"memory": 0, "swap": 0}
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("v1.37.1\n", "1.37.1"),
+        ("Kubernetes v1.37.1\n", "1.37.1"),
+        ("Client Version: v1.37.1\nKustomize Version: v5.8.1\n", "1.37.1"),
+        ("v3.22.0+g144d87a\n", "3.22.0"),
+        ("v3.22", "3.22"),
+        ("containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+deb12u1\n", "1.6.20"),
+        ("containerd containerd.io v2.4.0-rc.1 4ac6c20c7bbf8177f29e46bbdc658fec02ffb8ad\n", "2.4.0-rc.1"),
+        ("who knows", ""),
+    ],
+)
+def test_first_version(text: str, version: str) -> None:
+    assert _node.first_version(text) == version
+
+
+@pytest.mark.parametrize(
+    ("content", "record"),
+    [(None, None), ('{"operation": "init"}', {"operation": "init"}), ("{half", {}), ("[]", {})],
+)
+def test_marker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: t.Optional[str], record: t.Optional[t.Dict[str, str]]
+) -> None:
+    path = tmp_path / "kubeadm.json"
+    monkeypatch.setattr(_node, "MARKER", str(path))
+    if content is not None:
+        path.write_text(content)
+    assert _node.marker() == record
+
+
+@pytest.mark.parametrize(
+    ("present", "unfinished", "completed"),
+    [([], None, False), (["kubelet.conf"], None, True), (["kubelet.conf"], {}, False)],
+)
+def test_kubernetes_state(
+    monkeypatch: pytest.MonkeyPatch,
+    present: t.List[str],
+    unfinished: t.Optional[t.Dict[str, str]],
+    completed: bool,
+) -> None:
+    monkeypatch.setattr(os.path, "exists", lambda path: os.path.basename(path) in present)
+    monkeypatch.setattr(_node, "marker", lambda: unfinished)
+    state = _node.kubernetes_state()
+    assert state == {
+        "control_plane": False,
+        "admin_kubeconfig": False,
+        "joined": bool(present),
+        "unfinished": unfinished,
+        "completed": completed,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "active"), [("ENABLED=yes\n", True), ("#x\nENABLED=no\n", False), ("# ENABLED=yes\n", False), ("", False)]
+)
+def test_ufw_is_active(text: str, active: bool) -> None:
+    assert _node.ufw_is_active(text) is active
+
+
+def test_accepts_connections(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    assert not _node.accepts_connections(path)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen(1)
+        assert _node.accepts_connections(path)
+    assert not _node.accepts_connections(path)
+
+
+def process(proc: Path, pid: str, namespace: str, *handles: str) -> None:
+    (proc / pid / "ns").mkdir(parents=True)
+    (proc / pid / "ns/net").symlink_to(f"net:[{namespace}]")
+    (proc / pid / "fd").mkdir()
+    for number, target in enumerate(handles):
+        (proc / pid / "fd" / str(number)).symlink_to(target)
+
+
+def test_socket_owners(tmp_path: Path) -> None:
+    process(tmp_path, "self", "1")
+    process(tmp_path, "20", "1", "/dev/null", "socket:[77]", "socket:[5]")
+    process(tmp_path, "9", "1", "socket:[77]")
+    process(tmp_path, "30", "2", "socket:[78]")
+    process(tmp_path, "40", "1", "socket:[79]")
+    (tmp_path / "50/ns").mkdir(parents=True)
+    (tmp_path / "50/ns/net").symlink_to("net:[1]")
+    (tmp_path / "meminfo").write_text("")
+    assert _node.socket_owners({"77", "78", "79"}, str(tmp_path)) == {"77": 9, "79": 40}
+    assert _node.socket_owners({"77"}, str(tmp_path)) == {"77": 9}
+    assert _node.socket_owners(set(), str(tmp_path)) == {}
+
+
+class Tools:
+    """Finds the programs of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def which(self, name: str, required: bool = True) -> t.Optional[str]:
+        path = self.folder / name
+        return str(path) if path.exists() else None
+
+    def add(self, name: str, script: str) -> None:
+        (self.folder / name).write_text(script)
+        (self.folder / name).chmod(0o755)
+
+
+def test_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_node, "_PATIENCE", 0.5)
+    tools = Tools(tmp_path)
+    tools.add("kubeadm", '#!/bin/sh\n[ "$1" = version ] && echo v1.37.1\n')
+    tools.add("kubelet", "#!/bin/sh\necho v1.0.0; exit 1\n")
+    tools.add("helm", "#!/bin/sh\nexec sleep 30\n")
+    tools.add("containerd", "no program")
+    programs = dict.fromkeys(("kubeadm", "kubelet", "kubectl", "helm", "containerd"), ("version",))
+    asked = _node.Versions(tools, programs)  # type: ignore[arg-type]
+    assert asked.result() == {"kubeadm": "1.37.1", "kubelet": "", "kubectl": "", "helm": "", "containerd": ""}
+    assert asked.paths["kubectl"] == ""
+    assert asked.paths["containerd"] == str(tmp_path / "containerd")
+
+
+def test_facts_of_this_machine(tmp_path: Path) -> None:
+    tools = Tools(tmp_path)
+    tools.add("kubelet", "#!/bin/sh\necho Kubernetes v1.37.1\n")
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(1)
+        port = server.getsockname()[1]
+        facts = _node.NodeFacts(tools).collect()  # type: ignore[arg-type]
+    json.dumps(facts)
+    assert {**facts["kubernetes"], "kubelet_version": ""}["kubelet_version"] == ""
+    assert facts["kubernetes"]["kubelet_version"] == "1.37.1"
+    assert facts["kubernetes"]["kubeadm_version"] == ""
+    assert not facts["runtime"]["containerd"]["installed"]
+    assert facts["memory_mb"] > 0
+    assert facts["cpu_count"] > 0
+    assert {"/etc", "/tmp", "/var/lib"} <= {disk["path"] for disk in facts["disk"]}
+    assert {
+        "protocol": "tcp",
+        "address": "127.0.0.1",
+        "port": port,
+        "pid": os.getpid(),
+        "process": Path("/proc/self/comm").read_text().strip(),
+    } in facts["listening"]
+
+
+def test_address_of() -> None:
+    addresses = [{"address": "fd00::1", "family": 6}, {"address": "192.0.2.1", "family": 4}]
+    interfaces: t.List[t.Dict[str, t.Any]] = [
+        {"name": "eth1", "addresses": []},
+        {"name": "eth0", "addresses": addresses},
+    ]
+    assert _node.address_of(interfaces, "eth0", 4) == "192.0.2.1"
+    assert _node.address_of(interfaces, "eth0", 6) == "fd00::1"
+    assert _node.address_of(interfaces, "eth1", 4) == ""
+    assert _node.address_of(interfaces, "", 4) == ""

@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import pwd
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.modules import config_files
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
+
+Values = t.Dict[str, t.Any]
+
+
+def wanted(root: Path) -> Values:
+    return {
+        "files": [
+            {"path": f"{root}/a.conf", "content": "a = 1\n"},
+            {"path": f"{root}/sub/b.conf", "secret_content": "password = hunter2\n", "mode": "0600"},
+            {"path": f"{root}/gone.conf", "state": "absent"},
+        ],
+        "purge": [{"directory": str(root), "pattern": "*/*.conf"}],
+    }
+
+
+def test_check_run_again_and_drift(tmp_path: Path, run_module: ModuleRunner) -> None:
+    options = wanted(tmp_path)
+    a, b = tmp_path / "a.conf", tmp_path / "sub/b.conf"
+    checked = run_module(config_files.main, options, check=True)
+    assert checked["changed"]
+    assert list(tmp_path.iterdir()) == []
+    done = run_module(config_files.main, options)
+    assert done["changed_paths"] == checked["changed_paths"] == [str(a), str(b)]
+    assert done["paths"] == [str(a), str(b)]
+    assert done["diff"] == checked["diff"]
+    assert "hunter2" not in str({**done, "invocation": None})
+    assert (a.read_text(), b.read_text()) == ("a = 1\n", "password = hunter2\n")
+    assert b.stat().st_mode & 0o7777 == 0o600
+    for check in (True, False):
+        again = run_module(config_files.main, options, check=check)
+        assert (again["changed"], again["changed_paths"], again["diff"]) == (False, [], [])
+    b.chmod(0o644)
+    (tmp_path / "gone.conf").write_text("x\n")
+    other = tmp_path / "other/c.conf"
+    other.parent.mkdir()
+    other.write_text("token\n")
+    other.chmod(0o600)
+    drifted = run_module(config_files.main, options, check=True)
+    assert drifted["changed_paths"] == [str(b), f"{tmp_path}/gone.conf", str(other)]
+    assert "token" not in str(drifted["diff"])
+    assert other.exists()
+    mended = run_module(config_files.main, options)
+    assert mended["changed_paths"] == drifted["changed_paths"]
+    assert sorted(os.listdir(tmp_path)) == ["a.conf", "sub"]
+    assert not run_module(config_files.main, options)["changed"]
+
+
+def test_the_secret_is_masked_in_the_invocation(tmp_path: Path, run_module: ModuleRunner) -> None:
+    files = [{"path": f"{tmp_path}/b", "secret_content": "hunter2-hunter2"}]
+    assert "hunter2-hunter2" not in str(run_module(config_files.main, {"files": files}, check=True))
+
+
+def test_purge_keeps_folders_with_other_files_and_its_own(tmp_path: Path, run_module: ModuleRunner) -> None:
+    for path in ("x/y/a.toml", "z/a.toml", "z/keep.txt"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text("")
+    (tmp_path / "folder.toml").mkdir()
+    rules = [{"directory": f"{tmp_path}/", "pattern": pattern} for pattern in ("*.toml", "*/*.toml", "*/*/*.toml")]
+    result = run_module(config_files.main, {"files": [], "purge": rules})
+    assert result["changed_paths"] == [f"{tmp_path}/x/y/a.toml", f"{tmp_path}/z/a.toml"]
+    assert sorted(os.listdir(tmp_path)) == ["folder.toml", "z"]
+    assert os.listdir(tmp_path / "z") == ["keep.txt"]
+
+
+def test_purge_deletes_links_and_not_their_targets(tmp_path: Path, run_module: ModuleRunner) -> None:
+    (tmp_path / "target").write_text("x")
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/broken.conf").symlink_to("/nonexistent")
+    (tmp_path / "d/link.conf").symlink_to(tmp_path / "target")
+    rules = [{"directory": f"{tmp_path}/d", "pattern": "*.conf"}]
+    assert run_module(config_files.main, {"files": [], "purge": rules})["changed"]
+    assert os.listdir(tmp_path / "d") == []
+    assert (tmp_path / "target").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"files": [{"path": "etc/x", "content": ""}]}, "etc/x is no absolute path"),
+        ({"files": [{"path": "/x/y", "content": ""}, {"path": "/x//y", "state": "absent"}]}, "/x/y stands there twice"),
+        ({"files": [{"path": "/x/y"}]}, "/x/y needs either `content` or `secret_content`"),
+        ({"files": [{"path": "/x/y", "content": "", "secret_content": "hunter2-hunter2"}]}, "/x/y needs either"),
+        ({"files": [{"path": "/x/y", "content": "", "mode": 420}]}, "'420' is no mode in octal digits in quotes"),
+        (
+            {"files": [{"path": "/x/y", "content": "", "mode": "u=rw"}]},
+            "mode of /x/y: 'u=rw' is no mode",
+        ),
+        ({"files": [], "directory_mode": "999"}, "directory_mode: '999' is no mode"),
+        ({"files": [], "purge": [{"directory": "/x", "pattern": "../*"}]}, "../* has to stay below /x"),
+        ({"files": [], "purge": [{"directory": "/x", "pattern": "/etc/*"}]}, "/etc/* has to stay below /x"),
+        ({"files": [], "purge": [{"directory": "x", "pattern": "*"}]}, "* has to stay below x"),
+    ],
+)
+def test_mistakes_are_named(run_module: ModuleRunner, options: Values, message: str) -> None:
+    result = run_module(config_files.main, options, check=True)
+    assert result["failed"]
+    assert message in result["msg"]
+
+
+def test_an_unknown_owner_stops_before_anything_is_written(tmp_path: Path, run_module: ModuleRunner) -> None:
+    files = [
+        {"path": f"{tmp_path}/a", "content": "a"},
+        {"path": f"{tmp_path}/b", "content": "b", "owner": "nobody-of-that-name"},
+    ]
+    assert run_module(config_files.main, {"files": files}, check=True)["changed"]
+    result = run_module(config_files.main, {"files": files})
+    assert "nobody-of-that-name" in result["msg"]
+    assert os.listdir(tmp_path) == []
+
+
+def test_owner_by_name(tmp_path: Path, run_module: ModuleRunner) -> None:
+    name = pwd.getpwuid(os.geteuid()).pw_name
+    files = [{"path": f"{tmp_path}/a", "content": "a", "owner": name}]
+    assert run_module(config_files.main, {"files": files})["changed"]
+    assert not run_module(config_files.main, {"files": files})["changed"]
+
+
+def test_a_path_that_cannot_be_written(tmp_path: Path, run_module: ModuleRunner) -> None:
+    (tmp_path / "a").write_text("")
+    result = run_module(config_files.main, {"files": [{"path": f"{tmp_path}/a/b", "content": ""}]})
+    assert result["failed"]
+    assert "could not be written" in result["msg"]
