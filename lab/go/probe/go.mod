@@ -1,0 +1,3 @@
+module lab.invalid/probe
+
+go 1.26.0

@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the module cluster_verify asks a cluster, and how it judges the answers.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+
+APP = "slipway-verify"
+PORT = 8080
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One thing that a working cluster does.
+
+    :param name: what was tried, in a few words.
+    :param problems: what did not work; none when all did.
+    :param detail: how much was tried.
+    """
+
+    name: str
+    problems: t.Sequence[str] = ()
+    detail: str = ""
+
+    def as_dict(self) -> t.Dict[str, t.Any]:
+        """The check as a module returns it."""
+        return {"name": self.name, "ok": not self.problems, "detail": "; ".join(self.problems) or self.detail}
+
+
+def objects(namespace: str, image: str, node_port: bool, load_balancer: bool) -> t.List[t.Dict[str, t.Any]]:
+    """The namespace with one pod on each node and the services in front of them."""
+    labels = {"app.kubernetes.io/name": APP}
+    container = {
+        "name": "netexec",
+        "image": image,
+        "args": ["netexec", f"--http-port={PORT}"],
+        "ports": [{"containerPort": PORT}],
+        "readinessProbe": {"httpGet": {"path": "/hostname", "port": PORT}, "periodSeconds": 1},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+    }
+    pod = {
+        "tolerations": [{"operator": "Exists"}],
+        "terminationGracePeriodSeconds": 1,
+        "automountServiceAccountToken": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 65534,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+    }
+    made: t.List[t.Dict[str, t.Any]] = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}},
+        {
+            "apiVersion": "apps/v1",
+            "kind": "DaemonSet",
+            "metadata": {"name": APP, "namespace": namespace},
+            "spec": {
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": pod},
+            },
+        },
+        _service(namespace, "cluster-ip", "ClusterIP", labels),
+    ]
+    if node_port:
+        made.append(_service(namespace, "node-port", "NodePort", labels))
+    if load_balancer:
+        made.append(_service(namespace, "load-balancer", "LoadBalancer", labels))
+    return made
+
+
+def _service(namespace: str, name: str, kind: str, labels: t.Mapping[str, str]) -> t.Dict[str, t.Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"type": kind, "selector": labels, "ports": [{"port": 80, "targetPort": PORT}]},
+    }
+
+
+def routes(pods: t.Mapping[str, str], all_pairs_up_to: int = 5) -> t.List[t.Tuple[str, str]]:
+    """Pairs of nodes between which pods talk: each with each in small clusters, a ring in larger ones.
+
+    :param pods: addresses of pods by the name of their node.
+    """
+    nodes = sorted(pods)
+    if len(nodes) <= all_pairs_up_to:
+        return [(source, target) for source in nodes for target in nodes if source != target]
+    return [(source, nodes[(index + 1) % len(nodes)]) for index, source in enumerate(nodes)]
+
+
+def dial_problem(answer: str, expected: t.Container[str]) -> str:
+    """What is wrong with the answer of netexec's ``/dial``; empty when it reached one of the ``expected`` pods."""
+    try:
+        parsed = json.loads(answer)
+    except ValueError:
+        return f"answered {answer[:80]!r}"
+    errors = parsed.get("errors") or []
+    responses = parsed.get("responses") or []
+    if errors:
+        return str(errors[0])
+    if not responses:
+        return "got no answer"
+    return "" if responses[0] in expected else f"was answered by {responses[0]!r}, which is no pod of this check"
+
+
+def version_problems(nodes: t.Iterable[t.Mapping[str, t.Any]], version: str) -> t.List[str]:
+    """Nodes whose kubelet has another version than ``version``, which may be empty."""
+    problems = []
+    for node in nodes:
+        found = node["status"]["nodeInfo"]["kubeletVersion"].lstrip("v")
+        if version and found != version.lstrip("v"):
+            problems.append(f"node {node['metadata']['name']} has {found} instead of {version}")
+    return problems
+
+
+def metrics_problems(answer: t.Mapping[str, t.Any], nodes: t.Iterable[str]) -> t.List[str]:
+    """Nodes that the metrics API says nothing about."""
+    known = {item["metadata"]["name"] for item in answer.get("items", [])}
+    return [f"there are no metrics of node {name}" for name in nodes if name not in known]
+
+
+def table(checks: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[str]:
+    """The checks as aligned lines."""
+    width = max((len(check["name"]) for check in checks), default=0)
+    return [f"{'ok    ' if check['ok'] else 'FAILED'}  {check['name']:<{width}}  {check['detail']}" for check in checks]

@@ -1,0 +1,301 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: cluster_verify
+short_description: Proves that a cluster works
+version_added: 0.1.0
+description:
+  - Runs on a control plane. It puts one small pod on each node and lets them resolve a name, reach each other, a ClusterIP
+    and each node's port; it asks for the metrics of all nodes, and asks a load balancer's address from the controller.
+  - What it made is deleted when it ends, also when a check fails, and so is what a killed call has left behind.
+  - It fails when a check fails, naming it.
+author: slipway.kubernetes contributors (@slipway)
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+  - slipway.kubernetes.kubectl
+attributes:
+  check_mode:
+    support: full
+    details: Does nothing.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+    details: Never reports a change.
+options:
+  version:
+    description: Version that all nodes are expected to have; any when it is empty.
+    type: str
+    default: ""
+  image:
+    description: Image with the command C(netexec) of Kubernetes' test image agnhost.
+    type: str
+    required: true
+  namespace:
+    description: Namespace that is made for the checks and deleted after them. It must not be used by anything else.
+    type: str
+    default: slipway-verify
+  dns_domain:
+    description: DNS domain of services.
+    type: str
+    default: cluster.local
+  node_port:
+    description: Whether a service of the type NodePort is asked, from the control plane on each node's address.
+    type: bool
+    default: true
+  load_balancer:
+    description: Whether a service of the type LoadBalancer is asked from the controller.
+    type: bool
+    default: false
+  metrics:
+    description: Whether the metrics API is expected to know all nodes.
+    type: bool
+    default: true
+  timeout:
+    description: Seconds that everything together may take until it works.
+    type: int
+    default: 120
+  phase:
+    description:
+      - For internal use. V(probe) makes the pods and checks, V(clean) deletes. Without it both happen, with the load
+        balancer asked in between from the controller.
+    type: str
+    choices: [probe, clean]
+"""
+
+EXAMPLES = r"""
+- name: Prove that the cluster works
+  slipway.kubernetes.cluster_verify:
+    image: "{{ verify_image }}"
+    version: "{{ cluster_version }}"
+"""
+
+RETURN = r"""
+checks:
+  description: What was checked.
+  type: list
+  elements: dict
+  returned: success and failure
+  sample:
+    - name: nodes are Ready
+      ok: true
+      detail: 3 nodes at 1.37.1
+table:
+  description: The checks as aligned lines.
+  type: list
+  elements: str
+  returned: success and failure
+  sample: ["ok      nodes are Ready  3 nodes at 1.37.1"]
+"""
+
+import concurrent.futures
+import json
+import time
+import typing as t
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates, _verify
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+
+#: The cluster's own addresses are asked directly, whatever proxy this host uses.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def fetch(url: str, timeout: float = 8) -> str:
+    """The body of a URL.
+
+    :raises OSError: when there is no answer, or none with status 200.
+    """
+    with _OPENER.open(url, timeout=timeout) as response:
+        return response.read(4096).decode("utf-8", "replace")
+
+
+class ClusterVerify:
+    """The checks that are made from a control plane."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._params = module.params
+        self._kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"])
+        self._deadline = time.monotonic() + module.params["timeout"]
+        self._namespace = f"--namespace={module.params['namespace']}"
+
+    def probe(self) -> t.Dict[str, t.Any]:
+        """Make the pods and check everything that can be checked from here."""
+        params = self._params
+        checks: t.List[_verify.Check] = []
+        nodes = self._kubectl.get("nodes")["items"]
+        checks.append(self._until("nodes are Ready", self._nodes))
+        made = _verify.objects(params["namespace"], params["image"], params["node_port"], params["load_balancer"])
+        self._clean(wait=True)
+        self._kubectl.run(
+            "apply", "--server-side", "--field-manager=slipway", "--filename=-",
+            stdin="\n".join(json.dumps(item) for item in made),
+        )  # fmt: skip
+        checks.append(self._until("a pod runs on each node", lambda: self._pods(len(nodes))))
+        pods = self._running_pods()
+        addresses = {pod["spec"]["nodeName"]: pod["status"]["podIP"] for pod in pods}
+        names = {pod["metadata"]["name"] for pod in pods}
+        if addresses:
+            service = f"cluster-ip.{params['namespace']}.svc.{params['dns_domain']}"
+            asked = [(node, service, 80) for node in sorted(addresses)]
+            title = "each pod resolves and reaches a ClusterIP"
+            checks.append(self._until(title, lambda: self._dial(addresses, asked, names)))
+            pairs = [(source, addresses[target], _verify.PORT) for source, target in _verify.routes(addresses)]
+            if pairs:
+                title = "pods reach each other between nodes"
+                checks.append(self._until(title, lambda: self._dial(addresses, pairs, names)))
+            if params["node_port"]:
+                checks.append(self._until("each node answers on a NodePort", lambda: self._node_port(nodes, names)))
+        if params["metrics"]:
+            wanted = [node["metadata"]["name"] for node in nodes]
+            checks.append(self._until("metrics of all nodes are there", lambda: self._metrics(wanted)))
+        result: t.Dict[str, t.Any] = {"changed": False, "checks": [check.as_dict() for check in checks]}
+        if params["load_balancer"]:
+            result["load_balancer"] = self._load_balancer()
+        result["pods"] = sorted(names)
+        return result
+
+    def clean(self) -> t.Dict[str, t.Any]:
+        """Delete what :meth:`probe` made."""
+        self._clean(wait=True)
+        return {"changed": False}
+
+    def _clean(self, wait: bool) -> None:
+        arguments = ["namespace", self._params["namespace"], "--ignore-not-found", f"--wait={str(wait).lower()}"]
+        self._kubectl.run("delete", *arguments, "--timeout=60s")
+
+    def _until(self, name: str, look: t.Callable[[], _verify.Check]) -> _verify.Check:
+        """Look again and again until nothing is wrong or time is up."""
+        while True:
+            try:
+                check = look()
+            except (CommandError, OSError) as error:
+                check = _verify.Check(name, [str(error)])
+            if not check.problems or time.monotonic() > self._deadline:
+                return _verify.Check(name, check.problems, check.detail)
+            time.sleep(0.5)
+
+    def _nodes(self) -> _verify.Check:
+        nodes = self._kubectl.get("nodes")["items"]
+        problems = [
+            f"node {node['metadata']['name']} is {problem}"
+            for node, problem in ((node, _predicates.node_problem(node)) for node in nodes)
+            if problem
+        ]
+        problems += _verify.version_problems(nodes, self._params["version"])
+        versions = sorted({node["status"]["nodeInfo"]["kubeletVersion"].lstrip("v") for node in nodes})
+        return _verify.Check("", problems, f"{len(nodes)} at {', '.join(versions)}")
+
+    def _running_pods(self) -> t.List[t.Dict[str, t.Any]]:
+        pods = self._kubectl.get("pods", self._namespace)["items"]
+        return [
+            pod
+            for pod in pods
+            if _predicates.condition(pod, "Ready").get("status") == "True" and pod["status"].get("podIP")
+        ]
+
+    def _pods(self, wanted: int) -> _verify.Check:
+        daemonset = self._kubectl.get(f"daemonset/{_verify.APP}", self._namespace)
+        problems = _predicates.rollout(daemonset)
+        available = daemonset.get("status", {}).get("numberAvailable", 0)
+        if not problems and available < wanted:
+            problems = [f"only {available} of {wanted} nodes run one"]
+        return _verify.Check("", problems, f"{available} of {wanted}")
+
+    def _dial(
+        self, addresses: t.Mapping[str, str], asked: t.Sequence[t.Tuple[str, str, int]], names: t.Container[str]
+    ) -> _verify.Check:
+        """Let pods (by their node) ask other addresses."""
+
+        def ask(route: t.Tuple[str, str, int]) -> str:
+            node, host, port = route
+            query = urllib.parse.urlencode(
+                {"host": host, "port": port, "request": "hostname", "protocol": "http", "tries": 1}
+            )
+            try:
+                problem = _verify.dial_problem(fetch(f"http://{_url_host(addresses[node])}:{_verify.PORT}/dial?{query}"), names)
+            except OSError as error:
+                return f"the pod on {node} ({addresses[node]}) does not answer here: {error}"
+            return f"from {node} to {host}: {problem}" if problem else ""
+
+        problems = self._all(ask, asked)
+        return _verify.Check("", problems, f"{len(asked)} tried")
+
+    def _node_port(self, nodes: t.Sequence[t.Mapping[str, t.Any]], names: t.Container[str]) -> _verify.Check:
+        port = self._kubectl.get("service/node-port", self._namespace)["spec"]["ports"][0]["nodePort"]
+        internal = {
+            node["metadata"]["name"]: next(
+                (item["address"] for item in node["status"]["addresses"] if item["type"] == "InternalIP"), ""
+            )
+            for node in nodes
+        }
+
+        def ask(name: str) -> str:
+            try:
+                answer = fetch(f"http://{_url_host(internal[name])}:{port}/hostname")
+            except OSError as error:
+                return f"{name} ({internal[name]}:{port}): {error}"
+            return "" if answer in names else f"{name} ({internal[name]}:{port}) answered {answer[:80]!r}"
+
+        return _verify.Check("", self._all(ask, sorted(internal)), f"{len(internal)} nodes, port {port}")
+
+    def _metrics(self, nodes: t.Sequence[str]) -> _verify.Check:
+        answer = json.loads(self._kubectl.run("get", "--raw=/apis/metrics.k8s.io/v1beta1/nodes").stdout)
+        return _verify.Check("", _verify.metrics_problems(answer, nodes), f"{len(nodes)} nodes")
+
+    def _load_balancer(self) -> str:
+        """The address of the load balancer; empty when it got none in time."""
+        while True:
+            address = _predicates.load_balancer_address(self._kubectl.get("service/load-balancer", self._namespace))
+            if address or time.monotonic() > self._deadline:
+                return address
+            time.sleep(0.5)
+
+    @staticmethod
+    def _all(ask: t.Callable[[t.Any], str], arguments: t.Sequence[t.Any]) -> t.List[str]:
+        """Ask everything at once; what went wrong."""
+        with concurrent.futures.ThreadPoolExecutor(max_workers=16) as pool:
+            return [problem for problem in pool.map(ask, arguments) if problem]
+
+
+def _url_host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **KUBECTL_ARGUMENTS,
+            "version": {"type": "str", "default": ""},
+            "image": {"type": "str", "required": True},
+            "namespace": {"type": "str", "default": "slipway-verify"},
+            "dns_domain": {"type": "str", "default": "cluster.local"},
+            "node_port": {"type": "bool", "default": True},
+            "load_balancer": {"type": "bool", "default": False},
+            "metrics": {"type": "bool", "default": True},
+            "timeout": {"type": "int", "default": 120},
+            "phase": {"type": "str", "choices": ["probe", "clean"]},
+        },
+        supports_check_mode=True,
+    )
+    if module.check_mode:
+        module.exit_json(changed=False, skipped=True, checks=[], table=[], msg="Nothing is verified in check mode.")
+    try:
+        verify = ClusterVerify(module)
+        module.exit_json(**(verify.clean() if module.params["phase"] == "clean" else verify.probe()))
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
+
+
+if __name__ == "__main__":
+    main()
