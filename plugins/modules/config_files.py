@@ -105,7 +105,7 @@ paths:
 changed_paths:
   description:
     - Paths of the files that were written or deleted, or would be in check mode.
-    - A task can depend on one of them, for example C(when: "'/etc/example.d/a.conf' in result.changed_paths").
+    - Tasks and handlers can depend on a file that is among them.
   type: list
   elements: str
   returned: success

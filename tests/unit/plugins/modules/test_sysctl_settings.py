@@ -115,7 +115,7 @@ def test_a_module_that_is_not_loaded_yet_is_a_change_in_check_mode(tmp_path: Pat
     assert checked["changed_settings"] == ["net.bridge.bridge-nf-call-iptables"]
     assert checked["diff"][1]["before"] == ""
     (tmp_path / "sys/module/br_netfilter").mkdir(parents=True)
-    with pytest.raises(SlipwayError, match="no sysctl net.bridge"):
+    with pytest.raises(SlipwayError, match=r"no sysctl net\.bridge"):
         run(tmp_path, settings, check_mode=True)
 
 
