@@ -141,9 +141,9 @@ class SysctlSettings:
             after = "".join(f"{name} = {self._settings[name]}\n" for name in drifted)
             diff.append({**header, "before": before, "after": after})
         if not check_mode:
+            self._set(drifted)  # first, so that no value which the kernel refuses waits for the next boot
             if rewrite:
                 self._file.write()
-            self._set(drifted)
         return {
             "changed": rewrite or bool(drifted),
             "changed_settings": drifted,

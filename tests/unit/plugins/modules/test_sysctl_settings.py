@@ -131,6 +131,7 @@ def test_what_the_kernel_refuses_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(SlipwayError, match=r"refused vm.a = 7 \(Invalid argument\), vm.b = 8 \(it keeps '0'\)\."):
         run(root, {"vm.a": 7, "vm.b": 8, "vm.c": 9})
     assert (root / "proc/sys/vm/c").read_text() == "9\n"
+    assert not (tmp_path / PATH[1:]).exists()
 
 
 def test_files_that_win_at_boot_are_a_warning(tmp_path: Path) -> None:
