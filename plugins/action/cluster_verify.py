@@ -17,7 +17,7 @@ _LOAD_BALANCER = "the load balancer answers from the controller"
 
 
 def ask(url: str, expected: t.Container[str], timeout: float) -> str:
-    """What is wrong with the answer of a URL to the controller, tried again for ``timeout`` seconds; empty when well."""
+    """What is wrong with the answer of a URL to the controller, tried for ``timeout`` seconds; empty when well."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     deadline = time.monotonic() + timeout
     while True:
@@ -61,10 +61,10 @@ class ActionModule(ActionBase):
             result["msg"] = "\n".join([f"The cluster does not work: {', '.join(failing)}.", *result["table"]])
         return result
 
-    def _run_phase(self, phase: str, arguments: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        return self._execute_module(
-            module_name=_MODULE, module_args={**arguments, "phase": phase}, task_vars=task_vars
-        )
+    def _run_phase(
+        self, phase: str, arguments: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]
+    ) -> t.Dict[str, t.Any]:
+        return self._execute_module(module_name=_MODULE, module_args={**arguments, "phase": phase}, task_vars=task_vars)
 
     @staticmethod
     def _load_balancer(result: t.Dict[str, t.Any], timeout: int) -> t.Dict[str, t.Any]:

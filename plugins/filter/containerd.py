@@ -7,7 +7,6 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _containerd
 
 

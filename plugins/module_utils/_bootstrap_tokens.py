@@ -71,7 +71,9 @@ def describe(secret: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
         "token_id": data.get("token-id", ""),
         "description": data.get("description", ""),
         "expires": data.get("expiration", ""),
-        "usages": sorted(key[16:] for key, value in data.items() if key.startswith("usage-bootstrap-") and value == "true"),
+        "usages": sorted(
+            key[16:] for key, value in data.items() if key.startswith("usage-bootstrap-") and value == "true"
+        ),
         "groups": sorted(filter(None, data.get("auth-extra-groups", "").split(","))),
     }
 

@@ -173,9 +173,7 @@ class Kubeadm:
             result = error.result
             said = masked(error.msg)
             details = {"cmd": result.argv, "rc": result.rc}
-            raise SlipwayError(
-                said, **details, stdout=masked(result.stdout), stderr=masked(result.stderr)
-            ) from None
+            raise SlipwayError(said, **details, stdout=masked(result.stdout), stderr=masked(result.stderr)) from None
 
     def validate(self, documents: t.Sequence[t.Mapping[str, t.Any]]) -> None:
         """Let kubeadm check the configuration; it refuses fields that it does not know.

@@ -10,8 +10,8 @@ module: cluster_verify
 short_description: Proves that a cluster works
 version_added: 0.1.0
 description:
-  - Runs on a control plane. It puts one small pod on each node and lets them resolve a name, reach each other, a ClusterIP
-    and each node's port; it asks for the metrics of all nodes, and asks a load balancer's address from the controller.
+  - Runs on a control plane. It puts one small pod on each node and lets them resolve a name, reach each other, a
+    ClusterIP and each node's port; it asks for the metrics of all nodes, and asks a load balancer's address from the controller.
   - What it made is deleted when it ends, also when a check fails, and so is what a killed call has left behind.
   - It fails when a check fails, naming it.
 author: slipway.kubernetes contributors (@slipway)
@@ -102,7 +102,6 @@ import urllib.parse
 import urllib.request
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates, _verify
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
@@ -223,7 +222,9 @@ class ClusterVerify:
                 {"host": host, "port": port, "request": "hostname", "protocol": "http", "tries": 1}
             )
             try:
-                problem = _verify.dial_problem(fetch(f"http://{_url_host(addresses[node])}:{_verify.PORT}/dial?{query}"), names)
+                problem = _verify.dial_problem(
+                    fetch(f"http://{_url_host(addresses[node])}:{_verify.PORT}/dial?{query}"), names
+                )
             except OSError as error:
                 return f"the pod on {node} ({addresses[node]}) does not answer here: {error}"
             return f"from {node} to {host}: {problem}" if problem else ""

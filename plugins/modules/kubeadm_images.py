@@ -71,7 +71,6 @@ sandbox_image:
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 
 

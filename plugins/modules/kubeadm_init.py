@@ -11,10 +11,10 @@ short_description: Initialises a control plane by kubeadm
 version_added: 0.1.0
 description:
   - Runs C(kubeadm init) on a machine that has no control plane, with a configuration that kubeadm has validated.
-  - Looks at the machine and the API server, never at a record alone. A control plane that works, or that was not made by
-    an unfinished call of this module, is never reset.
-  - A call that was killed is finished by the next one. It waits for a kubeadm that is still running; when that has come to
-    its end nothing is done again, otherwise what it has left behind is cleaned up and the machine is initialised anew.
+  - Looks at the machine and the API server, never at a record alone. A control plane that works, or that was not made
+    by an unfinished call of this module, is never reset.
+  - A call that was killed is finished by the next one. It waits for a kubeadm that is still running; when that has come
+    to its end nothing is done again, otherwise what it has left behind is cleaned up and the machine is initialised anew.
   - No bootstrap token is left in the cluster. kubeadm insists on making one, which is revoked at once.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
@@ -69,8 +69,8 @@ RETURN = r"""
 action:
   description:
     - What was done, or would be in check mode.
-    - V(finished) means that an earlier call had been killed when kubeadm itself had come to its end, V(reinitialised) that
-      what it had left was cleaned up first.
+    - V(finished) means that an earlier call had been killed when kubeadm itself had come to its end, V(reinitialised)
+      that what it had left was cleaned up first.
   type: str
   choices: [none, initialised, finished, reinitialised]
   returned: success
@@ -82,7 +82,6 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
@@ -119,7 +118,10 @@ def with_token(documents: t.Sequence[t.Mapping[str, t.Any]], token: str) -> t.Li
 def last_objects(skip_phases: t.Iterable[str]) -> t.List[t.List[str]]:
     """``kubectl get`` arguments for what the last phases of ``kubeadm init`` make."""
     skipped = set(skip_phases)
-    objects = [["configmap/kubeadm-config", "--namespace=kube-system"], ["configmap/cluster-info", "--namespace=kube-public"]]
+    objects = [
+        ["configmap/kubeadm-config", "--namespace=kube-system"],
+        ["configmap/cluster-info", "--namespace=kube-public"],
+    ]
     if not skipped & {"addon", "addon/all", "addon/coredns"}:
         objects.append(["deployment/coredns", "--namespace=kube-system"])
     if not skipped & {"addon", "addon/all", "addon/kube-proxy"}:

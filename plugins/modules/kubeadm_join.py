@@ -11,8 +11,8 @@ short_description: Joins a machine to a cluster by kubeadm
 version_added: 0.1.0
 description:
   - Runs C(kubeadm join) on a machine that is no node yet, with a configuration that kubeadm has validated.
-  - A machine that is a node is left alone, unless an unfinished call of this module has made it; that one is finished, or
-    cleaned up and joined again.
+  - A machine that is a node is left alone, unless an unfinished call of this module has made it; that one is finished,
+    or cleaned up and joined again.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
@@ -26,7 +26,8 @@ attributes:
 options:
   config:
     description:
-      - kubeadm's C(JoinConfiguration) without the token; see the filter P(slipway.kubernetes.kubeadm_join_config#filter).
+      - kubeadm's C(JoinConfiguration) without the token; see the filter
+        P(slipway.kubernetes.kubeadm_join_config#filter).
     type: dict
     required: true
   token:
@@ -82,7 +83,6 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm

@@ -91,7 +91,6 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._bootstrap_tokens import (
     GROUP,
@@ -148,7 +147,7 @@ class JoinInfo:
             "usages": ["signing", "authentication"],
             "groups": [GROUP],
         }
-        documents = [
+        documents: t.List[t.Dict[str, t.Any]] = [
             {"apiVersion": _kubeadm.API_VERSION, "kind": "InitConfiguration", "bootstrapTokens": [entry]},
             # Without a version kubeadm would ask the internet for the newest one.
             {

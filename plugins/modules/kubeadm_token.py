@@ -101,7 +101,6 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.slipway.kubernetes.plugins.module_utils._bootstrap_tokens import (
     GROUP,
     BootstrapTokens,

@@ -68,7 +68,6 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 
 _PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,ExecMainStartTimestampMonotonic"
@@ -133,7 +132,7 @@ class SystemdUnit:
         action = decide(properties, started, newest, now)
         # `static`, `generated` and the like cannot be enabled and need not be.
         is_enabled = properties.get("UnitFileState", "") not in ("disabled", "masked", "")
-        toggle = absent and self._enabled or not absent and is_enabled != self._enabled
+        toggle = (absent and self._enabled) or (not absent and is_enabled != self._enabled)
         if not self._module.check_mode:
             if toggle:
                 self._systemctl("enable" if self._enabled else "disable", "--quiet", self._name)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.slipway.kubernetes.plugins.filter import containerd, metallb
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import sys
 
 import pytest
-
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _containerd
 
 if sys.version_info >= (3, 11):
