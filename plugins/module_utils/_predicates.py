@@ -218,7 +218,7 @@ def selected(pods: t.Iterable[Object], selector: Object) -> t.List[Object]:
 
 
 def newest_warnings(events: t.Iterable[Object], names: t.Container[str]) -> t.List[str]:
-    """The newest warning event for each of the objects ``names``, but that a pod is not scheduled: its status says so."""
+    """The newest warning of each object in ``names``, but that a pod is not scheduled: its status says so."""
     newest: t.Dict[t.Tuple[str, str], t.Tuple[str, str]] = {}
     for event in events:
         about = event.get("involvedObject") or {}

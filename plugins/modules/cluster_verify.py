@@ -11,7 +11,7 @@ short_description: Proves that a cluster works
 version_added: 0.1.0
 description:
   - Runs on a control plane. It puts one small pod on each node and lets them resolve a name, reach each other, a
-    ClusterIP and each node's port; it asks for the metrics of all nodes, and asks a load balancer's address from the controller.
+    ClusterIP and each node's port; it asks for the metrics of all nodes, and a load balancer from the controller.
   - What it made is deleted when it ends, also when a check fails, and so is what a killed call has left behind.
   - It fails when a check fails, naming it.
 author: slipway.kubernetes contributors (@slipway)

@@ -14,7 +14,7 @@ description:
   - Looks at the machine and the API server, never at a record alone. A control plane that works, or that was not made
     by an unfinished call of this module, is never reset.
   - A call that was killed is finished by the next one. It waits for a kubeadm that is still running; when that has come
-    to its end nothing is done again, otherwise what it has left behind is cleaned up and the machine is initialised anew.
+    to its end nothing is done again, otherwise what it has left is cleaned up and the machine is initialised anew.
   - No bootstrap token is left in the cluster. kubeadm insists on making one, which is revoked at once.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
