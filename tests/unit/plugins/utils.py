@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import json
-import sys
 import typing as t
 
-import ansible.module_utils
 import pytest
 from ansible.module_utils import basic
 
@@ -33,13 +31,6 @@ class ModuleRunner:
         self._monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps(arguments).encode())
         # ansible-core 2.19 and later
         self._monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-        # Tests of action plugins load the controller, whose warnings go to the terminal and not into the result.
-        internals = sys.modules.get("ansible.module_utils._internal")
-        self._monkeypatch.setattr(internals, "is_controller", False, raising=False)
-        # Tests of plugins in the same process make it a controller, where warnings do not go into the result (2.19+).
-        internals = getattr(ansible.module_utils, "_internal", None)
-        if internals is not None:
-            self._monkeypatch.setattr(internals, "is_controller", False, raising=False)
         self._capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
