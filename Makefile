@@ -2,6 +2,8 @@
 # `make cluster`: from nothing to the verified cluster of the lab. `make test`: all tests. `make help`: the rest.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
+# A recipe is one script.
+.ONESHELL:
 .DEFAULT_GOAL := help
 .SUFFIXES:
 
@@ -12,7 +14,8 @@ SCENARIOS ?= default reuse
 ENVIRONMENT = $(PYTHON) tests/gates/environments.py
 # Virtual environments lie in the cache, named by what is in them; the first use makes them.
 WITH_MAIN = bin="$$($(ENVIRONMENT) main)/bin"; export PATH="$$bin:$$PATH";
-PLUGINS = collections/ansible_collections/slipway/kubernetes/plugins
+WITH_MINIMUM = $(subst main,minimum,$(WITH_MAIN))
+WITH_NEWEST = $(subst main,newest,$(WITH_MAIN))
 
 .PHONY: help
 help: ## say what there is
@@ -35,7 +38,7 @@ lab-down: ## stop the lab and all that it started
 .PHONY: cluster
 cluster: lab ## build the cluster of the lab and prove that it works
 	@$(WITH_MAIN) ansible-playbook site.yml -i inventory
-	@$(WITH_MAIN) ansible-playbook playbooks/verify.yml -i inventory
+	ansible-playbook playbooks/verify.yml -i inventory
 
 # --- the gates
 
@@ -52,7 +55,7 @@ lint: ## ruff, mypy, yamllint, ansible-lint, the changelog, the generated docume
 	(cd collections && mypy --config-file ../pyproject.toml ansible_collections/slipway/kubernetes/plugins)
 	mypy --config-file pyproject.toml tools/*.py
 	mypy --config-file pyproject.toml tests/gates/*.py
-	if [ -f lab/__main__.py ]; then mypy --config-file pyproject.toml -p lab; fi
+	mypy --config-file pyproject.toml -p lab
 	antsibull-changelog lint
 	python tools/variables.py --check
 	ansible-lint --strict
@@ -63,17 +66,23 @@ unit: ## unit tests, with the branch coverage of the plugins
 
 .PHONY: unit-minimum
 unit-minimum: ## unit tests and syntax check with the oldest ansible-core that is supported
-	@bin="$$($(ENVIRONMENT) minimum)/bin"; export PATH="$$bin:$$PATH"; $(UNIT_AND_SYNTAX)
+	@$(WITH_MINIMUM) $(UNIT_AND_SYNTAX)
 
 .PHONY: unit-newest
 unit-newest: ## the same with the newest ansible-core, when a Python is there that can run it
-	@$(ENVIRONMENT) newest --path >/dev/null || { echo "unit-newest: \`make unit\` had the newest that runs here"; exit 0; }; \
-	bin="$$($(ENVIRONMENT) newest)/bin"; export PATH="$$bin:$$PATH"; $(UNIT_AND_SYNTAX)
+	@if ! $(ENVIRONMENT) newest --path >/dev/null; then
+	    echo "unit-newest: left out, \`make unit\` had the newest ansible-core that this machine's Python can run"
+	    exit 0
+	fi
+	$(WITH_NEWEST) $(UNIT_AND_SYNTAX)
 
-UNIT_AND_SYNTAX = \
-	ansible --version | sed -n '1p;/python version/p'; \
-	python -m pytest --quiet tests/unit; \
-	for playbook in site.yml playbooks/*.yml; do ansible-playbook "$$playbook" -i inventory --syntax-check; done
+define UNIT_AND_SYNTAX
+ansible --version | sed -n '1p;/python version/p'
+	python -m pytest --quiet tests/unit
+	for playbook in site.yml playbooks/*.yml; do
+	    ansible-playbook "$$playbook" -i inventory --syntax-check
+	done
+endef
 
 .PHONY: build
 build: ## build the collection, install it into an empty path, use it from there by its full names
@@ -89,7 +98,9 @@ molecule: ## one scenario: make molecule SCENARIO=default
 
 .PHONY: scenarios
 scenarios: ## the scenarios that belong to `make test`
-	@$(WITH_MAIN) for scenario in $(SCENARIOS); do molecule test --scenario-name "$$scenario"; done
+	@$(WITH_MAIN) for scenario in $(SCENARIOS); do
+	    molecule test --scenario-name "$$scenario"
+	done
 
 # --- what is generated
 
@@ -103,4 +114,6 @@ changelog: ## write CHANGELOG.rst from changelogs/fragments, for the version in 
 
 .PHONY: pins
 pins: ## write requirements/*.txt anew, from what the package index has today
-	@for name in main minimum newest importer; do $(ENVIRONMENT) "$$name" --pin; done
+	@for name in main minimum newest importer; do
+	    $(ENVIRONMENT) "$$name" --pin
+	done

@@ -80,13 +80,13 @@ def type_of(option: Option) -> str:
     return f"{kind} of {option['elements']}" if option.get("elements") else str(kind)
 
 
-def default_of(option: Option) -> str:
-    """Show the default of an option; large ones are shown by their size only."""
+def default_of(option: Option, computed: t.Any = None) -> str:
+    """Show the default of an option: its own or else the expression that defaults/main.yml computes it by."""
     if option.get("required"):
         return "required"
-    if "default" not in option:
+    value = option.get("default", computed)
+    if value is None:
         return ""
-    value = option["default"]
     text = value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
     text = " ".join(text.split())
     if len(text) > 100:
@@ -94,19 +94,19 @@ def default_of(option: Option) -> str:
     return f"`{text}`".replace("|", "\\|")
 
 
-def rows(options: t.Mapping[str, Option], parent: str = "") -> t.Iterator[str]:
+def rows(options: t.Mapping[str, Option], defaults: t.Mapping[str, t.Any], parent: str = "") -> t.Iterator[str]:
     """Write a table row for each option and, below it, for the fields of its elements."""
     for name, option in options.items():
         full = f"{parent}{name}"
         words = [markdown(text) for text in paragraphs(option.get("description", ""))]
         if option.get("choices"):
             words.append("One of " + ", ".join(f"`{choice}`" for choice in option["choices"]) + ".")
-        yield f"| `{full}` | {type_of(option)} | {default_of(option)} | {' '.join(words)} |"
+        yield f"| `{full}` | {type_of(option)} | {default_of(option, defaults.get(name))} | {' '.join(words)} |"
         inner = "[]." if option.get("type") == "list" else "."
-        yield from rows(option.get("options", {}), f"{full}{inner}")
+        yield from rows(option.get("options") or {}, {}, f"{full}{inner}")
 
 
-def role_section(role: str, specs: t.Mapping[str, t.Any]) -> list[str]:
+def role_section(role: str, specs: t.Mapping[str, t.Any], defaults: t.Mapping[str, t.Any]) -> list[str]:
     """Write the section of one role: its description and a table for each entry point that takes variables."""
     lines = [f"## {role}", ""]
     for entry, spec in specs.items():
@@ -115,17 +115,20 @@ def role_section(role: str, specs: t.Mapping[str, t.Any]) -> list[str]:
         for text in [spec["short_description"] + ".", *paragraphs(spec.get("description", []))]:
             lines += [markdown(text), ""]
         if spec.get("options"):
-            lines += ["| variable | type | default | what it does |", "|-|-|-|-|", *rows(spec["options"]), ""]
+            lines += ["| variable | type | default | what it does |", "|-|-|-|-|", *rows(spec["options"], defaults), ""]
     return lines
 
 
 def render(project: Path) -> str:
     """Write the whole page."""
-    roles = {path.parts[-3]: path for path in project.glob("roles/*/meta/argument_specs.yml")}
+    roles = {path.parts[-3]: path.parents[1] for path in project.glob("roles/*/meta/argument_specs.yml")}
     order = [role for role in ORDER if role in roles] + sorted(set(roles).difference(ORDER))
     lines: list[str] = []
     for role in order:
-        lines += role_section(role, yaml.safe_load(roles[role].read_text(encoding="utf-8"))["argument_specs"])
+        specs = yaml.safe_load((roles[role] / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
+        defaults = roles[role] / "defaults/main.yml"
+        known = yaml.safe_load(defaults.read_text(encoding="utf-8")) if defaults.exists() else None
+        lines += role_section(role, specs, known or {})
     return HEAD + "\n" + "\n".join(lines).rstrip() + "\n"
 
 

@@ -38,15 +38,20 @@ def defaults(role: Path) -> dict[str, t.Any]:
     return load(role / "defaults/main.yml")
 
 
+def computed(option: dict[str, t.Any], value: t.Any) -> bool:
+    """Is it a default that argument_specs cannot say: an expression where its type asks for something else?"""
+    return isinstance(value, str) and "{{" in value and option.get("type", "str") not in ("str", "path", "raw")
+
+
 def test_every_default_is_documented(documented: dict[str, t.Any], defaults: dict[str, t.Any]) -> None:
-    assert sorted(name for name in defaults if not name.startswith("__")) == sorted(
-        name for name, option in documented.items() if "default" in option
-    )
+    assert not [name for name in defaults if not name.startswith("__") and name not in documented]
 
 
 def test_documented_defaults_are_the_real_ones(documented: dict[str, t.Any], defaults: dict[str, t.Any]) -> None:
-    expected = {name: option["default"] for name, option in documented.items() if "default" in option}
-    assert {name: defaults.get(name) for name in expected} == expected
+    expected = {name: value for name, value in defaults.items() if not computed(documented.get(name, {}), value)}
+    assert {name: option["default"] for name, option in documented.items() if "default" in option} == {
+        name: value for name, value in expected.items() if not name.startswith("__")
+    }
 
 
 def test_required_variables_have_no_default(documented: dict[str, t.Any], defaults: dict[str, t.Any]) -> None:
