@@ -66,10 +66,20 @@ class Runner:
 
         :raises SlipwayError: when it is required and absent.
         """
-        path = self._module.get_bin_path(name, opt_dirs=["/usr/local/bin", "/usr/local/sbin"])
-        if path is None and required:
+        return self.path(name) if required else self._find(name)
+
+    def path(self, name: str) -> str:
+        """The path of the executable ``name``.
+
+        :raises SlipwayError: when it is absent.
+        """
+        path = self._find(name)
+        if path is None:
             raise SlipwayError(f"{name} is not installed on this host (searched PATH and /usr/local).")
         return path
+
+    def _find(self, name: str) -> t.Optional[str]:
+        return self._module.get_bin_path(name, opt_dirs=["/usr/local/bin", "/usr/local/sbin"])
 
     def run(
         self,

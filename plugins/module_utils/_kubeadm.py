@@ -41,8 +41,13 @@ def masked(text: str) -> str:
 
 def new_token() -> str:
     """A random bootstrap token, ``ID.SECRET`` with 6 and 16 characters."""
-    characters = [secrets.choice(_TOKEN_ALPHABET) for _ in range(22)]
+    characters = [secrets.choice(_TOKEN_ALPHABET) for _index in range(22)]
     return "".join(characters[:6]) + "." + "".join(characters[6:])
+
+
+def token_id(token: str) -> str:
+    """The part of a token before the dot, which is not secret."""
+    return token.partition(".")[0]
 
 
 def documents_text(documents: t.Sequence[t.Mapping[str, t.Any]]) -> str:
@@ -153,9 +158,7 @@ class Kubeadm:
     def __init__(self, runner: Runner) -> None:
         """:raises SlipwayError: when it is not installed."""
         self._runner = runner
-        path = runner.which("kubeadm")
-        assert path is not None
-        self.path = path
+        self.path = runner.path("kubeadm")
 
     def version(self) -> str:
         """Its version, with the leading ``v``."""

@@ -48,8 +48,7 @@ class Kubectl:
 
     def argv(self, *arguments: str) -> t.List[str]:
         """The command line for ``arguments``."""
-        kubectl = self._runner.which("kubectl")
-        assert kubectl is not None
+        kubectl = self._runner.path("kubectl")
         words = [kubectl, f"--kubeconfig={self._kubeconfig}", f"--request-timeout={self._request_timeout}s"]
         if self._context:
             words.append(f"--context={self._context}")

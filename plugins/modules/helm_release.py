@@ -180,8 +180,7 @@ class HelmRelease:
             if current and str(current["status"]).startswith("pending-"):
                 result["recovered"] = current["status"]
             if not self._module.check_mode:
-                assert helm is not None
-                self._upgrade(helm, revision if "recovered" in result else "")
+                self._upgrade(self._runner.path("helm"), revision if "recovered" in result else "")
         return result
 
     def _current(self, helm: str) -> t.Optional[t.Dict[str, t.Any]]:

@@ -170,7 +170,7 @@ class KubeadmInit:
         registration = _kubeadm.find_document(documents, "InitConfiguration").get("nodeRegistration") or {}
         if again:
             kubeadm.reset(str(registration.get("criSocket", "")))
-        token_id = token.split(".")[0]
+        token_id = _kubeadm.token_id(token)
         _kubeadm.write_marker("init", token_id=token_id)
         skip = [f"--skip-phases={','.join(self._skip_phases)}"] if self._skip_phases else []
         kubeadm.run(documents, "init", "--skip-token-print", *skip)

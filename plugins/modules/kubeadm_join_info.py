@@ -163,13 +163,13 @@ class JoinInfo:
         try:
             endpoint = compared(printed, token, ca_hash)
         except SlipwayError:
-            tokens.delete([token.split(".")[0]])
+            tokens.delete([_kubeadm.token_id(token)])
             raise
         return {
             "changed": True,
             "endpoint": endpoint,
             "token": token,
-            "token_id": token.split(".")[0],
+            "token_id": _kubeadm.token_id(token),
             "expires": timestamp(time.time() + seconds),
             "ca_cert_hashes": [ca_hash],
         }

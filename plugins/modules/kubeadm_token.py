@@ -7,10 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kubeadm_token
-short_description: Bootstrap tokens of a cluster - made, revoked, listed
+short_description: Bootstrap tokens of a cluster, made and revoked
 version_added: 0.1.0
 description:
-  - Makes a bootstrap token with a lifetime, revokes tokens, or lists them.
+  - Makes a bootstrap token with a lifetime, or revokes tokens.
   - The secret part of a token is returned only by the call that made it, and stands in no argument list.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
@@ -28,9 +28,9 @@ options:
   state:
     description:
       - V(present) makes a token unless a valid one with that O(token) or O(description) exists.
-      - V(absent) revokes by O(token_id) or O(description), V(list) only looks.
+      - V(absent) revokes by O(token_id) or O(description).
     type: str
-    choices: [present, absent, list]
+    choices: [present, absent]
     default: present
   token:
     description: The token, C(ID.SECRET) with 6 and 16 lowercase letters and digits. A random one when absent.
@@ -57,6 +57,9 @@ options:
     type: list
     elements: str
     default: ["system:bootstrappers:kubeadm:default-node-token"]
+seealso:
+  - module: slipway.kubernetes.kubeadm_token_info
+  - module: slipway.kubernetes.kubeadm_join_info
 """
 
 EXAMPLES = r"""
@@ -110,6 +113,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._bootstrap_toke
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import new_token
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import token_id as token_id_of
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 
 
@@ -127,9 +131,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
         return {"changed": params["state"] == "present", "tokens": []}
     tokens = BootstrapTokens(kubectl)
     existing = tokens.list()
-    if params["state"] == "list":
-        return {"changed": False, "tokens": existing}
-    token_id = (params["token"] or "").split(".")[0] or params["token_id"]
+    token_id = token_id_of(params["token"] or "") or params["token_id"]
     if params["state"] == "absent" and not (token_id or params["description"]):
         raise SlipwayError("token_id: say which token shall be revoked, by its id or by its description.")
     matching = [
@@ -148,14 +150,14 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
         expires = timestamp(time.time() + seconds)
         tokens.create(secret_object(token, expires, params["description"], params["usages"], params["groups"]))
         existing = tokens.list()
-    return {"changed": True, "tokens": existing, "token": token, "token_id": token.split(".")[0]}
+    return {"changed": True, "tokens": existing, "token": token, "token_id": token_id_of(token)}
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **KUBECTL_ARGUMENTS,
-            "state": {"type": "str", "choices": ["present", "absent", "list"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "token": {"type": "str", "no_log": True},
             "token_id": {"type": "str", "no_log": False},
             "description": {"type": "str", "default": ""},

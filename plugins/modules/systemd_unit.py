@@ -110,9 +110,8 @@ class SystemdUnit:
         self._runner = Runner(module)
 
     def _systemctl(self, *arguments: str) -> str:
-        systemctl = self._runner.which("systemctl")
-        assert systemctl is not None
-        return self._runner.run([systemctl, *arguments], failure=f"systemctl {arguments[0]} {self._name} failed").stdout
+        argv = [self._runner.path("systemctl"), *arguments]
+        return self._runner.run(argv, failure=f"systemctl {arguments[0]} {self._name} failed").stdout
 
     def _properties(self) -> t.Dict[str, str]:
         return parse_properties(self._systemctl("show", f"--property={_PROPERTIES}", self._name))

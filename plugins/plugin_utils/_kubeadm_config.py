@@ -44,7 +44,7 @@ def node_registration(settings: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
 
 def endpoint_with_port(endpoint: str) -> str:
     """``host`` or ``host:port`` as ``host:port``, with 6443 for a port that was not said."""
-    host, _, port = endpoint.rpartition(":")
+    host, _colon, port = endpoint.rpartition(":")
     if host and port.isdigit() and (":" not in host or host.endswith("]")):
         return endpoint
     return f"[{endpoint}]:6443" if ":" in endpoint and not endpoint.startswith("[") else f"{endpoint}:6443"

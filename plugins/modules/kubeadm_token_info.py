@@ -1,0 +1,71 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubeadm_token_info
+short_description: Bootstrap tokens of a cluster, listed
+version_added: 0.1.0
+description:
+  - Lists the bootstrap tokens that are valid, without their secret part.
+author: slipway.kubernetes contributors (@slipway)
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+  - slipway.kubernetes.kubectl
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+seealso:
+  - module: slipway.kubernetes.kubeadm_token
+"""
+
+EXAMPLES = r"""
+- name: Look for bootstrap tokens that somebody has left
+  slipway.kubernetes.kubeadm_token_info:
+  register: example_tokens
+
+- name: Show them
+  ansible.builtin.debug:
+    var: example_tokens.tokens
+"""
+
+RETURN = r"""
+tokens:
+  description: The valid tokens, ordered by their id; none in check mode on a machine without a kubeconfig.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - token_id: abcdef
+      description: example
+      expires: "2026-11-21T12:00:00Z"
+      usages: [authentication, signing]
+      groups: ["system:bootstrappers:kubeadm:default-node-token"]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils._bootstrap_tokens import BootstrapTokens
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=KUBECTL_ARGUMENTS, supports_check_mode=True)
+    kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"])
+    if module.check_mode and not kubectl.configured:
+        module.exit_json(changed=False, tokens=[])
+    try:
+        module.exit_json(changed=False, tokens=BootstrapTokens(kubectl).list())
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
+
+
+if __name__ == "__main__":
+    main()
