@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import typing as t
 
+import ansible.module_utils
 import pytest
 from ansible.module_utils import basic
 
@@ -31,6 +32,10 @@ class ModuleRunner:
         self._monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps(arguments).encode())
         # ansible-core 2.19 and later
         self._monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+        # Tests of action plugins make this process a controller, where warnings do not go into the result (2.19+).
+        internals = getattr(ansible.module_utils, "_internal", None)
+        if internals is not None:
+            self._monkeypatch.setattr(internals, "is_controller", False, raising=False)
         self._capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
