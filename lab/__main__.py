@@ -1,0 +1,8 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run the lab: `python3 -m lab`."""
+
+from .cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Helm charts, which lie in the trees of the modules they install, as OCI artifacts in the site mirror's registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import golang
+from .golang import Component
+from .images import Registry
+from .util import artifact, run, step
+
+# The registry's repository for charts: oci://ADDRESS/charts/NAME.
+REPOSITORY = "charts"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart in a module's tree.
+
+    app_version: instead of the chart's own, which the default image tags come from.
+    """
+
+    name: str
+    component: Component
+    path: str
+    app_version: str = ""
+
+
+def charts() -> list[Chart]:
+    """Return all charts of the mirror."""
+    return [
+        Chart("flannel", golang.FLANNEL, "chart/kube-flannel"),
+        Chart("metallb", golang.METALLB, "charts/metallb"),
+        # A chart is released some time after its program, and in this module's tree it still installs the last one.
+        Chart("metrics-server", golang.METRICS_SERVER, "charts/metrics-server", golang.METRICS_SERVER.version),
+    ]
+
+
+def push(chart: Chart, registry: Registry, helm: Path) -> None:
+    """Package a chart and put it into the registry unless it is there."""
+    options = ["--app-version", chart.app_version] if chart.app_version else []
+
+    def build(folder: Path) -> None:
+        tree = golang.module_folder(chart.component) / chart.path
+        run([helm, "package", *options, "--destination", folder, tree])
+
+    inputs = [chart.path, *options, chart.component.version, helm.parent.name]
+    (package,) = artifact(f"chart-{chart.name}", inputs, build, what=f"chart {chart.name}").iterdir()
+    version = package.stem.partition(f"{chart.name}-")[2]
+    if not registry.digest_of(f"{REPOSITORY}/{chart.name}", version):
+        with step(f"push chart {chart.name} {version}"):
+            run([helm, "push", "--plain-http", package, f"oci://{registry.address}/{REPOSITORY}"])

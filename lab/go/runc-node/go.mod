@@ -1,0 +1,3 @@
+module lab.invalid/runc-node
+
+go 1.26.0

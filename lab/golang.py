@@ -1,0 +1,186 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Programs built from Go modules.
+
+A folder under lab/go is a component. Its go.mod pins everything and lists as `tool` what is to be built; the lab's own
+programs have their source there instead. Nothing but the module proxy is asked, and go.sum checks what it sends.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from .util import LOGS, SOURCE, LabError, artifact, artifact_folder, run
+
+MODULES = SOURCE / "go"
+
+# The first release that fetches the toolchain which a go.mod asks for.
+OLDEST_GO = (1, 21)
+
+_KUBERNETES_FLAGS = " ".join(
+    f"-X {package}.gitVersion=v{{version}} -X {package}.gitMajor={{major}} -X {package}.gitMinor={{minor}}"
+    f" -X {package}.gitCommit={'0' * 40} -X {package}.gitTreeState=archive -X {package}.buildDate=2026-01-01T00:00:00Z"
+    for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+)
+
+
+@dataclass(frozen=True)
+class Component:
+    """How one folder under lab/go is built.
+
+    module: the module whose version counts, as go.mod requires it.
+    ldflags: for the linker, with {version} (without v), {major} and {minor} of that module.
+    packages: Debian packages that its C parts need; no packages means no C.
+    rename: programs that are not called like their package's folder.
+    """
+
+    name: str
+    module: str = ""
+    ldflags: str = ""
+    tags: str = ""
+    packages: tuple[str, ...] = ()
+    rename: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """The component's go.mod and sources."""
+        return MODULES / self.name
+
+    @property
+    def version(self) -> str:
+        """The pinned version, "" for the lab's own programs."""
+        return required_version((self.folder / "go.mod").read_text(encoding="utf-8"), self.module)
+
+    def arguments(self) -> list[str]:
+        """Return what `go build` is told, apart from where to put the results."""
+        version = self.version
+        major, minor, *_ = [*version.split("."), "", ""]
+        flags = f"-s -w {self.ldflags.format(version=version, major=major, minor=minor)}".strip()
+        if self.packages:
+            # Static all the same: the machine that builds may have a newer C library than the images.
+            flags += ' -linkmode external -extldflags "-static"'
+        tags = ["-tags", self.tags] if self.tags else []
+        return ["-mod=readonly", "-trimpath", "-buildvcs=false", *tags, "-ldflags", flags]
+
+
+def required_version(go_mod: str, module: str) -> str:
+    """Return the version without v that a go.mod requires of a module, "" when it does not.
+
+    >>> required_version("require example.org/a/v3 v3.1.0 // indirect", "example.org/a/v3")
+    '3.1.0'
+    """
+    found = re.search(rf"^(?:require)?\s*{re.escape(module)} v(\S+)", go_mod, re.MULTILINE) if module else None
+    return found[1] if found else ""
+
+
+def kubernetes(version: str) -> Component:
+    """Return the component of a Kubernetes release."""
+    known = sorted(path.name.partition("-")[2] for path in MODULES.glob("kubernetes-*"))
+    if version not in known:
+        raise LabError(f"Kubernetes {version} is not pinned in {MODULES}; there are {', '.join(known)}")
+    return Component(f"kubernetes-{version}", "k8s.io/kubernetes", _KUBERNETES_FLAGS)
+
+
+def etcd(tag: str) -> Component:
+    """Return the etcd for an image tag that kubeadm asks for: the same release, or another patch of the same minor."""
+    minor = ".".join(tag.split(".")[:2])
+    folders = sorted(MODULES.glob(f"etcd-{minor}.*"))
+    if not folders:
+        raise LabError(f"no etcd {minor} is pinned in {MODULES}, which the image etcd:{tag} needs")
+    return Component(folders[-1].name, "go.etcd.io/etcd/server/v3", rename=(("server", "etcd"),))
+
+
+# The C library's own resolver and user database are left out: they cannot be linked statically.
+_STATIC = "osusergo,netgo"
+
+CNI_PLUGINS = Component(
+    "cni-plugins",
+    "github.com/containernetworking/plugins",
+    "-X github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion=v{version}",
+)
+CONTAINERD = Component(
+    "containerd",
+    "github.com/containerd/containerd/v2",
+    "-X github.com/containerd/containerd/v2/version.Version={version}",
+)
+COREDNS = Component("coredns", "github.com/coredns/coredns")
+FLANNEL = Component(
+    "flannel",
+    "github.com/flannel-io/flannel",
+    "-X github.com/flannel-io/flannel/pkg/version.Version=v{version}",
+    tags=_STATIC,
+    packages=("gcc", "libc6-dev"),
+)
+FLANNEL_CNI_PLUGIN = Component("flannel-cni-plugin", "github.com/containernetworking/plugins")
+HELM = Component("helm", "helm.sh/helm/v3", "-X helm.sh/helm/v3/internal/version.version=v{version}")
+METALLB = Component("metallb", "go.universe.tf/metallb")
+METRICS_SERVER = Component(
+    "metrics-server",
+    "sigs.k8s.io/metrics-server",
+    "-X sigs.k8s.io/metrics-server/pkg/version.gitVersion=v{version}",
+)
+PAUSE = Component("pause")
+PROBE = Component("probe")
+RUNC = Component(
+    "runc",
+    "github.com/opencontainers/runc",
+    tags=f"seccomp,{_STATIC}",
+    packages=("gcc", "libc6-dev", "libseccomp-dev", "pkg-config"),
+)
+RUNC_NODE = Component("runc-node")
+
+
+@functools.lru_cache(maxsize=None)
+def go_version() -> str:
+    """Return the version of Go that builds.
+
+    :raises LabError: when there is none, or one that cannot fetch newer ones.
+    """
+    hint = f"Go {OLDEST_GO[0]}.{OLDEST_GO[1]} or newer is needed to build the site mirror"
+    if not shutil.which("go"):
+        raise LabError(f"{hint}, and no go command is found")
+    version = run(["go", "env", "GOVERSION"], cwd=MODULES / "runc-node").strip()
+    numbers = re.match(r"go(\d+)\.(\d+)", version)
+    if not numbers or (int(numbers[1]), int(numbers[2])) < OLDEST_GO:
+        raise LabError(f"{hint}, found {version or 'an older one'}")
+    return version
+
+
+def module_folder(component: Component) -> Path:
+    """Return where the module's own tree lies, with its charts and manifests."""
+    return Path(
+        run(["go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", component.module], cwd=component.folder).strip()
+    )
+
+
+def _inputs(component: Component) -> list[str | Path]:
+    return [go_version(), _cgo(component), *component.arguments(), component.folder]
+
+
+def _cgo(component: Component) -> str:
+    return "1" if component.packages else "0"
+
+
+def is_built(component: Component) -> bool:
+    """Tell whether building would do nothing."""
+    return artifact_folder(component.name, _inputs(component)).exists()
+
+
+def build(component: Component) -> Path:
+    """Return the folder with a component's programs, building them when needed."""
+    environment = {"CGO_ENABLED": _cgo(component), "GOFLAGS": "", "GOWORK": "off", "GOOS": "linux", "GOARCH": "amd64"}
+
+    def build_into(folder: Path) -> None:
+        what = "tool" if component.module else "."
+        argv = ["go", "build", *component.arguments(), "-o", f"{folder}/", what]
+        run(argv, log=LOGS / f"build-{component.name}.log", env=environment, cwd=component.folder)
+        for old, new in component.rename:
+            (folder / old).rename(folder / new)
+
+    name = component.name if component.version in component.name else f"{component.name} {component.version}"
+    return artifact(component.name, _inputs(component), build_into, what=f"build {name}")

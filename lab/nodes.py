@@ -1,0 +1,297 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nodes: systemd machines in containers, reached by ssh as an unprivileged user with sudo.
+
+What `lab nodes` does for a container is documented in README.md, so that other tools can start some from the image.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from . import debian, engine, golang
+from .util import CACHE, SOURCE, LabError, digest, lock, run, say, step, write
+
+PREFIX = "slipway-"
+IMAGE = "slipway-lab/node"
+USER = "ops"
+SSH = CACHE / "ssh"
+KEY = SSH / "id_ed25519"
+KNOWN_HOSTS = SSH / "known_hosts"
+
+# What a small cloud image of Debian has.
+PACKAGES = (
+    *("systemd", "systemd-sysv", "dbus", "python3", "iproute2", "iptables", "kmod", "procps", "ca-certificates"),
+    *("openssh-server", "sudo", "curl", "gnupg", "iputils-ping"),
+)
+
+# Seconds until systemd has started everything.
+BOOT_TIMEOUT = 120
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node as it is asked for."""
+
+    name: str
+    os: str = "debian12"
+    second: bool = False
+
+    @property
+    def container(self) -> str:
+        """Its name in docker."""
+        return PREFIX + self.name
+
+
+@dataclass(frozen=True)
+class Running:
+    """A node as it is."""
+
+    container: str
+    address: str
+    second_address: str
+    os: str
+    state: str = "running"
+
+
+# `lab up` makes these; inventory/ knows their addresses.
+DEFAULT = (Node("cp1"), Node("worker1", "debian13"), Node("worker2"))
+RESERVED = {"cp1": 11, "worker1": 12, "worker2": 13}
+
+# Numbers of the addresses for all others. Those above are for load balancers (200 to 219) and for docker.
+POOL = range(31, 200)
+
+
+def parse(words: Sequence[str], default_os: str, second: bool) -> list[Node]:
+    """Read NAME[:os]... or a number, which stands for node1, node2, ...
+
+    :raises LabError: naming the word that is wrong.
+    """
+    if len(words) == 1 and words[0].isdigit():
+        words = [f"node{number}" for number in range(1, int(words[0]) + 1)]
+    nodes = []
+    for word in words:
+        name, _, os = word.partition(":")
+        if not re.fullmatch(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?", name):
+            raise LabError(f"{name!r} is no name for a node: lower-case letters, digits and dashes")
+        if (os or default_os) not in debian.SUITES:
+            raise LabError(f"{os or default_os!r} is no system for a node; there are {', '.join(debian.SUITES)}")
+        nodes.append(Node(name, os or default_os, second))
+    names = [node.name for node in nodes]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise LabError(f"named twice: {', '.join(twice)}")
+    return nodes
+
+
+def choose_numbers(names: Iterable[str], taken: Iterable[int]) -> dict[str, int]:
+    """Return the number of the address for each name: its own, or the lowest that is free, in the order of names."""
+    used = set(taken)
+    chosen = {}
+    for name in names:
+        number = RESERVED.get(name) or next((number for number in POOL if number not in used), 0)
+        if not number:
+            raise LabError(f"no address is free for {name}: remove nodes with `lab nodes --remove NAME...`")
+        used.add(number)
+        chosen[name] = number
+    return chosen
+
+
+def ensure_key() -> None:
+    """Make the key that opens the nodes."""
+    if not KEY.exists():
+        debian.install({"ssh-keygen": "openssh-client"})
+        SSH.mkdir(parents=True, exist_ok=True, mode=0o700)
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "slipway-lab", "-f", KEY])
+
+
+def ensure_image(os: str) -> str:
+    """Return the reference of the image for a system, building it when needed."""
+    suite = debian.SUITES[os]
+    ensure_key()
+    reference = f"{IMAGE}:{os}"
+    runc = golang.build(golang.RUNC_NODE) / "runc-node"
+    files = {
+        "root/authorized_keys": KEY.with_suffix(".pub").read_text(encoding="utf-8"),
+        "etc/lab/resolv.conf": engine.nameservers(),
+        "etc/apt/sources.list.d/debian.sources": debian.host_sources(suite),
+        f"etc/sudoers.d/{USER}": f"{USER} ALL=(ALL) NOPASSWD:ALL\n",
+    }
+    proxies = debian.host_proxies()
+    if proxies:
+        files["etc/apt/apt.conf.d/90proxy"] = f'{proxies}Acquire::http::Proxy::{engine.MAIN.gateway} "DIRECT";\n'
+    with lock(f"image-{os}"):
+        base = debian.system(f"node-{os}", suite, "minbase", PACKAGES)
+        key = digest(base.parent.name, runc.parent.name, SOURCE / "node", json.dumps(files))
+        found = run(["docker", "images", "--quiet", "--filter", f"label=slipway.key={key}", reference])
+        if found.strip():
+            return reference
+        with step(f"make the image {reference}"):
+            context = CACHE / "image" / os
+            shutil.rmtree(context, ignore_errors=True)
+            shutil.copytree(SOURCE / "node", context)
+            for name, text in files.items():
+                write(context / "files" / name, text)
+            tools = context / "files" / "usr/local/sbin"
+            tools.mkdir(parents=True)
+            (context / "lab-init").rename(tools / "lab-init")
+            shutil.copy2(runc, tools / "runc")
+            shutil.copy2(runc, tools / "crun")
+            raw = f"slipway-lab/system:{suite}"
+            engine.docker("import", "--change", f"LABEL {engine.LABEL}", base, raw)
+            labels = ["--label", engine.LABEL, "--label", f"slipway.key={key}"]
+            build: list[str | Path] = [
+                "docker",
+                "build",
+                "--quiet",
+                "--build-arg",
+                f"BASE={raw}",
+                *labels,
+                "--tag",
+                reference,
+                context,
+            ]
+            run(build, env={"DOCKER_BUILDKIT": "0"})
+    return reference
+
+
+def existing() -> dict[str, Running]:
+    """Return the lab's nodes by name."""
+    ids = engine.docker("ps", "--all", "--quiet", "--filter", f"label={engine.LABEL}").split()
+    found = {}
+    for entry in json.loads(engine.docker("inspect", *ids)) if ids else []:
+        labels = entry["Config"]["Labels"]
+        if "slipway.os" in labels:
+            found[entry["Name"].lstrip("/").removeprefix(PREFIX)] = Running(
+                container=entry["Name"].lstrip("/"),
+                address=labels["slipway.address"],
+                second_address=labels["slipway.second"],
+                os=labels["slipway.os"],
+                state=entry["State"]["Status"],
+            )
+    return dict(sorted(found.items()))
+
+
+def ensure(wanted: Sequence[Node], *, fresh: bool = False) -> dict[str, Running]:
+    """Let nodes run, and return them by name. A node that runs already stays as it is.
+
+    :param fresh: make all of them anew.
+    :raises LabError: when a node runs with another system or without the network that is asked for.
+    """
+    for network in [engine.MAIN, engine.SECOND] if any(node.second for node in wanted) else [engine.MAIN]:
+        engine.ensure_network(network)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(ensure_image, sorted({node.os for node in wanted})))
+    with lock("nodes"):
+        there = existing()
+        new = [node for node in wanted if fresh or there.get(node.name, Running("", "", "", "", "")).state != "running"]
+        for node in wanted:
+            if node not in new:
+                _check_same(node, there[node.name])
+        remove([node.name for node in new if node.name in there])
+        if new:
+            taken = [int(address.rpartition(".")[2]) for address in _addresses_in_use()]
+            numbers = choose_numbers([node.name for node in new], taken)
+            with step(f"start {', '.join(node.name for node in new)}"), ThreadPoolExecutor(8) as pool:
+                list(pool.map(lambda node: _create(node, numbers[node.name]), new))
+                list(pool.map(_wait, new))
+        there = existing()
+        _write_known_hosts(there)
+    return {node.name: there[node.name] for node in wanted}
+
+
+def _addresses_in_use() -> list[str]:
+    networked = (engine.inspect_network(engine.MAIN.name) or {}).get("addresses", [])
+    return networked + [node.address for node in existing().values()]
+
+
+def _check_same(node: Node, there: Running) -> None:
+    if (there.os, bool(there.second_address)) != (node.os, node.second):
+        is_, asked = (
+            f"{os} with {'two networks' if two else 'one network'}"
+            for os, two in [(there.os, there.second_address), (node.os, node.second)]
+        )
+        raise LabError(f"{node.name} runs as {is_}, asked for is {asked}; make it anew with --fresh")
+
+
+def _create(node: Node, number: int) -> None:
+    """Start the container of a node. README.md explains the options."""
+    second = engine.SECOND.address(number) if node.second else ""
+    labels = {"slipway.os": node.os, "slipway.address": engine.MAIN.address(number), "slipway.second": second}
+    try:
+        engine.docker(
+            *("run", "--detach", "--name", node.container, "--hostname", node.name, "--label", engine.LABEL),
+            *(f"--label={key}={value}" for key, value in labels.items()),
+            *("--network", engine.MAIN.name, "--ip", engine.MAIN.address(number)),
+            *("--privileged", "--cgroupns=private", "--tmpfs", "/run", "--tmpfs", "/tmp:exec"),
+            f"{IMAGE}:{node.os}",
+        )
+    except LabError as error:
+        if "not permitted" in str(error) and engine.needs_wrapper(engine.bounding_set()):
+            hint = "this machine lacks CAP_SYS_RESOURCE: end its docker engine, and the lab starts one that minds it"
+            raise LabError(f"{error}\n{hint}") from error
+        if "already in use" in str(error):
+            raise LabError(f"{error}\n{node.container} is not the lab's: remove it with docker rm") from error
+        raise
+    if second:
+        engine.docker("network", "connect", "--ip", second, engine.SECOND.name, node.container)
+
+
+def _wait(node: Node) -> None:
+    """Wait until systemd has started everything, ssh included."""
+    end = time.monotonic() + BOOT_TIMEOUT
+    while True:
+        try:
+            state = engine.docker("exec", node.container, "systemctl", "is-system-running").strip()
+        except LabError as error:
+            state = str(error)
+        if state == "running":
+            return
+        if time.monotonic() > end or "is not running" in state:
+            raise LabError(f"{node.name} has not started in {BOOT_TIMEOUT} s: {state}\n{_failed_units(node)}")
+        time.sleep(0.2)
+
+
+def _failed_units(node: Node) -> str:
+    try:
+        return engine.docker("exec", node.container, "systemctl", "--failed", "--no-legend")
+    except LabError:
+        return engine.docker("logs", "--tail", "20", node.container)
+
+
+def _write_known_hosts(nodes: dict[str, Running]) -> None:
+    """Write down the nodes' host keys, so that ssh can check them. Lines of other machines stay."""
+    own = {address for node in nodes.values() for address in (node.address, node.second_address)}
+    lines = KNOWN_HOSTS.read_text(encoding="utf-8").splitlines() if KNOWN_HOSTS.exists() else []
+    kept = [line for line in lines if not own & set(line.partition(" ")[0].split(","))]
+
+    def key(node: Running) -> str:
+        names = ",".join(filter(None, [node.address, node.second_address]))
+        public = engine.docker("exec", node.container, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()
+        return f"{names} {public[0]} {public[1]}"
+
+    with ThreadPoolExecutor(8) as pool:
+        fresh = list(pool.map(key, [node for node in nodes.values() if node.state == "running"]))
+    write(KNOWN_HOSTS, "\n".join([*kept, *fresh, ""]), 0o600)
+
+
+def remove(names: Iterable[str]) -> None:
+    """Remove nodes and their volumes; names that are not there are fine."""
+    there = existing()
+    containers = [there[name].container for name in names if name in there]
+    if containers:
+        engine.docker("rm", "--force", "--volumes", *containers)
+        say(f"removed {', '.join(containers)}")
+
+
+def as_json(nodes: dict[str, Running]) -> str:
+    """Return nodes as other programs read them."""
+    return json.dumps({name: asdict(node) for name, node in nodes.items()}, indent=2)
