@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tests of all scenarios have in common. Molecule starts them by its verifier and says where things are."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+import testinfra
+import yaml
+from testinfra.host import Host
+
+SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+
+
+def platforms() -> list[dict[str, t.Any]]:
+    """Return the scenario's machines as molecule.yml describes them."""
+    return yaml.safe_load((SCENARIO / "molecule.yml").read_text(encoding="utf-8"))["platforms"]
+
+
+def names(group: str = "lab_nodes") -> list[str]:
+    """Return the names of the machines that are in a group."""
+    return [platform["name"] for platform in platforms() if group in platform["groups"]]
+
+
+def connect(name: str) -> Host:
+    """Return a machine of the scenario, seen from outside of Ansible."""
+    return testinfra.get_host(f"docker://slipway-{name}")
+
+
+@pytest.fixture
+def machines() -> set[str]:
+    """The names of all machines of the scenario."""
+    return set(names())
+
+
+@pytest.fixture(params=names())
+def node(request: pytest.FixtureRequest) -> Host:
+    """Each machine in turn."""
+    return connect(request.param)
+
+
+@pytest.fixture(params=names("kube_control_plane"))
+def control_plane(request: pytest.FixtureRequest) -> Host:
+    """Each control plane in turn."""
+    return connect(request.param)
+
+
+@pytest.fixture(params=names("kube_node"))
+def worker(request: pytest.FixtureRequest) -> Host:
+    """Each worker in turn."""
+    return connect(request.param)
