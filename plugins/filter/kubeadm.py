@@ -14,7 +14,9 @@ def kubeadm_init_config(settings: t.Any, overrides: t.Any = None) -> t.List[t.Di
     """The documents of ``kubeadm init``; a mistake is the error that Ansible shows."""
     try:
         return _kubeadm_config.kubeadm_init_config(settings, overrides)
-    except (KeyError, ValueError) as error:
+    except KeyError as error:
+        raise AnsibleFilterError(f"kubeadm_init_config: the settings lack {error}") from error
+    except ValueError as error:
         raise AnsibleFilterError(f"kubeadm_init_config: {error}") from error
 
 

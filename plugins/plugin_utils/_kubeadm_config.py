@@ -23,8 +23,9 @@ def merge_documents(base: t.Any, over: t.Any) -> t.Any:
             merged[key] = merge_documents(base[key], value) if key in base else value
         return merged
     if _is_arguments(base) and _is_arguments(over):
-        named = {item["name"]: item for item in [*base, *over]}
-        return list(named.values())
+        # A name may stand there more than once, as --service-account-issuer does; all of those in `over` count.
+        names = {item["name"] for item in over}
+        return [item for item in base if item["name"] not in names] + over
     return merge(base, over)
 
 

@@ -32,7 +32,7 @@ class FakeRunner(Runner):
         self.calls: t.List[t.List[str]] = []
         self.stdins: t.List[t.Optional[str]] = []
 
-    def which(self, name: str, required: bool = True) -> t.Optional[str]:
+    def _find(self, name: str) -> t.Optional[str]:
         return f"/usr/bin/{name}" if name in self.tools else None
 
     def run(

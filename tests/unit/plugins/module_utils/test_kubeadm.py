@@ -1,0 +1,256 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import types
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
+    CommandError,
+    CommandResult,
+    SlipwayError,
+)
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
+
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "kubeadm"
+TOKEN = "abcdef.0123456789abcdef"
+KEY = "ab" * 32
+CA_HASH = "sha256:0b54d67d8c8562f3992f9a217611ce19137c9091ecea00a72a5692c8dd0c4e1f"
+
+
+def recorded(name: str) -> str:
+    return (FIXTURES / name).read_text(encoding="utf-8")
+
+
+# Secrets
+
+
+def test_masked_hides_tokens_and_keys_and_nothing_else() -> None:
+    text = recorded("init-control-plane.txt")
+    assert TOKEN in text and KEY in text
+    hidden = _kubeadm.masked(text)
+    assert TOKEN.split(".")[1] not in hidden and KEY not in hidden
+    assert "--token abcdef.(secret) \\" in hidden
+    assert "--certificate-key (certificate key)\n" in hidden
+    assert hidden.count("sha256:d00e08a597708007bb39072db477b8214ee60d138587f7020603974aac4a4f55") == 2
+    assert hidden.replace("(secret)", TOKEN[7:]).replace("(certificate key)", KEY) == text
+    assert _kubeadm.masked("v1.37.1 node.example.com 10.244.0.0/16") == "v1.37.1 node.example.com 10.244.0.0/16"
+
+
+def test_new_tokens_are_what_kubeadm_takes_and_differ() -> None:
+    tokens = {_kubeadm.new_token() for _ in range(50)}
+    assert len(tokens) == 50
+    assert all(re.fullmatch(r"[a-z0-9]{6}\.[a-z0-9]{16}", token) for token in tokens)
+
+
+# Configuration
+
+
+def test_documents() -> None:
+    documents = [{"kind": "A", "b": [1]}, {"kind": "B"}]
+    assert _kubeadm.documents_text(documents) == '{"b": [1], "kind": "A"}\n---\n{"kind": "B"}\n'
+    assert _kubeadm.find_document(documents, "B") is documents[1]
+    assert _kubeadm.find_document(documents, "C") == {}
+
+
+# CA
+
+
+@pytest.mark.parametrize("name", ["ca", "ca-version-1"])
+def test_ca_hash_is_that_of_openssl(name: str) -> None:
+    wanted = recorded(f"{name}-hash-by-openssl.txt").strip()
+    assert _kubeadm.ca_certificate_hash("a comment\n" + recorded(f"{name}.crt")) == wanted
+
+
+def test_ca_hash_is_that_of_kubeadm() -> None:
+    assert _kubeadm.ca_certificate_hash(recorded("ca.crt")) == CA_HASH
+    assert CA_HASH in recorded("token-create.txt")
+
+
+@pytest.mark.parametrize(
+    "pem", ["", "no PEM", "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n", "half"]
+)
+def test_ca_file_without_a_certificate(pem: str) -> None:
+    if pem == "half":
+        lines = recorded("ca.crt").splitlines()
+        pem = "\n".join(lines[:5] + lines[-1:])
+    with pytest.raises(SlipwayError, match="no readable certificate in the CA file"):
+        _kubeadm.ca_certificate_hash(pem)
+
+
+# Join commands
+
+
+def test_join_command_of_a_worker() -> None:
+    assert _kubeadm.parse_join_command(recorded("token-create.txt")) == {
+        "endpoint": "172.30.0.11:6443",
+        "token": TOKEN,
+        "ca_cert_hashes": [CA_HASH],
+        "certificate_key": "",
+        "control_plane": False,
+    }
+
+
+def test_join_command_of_a_control_plane() -> None:
+    printed = _kubeadm.parse_join_command(recorded("token-create-certificate-key.txt"))
+    assert (printed["control_plane"], printed["certificate_key"], printed["token"]) == (True, KEY, TOKEN)
+    assert printed["ca_cert_hashes"] == [CA_HASH]
+
+
+def test_join_command_over_several_lines() -> None:
+    text = recorded("init-control-plane.txt")
+    assert "\\\n\t--discovery-token-ca-cert-hash" in text
+    hashes = ["sha256:d00e08a597708007bb39072db477b8214ee60d138587f7020603974aac4a4f55"]
+    control_plane = {
+        "endpoint": "api.example.com:6443",
+        "token": TOKEN,
+        "ca_cert_hashes": hashes,
+        "certificate_key": KEY,
+        "control_plane": True,
+    }
+    assert _kubeadm.parse_join_command(text) == control_plane
+    worker = text[text.index("Then you can join any number of worker nodes") :]
+    assert _kubeadm.parse_join_command(worker) == {**control_plane, "certificate_key": "", "control_plane": False}
+
+
+def test_join_command_with_equals_signs_several_hashes_and_none() -> None:
+    line = "kubeadm join [::1]:6443 --token=a --discovery-token-ca-cert-hash=sha256:1 --discovery-token-ca-cert-hash x"
+    printed = _kubeadm.parse_join_command(line)
+    assert (printed["endpoint"], printed["token"], printed["ca_cert_hashes"]) == ("[::1]:6443", "a", ["sha256:1", "x"])
+    assert _kubeadm.parse_join_command("kubeadm join a:1")["token"] == ""
+    with pytest.raises(SlipwayError, match="printed no join command"):
+        _kubeadm.parse_join_command("W1121 something else\n")
+
+
+# The record of what is unfinished
+
+
+def test_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    marker = tmp_path / "slipway" / "kubeadm.json"
+    monkeypatch.setattr(_kubeadm, "MARKER", str(marker))
+    assert _kubeadm.read_marker() is None
+    _kubeadm.remove_marker()
+    _kubeadm.write_marker("init", token_id="abcdef")
+    assert marker.stat().st_mode & 0o7777 == 0o600
+    record = _kubeadm.read_marker()
+    assert record is not None
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", record.pop("started"))
+    assert record == {"operation": "init", "token_id": "abcdef"}
+    _kubeadm.remove_marker()
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "null"])
+def test_an_unreadable_marker_is_one_all_the_same(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marker = tmp_path / "kubeadm.json"
+    marker.write_text(content)
+    monkeypatch.setattr(_kubeadm, "MARKER", str(marker))
+    assert _kubeadm.read_marker() == {}
+
+
+# Processes
+
+
+def test_running_commands(tmp_path: Path) -> None:
+    lines = {
+        "1": "/sbin/init\0",
+        "20": "/usr/bin/kubeadm\0init\0--config=/dev/stdin\0",
+        "21": "kubeadm\0join\0",
+        "22": "kubeadm\0reset\0--force\0",
+        "23": "kubeadm\0config\0images\0pull\0",
+        "24": "kubeadm",
+        "25": "",
+        "26": "vi\0kubeadm\0init\0",
+        "self": "kubeadm\0init\0",
+    }
+    for pid, line in lines.items():
+        (tmp_path / pid).mkdir()
+        (tmp_path / pid / "cmdline").write_text(line)
+    (tmp_path / "27").mkdir()
+    assert sorted(_kubeadm.running_commands(str(tmp_path))) == ["kubeadm init", "kubeadm join", "kubeadm reset"]
+
+
+def test_waits_for_a_command_of_an_earlier_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(_kubeadm, "time", types.SimpleNamespace(monotonic=clock, sleep=clock.sleep))
+    running = iter([["kubeadm init"], ["kubeadm init"], []])
+    monkeypatch.setattr(_kubeadm, "running_commands", lambda: next(running))
+    assert _kubeadm.wait_for_running(10)
+    assert clock.now == 1.0
+    monkeypatch.setattr(_kubeadm, "running_commands", lambda: [])
+    assert not _kubeadm.wait_for_running(10)
+    monkeypatch.setattr(_kubeadm, "running_commands", lambda: ["kubeadm join"])
+    with pytest.raises(SlipwayError, match="`kubeadm join` of an earlier run is still running after 10 seconds"):
+        _kubeadm.wait_for_running(10)
+
+
+# kubeadm itself
+
+
+def test_version() -> None:
+    runner = FakeRunner({"version --output=short": "v1.37.1\n"}, tools=("kubeadm",))
+    assert _kubeadm.Kubeadm(runner).version() == "v1.37.1"
+
+
+def test_configuration_goes_by_standard_input_only() -> None:
+    runner = FakeRunner({"join": "joined"}, tools=("kubeadm",))
+    assert _kubeadm.Kubeadm(runner).run([{"token": TOKEN}], "join", "--v=1") == "joined"
+    assert runner.calls == [["/usr/bin/kubeadm", "join", "--v=1", "--config=/dev/stdin"]]
+    assert runner.stdins == [json.dumps({"token": TOKEN}) + "\n"]
+
+
+def test_what_a_failing_kubeadm_says_is_shown_without_secrets() -> None:
+    argv = ["/usr/bin/kubeadm", "init"]
+    result = CommandResult(argv, 1, f"made token {TOKEN}\n", f"token {TOKEN} key {KEY} is bad\n")
+    runner = FakeRunner({"init": CommandError(f"kubeadm init failed (rc 1): {result.stderr}", result)}, ("kubeadm",))
+    with pytest.raises(SlipwayError) as caught:
+        _kubeadm.Kubeadm(runner).run([{}], "init")
+    error = caught.value
+    said = "token abcdef.(secret) key (certificate key) is bad\n"
+    assert error.msg == f"kubeadm init failed (rc 1): {said}"
+    assert error.details == {"cmd": argv, "rc": 1, "stdout": "made token abcdef.(secret)\n", "stderr": said}
+    assert error.__cause__ is None and error.__suppress_context__
+    assert TOKEN[7:] not in repr(error) + str(error)
+
+
+def test_validate_names_the_unknown_field() -> None:
+    said = recorded("validate-unknown-field.txt")
+    answers: t.Dict[str, t.Any] = {"config validate": [(1, "", said), (1, f"bad token {TOKEN}", ""), "ok\n"]}
+    runner = FakeRunner(answers, tools=("kubeadm",))
+    kubeadm = _kubeadm.Kubeadm(runner)
+    with pytest.raises(SlipwayError, match=r"nothing was changed: error: .* unknown field") as caught:
+        kubeadm.validate([{"nodeRegistraton": 1}])
+    assert '"nodeRegistraton"' in caught.value.msg and "--v=5" not in caught.value.msg
+    with pytest.raises(SlipwayError, match=r"bad token abcdef.\(secret\)$"):
+        kubeadm.validate([])
+    kubeadm.validate([{"kind": "A"}, {"kind": "B"}])
+    assert runner.calls[2] == ["/usr/bin/kubeadm", "config", "validate", "--config=/dev/stdin"]
+    assert runner.stdins[2] == '{"kind": "A"}\n---\n{"kind": "B"}\n'
+
+
+def test_reset_cleans_what_kubeadm_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    removed: t.List[str] = []
+    files = itertools.repeat(["/etc/kubernetes/admin.conf"])
+    monkeypatch.setattr(_kubeadm, "shutil", types.SimpleNamespace(rmtree=lambda path, **_more: removed.append(path)))
+    monkeypatch.setattr(_kubeadm, "os", types.SimpleNamespace(unlink=removed.append))
+    monkeypatch.setattr(_kubeadm, "glob", types.SimpleNamespace(glob=lambda _pattern: next(files)))
+    runner = FakeRunner({"reset": (1, "", "no runtime")}, tools=("kubeadm",))
+    _kubeadm.Kubeadm(runner).reset("unix:///c.sock")
+    _kubeadm.Kubeadm(runner).reset("")
+    assert runner.calls == [
+        ["/usr/bin/kubeadm", "reset", "--force", "--cri-socket=unix:///c.sock"],
+        ["/usr/bin/kubeadm", "reset", "--force"],
+    ]
+    folders = ["/etc/kubernetes/manifests", "/etc/kubernetes/tmp", "/var/lib/etcd", "/var/lib/kubelet/pki"]
+    assert removed == [*folders, "/etc/kubernetes/admin.conf"] * 2
