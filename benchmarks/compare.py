@@ -62,11 +62,11 @@ def main() -> None:
         plain, output = run(*shell)
         print(f"round {number}: shell script {plain:6.1f} s  ({', '.join(output.splitlines())})", flush=True)
         fresh_nodes()
-        built, _ = run(*site)
+        built, _output = run(*site)
         ratios.append(built / plain)
         print(f"round {number}: site.yml     {built:6.1f} s  ratio {ratios[-1]:.2f}", flush=True)
     second, output = run(*site)
-    check, _ = run(*site, "--check")
+    check, _output = run(*site, "--check")
     print(f"median ratio {statistics.median(ratios):.2f}; second run {second:.1f} s, check mode {check:.1f} s")
     for name, numbers in recap(output).items():
         print(f"second run on {name}: {numbers['ok']} task executions, {numbers['changed']} changed")
