@@ -57,7 +57,7 @@ lint: ## ruff, mypy, yamllint, ansible-lint, the changelog, the generated docume
 	mypy --config-file pyproject.toml tests/gates/*.py
 	mypy --config-file pyproject.toml -p lab
 	antsibull-changelog lint
-	python tools/variables.py --check
+	python tools/reference.py --check
 	ansible-lint --strict
 
 .PHONY: unit
@@ -106,7 +106,7 @@ scenarios: ## the scenarios that belong to `make test`
 
 .PHONY: docs
 docs: ## write docs/variables.md from the roles' argument specifications
-	@$(WITH_MAIN) python tools/variables.py
+	@$(WITH_MAIN) python tools/reference.py
 
 .PHONY: changelog
 changelog: ## write CHANGELOG.rst from changelogs/fragments, for the version in galaxy.yml

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write docs/variables.md, the reference of all role variables, from the roles' argument_specs.
+"""Write docs/variables.md, the reference of all role variables, and the roles' README.md, from their argument_specs.
 
-With --check nothing is written; the exit code is 1 when the file is not what it should be.
+With --check nothing is written; the exit code is 1 when a file is not what it should be.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from pathlib import Path
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[1]
-TARGET = PROJECT / "docs/variables.md"
 HEAD = """\
 # Variables
 
@@ -119,17 +118,33 @@ def role_section(role: str, specs: t.Mapping[str, t.Any], defaults: t.Mapping[st
     return lines
 
 
-def render(project: Path) -> str:
-    """Write the whole page."""
+def readme(role: str, specs: t.Mapping[str, t.Any]) -> str:
+    """Write the page of a role, which Galaxy asks for: what it does, how to use it, where its variables are."""
+    spec = specs["main"]
+    words = [spec["short_description"] + ".", *paragraphs(spec.get("description", []))]
+    lines = [f"# slipway.kubernetes.{role}", "", "<!-- Made by `make docs` from meta/argument_specs.yml. -->", ""]
+    for text in words:
+        lines += [markdown(text), ""]
+    lines += [
+        f"Its variables are in the [reference](../../docs/variables.md#{role}), and in the terminal by",
+        f"`ansible-doc --type role slipway.kubernetes.{role}`.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def render(project: Path) -> dict[Path, str]:
+    """Write all pages."""
     roles = {path.parts[-3]: path.parents[1] for path in project.glob("roles/*/meta/argument_specs.yml")}
     order = [role for role in ORDER if role in roles] + sorted(set(roles).difference(ORDER))
+    pages: dict[Path, str] = {}
     lines: list[str] = []
     for role in order:
         specs = yaml.safe_load((roles[role] / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
         defaults = roles[role] / "defaults/main.yml"
         known = yaml.safe_load(defaults.read_text(encoding="utf-8")) if defaults.exists() else None
         lines += role_section(role, specs, known or {})
-    return HEAD + "\n" + "\n".join(lines).rstrip() + "\n"
+        pages[roles[role] / "README.md"] = readme(role, specs)
+    return {project / "docs/variables.md": HEAD + "\n" + "\n".join(lines).rstrip() + "\n", **pages}
 
 
 def main() -> int:
@@ -137,19 +152,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="only compare")
     arguments = parser.parse_args()
-    wanted = render(PROJECT)
-    present = TARGET.read_text(encoding="utf-8") if TARGET.exists() else ""
-    if arguments.check and wanted != present:
-        difference = difflib.unified_diff(
-            present.splitlines(), wanted.splitlines(), "docs/variables.md", "wanted", "", "", 0
-        )
-        print("\n".join(list(difference)[:20]))
-        print("docs/variables.md is not up to date: run `make docs`")
-        return 1
-    if not arguments.check:
-        TARGET.parent.mkdir(exist_ok=True)
-        TARGET.write_text(wanted, encoding="utf-8")
-    return 0
+    code = 0
+    for path, wanted in render(PROJECT).items():
+        present = path.read_text(encoding="utf-8") if path.exists() else ""
+        if wanted == present:
+            continue
+        if arguments.check:
+            name = str(path.relative_to(PROJECT))
+            difference = difflib.unified_diff(present.splitlines(), wanted.splitlines(), name, "wanted", "", "", 0)
+            print("\n".join(list(difference)[:20]))
+            print(f"{name} is not up to date: run `make docs`")
+            code = 1
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(wanted, encoding="utf-8")
+    return code
 
 
 if __name__ == "__main__":

@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cluster as it is seen from outside of Ansible: on its machines, by kubectl, and through a load balancer."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import typing as t
+from pathlib import Path
+
+from testinfra.host import Host
+
+PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
+ADMIN = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
+VERSION = "1.37.1"
+# What each machine's distribution or repository has.
+CONTAINERD = {"mol-cp1": "containerd://1.6.", "mol-worker1": "containerd://1.7.", "mol-worker2": "containerd://2.4.2"}
+
+
+def get(host: Host, what: str) -> t.Any:
+    """Objects of the API, asked on a control plane."""
+    return json.loads(host.check_output(f"{ADMIN} get {what} --output=json"))
+
+
+def test_services_run_and_start_at_boot(node: Host) -> None:
+    for name in ("containerd", "kubelet"):
+        assert node.service(name).is_running
+        assert node.service(name).is_enabled
+
+
+def test_packages_are_held_at_the_version(node: Host) -> None:
+    held = node.check_output("apt-mark showhold").split()
+    for name in ("kubeadm", "kubelet", "kubectl"):
+        assert node.package(name).version.startswith(f"{VERSION}-")
+        assert name in held
+
+
+def test_packets_are_forwarded_and_filtered(node: Host) -> None:
+    for name in ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables"):
+        assert node.sysctl(name) == 1
+
+
+def test_nothing_is_unfinished(node: Host) -> None:
+    assert not node.file("/var/lib/slipway/kubeadm.json").exists
+
+
+def test_kubeconfigs_are_private(control_plane: Host) -> None:
+    for path in ("/etc/kubernetes/admin.conf", "/root/.kube/config"):
+        assert control_plane.file(path).mode == 0o600
+    fetched = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "artifacts" / "molecule" / "admin.conf"
+    assert fetched.stat().st_mode & 0o777 == 0o600
+
+
+def test_nodes_are_ready_with_their_runtimes(control_plane: Host, machines: t.Set[str]) -> None:
+    nodes = {item["metadata"]["name"]: item["status"] for item in get(control_plane, "nodes")["items"]}
+    assert set(nodes) == machines
+    for name, status in nodes.items():
+        ready = next(entry for entry in status["conditions"] if entry["type"] == "Ready")
+        assert ready["status"] == "True"
+        assert status["nodeInfo"]["kubeletVersion"] == f"v{VERSION}"
+        assert status["nodeInfo"]["containerRuntimeVersion"].startswith(CONTAINERD[name])
+
+
+def test_no_bootstrap_token_is_left(control_plane: Host) -> None:
+    assert not get(
+        control_plane, "secrets --namespace=kube-system --field-selector=type=bootstrap.kubernetes.io/token"
+    )["items"]
+
+
+def test_serving_certificates_are_issued(control_plane: Host) -> None:
+    pending = [item["metadata"]["name"] for item in get(control_plane, "csr")["items"] if not item["status"]]
+    assert not pending
+
+
+def test_metrics_come_from_verified_kubelets(control_plane: Host, machines: t.Set[str]) -> None:
+    server = get(control_plane, "deployment/metrics-server --namespace=kube-system")
+    arguments = server["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert "--kubelet-insecure-tls" not in arguments
+    top = control_plane.check_output(f"{ADMIN} top nodes --no-headers")
+    assert {line.split()[0] for line in top.splitlines()} == machines
+
+
+def test_the_cluster_works(machines: t.Set[str]) -> None:
+    inventory = str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent)
+    pools = json.dumps({"metallb_address_pools": [{"name": "default", "addresses": ["172.30.0.230-172.30.0.234"]}]})
+    done = subprocess.run(
+        ["ansible-playbook", "--inventory", inventory, "--extra-vars", pools, "playbooks/verify.yml"],
+        cwd=PROJECT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert f"{len(machines)} at {VERSION}" in done.stdout
+    assert "the load balancer answers from the controller  172.30.0.23" in done.stdout
