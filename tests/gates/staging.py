@@ -97,7 +97,7 @@ def installed() -> t.Iterator[Installed]:
         shutil.rmtree(folder / "source")
         (tarball,) = folder.glob("*.tar.gz")
         collections = folder / "collections"
-        install = [
+        install: t.List[t.Union[str, Path]] = [
             "ansible-galaxy",
             "collection",
             "install",
