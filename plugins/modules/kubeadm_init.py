@@ -152,15 +152,15 @@ class KubeadmInit:
         if marker is None and any(os.path.exists(path) for path in TRACES):
             self._expect_ready()
             return {"changed": False, "action": "none"}
-        if check:
-            if self._runner.which("kubeadm", required=False):
-                Kubeadm(self._runner).validate(with_token(self._documents, _kubeadm.new_token()))
-            return {"changed": True, "action": "reinitialised" if marker else "initialised"}
-        if marker and self._is_complete():
-            self._finish(str(marker.get("token_id", "")))
+        if marker is not None and self._is_complete():
+            if not check:
+                self._finish(str(marker.get("token_id", "")))
             return {"changed": True, "action": "finished"}
-        self._initialise(again=marker is not None)
-        return {"changed": True, "action": "reinitialised" if marker else "initialised"}
+        if not check:
+            self._initialise(again=marker is not None)
+        elif self._runner.which("kubeadm", required=False):
+            Kubeadm(self._runner).validate(with_token(self._documents, _kubeadm.new_token()))
+        return {"changed": True, "action": "reinitialised" if marker is not None else "initialised"}
 
     def _initialise(self, again: bool) -> None:
         kubeadm = Kubeadm(self._runner)

@@ -127,8 +127,9 @@ class KubeadmJoin:
         marker = _kubeadm.read_marker()
         if marker is None and os.path.exists(_KUBELET_KUBECONFIG):
             return {"changed": False, "action": "none"}
-        if marker is not None and not self._module.check_mode and self._is_complete():
-            _kubeadm.remove_marker()
+        if marker is not None and self._is_complete():
+            if not self._module.check_mode:
+                _kubeadm.remove_marker()
             return {"changed": True, "action": "finished"}
         if not self._module.check_mode:
             self._join(again=marker is not None)

@@ -1,0 +1,283 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import types
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
+from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_init
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
+
+INIT = {
+    "apiVersion": "kubeadm.k8s.io/v1beta4",
+    "kind": "InitConfiguration",
+    "nodeRegistration": {"name": "cp1", "criSocket": "unix:///c.sock"},
+    "bootstrapTokens": [{"token": "theirs.0123456789abcdef"}],
+}
+CLUSTER = {"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "ClusterConfiguration", "kubernetesVersion": "v1.37.1"}
+TOKEN = "abcdef.0123456789abcdef"
+READY = "get --raw=/readyz"
+
+
+class Machine:
+    """A machine on which kubeadm and kubectl leave the files that they leave on a real one."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner) -> None:
+        self.marker = root / "slipway/kubeadm.json"
+        self.kubeconfig = root / "kubernetes/admin.conf"
+        self.manifest = root / "kubernetes/manifests/kube-apiserver.yaml"
+        self.manifest.parent.mkdir(parents=True)
+        self._run_module = run_module
+        self.seen_markers: t.List[t.Any] = []
+        self.clock = Clock()
+        clock = types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)
+        self.runner = FakeRunner(
+            {
+                "config validate": "ok\n",
+                "kubeadm reset": self._reset,
+                "kubeadm init": self._init,
+                READY: "ok",
+                "get ": "configmap/x\n",
+                "delete secret": "",
+            },
+            tools=("kubeadm", "kubectl"),
+        )
+        monkeypatch.setattr(_kubeadm, "MARKER", str(self.marker))
+        monkeypatch.setattr(_kubeadm, "new_token", lambda: TOKEN)
+        monkeypatch.setattr(_kubeadm, "running_commands", lambda: [])
+        monkeypatch.setattr(_kubeadm, "shutil", types.SimpleNamespace(rmtree=lambda *_path, **_more: None))
+        monkeypatch.setattr(_kubeadm, "glob", types.SimpleNamespace(glob=lambda _pattern: []))
+        monkeypatch.setattr(kubeadm_init, "Runner", lambda _module: self.runner)
+        monkeypatch.setattr(kubeadm_init, "TRACES", (str(self.kubeconfig), str(self.manifest)))
+        monkeypatch.setattr(kubeadm_init, "time", clock)
+
+    def _reset(self, _argv: t.List[str]) -> str:
+        self.seen_markers.append(_kubeadm.read_marker())
+        self.kubeconfig.unlink()
+        return ""
+
+    def _init(self, _argv: t.List[str]) -> str:
+        self.seen_markers.append(_kubeadm.read_marker())
+        self.kubeconfig.write_text("secret")
+        return "done"
+
+    def built(self) -> Machine:
+        self.kubeconfig.write_text("secret")
+        self.manifest.touch()
+        return self
+
+    def unfinished(self, record: str = '{"operation": "init", "token_id": "uvwxyz"}') -> Machine:
+        self.marker.parent.mkdir()
+        self.marker.write_text(record)
+        return self
+
+    def run(self, check: bool = False, **options: t.Any) -> t.Dict[str, t.Any]:
+        config = [CLUSTER, INIT]
+        return self._run_module(
+            kubeadm_init.main, {"config": config, "kubeconfig": str(self.kubeconfig), **options}, check=check
+        )
+
+    def called(self) -> t.List[str]:
+        """What was called, without paths and what all calls have in common."""
+        lines = []
+        for call in self.runner.calls:
+            words = [word for word in call[1:] if not word.startswith(("--kubeconfig=", "--request-timeout="))]
+            lines.append(" ".join([Path(call[0]).name, *words]))
+        return lines
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner) -> Machine:
+    return Machine(tmp_path, monkeypatch, run_module)
+
+
+REVOKED = "kubectl delete secret bootstrap-token-abcdef --namespace=kube-system --ignore-not-found"
+INITIALISED = [
+    "kubeadm config validate --config=/dev/stdin",
+    "kubeadm init --skip-token-print --config=/dev/stdin",
+    REVOKED,
+]
+COMPLETE = [
+    "kubectl get --raw=/readyz",
+    "kubectl get configmap/kubeadm-config --namespace=kube-system --output=name",
+    "kubectl get configmap/cluster-info --namespace=kube-public --output=name",
+    "kubectl get deployment/coredns --namespace=kube-system --output=name",
+    "kubectl get daemonset/kube-proxy --namespace=kube-system --output=name",
+]
+
+
+def test_bare_machine(machine: Machine) -> None:
+    result = machine.run()
+    assert (result["changed"], result["action"], result["failed"]) == (True, "initialised", False)
+    assert machine.called() == INITIALISED
+    (record,) = machine.seen_markers
+    assert (record["operation"], record["token_id"]) == ("init", "abcdef")
+    assert not machine.marker.exists()
+
+
+def test_token_is_short_lived_and_in_no_argument(machine: Machine) -> None:
+    result = machine.run(skip_phases=["addon/kube-proxy", "addon/coredns"])
+    assert machine.called()[1] == (
+        "kubeadm init --skip-token-print --skip-phases=addon/kube-proxy,addon/coredns --config=/dev/stdin"
+    )
+    validated, given, _delete = machine.runner.stdins
+    assert validated == given
+    first, second = (json.loads(part) for part in (given or "").split("---\n"))
+    assert [(token["token"], token["ttl"]) for token in first["bootstrapTokens"]] == [(TOKEN, "10m0s")]
+    assert first["nodeRegistration"] == INIT["nodeRegistration"]
+    assert second == CLUSTER
+    assert TOKEN[7:] not in json.dumps(machine.runner.calls) + json.dumps(machine.seen_markers) + str(result["action"])
+
+
+def test_bare_machine_in_check_mode(machine: Machine) -> None:
+    machine.runner.tools = ()
+    result = machine.run(check=True)
+    assert (result["changed"], result["action"], machine.runner.calls) == (True, "initialised", [])
+    machine.runner.tools = ("kubeadm",)
+    assert machine.run(check=True)["action"] == "initialised"
+    assert machine.called() == INITIALISED[:1]
+    assert not machine.marker.exists() and not machine.kubeconfig.exists()
+    machine.runner.answers["config validate"] = (1, "", "error: unknown field")
+    failed = machine.run(check=True)
+    assert failed["failed"] and failed["msg"].endswith("nothing was changed: error: unknown field")
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_control_plane_that_works_is_left_alone(machine: Machine, check: bool) -> None:
+    result = machine.built().run(check=check)
+    assert (result["changed"], result["action"]) == (False, "none")
+    assert machine.called() == [f"kubectl {READY}"]
+
+
+def test_control_plane_that_starts_is_waited_for(machine: Machine) -> None:
+    machine.runner.answers[READY] = [(1, "", "refused"), (1, "", "refused"), "ok"]
+    assert machine.built().run()["action"] == "none"
+    assert machine.clock.now == 2.0
+
+
+def test_never_reset_without_a_record_of_our_own(machine: Machine) -> None:
+    machine.runner.answers[READY] = (1, "", "refused")
+    failed = machine.built().run(timeout=7)
+    assert failed["failed"] and "no record that an interrupted run of ours has made it" in failed["msg"]
+    assert str(machine.kubeconfig) in failed["msg"] and str(machine.manifest) in failed["msg"]
+    assert machine.clock.now == 7.0
+    assert set(machine.called()) == {f"kubectl {READY}"}
+    machine.runner.calls.clear()
+    assert machine.run(check=True)["failed"]
+    assert machine.called() == [f"kubectl {READY}"]
+    machine.runner.calls.clear()
+    machine.kubeconfig.unlink()
+    failed = machine.run(timeout=0)
+    assert failed["failed"] and str(machine.kubeconfig) not in failed["msg"]
+    assert machine.called() == []
+    assert machine.manifest.exists()
+
+
+def test_unfinished_and_complete_is_finished_not_reset(machine: Machine) -> None:
+    result = machine.built().unfinished().run()
+    assert (result["changed"], result["action"]) == (True, "finished")
+    assert machine.called() == [*COMPLETE, REVOKED.replace("abcdef", "uvwxyz")]
+    assert not machine.marker.exists()
+
+
+def test_a_spoilt_record_does_not_reset_a_control_plane_that_is_complete(machine: Machine) -> None:
+    result = machine.built().unfinished("{").run()
+    assert (result["changed"], result["action"]) == (True, "finished")
+    assert machine.called() == COMPLETE
+    assert not machine.marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("missing", "looks"), [(READY, 1), ("get configmap/cluster-info", 3), ("get daemonset/kube-proxy", 5)]
+)
+def test_unfinished_and_incomplete_is_reset_and_initialised(machine: Machine, missing: str, looks: int) -> None:
+    machine.runner.answers = {missing.replace("get ", " "): (1, "", "NotFound"), **machine.runner.answers}
+    result = machine.built().unfinished().run()
+    assert (result["changed"], result["action"]) == (True, "reinitialised")
+    assert machine.called() == [
+        *COMPLETE[:looks],
+        INITIALISED[0],
+        "kubeadm reset --force --cri-socket=unix:///c.sock",
+        *INITIALISED[1:],
+    ]
+    # Whenever it is killed, there is a record.
+    assert [record["token_id"] for record in machine.seen_markers] == ["uvwxyz", "abcdef"]
+    assert not machine.marker.exists()
+
+
+def test_a_refused_configuration_resets_nothing(machine: Machine) -> None:
+    machine.runner.answers.update({"config validate": (1, "", "error: bad"), READY: (1, "", "refused")})
+    assert machine.built().unfinished().run()["failed"]
+    assert machine.called() == [COMPLETE[0], INITIALISED[0]]
+    assert machine.kubeconfig.exists() and machine.marker.exists()
+
+
+@pytest.mark.parametrize("record", ["{}", '{"operation": "init", "token_id": "uvwxyz"}'])
+def test_unfinished_in_check_mode(machine: Machine, record: str) -> None:
+    result = machine.built().unfinished(record).run(check=True)
+    assert (result["changed"], result["action"]) == (True, "finished")
+    assert machine.called() == COMPLETE
+    machine.kubeconfig.unlink()
+    machine.runner.calls.clear()
+    result = machine.run(check=True)
+    assert (result["changed"], result["action"]) == (True, "reinitialised")
+    assert machine.called() == [INITIALISED[0]]
+    assert machine.marker.read_text() == record
+
+
+def test_a_failed_init_keeps_its_record_and_its_secret(machine: Machine) -> None:
+    said = f"token {TOKEN} was refused"
+    result = CommandResult(["kubeadm", "init"], 1, "", said)
+    machine.runner.answers["kubeadm init"] = CommandError(f"kubeadm init failed (rc 1): {said}", result)
+    failed = machine.run()
+    assert failed["failed"] and failed["rc"] == 1
+    assert failed["msg"] == "kubeadm init failed (rc 1): token abcdef.(secret) was refused"
+    assert TOKEN[7:] not in json.dumps({key: value for key, value in failed.items() if key != "invocation"})
+    assert json.loads(machine.marker.read_text())["token_id"] == "abcdef"
+
+
+def test_kubeadm_of_an_earlier_run_is_waited_for(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: t.List[float] = []
+    monkeypatch.setattr(_kubeadm, "wait_for_running", waited.append)
+    machine.run(check=True)
+    assert waited == []
+    machine.run(timeout=9)
+    assert waited == [9]
+
+
+def test_without_kubeadm(machine: Machine) -> None:
+    machine.runner.tools = ()
+    assert machine.run()["msg"].startswith("kubeadm is not installed on this host")
+    assert not machine.marker.exists()
+
+
+def test_an_init_configuration_is_made_when_there_is_none() -> None:
+    documents = kubeadm_init.with_token([CLUSTER], TOKEN)
+    assert [document["kind"] for document in documents] == ["InitConfiguration", "ClusterConfiguration"]
+    assert documents[0]["apiVersion"] == "kubeadm.k8s.io/v1beta4"
+    assert documents[0]["bootstrapTokens"][0]["description"].startswith(_kubeadm.TOKEN_DESCRIPTION)
+    kubeadm_init.with_token([INIT], TOKEN)
+    assert INIT["bootstrapTokens"] == [{"token": "theirs.0123456789abcdef"}]
+
+
+@pytest.mark.parametrize(
+    ("skipped", "names"),
+    [
+        ([], ["kubeadm-config", "cluster-info", "coredns", "kube-proxy"]),
+        (["addon/coredns"], ["kubeadm-config", "cluster-info", "kube-proxy"]),
+        (["addon/kube-proxy", "preflight"], ["kubeadm-config", "cluster-info", "coredns"]),
+        (["addon"], ["kubeadm-config", "cluster-info"]),
+        (["addon/all"], ["kubeadm-config", "cluster-info"]),
+    ],
+)
+def test_last_objects(skipped: t.List[str], names: t.List[str]) -> None:
+    assert [words[0].split("/")[1] for words in kubeadm_init.last_objects(skipped)] == names

@@ -1,0 +1,202 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+import types
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
+    CommandError,
+    CommandResult,
+    SlipwayError,
+)
+from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_join
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
+
+TOKEN = "abcdef.0123456789abcdef"
+CONFIG: t.Dict[str, t.Any] = {
+    "apiVersion": "kubeadm.k8s.io/v1beta4",
+    "kind": "JoinConfiguration",
+    "discovery": {"bootstrapToken": {"apiServerEndpoint": "192.0.2.1:6443", "caCertHashes": ["sha256:1"]}},
+    "nodeRegistration": {"name": "w1", "criSocket": "unix:///c.sock"},
+}
+VALIDATED = "kubeadm config validate --config=/dev/stdin"
+JOINED = "kubeadm join --config=/dev/stdin"
+RESET = "kubeadm reset --force --cri-socket=unix:///c.sock"
+
+
+class Machine:
+    """A machine that is, or is not yet, a node."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner) -> None:
+        self.marker = root / "kubeadm.json"
+        self.kubeconfig = root / "kubelet.conf"
+        self.certificate = root / "kubelet-client-current.pem"
+        self._run_module = run_module
+        self.seen_markers: t.List[t.Any] = []
+        answers = {"config validate": "ok\n", "kubeadm reset": self._see, "kubeadm join": self._see, "get node/": "x"}
+        self.runner = FakeRunner(answers, tools=("kubeadm", "kubectl"))
+        monkeypatch.setattr(_kubeadm, "MARKER", str(self.marker))
+        monkeypatch.setattr(_kubeadm, "running_commands", lambda: [])
+        monkeypatch.setattr(_kubeadm, "shutil", types.SimpleNamespace(rmtree=lambda *_path, **_more: None))
+        monkeypatch.setattr(_kubeadm, "glob", types.SimpleNamespace(glob=lambda _pattern: []))
+        monkeypatch.setattr(kubeadm_join, "Runner", lambda _module: self.runner)
+        monkeypatch.setattr(kubeadm_join, "_KUBELET_KUBECONFIG", str(self.kubeconfig))
+        monkeypatch.setattr(kubeadm_join, "_KUBELET_CERTIFICATE", str(self.certificate))
+
+    def _see(self, _argv: t.List[str]) -> str:
+        self.seen_markers.append((_kubeadm.read_marker() or {}).get("operation"))
+        return ""
+
+    def joined(self) -> Machine:
+        self.kubeconfig.touch()
+        self.certificate.touch()
+        return self
+
+    def unfinished(self, record: str = '{"operation": "join"}') -> Machine:
+        self.marker.write_text(record)
+        return self
+
+    def run(self, check: bool = False, **options: t.Any) -> t.Dict[str, t.Any]:
+        return self._run_module(kubeadm_join.main, {"config": CONFIG, "token": TOKEN, **options}, check=check)
+
+    def called(self) -> t.List[str]:
+        return [" ".join([Path(call[0]).name, *call[1:]]) for call in self.runner.calls]
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner) -> Machine:
+    return Machine(tmp_path, monkeypatch, run_module)
+
+
+def outcome(result: t.Mapping[str, t.Any]) -> t.Tuple[t.Any, t.Any]:
+    return result["changed"], result["action"]
+
+
+def test_bare_machine(machine: Machine) -> None:
+    result = machine.run()
+    assert outcome(result) == (True, "joined")
+    assert machine.called() == [VALIDATED, JOINED]
+    assert machine.seen_markers == ["join"] and not machine.marker.exists()
+
+
+def test_token_goes_by_standard_input_only(machine: Machine) -> None:
+    result = machine.run()
+    for stdin in machine.runner.stdins:
+        assert json.loads(stdin or "")["discovery"]["bootstrapToken"]["token"] == TOKEN
+    assert len(machine.runner.stdins) == 2
+    assert TOKEN[7:] not in json.dumps(machine.runner.calls) + json.dumps(result)
+
+
+def test_bare_machine_in_check_mode(machine: Machine) -> None:
+    machine.runner.tools = ()
+    assert outcome(machine.run(check=True, token=None)) == (True, "joined")
+    assert machine.called() == [] and not machine.marker.exists()
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_node_is_left_alone(machine: Machine, check: bool) -> None:
+    machine.joined().certificate.unlink()
+    machine.runner.tools = ()
+    assert outcome(machine.run(check=check, token=None)) == (False, "none")
+    assert machine.called() == []
+
+
+@pytest.mark.parametrize("record", ['{"operation": "join"}', "{"])
+def test_unfinished_and_complete_is_finished_not_reset(machine: Machine, record: str) -> None:
+    assert outcome(machine.joined().unfinished(record).run(token=None)) == (True, "finished")
+    assert machine.called() == [
+        f"kubectl --kubeconfig={machine.kubeconfig} --request-timeout=10s get node/w1 --output=name"
+    ]
+    assert not machine.marker.exists()
+
+
+def test_the_node_has_the_name_of_the_machine_by_default(machine: Machine) -> None:
+    config = {key: value for key, value in CONFIG.items() if key != "nodeRegistration"}
+    assert outcome(machine.joined().unfinished().run(config=config)) == (True, "finished")
+    assert machine.called()[0].endswith(f"get node/{os.uname().nodename} --output=name")
+
+
+@pytest.mark.parametrize("missing", ["certificate", "kubeconfig", "node"])
+def test_unfinished_and_incomplete_is_reset_and_joined(machine: Machine, missing: str) -> None:
+    machine.joined().unfinished()
+    if missing == "node":
+        machine.runner.answers["get node/"] = (1, "", "NotFound")
+    else:
+        getattr(machine, missing).unlink()
+    assert outcome(machine.run()) == (True, "rejoined")
+    assert [line for line in machine.called() if line.startswith("kubeadm")] == [VALIDATED, RESET, JOINED]
+    assert machine.seen_markers == ["join", "join"] and not machine.marker.exists()
+
+
+def test_without_kubectl_nobody_knows_whether_it_is_complete(machine: Machine) -> None:
+    machine.runner.tools = ("kubeadm",)
+    assert outcome(machine.joined().unfinished().run()) == (True, "rejoined")
+
+
+def test_unfinished_in_check_mode(machine: Machine) -> None:
+    assert outcome(machine.joined().unfinished().run(check=True)) == (True, "finished")
+    machine.certificate.unlink()
+    assert outcome(machine.run(check=True)) == (True, "rejoined")
+    assert not machine.runner.called("/usr/bin/kubeadm") and machine.marker.exists()
+
+
+@pytest.mark.parametrize("options", [{"token": None}, {"config": {"discovery": {"bootstrapToken": {}}}}])
+def test_missing_input_resets_nothing(machine: Machine, options: t.Dict[str, t.Any]) -> None:
+    failed = machine.unfinished().run(**options)
+    assert failed["failed"]
+    assert failed["msg"].startswith(("token: this host is no node yet", "config: discovery.bootstrapToken"))
+    assert machine.called() == [] and machine.marker.exists()
+
+
+def test_refused_configuration_resets_nothing(machine: Machine) -> None:
+    machine.runner.answers["config validate"] = (1, "", "error: bad")
+    assert "kubeadm refuses the configuration" in machine.unfinished().run()["msg"]
+    assert machine.called() == [VALIDATED]
+
+
+def test_failed_join_keeps_its_record_and_its_secret(machine: Machine) -> None:
+    said = f"token {TOKEN} is unknown"
+    error = CommandError(f"kubeadm join failed (rc 1): {said}", CommandResult(["kubeadm", "join"], 1, "", said))
+    machine.runner.answers["kubeadm join"] = error
+    failed = machine.run()
+    assert failed["failed"] and failed["msg"] == "kubeadm join failed (rc 1): token abcdef.(secret) is unknown"
+    assert TOKEN[7:] not in json.dumps(failed)
+    assert machine.marker.exists()
+
+
+def test_kubeadm_of_an_earlier_run_is_waited_for(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: t.List[float] = []
+    monkeypatch.setattr(_kubeadm, "wait_for_running", waited.append)
+    machine.run(check=True)
+    assert waited == []
+    machine.run(timeout=9)
+    assert waited == [9]
+
+
+@pytest.mark.parametrize(
+    "discovery",
+    [
+        None,
+        {"bootstrapToken": {"apiServerEndpoint": "x", "caCertHashes": []}},
+        {"bootstrapToken": {"caCertHashes": ["sha256:1"], "unsafeSkipCAVerification": True}},
+    ],
+)
+def test_only_joins_a_cluster_whose_ca_is_verified(discovery: t.Any) -> None:
+    with pytest.raises(SlipwayError, match="caCertHashes is missing"):
+        kubeadm_join.with_token({"discovery": discovery}, TOKEN)
+
+
+def test_with_token_does_not_change_its_input() -> None:
+    document = kubeadm_join.with_token(CONFIG, TOKEN)
+    assert document["discovery"]["bootstrapToken"]["token"] == TOKEN
+    assert document["discovery"]["bootstrapToken"]["caCertHashes"] == ["sha256:1"]
+    assert "token" not in CONFIG["discovery"]["bootstrapToken"]
