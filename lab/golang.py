@@ -106,7 +106,8 @@ CNI_PLUGINS = Component(
 CONTAINERD = Component(
     "containerd",
     "github.com/containerd/containerd/v2",
-    "-X github.com/containerd/containerd/v2/version.Version={version}",
+    "-X github.com/containerd/containerd/v2/version.Package=containerd.io"
+    " -X github.com/containerd/containerd/v2/version.Version=v{version}",
 )
 COREDNS = Component("coredns", "github.com/coredns/coredns")
 FLANNEL = Component(

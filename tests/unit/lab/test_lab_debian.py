@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lab import debian, debs, golang
+from lab.debian import Source
+from lab.debs import Package
+from lab.util import LabError, write
+
+DEB822 = """\
+Types: deb
+# a comment in between
+URIs: http://mirror.invalid/debian
+Suites: bookworm bookworm-updates
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb deb-src
+URIs: http://mirror.invalid/debian-security
+Suites: bookworm-security
+Components: main contrib
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb
+URIs: http://other.invalid/
+Suites: bookworm
+Components: main
+Signed-By: /usr/share/keyrings/other.gpg
+
+Types: deb
+Enabled: no
+URIs: http://disabled.invalid/
+Suites: bookworm
+Components: main
+"""
+
+LIST = """\
+# deb http://comment.invalid/ bookworm main
+deb http://mirror.invalid/debian bookworm main # with a comment
+deb-src http://mirror.invalid/debian bookworm main
+deb [arch=amd64 signed-by=/etc/apt/keyrings/docker.asc] http://docker.invalid/ bookworm stable
+"""
+
+
+def test_sources_of_another_release() -> None:
+    chosen = debian.sources_for("trixie", debian.parse_deb822(DEB822), "bookworm")
+    assert chosen == [
+        Source(("http://mirror.invalid/debian",), ("trixie", "trixie-updates"), ("main",)),
+        Source(("http://mirror.invalid/debian-security",), ("trixie-security",), ("main", "contrib")),
+    ]
+    assert debian.parse_deb822(chosen[0].text()) == [chosen[0]]
+
+
+def test_sources_in_the_old_format() -> None:
+    parsed = debian.parse_list(LIST)
+    assert [source.uris[0] for source in parsed] == ["http://mirror.invalid/debian", "http://docker.invalid/"]
+    assert debian.sources_for("bookworm", parsed, "bookworm") == [parsed[0]]
+
+
+def test_mirror_by_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(debian.MIRROR_VARIABLE, "http://mine.invalid/debian")
+    assert "URIs: http://mine.invalid/debian\nSuites: trixie trixie-updates\n" in debian.host_sources("trixie")
+
+
+def test_install_does_nothing_when_all_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debian, "run", lambda *_, **__: pytest.fail("installs something"))
+    debian.install({"sh": "dash", "/bin/*sh": "dash"})
+
+
+def test_install_without_apt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(LabError, match="please install some-package"):
+        debian.install({"no-such-command": "some-package"})
+
+
+def test_control_and_scripts() -> None:
+    package = Package("a", "1-1", "An example", {"Depends": "b"}, unit="a.service", start=True)
+    assert "Package: a\nVersion: 1-1\nArchitecture: amd64\n" in package.control()
+    assert package.control().endswith("Depends: b\nDescription: An example\n")
+    scripts = package.scripts()
+    assert "systemctl restart a.service" in scripts["postinst"]
+    assert "systemctl disable --quiet --now a.service" in scripts["prerm"]
+    assert Package("a", "1-1", "An example").scripts() == {}
+    quiet = Package("a", "1-1", "An example", unit="a.service").scripts()
+    assert "restart" not in quiet["postinst"]
+
+
+def test_upstreams_packages(tmp_path: Path) -> None:
+    programs = tmp_path / "kubernetes-1.37.1+key"
+    packages = debs.kubernetes_packages(golang.kubernetes("1.37.1"), programs, programs.parent)
+    by_name = {package.name: package for package in packages}
+    assert sorted(by_name) == ["kubeadm", "kubectl", "kubelet", "kubernetes-cni"]
+    assert by_name["kubelet"].filename == "kubelet_1.37.1-1.1_amd64.deb"
+    assert "/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf" in by_name["kubeadm"].files
+    docker = debs.containerd_package(programs.parent, programs)
+    assert "Conflicts: containerd, runc" in docker.control()
+    assert 'disabled_plugins = ["cri"]' in docker.files["/etc/containerd/config.toml"]
+
+
+@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="dpkg-deb is Debian's")
+def test_package_is_built(tmp_path: Path) -> None:
+    program = write(tmp_path / "bin+key" / "program", "#!/bin/sh\n", 0o755)
+    files = {"/etc/example": "text\n", "/usr/share/example": "text\n"}
+    package = Package("example", "1-1", "An example", programs={"/usr/bin/program": program}, files=files)
+    deb = package.build()
+    assert package.build() == deb
+    listing = subprocess.run(["dpkg-deb", "--contents", deb], capture_output=True, text=True, check=True).stdout
+    assert "-rwxr-xr-x root/root" in listing and "./usr/bin/program" in listing
+    conffiles = subprocess.run(["dpkg-deb", "--info", deb, "conffiles"], capture_output=True, text=True, check=True)
+    assert conffiles.stdout == "/etc/example\n"

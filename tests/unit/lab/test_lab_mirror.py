@@ -1,0 +1,188 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from lab import charts, golang, images, mirror
+from lab.images import Image, Registry
+from lab.util import LabError, write
+
+COMPONENTS = [*mirror.COMPONENTS, golang.kubernetes("1.37.1"), golang.kubernetes("1.36.4"), golang.etcd("3.7.0-0")]
+
+
+def test_version_of_a_module() -> None:
+    go_mod = "module x\n\nrequire (\n\texample.org/a/v3 v3.1.0 // indirect\n)\nrequire example.org/b v0.2.0\n"
+    assert golang.required_version(go_mod, "example.org/a/v3") == "3.1.0"
+    assert golang.required_version(go_mod, "example.org/b") == "0.2.0"
+    assert golang.required_version(go_mod, "example.org/a") == ""
+    assert golang.required_version(go_mod, "") == ""
+
+
+@pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.name)
+def test_components_are_pinned(component: golang.Component) -> None:
+    go_mod = (component.folder / "go.mod").read_text()
+    assert bool(component.module) == ("\ntool " in go_mod)
+    assert bool(component.module) == bool(component.version)
+    assert bool(component.module) == (component.folder / "go.sum").exists()
+    assert "-mod=readonly" in component.arguments()
+    assert not [argument for argument in component.arguments() if "{" in argument]
+
+
+def test_versions_that_were_promised() -> None:
+    versions = {component.name: component.version for component in COMPONENTS}
+    assert versions["containerd"] == "2.4.2"
+    assert versions["flannel"] == "0.28.4"
+    assert versions["metallb"] == "0.16.1"
+    assert versions["metrics-server"] == "0.9.0"
+    assert versions["helm"] == "3.22.0"
+
+
+def test_releases_and_their_etcd() -> None:
+    assert "gitVersion=v1.37.1" in " ".join(golang.kubernetes("1.37.1").arguments())
+    with pytest.raises(LabError, match=r"there are 1\.36\.4, 1\.37\.1"):
+        golang.kubernetes("1.2.3")
+    assert golang.etcd("3.6.8-0").name == "etcd-3.6.16"
+    with pytest.raises(LabError, match=r"no etcd 3\.5"):
+        golang.etcd("3.5.1-0")
+
+
+def test_old_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    golang.go_version.cache_clear()
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/go")
+    monkeypatch.setattr(golang, "run", lambda *_, **__: "go1.19.8\n")
+    with pytest.raises(LabError, match=r"Go 1\.21 or newer is needed .* found go1\.19\.8"):
+        golang.go_version()
+    golang.go_version.cache_clear()
+
+
+def test_chart_values() -> None:
+    values = "image:\n  repository: ghcr.io/a/b\n  tag: v1\nother:\n  repository: ghcr.io/a/b-c\n  tag: 'v2'\n"
+    assert mirror.tag_of(values, "ghcr.io/a/b") == "v1"
+    assert mirror.tag_of(values, "ghcr.io/a/b-c") == "v2"
+    with pytest.raises(LabError, match=r"no tag for ghcr\.io/x"):
+        mirror.tag_of(values, "ghcr.io/x")
+
+
+def test_chart_of_metrics_server_installs_what_is_built() -> None:
+    by_name = {chart.name: chart for chart in charts.charts()}
+    assert by_name["metrics-server"].app_version == golang.METRICS_SERVER.version
+    assert not by_name["flannel"].app_version
+
+
+def test_layer_is_the_same_each_time(tmp_path: Path) -> None:
+    program = write(tmp_path / "program", "binary", 0o700)
+    image = Image("example.org/a/b:1", {"/usr/local/bin/a": program}, ["/usr/local/bin/a"], links={"/a": "usr/a"})
+    for name in ("1.tar", "2.tar"):
+        image.layer(tmp_path / name)
+        program.touch()
+    assert (tmp_path / "1.tar").read_bytes() == (tmp_path / "2.tar").read_bytes()
+    with tarfile.open(tmp_path / "1.tar") as tar:
+        assert tar.getnames() == ["usr", "usr/local", "usr/local/bin", "usr/local/bin/a", "a"]
+        assert tar.getmember("usr/local/bin/a").mode == 0o755
+    assert (image.repository, image.tag) == ("example.org/a/b", "1")
+
+
+def test_image_configuration() -> None:
+    config = Image("a:1", {}, ["/a"], user="65534").config(["sha256:x"])
+    assert config["config"]["User"] == "65534"
+    assert config["rootfs"] == {"type": "layers", "diff_ids": ["sha256:x"]}
+    assert "User" not in Image("a:1", {}, ["/a"]).config([])["config"]
+
+
+@pytest.fixture
+def registry() -> Iterator[tuple[Registry, dict[str, bytes]]]:
+    """A registry with what is pushed to it by path."""
+    stored: dict[str, bytes] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def do_GET(self) -> None:
+            if self.path == "/v2/":
+                self.answer(200)
+            elif self.path in stored:
+                digest = f"sha256:{hashlib.sha256(stored[self.path]).hexdigest()}"
+                self.answer(200, stored[self.path], Docker_Content_Digest=digest)
+            else:
+                self.answer(404, b"unknown")
+
+        do_HEAD = do_GET
+
+        def do_POST(self) -> None:
+            self.answer(202, Location=f"http://{self.headers['Host']}{self.path}1?state=x")
+
+        def do_PUT(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            path, _, query = self.path.partition("?")
+            if query:
+                path = f"{path.partition('uploads/')[0]}{query.rpartition('=')[2]}"
+            stored[path] = body
+            self.answer(201)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield Registry(f"127.0.0.1:{server.server_port}"), stored
+    server.shutdown()
+    server.server_close()
+
+
+def test_push(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registry: tuple[Registry, dict[str, bytes]]) -> None:
+    monkeypatch.setattr(images, "CACHE", tmp_path)
+    address, stored = registry
+    program = write(tmp_path / "program+key" / "a", "binary", 0o755)
+    image = Image("example.org/a/b:1", {"/a": program}, ["/a"])
+    assert address.alive()
+    assert address.digest_of(image.repository, image.tag) == ""
+    images.push(image, address)
+
+    manifest = json.loads(stored["/v2/example.org/a/b/manifests/1"])
+    layer = stored[f"/v2/example.org/a/b/blobs/{manifest['layers'][0]['digest']}"]
+    assert len(layer) == manifest["layers"][0]["size"]
+    config = json.loads(stored[f"/v2/example.org/a/b/blobs/{manifest['config']['digest']}"])
+    assert config["rootfs"]["diff_ids"] == [manifest["layers"][0]["digest"]]
+
+    # Nothing is pushed twice, but what the registry has lost is.
+    monkeypatch.setattr(Image, "layer", lambda *_: pytest.fail("made again"))
+    images.push(image, address)
+    monkeypatch.undo()
+    monkeypatch.setattr(images, "CACHE", tmp_path)
+    stored.clear()
+    images.push(image, address)
+    assert "/v2/example.org/a/b/manifests/1" in stored
+
+
+def test_registry_that_refuses(registry: tuple[Registry, dict[str, bytes]]) -> None:
+    with pytest.raises(LabError, match="answered 404 to GET /v2/none"):
+        registry[0]._expect(200, "GET", "/v2/none")
+    assert not Registry("127.0.0.1:1").alive()
+
+
+@pytest.mark.skipif(not shutil.which("go"), reason="Go is not installed")
+@pytest.mark.parametrize("name", ["probe", "runc-node"])
+def test_go_programs(name: str) -> None:
+    subprocess.run(["go", "test", "./..."], cwd=golang.MODULES / name, check=True)
