@@ -29,7 +29,11 @@ SETS = {
     "newest": (14, 13, 12),
     "importer": (11, 12, 13),
 }
-PROBE = "import ensurepip, json, sys, venv; print(json.dumps([list(sys.version_info[:3]), sys.executable]))"
+# An interpreter of a virtual environment stands for the one that it was made from.
+PROBE = """
+import ensurepip, json, os, sys, venv
+print(json.dumps([list(sys.version_info[:3]), os.path.realpath(getattr(sys, "_base_executable", sys.executable))]))
+"""
 
 
 class VenvError(Exception):
