@@ -91,14 +91,18 @@ class Runner:
     ) -> CommandResult:
         """Run ``argv`` and return its result.
 
-        :param stdin: text for its standard input.
+        :param stdin: text for its standard input; it gets a newline at its end.
         :param check: raise when the return code is not zero.
         :param failure: start of the message when it fails; default: the name of the command.
         :raises CommandError: when ``check`` is set and the return code is not zero.
         """
         words = [os.fspath(word) for word in argv]
         rc, stdout, stderr = self._module.run_command(
-            words, data=stdin, binary_data=False, environ_update={**self._environment, **(environment or {})}
+            words,
+            data=stdin,
+            environ_update={**self._environment, **(environment or {})},
+            # Words are words: `$HOME` or `~` in a value is no wish for another value.
+            expand_user_and_vars=False,
         )
         result = CommandResult(words, rc, stdout, stderr)
         if check and rc != 0:

@@ -157,11 +157,9 @@ class JoinInfo:
             },
         ]
         kubeconfig = f"--kubeconfig={self._module.params['kubeconfig']}"
-        printed = _kubeadm.parse_join_command(
-            kubeadm.run(documents, "token", "create", "--print-join-command", kubeconfig)
-        )
+        printed = kubeadm.run(documents, "token", "create", "--print-join-command", kubeconfig)
         try:
-            endpoint = compared(printed, token, ca_hash)
+            endpoint = compared(_kubeadm.parse_join_command(printed), token, ca_hash)
         except SlipwayError:
             tokens.delete([_kubeadm.token_id(token)])
             raise
