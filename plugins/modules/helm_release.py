@@ -187,18 +187,19 @@ class HelmRelease:
         """Chart, values and status of the release as it is; ``None`` when there is none."""
         name = self._params["name"]
         listed = self._runner.run(self.query_argv(helm, "list", "--all", f"--filter=^{name}$", "--output=json"))
-        releases = json.loads(listed.stdout or "[]")
-        if not releases:
+        # The filter is a regular expression, in which the dot of a name is any character.
+        release = next((item for item in json.loads(listed.stdout or "[]") if item["name"] == name), None)
+        if release is None:
             return None
         # A release that is pending keeps its last complete revision's values out of sight; it is done again anyway.
         values = self._runner.run(
-            self.query_argv(helm, "get", "values", name, "--output=json"), check=releases[0]["status"] == "deployed"
+            self.query_argv(helm, "get", "values", name, "--output=json"), check=release["status"] == "deployed"
         )
         return {
-            "chart": releases[0]["chart"],
+            "chart": release["chart"],
             "values": (json.loads(values.stdout) if values.rc == 0 else None) or {},
-            "status": releases[0]["status"],
-            "revision": releases[0]["revision"],
+            "status": release["status"],
+            "revision": release["revision"],
         }
 
     def _upgrade(self, helm: str, pending_revision: str) -> None:

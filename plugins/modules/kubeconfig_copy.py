@@ -135,16 +135,26 @@ class KubeconfigCopy:
         return result
 
     def _write(self, path: str, content: str, account: pwd.struct_passwd) -> None:
-        """Write one copy, complete or not at all, never readable by others."""
+        """Write one copy, complete or not at all, never readable by others.
+
+        :raises SlipwayError: when that is not possible, for example when the user has no home.
+        """
         folder = os.path.dirname(path)
-        if not os.path.isdir(folder):
-            os.mkdir(folder, 0o700)
-            os.chown(folder, account.pw_uid, account.pw_gid)
-        handle, temporary = tempfile.mkstemp(dir=folder)
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(content)
-        os.chown(temporary, account.pw_uid, account.pw_gid)
-        os.replace(temporary, path)
+        temporary = ""
+        try:
+            if not os.path.isdir(folder):
+                os.mkdir(folder, 0o700)
+                os.chown(folder, account.pw_uid, account.pw_gid)
+            handle, temporary = tempfile.mkstemp(dir=folder)
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(content)
+            os.chown(temporary, account.pw_uid, account.pw_gid)
+            os.replace(temporary, path)
+        except OSError as error:
+            raise SlipwayError(f"{path} could not be written: {error}") from error
+        finally:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
 
 
 def main() -> None:

@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import time
+import types
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.modules import systemd_unit
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
+
+# Recorded from systemd 252 on Debian 12.
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "systemd"
+RUNNING = (FIXTURES / "show-containerd.txt").read_text("utf-8")
+STATIC = (FIXTURES / "show-systemd-journald.txt").read_text("utf-8")
+ABSENT = (FIXTURES / "show-not-found.txt").read_text("utf-8")
+STOPPED = RUNNING.replace("ActiveState=active", "ActiveState=inactive")
+DISABLED = STOPPED.replace("UnitFileState=enabled", "UnitFileState=disabled")
+STARTED = 8766.47114
+NOW = 1_000_000.0
+
+
+class Machine:
+    """systemctl, and a clock whose monotonic time is 10000 seconds: the recorded process started 1233.5 s ago."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner) -> None:
+        self.root = root
+        self._run_module = run_module
+        self.runner = FakeRunner({"systemctl show": RUNNING, "systemctl": ""}, tools=("systemctl",))
+        self.clock = Clock()
+        clock = types.SimpleNamespace(
+            time=lambda: NOW,
+            clock_gettime=lambda _which: 10_000.0,
+            CLOCK_MONOTONIC=time.CLOCK_MONOTONIC,
+            monotonic=self.clock,
+            sleep=self.clock.sleep,
+        )
+        monkeypatch.setattr(systemd_unit, "Runner", lambda _module: self.runner)
+        monkeypatch.setattr(systemd_unit, "time", clock)
+
+    def file(self, name: str, age: float) -> str:
+        path = self.root / name
+        path.touch()
+        os.utime(path, (NOW - age, NOW - age))
+        return str(path)
+
+    def shows(self, *texts: str) -> Machine:
+        self.runner.answers["systemctl show"] = list(texts)
+        return self
+
+    def run(self, check: bool = False, **options: t.Any) -> t.Dict[str, t.Any]:
+        return self._run_module(systemd_unit.main, {"name": "containerd.service", **options}, check=check)
+
+    def changes(self) -> t.List[str]:
+        return [" ".join(call[1:]) for call in self.runner.calls if "show" not in call]
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner) -> Machine:
+    return Machine(tmp_path, monkeypatch, run_module)
+
+
+def outcome(result: t.Mapping[str, t.Any]) -> t.Tuple[t.Any, t.Any]:
+    return result["changed"], result["action"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_unit_that_runs_is_left_alone(machine: Machine, check: bool) -> None:
+    files = [machine.file("old", age=2000), str(machine.root / "absent")]
+    result = machine.run(check=check, restart_after=files)
+    assert outcome(result) == (False, "none") and machine.changes() == []
+    assert result["diff"]["before"] == result["diff"]["after"] == {"active": "active", "enabled": True}
+    assert machine.runner.calls == [
+        [
+            "/usr/bin/systemctl",
+            "show",
+            "--property=LoadState,ActiveState,SubState,UnitFileState,ExecMainStartTimestampMonotonic",
+            "containerd.service",
+        ]
+    ]
+
+
+def test_newer_configuration_restarts(machine: Machine) -> None:
+    files = [machine.file("old", age=2000), machine.file("new", age=1000)]
+    checked = machine.run(check=True, restart_after=files)
+    assert outcome(checked) == (True, "restarted") and machine.changes() == []
+    result = machine.run(restart_after=files)
+    assert outcome(result) == (True, "restarted")
+    assert machine.changes() == ["restart containerd.service"]
+    assert result["diff"] == checked["diff"]
+    assert result["diff"]["before"] == {"active": "active", "enabled": True, "process": "older than its configuration"}
+
+
+def test_configuration_from_the_future_does_not_restart_for_ever(machine: Machine) -> None:
+    assert outcome(machine.run(restart_after=[machine.file("new", age=-60)])) == (False, "none")
+
+
+def test_stopped_and_disabled_unit(machine: Machine) -> None:
+    checked = machine.shows(DISABLED).run(check=True)
+    assert outcome(checked) == (True, "started") and machine.changes() == []
+    starting = RUNNING.replace("ActiveState=active", "ActiveState=activating")
+    result = machine.shows(DISABLED, starting, RUNNING).run()
+    assert outcome(result) == (True, "started")
+    assert machine.changes() == ["enable --quiet containerd.service", "start containerd.service"]
+    assert machine.clock.pauses == [0.2]
+    assert result["diff"]["before"] == {"active": "inactive", "enabled": False}
+    assert result["diff"]["after"] == {"active": "active", "enabled": True}
+    assert checked["diff"] == result["diff"]
+
+
+def test_enabled_is_a_change_of_its_own(machine: Machine) -> None:
+    running = RUNNING.replace("UnitFileState=enabled", "UnitFileState=disabled")
+    assert outcome(machine.shows(running).run()) == (True, "none")
+    assert machine.changes() == ["enable --quiet containerd.service"]
+
+
+def test_disabled_on_demand(machine: Machine) -> None:
+    result = machine.run(enabled=False)
+    assert outcome(result) == (True, "none")
+    assert machine.changes() == ["disable --quiet containerd.service"]
+    assert result["diff"]["after"] == {"active": "active", "enabled": False}
+
+
+def test_static_unit_is_not_enabled(machine: Machine) -> None:
+    assert outcome(machine.shows(STATIC).run()) == (False, "none")
+
+
+def test_absent_unit(machine: Machine) -> None:
+    result = machine.shows(ABSENT).run(check=True)
+    assert outcome(result) == (True, "started")
+    assert result["diff"]["after"] == {"active": "active", "enabled": True}
+    assert outcome(machine.run(check=True, enabled=False)) == (True, "started")
+    failed = machine.run()
+    assert failed["failed"] and "containerd.service does not exist on this host; install" in failed["msg"]
+    assert machine.changes() == []
+
+
+def test_unit_that_fails(machine: Machine) -> None:
+    failed_unit = STOPPED.replace("ActiveState=inactive\nSubState=running", "ActiveState=failed\nSubState=exit-code")
+    failed = machine.shows(STOPPED, failed_unit).run()
+    assert failed["msg"].startswith("The unit containerd.service is failed (exit-code) instead of active.")
+    assert machine.clock.pauses == []
+
+
+def test_unit_that_does_not_become_active(machine: Machine) -> None:
+    failed = machine.shows(RUNNING.replace("=active", "=activating"), "").run(
+        timeout=1, restart_after=[machine.file("new", 1)]
+    )
+    assert "is  (None) instead of active" in failed["msg"]
+    assert 1.0 <= machine.clock.now <= 1.4
+
+
+def test_parse_properties() -> None:
+    properties = systemd_unit.parse_properties(RUNNING + "Environment=A=b\nno line\n")
+    assert properties["ExecMainStartTimestampMonotonic"] == "8766471140"
+    assert (properties["UnitFileState"], properties["Environment"]) == ("enabled", "A=b")
+    assert systemd_unit.parse_properties(ABSENT)["UnitFileState"] == ""
+
+
+def test_process_started() -> None:
+    properties = systemd_unit.parse_properties(RUNNING)
+    assert systemd_unit.process_started(properties, NOW, 10_000.0) == pytest.approx(NOW - 10_000 + STARTED)
+    assert systemd_unit.process_started(systemd_unit.parse_properties(ABSENT), NOW, 10_000.0) == 0.0
+    assert systemd_unit.process_started({}, NOW, 10_000.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("state", "newest", "action"),
+    [
+        ("active", 99.0, "none"),
+        ("active", 100.0, "none"),
+        ("active", 101.0, "restarted"),
+        ("active", 200.0, "restarted"),
+        ("active", 200.1, "none"),
+        ("activating", 101.0, "restarted"),
+        ("reloading", 0.0, "none"),
+        ("inactive", 101.0, "started"),
+        ("failed", 0.0, "started"),
+        ("deactivating", 0.0, "started"),
+        ("", 0.0, "started"),
+    ],
+)
+def test_decide(state: str, newest: float, action: str) -> None:
+    assert systemd_unit.decide({"ActiveState": state}, started=100.0, newest=newest, now=200.0) == action
