@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +42,8 @@ def charts() -> list[Chart]:
     ]
 
 
-def push(chart: Chart, registry: Registry, helm: Path) -> None:
-    """Package a chart and put it into the registry unless it is there."""
+def package(chart: Chart, helm: Path) -> Path:
+    """Return the path of the packaged chart."""
     options = ["--app-version", chart.app_version] if chart.app_version else []
 
     def build(folder: Path) -> None:
@@ -49,8 +51,23 @@ def push(chart: Chart, registry: Registry, helm: Path) -> None:
         run([helm, "package", *options, "--destination", folder, tree])
 
     inputs = [chart.path, *options, chart.component.version, helm.parent.name]
-    (package,) = artifact(f"chart-{chart.name}", inputs, build, what=f"chart {chart.name}").iterdir()
-    version = package.stem.partition(f"{chart.name}-")[2]
-    if not registry.digest_of(f"{REPOSITORY}/{chart.name}", version):
-        with step(f"push chart {chart.name} {version}"):
+    (path,) = artifact(f"chart-{chart.name}", inputs, build, what=f"chart {chart.name}").iterdir()
+    return path
+
+
+def values(package: Path) -> str:
+    """Return the default values (YAML) of a packaged chart."""
+    with tarfile.open(package) as tar:
+        (name,) = (name for name in tar.getnames() if re.fullmatch("[^/]+/values.yaml", name))
+        file = tar.extractfile(name)
+        return file.read().decode() if file else ""
+
+
+def push(package: Path, registry: Registry, helm: Path) -> None:
+    """Put a packaged chart into the registry unless it is there."""
+    name, _, version = package.name.removesuffix(".tgz").rpartition("-")
+    repository = f"{REPOSITORY}/{name}"
+    if not registry.recorded(repository, version, package.parent.name):
+        with step(f"push {package.name}"):
             run([helm, "push", "--plain-http", package, f"oci://{registry.address}/{REPOSITORY}"])
+        registry.record(repository, version, package.parent.name)

@@ -52,8 +52,8 @@ class Daemon:
         return record["pid"] if start_time(record["pid"]) == record["start_time"] else 0
 
     def current(self) -> bool:
-        """Tell whether the process runs with the command of today."""
-        return bool(self.pid()) and json.loads(self.record.read_text(encoding="utf-8"))["argv"] == self.argv
+        """Tell whether the process runs with the arguments of today; which Python runs it does not matter."""
+        return bool(self.pid()) and json.loads(self.record.read_text(encoding="utf-8"))["argv"][1:] == self.argv[1:]
 
     def start(self, ready: Callable[[], bool], timeout: float = 30) -> None:
         """Start the process unless it runs already, and wait until it is ready.

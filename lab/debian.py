@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .util import CACHE, LOGS, LabError, artifact, as_root, lock, run, step, write
+from .util import CACHE, LOGS, LabError, artifact, as_root, can_be_root, lock, run, step, write
 
 SUITES = {"debian12": "bookworm", "debian13": "trixie"}
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -108,7 +108,7 @@ def host_proxies() -> str:
     )
 
 
-def install(wanted: dict[str, str]) -> None:
+def install(wanted: Mapping[str, str]) -> None:
     """Install Debian packages whose command or file is missing.
 
     :param wanted: what has to be there (a command, or a path pattern) and the package that brings it.
@@ -166,6 +166,8 @@ def system(name: str, suite: str, variant: str, packages: Sequence[str], options
     def build(folder: Path) -> None:
         listing = write(CACHE / "apt" / f"{suite}.sources", sources)
         argv = ["mmdebstrap", f"--variant={variant}", f"--include={','.join(packages)}", *options]
-        run([*argv, suite, folder / "system.tar", listing], log=LOGS / f"build-{name}.log")
+        command: list[str | Path] = [*argv, suite, folder / "system.tar", listing]
+        # Without root, mmdebstrap tries a user namespace.
+        run(as_root(command) if can_be_root() else command, log=LOGS / f"build-{name}.log")
 
     return artifact(name, [suite, variant, *packages, *options, sources], build) / "system.tar"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import ipaddress
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from . import debian, golang
 from .daemon import Daemon
-from .util import CACHE, LabError, as_root, run, say, write
+from .util import CACHE, LabError, as_root, can_be_root, run, say, write
 
 # Everything of the lab that an engine knows has this label, and goes with `lab down`.
 LABEL = "slipway.lab=1"
@@ -83,10 +82,7 @@ def require_machine() -> None:
     """
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         raise LabError(f"the lab runs on Linux on x86-64, this is {platform.system()} on {platform.machine()}")
-    if os.geteuid() == 0:
-        return
-    sudo = shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True, check=False)
-    if not (sudo and sudo.returncode == 0) and not answers():
+    if not can_be_root() and not answers():
         raise LabError("the lab needs root (or sudo without a password), or at least access to a running docker engine")
 
 
@@ -129,7 +125,11 @@ def raise_limits() -> None:
     """Raise limits of this machine that several clusters would exhaust, and say so; they last until it starts anew."""
     for name, wanted in SYSCTLS.items():
         path = Path("/proc/sys") / name.replace(".", "/")
-        if int(path.read_text(encoding="utf-8")) < wanted:
+        if int(path.read_text(encoding="utf-8")) >= wanted:
+            continue
+        if not can_be_root():
+            say(f"several clusters may need {name} to be {wanted}; the lab may not raise it")
+        else:
             say(f"raise {name} of this machine to {wanted}")
             run(as_root(["sysctl", "-q", "-w", f"{name}={wanted}"]))
 

@@ -10,11 +10,14 @@ programs have their source there instead. Nothing but the module proxy is asked,
 from __future__ import annotations
 
 import functools
+import json
 import re
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import debian
 from .util import LOGS, SOURCE, LabError, artifact, artifact_folder, run
 
 MODULES = SOURCE / "go"
@@ -35,7 +38,7 @@ class Component:
 
     module: the module whose version counts, as go.mod requires it.
     ldflags: for the linker, with {version} (without v), {major} and {minor} of that module.
-    packages: Debian packages that its C parts need; no packages means no C.
+    needs: what its C parts need of the machine, and the Debian packages that bring it; nothing means no C.
     rename: programs that are not called like their package's folder.
     """
 
@@ -43,7 +46,7 @@ class Component:
     module: str = ""
     ldflags: str = ""
     tags: str = ""
-    packages: tuple[str, ...] = ()
+    needs: Mapping[str, str] = field(default_factory=dict)
     rename: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -61,7 +64,7 @@ class Component:
         version = self.version
         major, minor, *_ = [*version.split("."), "", ""]
         flags = f"-s -w {self.ldflags.format(version=version, major=major, minor=minor)}".strip()
-        if self.packages:
+        if self.needs:
             # Static all the same: the machine that builds may have a newer C library than the images.
             flags += ' -linkmode external -extldflags "-static"'
         tags = ["-tags", self.tags] if self.tags else []
@@ -95,6 +98,8 @@ def etcd(tag: str) -> Component:
     return Component(folders[-1].name, "go.etcd.io/etcd/server/v3", rename=(("server", "etcd"),))
 
 
+_C = {"gcc": "gcc", "/usr/lib/*/libc.a": "libc6-dev"}
+
 # The C library's own resolver and user database are left out: they cannot be linked statically.
 _STATIC = "osusergo,netgo"
 
@@ -115,7 +120,7 @@ FLANNEL = Component(
     "github.com/flannel-io/flannel",
     "-X github.com/flannel-io/flannel/pkg/version.Version=v{version}",
     tags=_STATIC,
-    packages=("gcc", "libc6-dev"),
+    needs=_C,
 )
 FLANNEL_CNI_PLUGIN = Component("flannel-cni-plugin", "github.com/containernetworking/plugins")
 HELM = Component("helm", "helm.sh/helm/v3", "-X helm.sh/helm/v3/internal/version.version=v{version}")
@@ -131,7 +136,7 @@ RUNC = Component(
     "runc",
     "github.com/opencontainers/runc",
     tags=f"seccomp,{_STATIC}",
-    packages=("gcc", "libc6-dev", "libseccomp-dev", "pkg-config"),
+    needs={**_C, "/usr/lib/*/libseccomp.a": "libseccomp-dev", "pkg-config": "pkg-config"},
 )
 RUNC_NODE = Component("runc-node")
 
@@ -154,9 +159,8 @@ def go_version() -> str:
 
 def module_folder(component: Component) -> Path:
     """Return where the module's own tree lies, with its charts and manifests."""
-    return Path(
-        run(["go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", component.module], cwd=component.folder).strip()
-    )
+    argv = ["go", "mod", "download", "-json", component.module]
+    return Path(json.loads(run(argv, cwd=component.folder, env={"GOFLAGS": "", "GOWORK": "off"}))["Dir"])
 
 
 def _inputs(component: Component) -> list[str | Path]:
@@ -164,7 +168,7 @@ def _inputs(component: Component) -> list[str | Path]:
 
 
 def _cgo(component: Component) -> str:
-    return "1" if component.packages else "0"
+    return "1" if component.needs else "0"
 
 
 def is_built(component: Component) -> bool:
@@ -177,6 +181,7 @@ def build(component: Component) -> Path:
     environment = {"CGO_ENABLED": _cgo(component), "GOFLAGS": "", "GOWORK": "off", "GOOS": "linux", "GOARCH": "amd64"}
 
     def build_into(folder: Path) -> None:
+        debian.install(component.needs)
         what = "tool" if component.module else "."
         argv = ["go", "build", *component.arguments(), "-o", f"{folder}/", what]
         run(argv, log=LOGS / f"build-{component.name}.log", env=environment, cwd=component.folder)

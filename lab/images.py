@@ -145,6 +145,21 @@ class Registry:
         """Give an image its tag."""
         self._expect(201, "PUT", f"/v2/{repository}/manifests/{tag}", body=manifest, headers={"Content-Type": MANIFEST})
 
+    def recorded(self, repository: str, tag: str, key: str) -> bool:
+        """Tell whether the registry still has what was pushed for this key."""
+        try:
+            known, digest = self._record(repository, tag).read_text(encoding="utf-8").split()
+        except (OSError, ValueError):
+            return False
+        return known == key and self.digest_of(repository, tag) == digest
+
+    def record(self, repository: str, tag: str, key: str) -> None:
+        """Write down what was pushed."""
+        write(self._record(repository, tag), f"{key} {self.digest_of(repository, tag)}\n")
+
+    def _record(self, repository: str, tag: str) -> Path:
+        return CACHE / "pushed" / f"{repository.replace('/', '_')}:{tag}"
+
     def _expect(self, wanted: int, method: str, target: str, **arguments: Any) -> Mapping[str, str]:
         status, headers, body = self._request(method, target, **arguments)
         if status != wanted:
@@ -181,13 +196,9 @@ def push(image: Image, registry: Registry) -> None:
     inputs = [image.reference, *image.entrypoint, image.user, *(f"{name} {to}" for name, to in image.links.items())]
     inputs += [f"{name} {source.parent.name}/{source.name}" for name, source in image.programs.items()]
     inputs += [image.base.parent.name] if image.base else []
-    # What was pushed is written down; the registry is asked whether it still has it.
-    record = CACHE / "pushed" / f"{image.reference.replace('/', '_')}"
     key = digest(*inputs)
-    if record.exists():
-        known, _, manifest_digest = record.read_text(encoding="utf-8").partition(" ")
-        if known == key and registry.digest_of(image.repository, image.tag) == manifest_digest:
-            return
+    if registry.recorded(image.repository, image.tag, key):
+        return
     with step(f"image {image.reference}"):
         own = CACHE / "pushed" / f"{key}.tar"
         own.parent.mkdir(parents=True, exist_ok=True)
@@ -203,6 +214,5 @@ def push(image: Image, registry: Registry) -> None:
             "config": {"mediaType": CONFIG, **registry.put_blob(image.repository, config)},
             "layers": [{"mediaType": LAYER, **blob} for blob in blobs],
         }
-        text = json.dumps(manifest).encode()
-        registry.put_manifest(image.repository, image.tag, text)
-        write(record, f"{key} {_sha256(io.BytesIO(text))[0]}")
+        registry.put_manifest(image.repository, image.tag, json.dumps(manifest).encode())
+        registry.record(image.repository, image.tag, key)

@@ -108,10 +108,6 @@ def build(versions: Sequence[str]) -> None:
     kubernetes = [golang.kubernetes(version) for version in versions]
     with lock("mirror"):
         _check_disk([*kubernetes, *COMPONENTS])
-        debian.install(
-            {"/usr/include/**/seccomp.h": "libseccomp-dev", "gcc": "gcc", "pkg-config": "pkg-config"}
-            | {"/usr/lib/*/libc.a": "libc6-dev"}
-        )
         start()
         for component in [*COMPONENTS, *kubernetes]:
             golang.build(component)
@@ -193,8 +189,9 @@ def _addons() -> None:
     flannel, metallb = golang.build(golang.FLANNEL), golang.build(golang.METALLB)
     plugin = golang.build(golang.FLANNEL_CNI_PLUGIN)
     metrics_server = golang.build(golang.METRICS_SERVER)
-    values = (golang.module_folder(golang.FLANNEL) / "chart/kube-flannel/values.yaml").read_text(encoding="utf-8")
-    plugin_tag = tag_of(values, "ghcr.io/flannel-io/flannel-cni-plugin")
+    helm = golang.build(golang.HELM) / "helm"
+    packages = {chart.name: charts.package(chart, helm) for chart in charts.charts()}
+    plugin_tag = tag_of(charts.values(packages["flannel"]), "ghcr.io/flannel-io/flannel-cni-plugin")
     base = images.base()
     for image in [
         Image(
@@ -216,9 +213,8 @@ def _addons() -> None:
         Image(PROBE, {"/probe": golang.build(golang.PROBE) / "probe"}, ["/probe"], "65534:65534"),
     ]:
         images.push(image, REGISTRY)
-    helm = golang.build(golang.HELM) / "helm"
-    for chart in charts.charts():
-        charts.push(chart, REGISTRY, helm)
+    for package in packages.values():
+        charts.push(package, REGISTRY, helm)
 
 
 def tag_of(values: str, repository: str) -> str:

@@ -160,6 +160,7 @@ def ensure_image(os: str) -> str:
                 context,
             ]
             run(build, env={"DOCKER_BUILDKIT": "0"})
+            engine.docker("image", "prune", "--force", "--filter", f"label={engine.LABEL}")
     return reference
 
 
@@ -204,8 +205,9 @@ def ensure(wanted: Sequence[Node], *, fresh: bool = False) -> dict[str, Running]
                 list(pool.map(lambda node: _create(node, numbers[node.name]), new))
                 list(pool.map(_wait, new))
         there = existing()
-        _write_known_hosts(there)
-    return {node.name: there[node.name] for node in wanted}
+        asked = {node.name: there[node.name] for node in wanted}
+        _write_known_hosts(asked)
+    return asked
 
 
 def _addresses_in_use() -> list[str]:
@@ -255,8 +257,8 @@ def _wait(node: Node) -> None:
             state = str(error)
         if state == "running":
             return
-        if time.monotonic() > end or "is not running" in state:
-            raise LabError(f"{node.name} has not started in {BOOT_TIMEOUT} s: {state}\n{_failed_units(node)}")
+        if time.monotonic() > end or "degraded" in state or "is not running" in state:
+            raise LabError(f"{node.name} has not started: {state}\n{_failed_units(node)}")
         time.sleep(0.2)
 
 
@@ -279,7 +281,7 @@ def _write_known_hosts(nodes: dict[str, Running]) -> None:
         return f"{names} {public[0]} {public[1]}"
 
     with ThreadPoolExecutor(8) as pool:
-        fresh = list(pool.map(key, [node for node in nodes.values() if node.state == "running"]))
+        fresh = list(pool.map(key, nodes.values()))
     write(KNOWN_HOSTS, "\n".join([*kept, *fresh, ""]), 0o600)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -97,6 +98,14 @@ def as_root(argv: Sequence[str | Path]) -> list[str | Path]:
     return list(argv) if os.geteuid() == 0 else ["sudo", "--non-interactive", *argv]
 
 
+@functools.lru_cache(maxsize=None)
+def can_be_root() -> bool:
+    """Tell whether `as_root` works."""
+    if os.geteuid() == 0:
+        return True
+    return bool(shutil.which("sudo")) and subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0
+
+
 @contextlib.contextmanager
 def lock(name: str) -> Iterator[None]:
     """Let one process of the lab at a time do what the name says."""
@@ -142,6 +151,10 @@ def artifact(name: str, inputs: Sequence[str | Path], build: Callable[[Path], No
     path = artifact_folder(name, inputs)
     if path.exists():
         return path
+    for left in ARTIFACTS.glob(f"{name}.partial-*"):
+        # Of a process that was killed.
+        if not Path("/proc", left.name.split("-")[-2]).exists():
+            shutil.rmtree(left, ignore_errors=True)
     partial = ARTIFACTS / f"{name}.partial-{os.getpid()}-{threading.get_ident()}"
     partial.mkdir(parents=True)
     try:

@@ -91,7 +91,8 @@ def test_daemon_goes_on_and_is_ended() -> None:
     sleeper.start(lambda: True)
     assert sleeper.pid() == pid, "started twice"
     assert Daemon("sleeper", sleeper.argv).pid() == pid, "not found by another process of the lab"
-    assert not Daemon("sleeper", ["other"]).current()
+    assert not Daemon("sleeper", [sys.executable, "other"]).current()
+    assert Daemon("sleeper", ["other-python", *sleeper.argv[1:]]).current()
     assert sleeper.stop()
     assert not start_time(pid)
     assert not sleeper.pid()
