@@ -1,0 +1,288 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import copy
+import http.server
+import json
+import threading
+import types
+import typing as t
+import urllib.error
+import urllib.parse
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
+from ansible_collections.slipway.kubernetes.plugins.modules import cluster_verify
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, fixture
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
+
+NODES = fixture("nodes-ready.json")
+NAMES = ["cp1", "worker1", "worker2"]
+TITLES = [
+    "nodes are Ready",
+    "a pod runs on each node",
+    "each pod resolves and reaches a ClusterIP",
+    "pods reach each other between nodes",
+    "each node answers on a NodePort",
+    "metrics of all nodes are there",
+]
+
+
+def pod(node: str, address: str) -> t.Dict[str, t.Any]:
+    status = {"podIP": address, "conditions": [{"type": "Ready", "status": "True"}]}
+    return {"metadata": {"name": f"pod-{node}"}, "spec": {"nodeName": node}, "status": status}
+
+
+class Cluster:
+    """kubectl's answers, and the network between pods and nodes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner) -> None:
+        self._run_module = run_module
+        self.nodes = copy.deepcopy(NODES)
+        self.pods = [pod(name, f"10.244.{index}.9") for index, name in enumerate(NAMES)]
+        self.available = 3
+        self.metered = list(NAMES)
+        self.addresses = ["192.0.2.100"]
+        self.clock = Clock()
+        self.urls: t.List[str] = []
+        #: Parts of URLs that are not answered, or answered wrongly.
+        self.broken: t.Dict[str, t.Any] = {}
+        self.runner = FakeRunner(
+            {
+                "get nodes ": lambda _argv: json.dumps(self.nodes),
+                "get pods": lambda _argv: json.dumps({"items": self.pods}),
+                "get daemonset/slipway-verify": lambda _argv: json.dumps(self._daemonset()),
+                "get service/node-port": '{"spec": {"ports": [{"nodePort": 30080}]}}',
+                "get service/load-balancer": lambda _argv: json.dumps(self._load_balancer()),
+                "metrics.k8s.io": lambda _argv: json.dumps(
+                    {"items": [{"metadata": {"name": name}} for name in self.metered]}
+                ),
+                "delete namespace": "",
+                "apply": "",
+            },
+            tools=("kubectl",),
+        )
+        clock = types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)
+        monkeypatch.setattr(cluster_verify, "Runner", lambda _module: self.runner)
+        monkeypatch.setattr(cluster_verify, "time", clock)
+        monkeypatch.setattr(cluster_verify, "fetch", self._fetch)
+
+    def _daemonset(self) -> t.Dict[str, t.Any]:
+        counts = {"numberAvailable": self.available, "updatedNumberScheduled": 3, "observedGeneration": 1}
+        metadata = {"name": "slipway-verify", "namespace": "slipway-verify", "generation": 1}
+        wanted = min(self.available, 3)
+        return {
+            "kind": "DaemonSet",
+            "metadata": metadata,
+            "spec": {},
+            "status": {**counts, "desiredNumberScheduled": wanted},
+        }
+
+    def _load_balancer(self) -> t.Dict[str, t.Any]:
+        address = self.addresses.pop(0) if len(self.addresses) > 1 else self.addresses[0]
+        return {"status": {"loadBalancer": {"ingress": [{"ip": address}]} if address else {}}}
+
+    def _fetch(self, url: str) -> str:
+        self.urls.append(url)
+        for part, answer in self.broken.items():
+            if part in url:
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
+        return '{"responses":["pod-cp1"]}' if "/dial?" in url else "pod-worker1"
+
+    def run(self, check: bool = False, **options: t.Any) -> t.Dict[str, t.Any]:
+        given = {"image": "agnhost", "timeout": 3, "phase": "probe", **options}
+        return self._run_module(cluster_verify.main, given, check=check)
+
+    def verbs(self) -> t.List[str]:
+        return [call[3] for call in self.runner.calls]
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner) -> Cluster:
+    return Cluster(monkeypatch, run_module)
+
+
+def failing(result: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
+    return {check["name"]: check["detail"] for check in result["checks"] if not check["ok"]}
+
+
+def test_cluster_that_works(cluster: Cluster) -> None:
+    result = cluster.run(version="1.37.1")
+    assert (result["changed"], result["failed"], failing(result)) == (False, False, {})
+    assert [check["name"] for check in result["checks"]] == TITLES
+    assert [check["detail"] for check in result["checks"]] == [
+        "3 at 1.37.1",
+        "3 of 3",
+        "3 tried",
+        "6 tried",
+        "3 nodes, port 30080",
+        "3 nodes",
+    ]
+    assert result["pods"] == ["pod-cp1", "pod-worker1", "pod-worker2"]
+    assert "load_balancer" not in result and cluster.clock.pauses == []
+
+
+def test_leftovers_are_deleted_before_anything_is_made(cluster: Cluster) -> None:
+    cluster.run(namespace="checks")
+    changes = [call[3:] for call in cluster.runner.calls if call[3] in ("delete", "apply")]
+    assert changes == [
+        ["delete", "namespace", "checks", "--ignore-not-found", "--wait=true", "--timeout=60s"],
+        ["apply", "--server-side", "--field-manager=slipway", "--filename=-"],
+    ]
+    stdin = next(text for text in cluster.runner.stdins if text)
+    made = [json.loads(line) for line in stdin.splitlines()]
+    assert [item["kind"] for item in made] == ["Namespace", "DaemonSet", "Service", "Service"]
+    assert made[0]["metadata"]["name"] == "checks"
+
+
+def test_what_is_asked_of_whom(cluster: Cluster) -> None:
+    cluster.run(dns_domain="example.internal")
+    dials = [urllib.parse.urlsplit(url) for url in cluster.urls if "/dial?" in url]
+    queries = [(url.netloc, dict(urllib.parse.parse_qsl(url.query))) for url in dials]
+    services = [(source, query["port"]) for source, query in queries if query["host"].startswith("cluster-ip.")]
+    assert sorted(services) == [(f"10.244.{index}.9:8080", "80") for index in range(3)]
+    assert {query["host"] for _source, query in queries} == {
+        "cluster-ip.slipway-verify.svc.example.internal",
+        *(f"10.244.{index}.9" for index in range(3)),
+    }
+    assert all(query["host"] not in source for source, query in queries)
+    assert {(query["request"], query["protocol"], query["tries"]) for _source, query in queries} == {
+        ("hostname", "http", "1")
+    }
+    ports = [url for url in cluster.urls if "/dial?" not in url]
+    assert sorted(ports) == [f"http://172.30.0.1{index}:30080/hostname" for index in (1, 2, 3)]
+
+
+def test_ipv6(cluster: Cluster) -> None:
+    for index, item in enumerate(cluster.pods):
+        item["status"]["podIP"] = f"fd00::{index}"
+    for node in cluster.nodes["items"]:
+        node["status"]["addresses"] = [{"type": "InternalIP", "address": "fd01::1"}]
+    assert failing(cluster.run()) == {}
+    assert any(url.startswith("http://[fd00::1]:8080/dial?") for url in cluster.urls)
+    assert "http://[fd01::1]:30080/hostname" in cluster.urls
+
+
+def test_single_node(cluster: Cluster) -> None:
+    cluster.nodes["items"] = cluster.nodes["items"][:1]
+    cluster.pods, cluster.available = cluster.pods[:1], 1
+    result = cluster.run(metrics=False, node_port=False)
+    assert [check["name"] for check in result["checks"]] == TITLES[:3]
+    assert failing(result) == {}
+
+
+def test_nodes_that_are_not_ready_or_of_another_version(cluster: Cluster) -> None:
+    for entry in cluster.nodes["items"][1]["status"]["conditions"]:
+        if entry["type"] == "Ready":
+            entry.update(status="False", reason="KubeletNotReady", message="no CNI")
+    detail = failing(cluster.run(version="1.36.4"))["nodes are Ready"]
+    assert "node worker1 is NotReady (KubeletNotReady: no CNI)" in detail
+    assert detail.count("has 1.37.1 instead of 1.36.4") == 3
+    assert cluster.clock.now > 3
+
+
+@pytest.mark.parametrize(("available", "detail"), [(2, "only 2 of 3 nodes run one"), (0, "only 0 of 3 nodes run one")])
+def test_nodes_without_a_pod(cluster: Cluster, available: int, detail: str) -> None:
+    cluster.available = available
+    assert failing(cluster.run()) == {TITLES[1]: detail}
+
+
+def test_without_pods_nothing_is_dialled(cluster: Cluster) -> None:
+    cluster.available = 0
+    cluster.pods[0]["status"]["conditions"][0]["status"] = "False"
+    del cluster.pods[1]["status"]["podIP"]
+    cluster.pods.pop()
+    result = cluster.run()
+    assert [check["name"] for check in result["checks"]] == [TITLES[0], TITLES[1], TITLES[5]]
+    assert (cluster.urls, result["pods"]) == ([], [])
+
+
+def test_network_that_does_not_work(cluster: Cluster) -> None:
+    cluster.broken = {
+        "http://10.244.1.9:8080/dial?host=cluster-ip": '{"errors":["lookup: no such host"]}',
+        "http://10.244.2.9:8080/dial?host=10.244.0.9": urllib.error.URLError("timed out"),
+        "172.30.0.12:30080": ConnectionRefusedError("refused"),
+        "172.30.0.13:30080": "somebody else",
+    }
+    details = failing(cluster.run())
+    assert list(details) == TITLES[2:5]
+    assert details[TITLES[2]] == ("from worker1 to cluster-ip.slipway-verify.svc.cluster.local: lookup: no such host")
+    assert details[TITLES[3]].startswith("the pod on worker2 (10.244.2.9) does not answer here: ")
+    assert details[TITLES[4]] == (
+        "worker1 (172.30.0.12:30080): refused; worker2 (172.30.0.13:30080) answered 'somebody else'"
+    )
+
+
+def test_looks_again_until_it_works(cluster: Cluster) -> None:
+    cluster.runner.answers["metrics.k8s.io"] = [
+        CommandError("the server could not find the requested resource", CommandResult([], 1, "", "")),
+        '{"items": []}',
+        json.dumps({"items": [{"metadata": {"name": name}} for name in NAMES]}),
+    ]
+    assert failing(cluster.run()) == {}
+    assert cluster.clock.pauses == [0.5, 0.5]
+
+
+def test_metrics(cluster: Cluster) -> None:
+    cluster.metered.remove("worker2")
+    assert failing(cluster.run()) == {TITLES[5]: "there are no metrics of node worker2"}
+    cluster.runner.answers["metrics.k8s.io"] = CommandError("NotFound", CommandResult([], 1, "", ""))
+    assert failing(cluster.run()) == {TITLES[5]: "NotFound"}
+
+
+def test_load_balancer(cluster: Cluster) -> None:
+    cluster.addresses = ["", "192.0.2.100"]
+    assert cluster.run(load_balancer=True)["load_balancer"] == "192.0.2.100"
+    assert cluster.clock.pauses == [0.5]
+    cluster.addresses = [""]
+    assert cluster.run(load_balancer=True)["load_balancer"] == ""
+    assert cluster.clock.now > 3
+
+
+def test_clean(cluster: Cluster) -> None:
+    result = cluster.run(phase="clean")
+    assert (result["changed"], result["failed"], cluster.verbs()) == (False, False, ["delete"])
+
+
+def test_check_mode_asks_nobody(cluster: Cluster) -> None:
+    cluster.runner.tools = ()
+    result = cluster.run(check=True)
+    assert (result["changed"], result["skipped"], result["checks"]) == (False, True, [])
+    assert cluster.runner.calls == []
+
+
+def test_without_an_api_server(cluster: Cluster) -> None:
+    cluster.runner.answers["get nodes "] = CommandError("refused", CommandResult(["kubectl"], 1, "", "refused"))
+    failed = cluster.run()
+    assert (failed["failed"], failed["msg"], failed["rc"]) == (True, "refused", 1)
+    assert "apply" not in cluster.verbs()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/hostname" else 503)
+        self.end_headers()
+        self.wfile.write(b"p\xff" * 4000)
+
+    def log_message(self, *_arguments: t.Any) -> None:
+        pass
+
+
+def test_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        assert cluster_verify.fetch(f"{address}/hostname") == "p�" * 2048
+        with pytest.raises(OSError, match="503"):
+            cluster_verify.fetch(f"{address}/other")
+        server.shutdown()
+    with pytest.raises(OSError, match="refused"):
+        cluster_verify.fetch(f"{address}/hostname")
