@@ -178,7 +178,7 @@ class ClusterVerify:
         while True:
             try:
                 check = look()
-            except (CommandError, OSError) as error:
+            except CommandError as error:
                 check = _verify.Check(name, [str(error)])
             if not check.problems or time.monotonic() > self._deadline:
                 return _verify.Check(name, check.problems, check.detail)

@@ -129,9 +129,10 @@ class SystemdUnit:
         started = process_started(properties, now, time.clock_gettime(time.CLOCK_MONOTONIC))
         newest = max((os.stat(path).st_mtime for path in self._files if os.path.exists(path)), default=0.0)
         action = decide(properties, started, newest, now)
-        # `static`, `generated` and the like cannot be enabled and need not be.
-        is_enabled = properties.get("UnitFileState", "") not in ("disabled", "masked", "")
-        toggle = (absent and self._enabled) or (not absent and is_enabled != self._enabled)
+        # `static`, `generated` and the like can be neither enabled nor disabled, and need not be.
+        state = properties.get("UnitFileState", "")
+        is_enabled = state not in ("disabled", "masked", "")
+        toggle = not is_enabled if self._enabled else state.startswith("enabled")
         if not self._module.check_mode:
             if toggle:
                 self._systemctl("enable" if self._enabled else "disable", "--quiet", self._name)

@@ -128,15 +128,24 @@ def test_disabled_on_demand(machine: Machine) -> None:
     assert result["diff"]["after"] == {"active": "active", "enabled": False}
 
 
-def test_static_unit_is_not_enabled(machine: Machine) -> None:
-    assert outcome(machine.shows(STATIC).run()) == (False, "none")
+@pytest.mark.parametrize("enabled", [True, False])
+def test_static_unit_is_neither_enabled_nor_disabled(machine: Machine, enabled: bool) -> None:
+    assert outcome(machine.shows(STATIC).run(enabled=enabled)) == (False, "none")
+    assert machine.changes() == []
+
+
+def test_disabled_unit_that_shall_be_so(machine: Machine) -> None:
+    running = RUNNING.replace("UnitFileState=enabled", "UnitFileState=disabled")
+    assert outcome(machine.shows(running).run(enabled=False)) == (False, "none")
 
 
 def test_absent_unit(machine: Machine) -> None:
     result = machine.shows(ABSENT).run(check=True)
     assert outcome(result) == (True, "started")
     assert result["diff"]["after"] == {"active": "active", "enabled": True}
-    assert outcome(machine.run(check=True, enabled=False)) == (True, "started")
+    result = machine.run(check=True, enabled=False)
+    assert outcome(result) == (True, "started")
+    assert result["diff"]["after"] == {"active": "active", "enabled": False}
     failed = machine.run()
     assert failed["failed"] and "containerd.service does not exist on this host; install" in failed["msg"]
     assert machine.changes() == []
