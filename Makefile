@@ -109,7 +109,7 @@ docs: ## write docs/variables.md from the roles' argument specifications
 	@$(WITH_MAIN) python tools/reference.py
 
 .PHONY: changelog
-changelog: ## write CHANGELOG.rst from changelogs/fragments, for the version in galaxy.yml
+changelog: ## write CHANGELOG.md from changelogs/fragments, for the version in galaxy.yml
 	@$(WITH_MAIN) antsibull-changelog release --update-existing --reload-plugins
 
 .PHONY: pins
