@@ -295,6 +295,8 @@ class PackageSet:
         flags = [
             ("--simulate", simulate),
             ("--fix-broken", self.repaired),
+            # A package that dpkg was killed in has its version already, as far as apt is concerned.
+            ("--reinstall", self.repaired),
             ("--no-remove", None not in targets.values()),
             ("--allow-downgrades", self.allow_downgrade),
             ("--allow-change-held-packages", change_held),
@@ -325,6 +327,7 @@ class PackageSet:
         elif pending:
             self._install(pending, packages)
             packages = self.apt.installed()
+            self._expect(pending, packages)
         if not check_mode:
             after = {name: version_of(packages, name) for name in packages}
         elif not pending:
@@ -379,6 +382,10 @@ class PackageSet:
                 targets[item.name] = version
             else:
                 missing.append(self.apt.explain_missing(item.name, item.version, policy))
+        # apt does nothing at all unless these are mended, which takes their archives.
+        for name, package in packages.items():
+            if package.reinstall:
+                targets.setdefault(name, package.version)
         self._refuse_unasked(pending, packages, targets)
         return targets, missing
 
@@ -465,6 +472,19 @@ class PackageSet:
             result = self.apt.run("apt-get", self.install_argv(targets, change_held))
         if result.rc != 0:
             raise self._failure(result, "could not be installed")
+
+    @staticmethod
+    def _expect(wanted: t.Sequence[Wanted], packages: Packages) -> None:
+        """Believe apt's success only when it is to be seen.
+
+        :raises SlipwayError: with what dpkg says of packages that are not as they should be.
+        """
+        wrong = [item.name for item in wanted if not item.satisfied_by(packages.get(item.name))]
+        states = [f"{name} is {packages[name].state if name in packages else 'not-installed'}" for name in wrong]
+        if states:
+            raise SlipwayError(
+                f"apt-get ended well, but {', '.join(states)}. See what `dpkg --audit` says on this host."
+            )
 
     def _refuse_removals(
         self, targets: t.Mapping[str, t.Optional[str]], planned: t.Mapping[str, t.Optional[str]]

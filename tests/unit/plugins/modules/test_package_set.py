@@ -235,7 +235,22 @@ def test_interrupted_installation_is_finished_first() -> None:
     }
     result, runner = run(answers, KUBEADM, JQ)
     assert result["repaired"] and result["installed"] == ["jq", "kubeadm"]
-    assert runner.called("--fix-broken", "jq=1.6-1") and not runner.called("--fix-broken", "kubeadm=1.37.1-1.1")
+    # apt takes a package that is half installed for installed: it has to be told to do it again.
+    assert runner.called("--fix-broken", "--reinstall", "jq=1.6-1")
+    assert not runner.called("--fix-broken", "kubeadm=1.37.1-1.1")
+
+
+def test_interrupted_installation_of_a_dependency_is_done_again() -> None:
+    killed = BARE + "kubernetes-cni\t1.9.1-1.1\tinstall reinstreq half-installed\n"
+    answers = {"dpkg-query": [killed, killed, HELD], "--configure": "", "policy": POLICY, "install": ""}
+    _result, runner = run(answers, KUBEADM)
+    assert runner.called("--reinstall", "kubeadm=1.37.1-1.1", "kubernetes-cni=1.9.1-1.1")
+
+
+def test_success_of_apt_has_to_be_seen() -> None:
+    answers = {"dpkg-query": [BARE, KILLED], "policy": POLICY, "install": ""}
+    with pytest.raises(SlipwayError, match="but kubeadm is half-configured, jq is half-installed"):
+        run(answers, KUBEADM, JQ)
 
 
 def test_interrupted_installation_that_dpkg_finishes() -> None:
