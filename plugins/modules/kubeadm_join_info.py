@@ -27,12 +27,14 @@ attributes:
     details: With O(state=present), each call mints a new token.
 options:
   state:
-    description: V(present) mints a token, V(absent) revokes the one with O(token_id).
+    description: V(present) mints a token, V(absent) revokes the one with O(token_id), or all that are left.
     type: str
     choices: [present, absent]
     default: present
   token_id:
-    description: The token that is revoked, by its part before the dot.
+    description:
+      - The token that is revoked, by its part before the dot.
+      - Without it all are revoked that this collection has made, also those that an interrupted run has left behind.
     type: str
   ttl:
     description: Lifetime, in case that nobody comes back to revoke it.
@@ -100,6 +102,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._bootstrap_toke
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import TOKEN_DESCRIPTION
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 
 
@@ -116,6 +119,15 @@ def compared(printed: t.Mapping[str, t.Any], token: str, ca_hash: str) -> str:
     if printed["token"] != token:
         raise SlipwayError("kubeadm printed another token than the one that it was given.")
     return str(printed["endpoint"])
+
+
+def to_revoke(tokens: t.Iterable[t.Mapping[str, t.Any]], token_id: t.Optional[str] = None) -> t.List[str]:
+    """The ids of the token that is asked for, or else of all that this collection has made."""
+    return [
+        token["token_id"]
+        for token in tokens
+        if (token["token_id"] == token_id if token_id else token["description"].startswith(TOKEN_DESCRIPTION))
+    ]
 
 
 class JoinInfo:
@@ -135,15 +147,14 @@ class JoinInfo:
         if self._module.check_mode:
             return {"changed": True}
         tokens = BootstrapTokens(self._kubectl)
-        left = [token for token in tokens.list() if token["description"].startswith(_kubeadm.TOKEN_DESCRIPTION)]
-        tokens.delete(token["token_id"] for token in left)
+        tokens.delete(to_revoke(tokens.list()))
         ca_hash = _kubeadm.ca_certificate_hash(read_text(self._module.params["ca_file"]))
         kubeadm = _kubeadm.Kubeadm(self._runner)
         token = _kubeadm.new_token()
         entry = {
             "token": token,
             "ttl": f"{seconds}s",
-            "description": _kubeadm.TOKEN_DESCRIPTION + "joins machines, revoked at the end of the run",
+            "description": TOKEN_DESCRIPTION + "joins machines, revoked at the end of the run",
             "usages": ["signing", "authentication"],
             "groups": [GROUP],
         }
@@ -173,15 +184,14 @@ class JoinInfo:
         }
 
     def absent(self) -> t.Dict[str, t.Any]:
-        """Revoke a token."""
-        token_id = self._module.params["token_id"]
+        """Revoke one token, or all of ours."""
         if not self._kubectl.configured and self._module.check_mode:
             return {"changed": False}
         tokens = BootstrapTokens(self._kubectl)
-        exists = any(token["token_id"] == token_id for token in tokens.list())
-        if exists and not self._module.check_mode:
-            tokens.delete([token_id])
-        return {"changed": exists}
+        found = to_revoke(tokens.list(), self._module.params["token_id"])
+        if not self._module.check_mode:
+            tokens.delete(found)
+        return {"changed": bool(found)}
 
 
 def main() -> None:
@@ -193,7 +203,6 @@ def main() -> None:
             "ttl": {"type": "str", "default": "15m"},
             "ca_file": {"type": "path", "default": "/etc/kubernetes/pki/ca.crt"},
         },
-        required_if=[("state", "absent", ["token_id"])],
         supports_check_mode=True,
     )
     try:

@@ -209,6 +209,17 @@ def test_tokens_that_killed_runs_have_left_are_revoked(cluster: Cluster) -> None
     assert sorted(cluster.secrets) == ["abcdef", "uvwxyz"]
 
 
+def test_join_info_is_revoked(cluster: Cluster) -> None:
+    cluster.has(TOKEN, _kubeadm.TOKEN_DESCRIPTION + "joins machines").has(OTHER, "somebody else's")
+    cluster.has("left01.0123456789abcdef", _kubeadm.TOKEN_DESCRIPTION + "joins machines")
+    assert cluster.run(kubeadm_join_info, state="absent", token_id="abcdef")["changed"]
+    assert sorted(cluster.secrets) == ["left01", "uvwxyz"]
+    assert cluster.run(kubeadm_join_info, check=True, state="absent")["changed"]
+    assert cluster.run(kubeadm_join_info, state="absent")["changed"]
+    assert sorted(cluster.secrets) == ["uvwxyz"]
+    assert not cluster.run(kubeadm_join_info, state="absent")["changed"]
+
+
 def test_another_ca_is_refused_and_the_token_revoked(cluster: Cluster) -> None:
     failed = cluster.run(kubeadm_join_info, ca_file=str(FIXTURES / "ca-version-1.crt"))
     assert failed["failed"] and "Machines would join another cluster" in failed["msg"]
