@@ -1,0 +1,6 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tests on machines of the lab. That this file is here lets them import lab_support."""
+
+from __future__ import annotations

@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs that are killed at any moment, and done again: a working cluster comes of it.
+
+Each chain is one life of a cluster: a run is killed at the first point, the next one at the second, and so on, until
+one is left alone and has to complete it. A control plane that was complete once must stay the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import typing as t
+
+import pytest
+from lab_support import Run, Site
+
+CONTROL_PLANE, WORKER = "flt1", "flt2"
+
+#: Victims. SIGKILL for ansible-playbook and its children leaves what it has started on a machine running there;
+#: with MACHINE that is killed, too, as when a machine loses its power.
+ANSIBLE, MACHINE = "ansible", "machine"
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A moment, and what is killed then."""
+
+    name: str
+    #: The task whose beginning is waited for.
+    task: str
+    #: ANSIBLE, MACHINE, or the names of processes on the machine, as a regular expression.
+    victim: str
+    #: A shell condition on the machine that is waited for after that.
+    condition: str = "true"
+    machine: str = CONTROL_PLANE
+    #: Whether the control plane has been complete before.
+    control_plane: bool = False
+
+    def strike(self, site: Site, run: Run) -> None:
+        """Wait for the moment and kill."""
+        node = site.nodes[self.machine]
+        assert run.reaches(self.task), f"{self.name}: the run ended before the task\n{run.output}"
+        assert self.condition == "true" or run.sees(node, self.condition), f"{self.name}: not reached\n{run.output}"
+        if self.victim == ANSIBLE:
+            run.kill()
+        elif self.victim == MACHINE:
+            run.kill()
+            # Python that runs a module of ours, and all that it runs.
+            node.shell("pkill -KILL -x 'python3.*|kubeadm|helm|kubectl|apt-get|dpkg'", check=False)
+        else:
+            killed = node.shell(f"pkill -KILL -x -e '{self.victim}'", check=False)
+            assert killed, f"{self.name}: there was nothing to kill"
+            assert run.wait().rc != 0, f"{self.name}: the run has not noticed\n{run.output}"
+
+
+# A condition that an earlier attempt has fulfilled already is of no use, so kubeadm has to run besides.
+INIT = "pgrep -f '[k]ubeadm init'"
+JOIN = "pgrep -f '[k]ubeadm join'"
+HELM = "pgrep -f '[h]elm upgrade'"
+PACKAGES = "Install and hold the Kubernetes packages"
+INITIALISE = "Initialise the control plane"
+# The file with the token that the kubelet gets its certificate with.
+BOOTSTRAPPING = f"{JOIN} && test -e /etc/kubernetes/bootstrap-kubelet.conf"
+
+UNTIL_INIT = [
+    Point("dpkg killed on the node", PACKAGES, "apt-get|dpkg", "pgrep -x dpkg"),
+    Point("while packages are installed", PACKAGES, MACHINE, "pgrep -x dpkg"),
+    Point("containerd configured, not restarted", "Configure containerd", MACHINE, "test -e /etc/containerd/certs.d"),
+    Point("init: certificates", INITIALISE, MACHINE, f"{INIT} && test -e /etc/kubernetes/pki/apiserver.crt"),
+    Point("init: etcd starts", INITIALISE, MACHINE, f"{INIT} && pgrep -x etcd"),
+    Point("init: kubeadm killed", INITIALISE, "kubeadm", f"{INIT} && pgrep -x kube-apiserver"),
+    # One of the last phases lets the kubelet use the certificate that it rotates itself.
+    Point("init: addons", INITIALISE, MACHINE, f"{INIT} && grep -q client-current /etc/kubernetes/kubelet.conf"),
+    # kubeadm goes on and comes to its end, while the next run begins.
+    Point("init: only Ansible killed", INITIALISE, ANSIBLE, f"{INIT} && pgrep -x kube-apiserver"),
+]
+
+AFTER_INIT = [
+    Point("between init and the pod network", "Install Helm", ANSIBLE, control_plane=True),
+    Point("while Flannel is applied", "Install Flannel", MACHINE, HELM, control_plane=True),
+    Point("before the join", "Mint a bootstrap token", ANSIBLE, control_plane=True),
+    Point("in the middle of the join", "Join the cluster", MACHINE, BOOTSTRAPPING, WORKER, control_plane=True),
+    Point("join: kubeadm killed", "Join the cluster", "kubeadm", BOOTSTRAPPING, WORKER, control_plane=True),
+    Point("joined, token not revoked", "node_join : Keep the kubelet running", ANSIBLE, control_plane=True),
+    Point("while MetalLB is installed", "Install MetalLB", MACHINE, HELM, control_plane=True),
+    Point("while MetalLB's pools are applied", "Apply the address pools", ANSIBLE, control_plane=True),
+]
+
+
+@pytest.fixture
+def site(tmp_path: pathlib.Path) -> t.Iterator[Site]:
+    """Two fresh machines."""
+    made = Site(
+        tmp_path,
+        [CONTROL_PLANE],
+        [WORKER],
+        systems={WORKER: "debian13"},
+        variables={"metallb_address_pools": [{"name": "default", "addresses": ["172.30.0.215-172.30.0.219"]}]},
+    )
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("points", [UNTIL_INIT, AFTER_INIT], ids=["until-init", "after-init"])
+def test_killed_runs_are_finished_by_the_next(site: Site, points: t.Sequence[Point]) -> None:
+    identity = None
+    for point in points:
+        print(f"--- {point.name}", flush=True)
+        point.strike(site, site.start())
+        if point.control_plane:
+            found = site.identity()
+            assert identity in (None, found), f"{point.name}: the control plane is another one"
+            identity = found
+    print("--- left alone", flush=True)
+    site.run().expect()
+    assert identity in (None, site.identity()), "the control plane is another one"
+    site.expect_settled()
