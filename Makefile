@@ -10,7 +10,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 SCENARIO ?= default
 # The scenarios that `make test` runs; each brings nodes of its own and removes them.
-SCENARIOS ?= default
+SCENARIOS ?= default reuse
 ENVIRONMENT = $(PYTHON) tests/gates/environments.py
 # Virtual environments lie in the cache, named by what is in them; the first use makes them.
 WITH_MAIN = bin="$$($(ENVIRONMENT) main)/bin"; export PATH="$$bin:$$PATH";
