@@ -28,10 +28,11 @@ FILES = f"{ADDRESS}:8080"
 REGISTRY = Registry(f"{ADDRESS}:5000")
 WWW = CACHE / "www"
 
-# Gigabytes that have to be free. A cold build of one Kubernetes release and all else: 3 for modules, 10 for Go's build
-# cache (`lab mirror --trim` empties it), 4 for what is built; nodes with their images take about 2 each.
-DISK_TO_BUILD = 20
+# Gigabytes that have to be free: for a node or two, and for each component that is to be built (modules, Go's build
+# cache, which `--trim` empties, and the result). A first build takes 20 in all.
 DISK_TO_RUN = 5
+DISK_FOR_KUBERNETES = 8
+DISK_FOR_OTHERS = 0.6
 
 # The test image of the role verify.
 PROBE = "docker.io/slipway/probe:1.0"
@@ -64,6 +65,7 @@ def start() -> None:
 
     :raises LabError: when others hold their ports.
     """
+    debian.install({"ss": "iproute2"})
     if not shutil.which("docker-registry"):
         debian.unpacked("docker-registry")
     WWW.mkdir(parents=True, exist_ok=True)
@@ -117,12 +119,11 @@ def build(versions: Sequence[str]) -> None:
         _docker(docker_key)
         _addons()
         _helm()
-        link(WWW / "kubernetes.asc", kubernetes_key.public)
 
 
 def _check_disk(components: Sequence[Component]) -> None:
     missing = [component.name for component in components if not golang.is_built(component)]
-    needed = DISK_TO_BUILD if missing else DISK_TO_RUN
+    needed = DISK_TO_RUN + sum(DISK_FOR_KUBERNETES if "kubernetes" in name else DISK_FOR_OTHERS for name in missing)
     CACHE.mkdir(parents=True, exist_ok=True)
     folders = {CACHE}
     if missing:
@@ -131,9 +132,8 @@ def _check_disk(components: Sequence[Component]) -> None:
         there = next(path for path in [folder, *folder.parents] if path.exists())
         free = shutil.disk_usage(there).free / 1e9
         if free < needed:
-            raise LabError(
-                f"{there} has {free:.0f} GB free, and {needed} GB are needed (to build: {', '.join(missing)})"
-            )
+            what = f"to build {', '.join(missing)}" if missing else "to run"
+            raise LabError(f"{there} has {free:.0f} GB free, and {needed:.0f} GB are needed {what}")
 
 
 def _kubernetes(component: Component, key: debs.SigningKey) -> None:
@@ -151,16 +151,9 @@ def _kubernetes(component: Component, key: debs.SigningKey) -> None:
 
 def _kubernetes_images(component: Component, programs: Path) -> list[Image]:
     """Return the images that this kubeadm asks for."""
-    argv: list[str | Path] = [
-        programs / "kubeadm",
-        "config",
-        "images",
-        "list",
-        "--kubernetes-version",
-        f"v{component.version}",
-    ]
+    options = ["--kubernetes-version", f"v{component.version}"]
     found = []
-    for reference in run(argv).split():
+    for reference in run([programs / "kubeadm", "config", "images", "list", *options]).split():
         name, _, tag = reference.rpartition("/")[2].partition(":")
         if name == "pause":
             found.append(Image(reference, {"/pause": golang.build(golang.PAUSE) / "pause"}, ["/pause"]))

@@ -186,3 +186,13 @@ def test_registry_that_refuses(registry: tuple[Registry, dict[str, bytes]]) -> N
 @pytest.mark.parametrize("name", ["probe", "runc-node"])
 def test_go_programs(name: str) -> None:
     subprocess.run(["go", "test", "./..."], cwd=golang.MODULES / name, check=True)
+
+
+def test_too_little_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mirror, "CACHE", tmp_path)
+    monkeypatch.setattr(mirror, "run", lambda _: f"{tmp_path}/a\n{tmp_path}/b\n")
+    monkeypatch.setattr(golang, "is_built", lambda component: component.name != "kubernetes-1.37.1")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(0, 0, 6_000_000_000))
+    mirror._check_disk(mirror.COMPONENTS)
+    with pytest.raises(LabError, match=r"has 6 GB free, and 13 GB are needed to build kubernetes-1\.37\.1"):
+        mirror._check_disk([*mirror.COMPONENTS, golang.kubernetes("1.37.1")])
