@@ -158,7 +158,7 @@ class Run:
     def sees(self, node: Node, condition: str) -> bool:
         """Wait until a shell condition holds on a machine; false when the run ends before."""
         # The machine itself looks, as often as it can: the moments that tests wait for are short.
-        script = f"until {condition}; do sleep 0.02; done 2>/dev/null"
+        script = f"until {condition}; do sleep 0.02; done >/dev/null 2>&1"
         watcher = subprocess.Popen(["docker", "exec", node.container, "timeout", str(TIMEOUT), "sh", "-c", script])
         try:
             while watcher.poll() is None and not self.ended:

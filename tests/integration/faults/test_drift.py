@@ -113,10 +113,3 @@ def test_what_was_changed_by_hand_is_named_and_mended_exactly(built: Site) -> No
     assert built.nodes[WORKER].shell("cat /proc/sys/net/ipv4/ip_forward").strip() == "1"
     assert "kubelet" in built.control_plane.execute("apt-mark", "showhold").stdout.split()
     assert built.unready_nodes() == []
-
-
-@pytest.mark.parametrize(("drift", "tasks"), DRIFTS, ids=[drift.__name__ for drift, _tasks in DRIFTS])
-def test_each_is_named_alone(built: Site, drift: t.Callable[[Site], None], tasks: set[tuple[str, str]]) -> None:
-    drift(built)
-    built.run("--check", "--diff").expect(changed=tasks)
-    built.run().expect(changed=tasks)
