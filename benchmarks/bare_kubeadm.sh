@@ -92,10 +92,9 @@ CONFIG
 on "$control_plane" kubeadm init --config /root/init.yaml >"$log/init" 2>&1 || { tail -n 5 "$log/init"; exit 1; }
 lap initialised
 
-join=$(on "$control_plane" kubeadm token create --print-join-command 2>/dev/null)
+read -ra join < <(on "$control_plane" kubeadm token create --print-join-command 2>/dev/null)
 join_worker() {
-    # shellcheck disable=SC2086  # the command is meant to be split
-    on "$1" $join --ignore-preflight-errors=SystemVerification,Swap >"$log/$1" 2>&1
+    on "$1" "${join[@]}" --ignore-preflight-errors=SystemVerification,Swap >"$log/$1" 2>&1
 }
 everywhere join_worker "${workers[@]}"
 lap joined

@@ -282,7 +282,7 @@ class Site:
         """Machines of the inventory that are not Ready, or no nodes at all."""
         template = '{range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}'
         lines = self.control_plane.kubectl("get", "nodes", f"--output=jsonpath={template}").splitlines()
-        ready = {name for name, _, status in (line.partition(" ") for line in lines) if status == "True"}
+        ready = {name for name, _value, status in (line.partition(" ") for line in lines) if status == "True"}
         return sorted(set(self.nodes) - ready)
 
     def expect_settled(self) -> None:

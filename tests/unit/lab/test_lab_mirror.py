@@ -135,7 +135,7 @@ def registry() -> Iterator[tuple[Registry, dict[str, bytes]]]:
 
         def do_PUT(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            path, _, query = self.path.partition("?")
+            path, _value, query = self.path.partition("?")
             if query:
                 path = f"{path.partition('uploads/')[0]}{query.rpartition('=')[2]}"
             stored[path] = body

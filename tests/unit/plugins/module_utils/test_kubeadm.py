@@ -47,7 +47,7 @@ def test_masked_hides_tokens_and_keys_and_nothing_else() -> None:
 
 
 def test_new_tokens_are_what_kubeadm_takes_and_differ() -> None:
-    tokens = {_kubeadm.new_token() for _ in range(50)}
+    tokens = {_kubeadm.new_token() for _value in range(50)}
     assert len(tokens) == 50
     assert all(re.fullmatch(r"[a-z0-9]{6}\.[a-z0-9]{16}", token) for token in tokens)
 
