@@ -21,11 +21,11 @@ import string
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _der
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _node
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._node import MARKER
 
+MARKER = _node.MARKER
 API_VERSION = "kubeadm.k8s.io/v1beta4"
 _TOKEN_ALPHABET = string.ascii_lowercase + string.digits
 _TOKEN = re.compile(r"\b([a-z0-9]{6})\.[a-z0-9]{16}\b")
@@ -101,19 +101,24 @@ def parse_join_command(text: str) -> t.Dict[str, t.Any]:
     }
 
 
-def read_marker() -> t.Optional[t.Dict[str, t.Any]]:
-    """The record of a kubeadm command of ours that has not ended; ``None`` when there is none."""
-    if not os.path.exists(MARKER):
-        return None
-    try:
-        record = json.loads(read_text(MARKER))
-    except ValueError:
-        record = {}
-    return record if isinstance(record, dict) else {}
+def unfinished(operation: str) -> t.Optional[t.Dict[str, t.Any]]:
+    """The record of an ``operation`` (``init`` or ``join``) of ours that has not ended; ``None`` when there is none.
+
+    :raises SlipwayError: when the other operation has not ended, which this one must not clean up after.
+    """
+    marker = _node.read_marker(MARKER)
+    begun = (marker or {}).get("operation", operation)
+    if begun != operation:
+        raise SlipwayError(
+            f"An interrupted `kubeadm {begun}` of {(marker or {}).get('started')} has left this host half done, so"
+            f" `kubeadm {operation}` is not begun: it might clean up what is in use. Run again with the host in the"
+            f" group that it was in, which finishes it, or give it up: `kubeadm reset`, then remove {MARKER}."
+        )
+    return marker
 
 
 def write_marker(operation: str, **details: t.Any) -> None:
-    """Record that ``operation`` (``init`` or ``join``) begins."""
+    """Record that ``operation`` begins; not before kubeadm's preflight checks have found the machine to be free."""
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     record = {"operation": operation, "started": started, **details}
     TextFile(MARKER, json.dumps(record) + "\n", 0o600).write()

@@ -125,12 +125,12 @@ def first_version(text: str) -> str:
     return match.group(1) if match else ""
 
 
-def marker() -> t.Optional[t.Dict[str, t.Any]]:
-    """The record of a kubeadm command that did not end; ``None`` when there is none."""
-    if not os.path.exists(MARKER):
+def read_marker(path: str) -> t.Optional[t.Dict[str, t.Any]]:
+    """The record of a kubeadm command of ours that did not end; ``None`` when there is none."""
+    if not os.path.exists(path):
         return None
     try:
-        record = json.loads(read_text(MARKER))
+        record = json.loads(read_text(path))
     except ValueError:
         record = {}
     return record if isinstance(record, dict) else {}
@@ -142,7 +142,7 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
     ``completed`` says that the machine is a node whose joining or initialising came to its end.
     """
     joined = os.path.exists("/etc/kubernetes/kubelet.conf")
-    unfinished = marker()
+    unfinished = read_marker(MARKER)
     return {
         "control_plane": os.path.exists("/etc/kubernetes/manifests/kube-apiserver.yaml"),
         "admin_kubeconfig": os.path.exists("/etc/kubernetes/admin.conf"),

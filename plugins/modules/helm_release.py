@@ -83,6 +83,7 @@ EXAMPLES = r"""
     chart: "{{ metrics_server_chart }}"
     repository: "{{ metrics_server_chart_repository }}"
     version: "{{ metrics_server_chart_version }}"
+    plain_http: "{{ metrics_server_chart_plain_http | default(false) }}"
     values:
       replicas: 1
 """

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Runs C(kubeadm init) on a machine that has no control plane, with a configuration that kubeadm has validated.
   - Looks at the machine and the API server, never at a record alone. A control plane that works, or that was not made
-    by an unfinished call of this module, is never reset.
+    by an unfinished call of this module, is never reset; neither is a machine that is a worker.
   - A call that was killed is finished by the next one. It waits for a kubeadm that is still running; when that has come
     to its end nothing is done again, otherwise what it has left is cleaned up and the machine is initialised anew.
   - No bootstrap token is left in the cluster. kubeadm insists on making one, which is revoked at once.
@@ -70,7 +70,8 @@ action:
   description:
     - What was done, or would be in check mode.
     - V(finished) means that an earlier call had been killed when kubeadm itself had come to its end, V(reinitialised)
-      that what it had left was cleaned up first.
+      that what it had left was cleaned up first. A cluster in which C(kubeadm init) had come as far as its addons is
+      finished, whatever else is missing.
   type: str
   choices: [none, initialised, finished, reinitialised]
   returned: success
@@ -84,6 +85,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
 
@@ -94,6 +96,12 @@ TRACES = (
     "/etc/kubernetes/manifests/etcd.yaml",
     "/var/lib/etcd/member",
 )
+#: The kubelet's kubeconfig; when all but the addons is done, kubeadm points it to the certificate that is rotated.
+_KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
+_ROTATED = "kubelet-client-current.pem"
+#: Seconds that the API server of an unfinished control plane has to come up before it is judged.
+_GRACE = 60
+_ADDONS = {"coredns": "deployment/coredns", "kube-proxy": "daemonset/kube-proxy"}
 
 
 def with_token(documents: t.Sequence[t.Mapping[str, t.Any]], token: str) -> t.List[t.Mapping[str, t.Any]]:
@@ -115,18 +123,12 @@ def with_token(documents: t.Sequence[t.Mapping[str, t.Any]], token: str) -> t.Li
     return [init] + [document for document in documents if document.get("kind") != "InitConfiguration"]
 
 
-def last_objects(skip_phases: t.Iterable[str]) -> t.List[t.List[str]]:
-    """``kubectl get`` arguments for what the last phases of ``kubeadm init`` make."""
+def wanted_addons(skip_phases: t.Iterable[str]) -> t.List[str]:
+    """The addons that ``kubeadm init`` installs, by the names of their phases."""
     skipped = set(skip_phases)
-    objects = [
-        ["configmap/kubeadm-config", "--namespace=kube-system"],
-        ["configmap/cluster-info", "--namespace=kube-public"],
-    ]
-    if not skipped & {"addon", "addon/all", "addon/coredns"}:
-        objects.append(["deployment/coredns", "--namespace=kube-system"])
-    if not skipped & {"addon", "addon/all", "addon/kube-proxy"}:
-        objects.append(["daemonset/kube-proxy", "--namespace=kube-system"])
-    return objects
+    if skipped & {"addon", "addon/all"}:
+        return []
+    return [name for name in _ADDONS if f"addon/{name}" not in skipped]
 
 
 class KubeadmInit:
@@ -143,17 +145,24 @@ class KubeadmInit:
     def run(self) -> t.Dict[str, t.Any]:
         """Initialise, finish, or leave alone.
 
-        :raises SlipwayError: when kubeadm fails, or when there are traces of a control plane that does not answer.
+        :raises SlipwayError: when kubeadm fails, when the machine is a worker, or when there are traces of a control
+            plane that does not answer.
         """
         check = self._module.check_mode
         if not check:
             _kubeadm.wait_for_running(self._timeout)
-        marker = _kubeadm.read_marker()
+        marker = _kubeadm.unfinished("init")
         if marker is None and any(os.path.exists(path) for path in TRACES):
             self._expect_ready()
             return {"changed": False, "action": "none"}
-        if marker is not None and self._is_complete():
+        if marker is None and os.path.exists(_KUBELET_KUBECONFIG):
+            raise SlipwayError(
+                f"This host is a node of a cluster already ({_KUBELET_KUBECONFIG}) and has no control plane: it is left"
+                " as it is. If it shall become a control plane, drain it, remove the node and run `kubeadm reset`."
+            )
+        if marker is not None and self._was_complete():
             if not check:
+                self._install_missing_addons()
                 self._finish(str(marker.get("token_id", "")))
             return {"changed": True, "action": "finished"}
         if not check:
@@ -170,10 +179,12 @@ class KubeadmInit:
         registration = _kubeadm.find_document(documents, "InitConfiguration").get("nodeRegistration") or {}
         if again:
             kubeadm.reset(str(registration.get("criSocket", "")))
+        if "preflight" not in self._skip_phases:
+            kubeadm.run(documents, "init", "phase", "preflight")
         token_id = _kubeadm.token_id(token)
         _kubeadm.write_marker("init", token_id=token_id)
-        skip = [f"--skip-phases={','.join(self._skip_phases)}"] if self._skip_phases else []
-        kubeadm.run(documents, "init", "--skip-token-print", *skip)
+        skipped = ",".join(["preflight", *(phase for phase in self._skip_phases if phase != "preflight")])
+        kubeadm.run(documents, "init", "--skip-token-print", f"--skip-phases={skipped}")
         self._finish(token_id)
 
     def _finish(self, token_id: str) -> None:
@@ -189,31 +200,52 @@ class KubeadmInit:
             return False
         return self._kubectl.run("get", "--raw=/readyz", check=False).rc == 0
 
-    def _is_complete(self) -> bool:
-        """Whether kubeadm had come to its end, though nobody saw it."""
-        if not self._is_ready():
+    def _install_missing_addons(self) -> None:
+        for name in wanted_addons(self._skip_phases):
+            if not self._has(_ADDONS[name]):
+                Kubeadm(self._runner).run(self._documents, "init", "phase", "addon", name)
+
+    def _has(self, kind_and_name: str, namespace: str = "kube-system") -> bool:
+        # Forbidden, too, is an answer: an early phase of kubeadm gives the administrator his rights.
+        return self._kubectl.run("get", kind_and_name, f"--namespace={namespace}", "-o=name", check=False).rc == 0
+
+    def _was_complete(self) -> bool:
+        """Whether kubeadm had come to its end, though nobody saw it, or so far that others may use the cluster.
+
+        :raises SlipwayError: when it had, and the API server does not answer now.
+        """
+        if os.path.exists(_KUBELET_KUBECONFIG) and _ROTATED in read_text(_KUBELET_KUBECONFIG):
+            self._expect_ready()
+            return True
+        # A kubelet that rotates no certificate leaves no such trace; a control plane that has just begun comes up soon.
+        if not all(os.path.exists(path) for path in TRACES) or not self._wait_until_ready(_GRACE):
             return False
-        return all(
-            self._kubectl.run("get", *arguments, "--output=name", check=False).rc == 0
-            for arguments in last_objects(self._skip_phases)
+        return self._has("configmap/cluster-info", "kube-public") and all(
+            self._has(_ADDONS[name]) for name in wanted_addons(self._skip_phases)
         )
 
+    def _wait_until_ready(self, timeout: float) -> bool:
+        """Whether the control plane answers within ``timeout`` seconds; one look in check mode."""
+        deadline = time.monotonic() + (0 if self._module.check_mode else min(timeout, self._timeout))
+        while not self._is_ready():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(1)
+        return True
+
     def _expect_ready(self) -> None:
-        """Wait until the control plane that is here answers; one look in check mode.
+        """Wait until the control plane that is here answers.
 
         :raises SlipwayError: when it does not in time.
         """
-        deadline = time.monotonic() + (0 if self._module.check_mode else self._timeout)
-        while not self._is_ready():
-            if time.monotonic() >= deadline:
-                found = ", ".join(path for path in TRACES if os.path.exists(path))
-                raise SlipwayError(
-                    f"There is a control plane on this host ({found}) whose API server does not answer, and no record"
-                    " that an interrupted run of ours has made it: it is left as it is. See whether the kubelet runs"
-                    " (`systemctl status kubelet`) and what the static pods say (/var/log/pods). If the machine shall"
-                    " become another one, reset it first with `kubeadm reset`."
-                )
-            time.sleep(1)
+        if not self._wait_until_ready(self._timeout):
+            found = ", ".join(path for path in TRACES if os.path.exists(path))
+            raise SlipwayError(
+                f"There is a control plane on this host ({found}) whose API server does not answer, and it may be in"
+                " use: it is left as it is. See whether the kubelet runs (`systemctl status kubelet`) and what the"
+                " static pods say (/var/log/pods). If the machine shall become another one, reset it first with"
+                " `kubeadm reset`."
+            )
 
 
 def main() -> None:

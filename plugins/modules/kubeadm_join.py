@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Runs C(kubeadm join) on a machine that is no node yet, with a configuration that kubeadm has validated.
   - A machine that is a node is left alone, unless an unfinished call of this module has made it; that one is finished,
-    or cleaned up and joined again.
+    or cleaned up and joined again when the cluster does not know it.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
@@ -36,11 +36,11 @@ options:
       - It is handed to kubeadm on its standard input and stands in no file.
     type: str
   timeout:
-    description: Seconds that a kubeadm left running by an earlier call may take.
+    description: Seconds that a kubeadm left running by an earlier call, or the API server's answer, may take.
     type: int
     default: 300
 requirements:
-  - kubeadm and kubelet
+  - kubeadm and kubelet; kubectl to finish a call that was killed
   - a container runtime that runs
 """
 
@@ -79,7 +79,9 @@ action:
   sample: joined
 """
 
+import contextlib
 import os
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -90,6 +92,9 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import
 
 _KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
 _KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+_BOOTSTRAP_KUBECONFIG = "/etc/kubernetes/bootstrap-kubelet.conf"
+#: Seconds that a kubelet with a certificate has to make its node.
+_REGISTRATION = 60
 
 
 def with_token(document: t.Mapping[str, t.Any], token: str) -> t.Dict[str, t.Any]:
@@ -124,11 +129,14 @@ class KubeadmJoin:
         """
         if not self._module.check_mode:
             _kubeadm.wait_for_running(self._module.params["timeout"])
-        marker = _kubeadm.read_marker()
+        marker = _kubeadm.unfinished("join")
         if marker is None and os.path.exists(_KUBELET_KUBECONFIG):
             return {"changed": False, "action": "none"}
         if marker is not None and self._is_complete():
             if not self._module.check_mode:
+                # kubeadm would have removed it; it has the bootstrap token.
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(_BOOTSTRAP_KUBECONFIG)
                 _kubeadm.remove_marker()
             return {"changed": True, "action": "finished"}
         if not self._module.check_mode:
@@ -143,17 +151,38 @@ class KubeadmJoin:
         kubeadm.validate(documents)
         if again:
             kubeadm.reset(str((self._document.get("nodeRegistration") or {}).get("criSocket", "")))
+        kubeadm.run(documents, "join", "phase", "preflight")
         _kubeadm.write_marker("join")
-        kubeadm.run(documents, "join")
+        kubeadm.run(documents, "join", "--skip-phases=preflight")
         _kubeadm.remove_marker()
 
     def _is_complete(self) -> bool:
-        """Whether kubeadm had come to its end, though nobody saw it: the node has its certificate and its object."""
+        """Whether kubeadm had come to its end, though nobody saw it: the node has its certificate and its object.
+
+        :raises SlipwayError: when there is a certificate, and the API server cannot be asked about the node.
+        """
         name = str((self._document.get("nodeRegistration") or {}).get("name", "")) or os.uname().nodename
-        if not os.path.exists(_KUBELET_CERTIFICATE) or self._runner.which("kubectl", required=False) is None:
-            return False
         kubectl = Kubectl(self._runner, _KUBELET_KUBECONFIG, request_timeout=10)
-        return kubectl.configured and kubectl.run("get", f"node/{name}", "--output=name", check=False).rc == 0
+        if not os.path.exists(_KUBELET_CERTIFICATE) or not kubectl.configured:
+            return False
+        check, timeout = self._module.check_mode, self._module.params["timeout"]
+        begin = time.monotonic()
+        while True:
+            result = kubectl.run("get", f"node/{name}", "--output=name", check=False)
+            if result.rc == 0:
+                return True
+            # The certificate is one of a cluster that is no more.
+            if "Unauthorized" in result.stderr or "x509:" in result.stderr:
+                return False
+            waited = time.monotonic() - begin
+            if "NotFound" in result.stderr and (check or waited >= min(timeout, _REGISTRATION)):
+                return False
+            if check or waited >= timeout:
+                raise SlipwayError(
+                    "An interrupted `kubeadm join` has given this host a certificate, and the API server cannot be"
+                    f" asked whether it is a node: it is left as it is. kubectl says: {result.stderr.strip()}"
+                )
+            time.sleep(1)
 
 
 def main() -> None:

@@ -116,12 +116,11 @@ EXAMPLES = r"""
 - name: Verify a repository without any change to the host
   slipway.kubernetes.package_source:
     name: docker
-    url: https://download.docker.com/linux/debian
+    url: "{{ docker_repository | default('https://download.docker.com/linux/debian') }}"
     suite: bookworm
     components: [stable]
-    key: https://download.docker.com/linux/debian/gpg
-    key_fingerprints:
-      - 9DC8 5822 9FC7 DD38 854A  E2D8 8D81 803C 0EBF CD88
+    key: "{{ docker_repository | default('https://download.docker.com/linux/debian') }}/gpg"
+    key_fingerprints: "{{ docker_key_fingerprints | default(['9DC8 5822 9FC7 DD38 854A  E2D8 8D81 803C 0EBF CD88']) }}"
     packages:
       containerd.io: 2.*
   check_mode: true

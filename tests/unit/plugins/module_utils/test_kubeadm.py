@@ -137,26 +137,25 @@ def test_join_command_with_equals_signs_several_hashes_and_none() -> None:
 def test_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     marker = tmp_path / "slipway" / "kubeadm.json"
     monkeypatch.setattr(_kubeadm, "MARKER", str(marker))
-    assert _kubeadm.read_marker() is None
+    assert _kubeadm.unfinished("init") is None
     _kubeadm.remove_marker()
     _kubeadm.write_marker("init", token_id="abcdef")
     assert marker.stat().st_mode & 0o7777 == 0o600
-    record = _kubeadm.read_marker()
+    record = _kubeadm.unfinished("init")
     assert record is not None
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", record.pop("started"))
     assert record == {"operation": "init", "token_id": "abcdef"}
+    with pytest.raises(SlipwayError, match=r"interrupted `kubeadm init` .* so `kubeadm join` is not begun"):
+        _kubeadm.unfinished("join")
     _kubeadm.remove_marker()
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1]", "null"])
-def test_an_unreadable_marker_is_one_all_the_same(
-    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreadable_marker_is_one_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     marker = tmp_path / "kubeadm.json"
-    marker.write_text(content)
+    marker.write_text("{")
     monkeypatch.setattr(_kubeadm, "MARKER", str(marker))
-    assert _kubeadm.read_marker() == {}
+    assert _kubeadm.unfinished("init") == _kubeadm.unfinished("join") == {}
 
 
 # Processes

@@ -110,14 +110,11 @@ def test_first_version(text: str, version: str) -> None:
     ("content", "record"),
     [(None, None), ('{"operation": "init"}', {"operation": "init"}), ("{half", {}), ("[]", {})],
 )
-def test_marker(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: t.Optional[str], record: t.Optional[t.Dict[str, str]]
-) -> None:
+def test_marker(tmp_path: Path, content: t.Optional[str], record: t.Optional[t.Dict[str, str]]) -> None:
     path = tmp_path / "kubeadm.json"
-    monkeypatch.setattr(_node, "MARKER", str(path))
     if content is not None:
         path.write_text(content)
-    assert _node.marker() == record
+    assert _node.read_marker(str(path)) == record
 
 
 @pytest.mark.parametrize(
@@ -131,7 +128,7 @@ def test_kubernetes_state(
     completed: bool,
 ) -> None:
     monkeypatch.setattr(os.path, "exists", lambda path: os.path.basename(path) in present)
-    monkeypatch.setattr(_node, "marker", lambda: unfinished)
+    monkeypatch.setattr(_node, "read_marker", lambda _path: unfinished)
     state = _node.kubernetes_state()
     assert state == {
         "control_plane": False,

@@ -35,6 +35,7 @@ class Machine:
         self.marker = root / "slipway/kubeadm.json"
         self.kubeconfig = root / "kubernetes/admin.conf"
         self.manifest = root / "kubernetes/manifests/kube-apiserver.yaml"
+        self.kubelet = root / "kubernetes/kubelet.conf"
         self.manifest.parent.mkdir(parents=True)
         self._run_module = run_module
         self.seen_markers: t.List[t.Any] = []
@@ -44,9 +45,11 @@ class Machine:
             {
                 "config validate": "ok\n",
                 "kubeadm reset": self._reset,
-                "kubeadm init": self._init,
+                "phase preflight": "",
+                "kubeadm init --": self._init,
                 READY: "ok",
                 "get ": "configmap/x\n",
+                "phase addon": "",
                 "delete secret": "",
             },
             tools=("kubeadm", "kubectl"),
@@ -58,22 +61,28 @@ class Machine:
         monkeypatch.setattr(_kubeadm, "glob", types.SimpleNamespace(glob=lambda _pattern: []))
         monkeypatch.setattr(kubeadm_init, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(kubeadm_init, "TRACES", (str(self.kubeconfig), str(self.manifest)))
+        monkeypatch.setattr(kubeadm_init, "_KUBELET_KUBECONFIG", str(self.kubelet))
         monkeypatch.setattr(kubeadm_init, "time", clock)
 
     def _reset(self, _argv: t.List[str]) -> str:
-        self.seen_markers.append(_kubeadm.read_marker())
+        self.seen_markers.append(_kubeadm.unfinished("init"))
         self.kubeconfig.unlink()
         return ""
 
     def _init(self, _argv: t.List[str]) -> str:
-        self.seen_markers.append(_kubeadm.read_marker())
+        self.seen_markers.append(_kubeadm.unfinished("init"))
         self.kubeconfig.write_text("secret")
         return "done"
 
-    def built(self) -> Machine:
+    def built(self, certificate: str = "/var/lib/kubelet/pki/kubelet-client-current.pem") -> Machine:
         self.kubeconfig.write_text("secret")
         self.manifest.touch()
+        self.kubelet.write_text(f"    client-certificate: {certificate}\n")
         return self
+
+    def begun(self) -> Machine:
+        """kubeadm has not come as far as kubelet-finalize, or that had nothing to do."""
+        return self.built(certificate="data")
 
     def unfinished(self, record: str = '{"operation": "init", "token_id": "uvwxyz"}') -> Machine:
         self.marker.parent.mkdir()
@@ -103,16 +112,16 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_module: ModuleR
 REVOKED = "kubectl delete secret bootstrap-token-abcdef --namespace=kube-system --ignore-not-found"
 INITIALISED = [
     "kubeadm config validate --config=/dev/stdin",
-    "kubeadm init --skip-token-print --config=/dev/stdin",
+    "kubeadm init phase preflight --config=/dev/stdin",
+    "kubeadm init --skip-token-print --skip-phases=preflight --config=/dev/stdin",
     REVOKED,
 ]
-COMPLETE = [
-    "kubectl get --raw=/readyz",
-    "kubectl get configmap/kubeadm-config --namespace=kube-system --output=name",
-    "kubectl get configmap/cluster-info --namespace=kube-public --output=name",
-    "kubectl get deployment/coredns --namespace=kube-system --output=name",
-    "kubectl get daemonset/kube-proxy --namespace=kube-system --output=name",
+IS_READY = "kubectl get --raw=/readyz"
+ADDONS = [
+    "kubectl get deployment/coredns --namespace=kube-system -o=name",
+    "kubectl get daemonset/kube-proxy --namespace=kube-system -o=name",
 ]
+COMPLETE = [IS_READY, "kubectl get configmap/cluster-info --namespace=kube-public -o=name", *ADDONS]
 
 
 def test_bare_machine(machine: Machine) -> None:
@@ -126,11 +135,11 @@ def test_bare_machine(machine: Machine) -> None:
 
 def test_token_is_short_lived_and_in_no_argument(machine: Machine) -> None:
     result = machine.run(skip_phases=["addon/kube-proxy", "addon/coredns"])
-    assert machine.called()[1] == (
-        "kubeadm init --skip-token-print --skip-phases=addon/kube-proxy,addon/coredns --config=/dev/stdin"
+    assert machine.called()[2] == (
+        "kubeadm init --skip-token-print --skip-phases=preflight,addon/kube-proxy,addon/coredns --config=/dev/stdin"
     )
-    validated, given, _delete = machine.runner.stdins
-    assert validated == given
+    validated, checked, given, _delete = machine.runner.stdins
+    assert validated == checked == given
     first, second = (json.loads(part) for part in (given or "").split("---\n"))
     assert [(token["token"], token["ttl"]) for token in first["bootstrapTokens"]] == [(TOKEN, "10m0s")]
     assert first["nodeRegistration"] == INIT["nodeRegistration"]
@@ -164,10 +173,47 @@ def test_control_plane_that_starts_is_waited_for(machine: Machine) -> None:
     assert machine.clock.now == 2.0
 
 
-def test_never_reset_without_a_record_of_our_own(machine: Machine) -> None:
+def test_preflight_checks_can_be_skipped(machine: Machine) -> None:
+    machine.run(skip_phases=["preflight", "addon/coredns"])
+    assert machine.called() == [
+        INITIALISED[0],
+        "kubeadm init --skip-token-print --skip-phases=preflight,addon/coredns --config=/dev/stdin",
+        REVOKED,
+    ]
+
+
+def test_what_preflight_refuses_is_no_unfinished_work_of_ours(machine: Machine) -> None:
+    result = CommandResult(["kubeadm", "init"], 1, "", "Port 10250 is in use")
+    machine.runner.answers["phase preflight"] = CommandError("Port 10250 is in use", result)
+    for _again in range(2):
+        failed = machine.run()
+        assert failed["failed"] and "Port 10250 is in use" in failed["msg"]
+        assert not machine.marker.exists()
+    assert "kubeadm reset" not in " ".join(machine.called())
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_worker_is_left_alone(machine: Machine, check: bool) -> None:
+    machine.kubelet.write_text("theirs")
+    for _again in range(2):
+        failed = machine.run(check=check)
+        assert failed["failed"] and "is a node of a cluster already" in failed["msg"]
+        assert machine.called() == [] and not machine.marker.exists()
+
+
+def test_an_interrupted_join_is_left_alone(machine: Machine) -> None:
+    failed = machine.unfinished('{"operation": "join", "started": "T"}').run()
+    assert failed["failed"] and "An interrupted `kubeadm join` of T has left this host half done" in failed["msg"]
+    assert machine.called() == [] and machine.marker.exists()
+
+
+@pytest.mark.parametrize("record", [None, '{"operation": "init"}', "{"])
+def test_never_reset_when_it_may_be_in_use(machine: Machine, record: t.Optional[str]) -> None:
     machine.runner.answers[READY] = (1, "", "refused")
+    if record is not None:
+        machine.unfinished(record)
     failed = machine.built().run(timeout=7)
-    assert failed["failed"] and "no record that an interrupted run of ours has made it" in failed["msg"]
+    assert failed["failed"] and "it may be in use: it is left as it is" in failed["msg"]
     assert str(machine.kubeconfig) in failed["msg"] and str(machine.manifest) in failed["msg"]
     assert machine.clock.now == 7.0
     assert set(machine.called()) == {f"kubectl {READY}"}
@@ -185,26 +231,44 @@ def test_never_reset_without_a_record_of_our_own(machine: Machine) -> None:
 def test_unfinished_and_complete_is_finished_not_reset(machine: Machine) -> None:
     result = machine.built().unfinished().run()
     assert (result["changed"], result["action"]) == (True, "finished")
-    assert machine.called() == [*COMPLETE, REVOKED.replace("abcdef", "uvwxyz")]
+    assert machine.called() == [IS_READY, *ADDONS, REVOKED.replace("abcdef", "uvwxyz")]
     assert not machine.marker.exists()
+
+
+def test_addons_that_are_missing_are_installed(machine: Machine) -> None:
+    machine.runner.answers = {"daemonset/kube-proxy": (1, "", "NotFound"), **machine.runner.answers}
+    assert machine.built().unfinished().run()["action"] == "finished"
+    assert machine.called() == [
+        IS_READY,
+        *ADDONS,
+        "kubeadm init phase addon kube-proxy --config=/dev/stdin",
+        REVOKED.replace("abcdef", "uvwxyz"),
+    ]
+
+
+def test_a_kubelet_that_rotates_nothing_does_not_tell_how_far_kubeadm_was(machine: Machine) -> None:
+    machine.runner.answers[READY] = [(1, "", "refused"), "ok"]
+    assert machine.begun().unfinished().run()["action"] == "finished"
+    assert machine.called() == [IS_READY, *COMPLETE, *ADDONS, REVOKED.replace("abcdef", "uvwxyz")]
+    assert machine.clock.now == 1.0
 
 
 def test_a_spoilt_record_does_not_reset_a_control_plane_that_is_complete(machine: Machine) -> None:
     result = machine.built().unfinished("{").run()
     assert (result["changed"], result["action"]) == (True, "finished")
-    assert machine.called() == COMPLETE
+    assert machine.called() == [IS_READY, *ADDONS]
     assert not machine.marker.exists()
 
 
 @pytest.mark.parametrize(
-    ("missing", "looks"), [(READY, 1), ("get configmap/cluster-info", 3), ("get daemonset/kube-proxy", 5)]
+    ("missing", "looks"), [(READY, 3), ("get configmap/cluster-info", 2), ("get daemonset/kube-proxy", 4)]
 )
 def test_unfinished_and_incomplete_is_reset_and_initialised(machine: Machine, missing: str, looks: int) -> None:
-    machine.runner.answers = {missing.replace("get ", " "): (1, "", "NotFound"), **machine.runner.answers}
-    result = machine.built().unfinished().run()
+    machine.runner.answers = {missing.replace("get ", " "): (1, "", "refused"), **machine.runner.answers}
+    result = machine.begun().unfinished().run(timeout=2)
     assert (result["changed"], result["action"]) == (True, "reinitialised")
     assert machine.called() == [
-        *COMPLETE[:looks],
+        *([IS_READY] * 3 if missing == READY else COMPLETE[:looks]),
         INITIALISED[0],
         "kubeadm reset --force --cri-socket=unix:///c.sock",
         *INITIALISED[1:],
@@ -216,7 +280,7 @@ def test_unfinished_and_incomplete_is_reset_and_initialised(machine: Machine, mi
 
 def test_a_refused_configuration_resets_nothing(machine: Machine) -> None:
     machine.runner.answers.update({"config validate": (1, "", "error: bad"), READY: (1, "", "refused")})
-    assert machine.built().unfinished().run()["failed"]
+    assert machine.begun().unfinished().run(timeout=0)["failed"]
     assert machine.called() == [COMPLETE[0], INITIALISED[0]]
     assert machine.kubeconfig.exists() and machine.marker.exists()
 
@@ -225,8 +289,9 @@ def test_a_refused_configuration_resets_nothing(machine: Machine) -> None:
 def test_unfinished_in_check_mode(machine: Machine, record: str) -> None:
     result = machine.built().unfinished(record).run(check=True)
     assert (result["changed"], result["action"]) == (True, "finished")
-    assert machine.called() == COMPLETE
+    assert machine.called() == [IS_READY]
     machine.kubeconfig.unlink()
+    machine.kubelet.unlink()
     machine.runner.calls.clear()
     result = machine.run(check=True)
     assert (result["changed"], result["action"]) == (True, "reinitialised")
@@ -237,7 +302,7 @@ def test_unfinished_in_check_mode(machine: Machine, record: str) -> None:
 def test_a_failed_init_keeps_its_record_and_its_secret(machine: Machine) -> None:
     said = f"token {TOKEN} was refused"
     result = CommandResult(["kubeadm", "init"], 1, "", said)
-    machine.runner.answers["kubeadm init"] = CommandError(f"kubeadm init failed (rc 1): {said}", result)
+    machine.runner.answers["kubeadm init --"] = CommandError(f"kubeadm init failed (rc 1): {said}", result)
     failed = machine.run()
     assert failed["failed"] and failed["rc"] == 1
     assert failed["msg"] == "kubeadm init failed (rc 1): token abcdef.(secret) was refused"
@@ -272,12 +337,12 @@ def test_an_init_configuration_is_made_when_there_is_none() -> None:
 @pytest.mark.parametrize(
     ("skipped", "names"),
     [
-        ([], ["kubeadm-config", "cluster-info", "coredns", "kube-proxy"]),
-        (["addon/coredns"], ["kubeadm-config", "cluster-info", "kube-proxy"]),
-        (["addon/kube-proxy", "preflight"], ["kubeadm-config", "cluster-info", "coredns"]),
-        (["addon"], ["kubeadm-config", "cluster-info"]),
-        (["addon/all"], ["kubeadm-config", "cluster-info"]),
+        ([], ["coredns", "kube-proxy"]),
+        (["addon/coredns"], ["kube-proxy"]),
+        (["addon/kube-proxy", "preflight"], ["coredns"]),
+        (["addon"], []),
+        (["addon/all"], []),
     ],
 )
-def test_last_objects(skipped: t.List[str], names: t.List[str]) -> None:
-    assert [words[0].split("/")[1] for words in kubeadm_init.last_objects(skipped)] == names
+def test_wanted_addons(skipped: t.List[str], names: t.List[str]) -> None:
+    assert kubeadm_init.wanted_addons(skipped) == names

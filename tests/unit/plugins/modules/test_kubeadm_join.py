@@ -18,6 +18,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
     SlipwayError,
 )
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_join
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -29,7 +30,8 @@ CONFIG: t.Dict[str, t.Any] = {
     "nodeRegistration": {"name": "w1", "criSocket": "unix:///c.sock"},
 }
 VALIDATED = "kubeadm config validate --config=/dev/stdin"
-JOINED = "kubeadm join --config=/dev/stdin"
+CHECKED = "kubeadm join phase preflight --config=/dev/stdin"
+JOINED = "kubeadm join --skip-phases=preflight --config=/dev/stdin"
 RESET = "kubeadm reset --force --cri-socket=unix:///c.sock"
 
 
@@ -40,9 +42,17 @@ class Machine:
         self.marker = root / "kubeadm.json"
         self.kubeconfig = root / "kubelet.conf"
         self.certificate = root / "kubelet-client-current.pem"
+        self.bootstrap = root / "bootstrap-kubelet.conf"
+        self.clock = Clock()
         self._run_module = run_module
         self.seen_markers: t.List[t.Any] = []
-        answers = {"config validate": "ok\n", "kubeadm reset": self._see, "kubeadm join": self._see, "get node/": "x"}
+        answers = {
+            "config validate": "ok\n",
+            "phase preflight": "",
+            "kubeadm reset": self._see,
+            "kubeadm join": self._see,
+            "get node/": "x",
+        }
         self.runner = FakeRunner(answers, tools=("kubeadm", "kubectl"))
         monkeypatch.setattr(_kubeadm, "MARKER", str(self.marker))
         monkeypatch.setattr(_kubeadm, "running_commands", lambda: [])
@@ -51,9 +61,12 @@ class Machine:
         monkeypatch.setattr(kubeadm_join, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(kubeadm_join, "_KUBELET_KUBECONFIG", str(self.kubeconfig))
         monkeypatch.setattr(kubeadm_join, "_KUBELET_CERTIFICATE", str(self.certificate))
+        monkeypatch.setattr(kubeadm_join, "_BOOTSTRAP_KUBECONFIG", str(self.bootstrap))
+        clock = types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)
+        monkeypatch.setattr(kubeadm_join, "time", clock)
 
     def _see(self, _argv: t.List[str]) -> str:
-        self.seen_markers.append((_kubeadm.read_marker() or {}).get("operation"))
+        self.seen_markers.append((_kubeadm.unfinished("join") or {}).get("operation"))
         return ""
 
     def joined(self) -> Machine:
@@ -84,7 +97,7 @@ def outcome(result: t.Mapping[str, t.Any]) -> t.Tuple[t.Any, t.Any]:
 def test_bare_machine(machine: Machine) -> None:
     result = machine.run()
     assert outcome(result) == (True, "joined")
-    assert machine.called() == [VALIDATED, JOINED]
+    assert machine.called() == [VALIDATED, CHECKED, JOINED]
     assert machine.seen_markers == ["join"] and not machine.marker.exists()
 
 
@@ -92,7 +105,7 @@ def test_token_goes_by_standard_input_only(machine: Machine) -> None:
     result = machine.run()
     for stdin in machine.runner.stdins:
         assert json.loads(stdin or "")["discovery"]["bootstrapToken"]["token"] == TOKEN
-    assert len(machine.runner.stdins) == 2
+    assert len(machine.runner.stdins) == 3
     assert TOKEN[7:] not in json.dumps(machine.runner.calls) + json.dumps(result)
 
 
@@ -112,11 +125,12 @@ def test_node_is_left_alone(machine: Machine, check: bool) -> None:
 
 @pytest.mark.parametrize("record", ['{"operation": "join"}', "{"])
 def test_unfinished_and_complete_is_finished_not_reset(machine: Machine, record: str) -> None:
+    machine.bootstrap.write_text(TOKEN)
     assert outcome(machine.joined().unfinished(record).run(token=None)) == (True, "finished")
     assert machine.called() == [
         f"kubectl --kubeconfig={machine.kubeconfig} --request-timeout=10s get node/w1 --output=name"
     ]
-    assert not machine.marker.exists()
+    assert not machine.marker.exists() and not machine.bootstrap.exists()
 
 
 def test_the_node_has_the_name_of_the_machine_by_default(machine: Machine) -> None:
@@ -125,27 +139,68 @@ def test_the_node_has_the_name_of_the_machine_by_default(machine: Machine) -> No
     assert machine.called()[0].endswith(f"get node/{os.uname().nodename} --output=name")
 
 
-@pytest.mark.parametrize("missing", ["certificate", "kubeconfig", "node"])
+def test_what_preflight_refuses_is_no_unfinished_work_of_ours(machine: Machine) -> None:
+    result = CommandResult(["kubeadm", "join"], 1, "", "manifests exist")
+    machine.runner.answers["phase preflight"] = CommandError("manifests exist", result)
+    for _again in range(2):
+        failed = machine.run()
+        assert failed["failed"] and failed["msg"] == "manifests exist"
+        assert machine.called()[-2:] == [VALIDATED, CHECKED] and not machine.marker.exists()
+
+
+def test_an_interrupted_init_is_left_alone(machine: Machine) -> None:
+    failed = machine.unfinished('{"operation": "init", "started": "T"}').run()
+    assert failed["failed"] and "An interrupted `kubeadm init` of T has left this host half done" in failed["msg"]
+    assert machine.called() == [] and machine.marker.exists()
+
+
+def test_a_node_is_not_joined_again_because_the_api_server_is_away(machine: Machine) -> None:
+    refused = (1, "", "The connection to the server 192.0.2.1:6443 was refused")
+    machine.runner.answers["get node/"] = refused
+    failed = machine.joined().unfinished().run(timeout=9)
+    assert failed["failed"] and "it is left as it is" in failed["msg"] and failed["msg"].endswith("was refused")
+    assert machine.clock.now == 9.0 and machine.marker.exists()
+    machine.runner.answers["get node/"] = [refused, refused, "node/w1"]
+    assert outcome(machine.run(timeout=9)) == (True, "finished")
+
+
+def test_a_kubelet_has_time_to_make_its_node(machine: Machine) -> None:
+    not_found = (1, "", 'Error from server (NotFound): nodes "w1" not found')
+    machine.runner.answers["get node/"] = [not_found, not_found, "node/w1"]
+    assert outcome(machine.joined().unfinished().run()) == (True, "finished")
+    machine.unfinished().runner.answers["get node/"] = not_found
+    assert outcome(machine.run()) == (True, "rejoined")
+    assert machine.clock.now == 62.0
+
+
+@pytest.mark.parametrize("missing", ["certificate", "kubeconfig", "x509: unknown authority", "Unauthorized"])
 def test_unfinished_and_incomplete_is_reset_and_joined(machine: Machine, missing: str) -> None:
     machine.joined().unfinished()
-    if missing == "node":
-        machine.runner.answers["get node/"] = (1, "", "NotFound")
-    else:
+    if missing in ("certificate", "kubeconfig"):
         getattr(machine, missing).unlink()
+    else:
+        machine.runner.answers["get node/"] = (1, "", missing)
     assert outcome(machine.run()) == (True, "rejoined")
-    assert [line for line in machine.called() if line.startswith("kubeadm")] == [VALIDATED, RESET, JOINED]
+    assert [line for line in machine.called() if line.startswith("kubeadm")] == [VALIDATED, RESET, CHECKED, JOINED]
     assert machine.seen_markers == ["join", "join"] and not machine.marker.exists()
 
 
 def test_without_kubectl_nobody_knows_whether_it_is_complete(machine: Machine) -> None:
     machine.runner.tools = ("kubeadm",)
-    assert outcome(machine.joined().unfinished().run()) == (True, "rejoined")
+    failed = machine.joined().unfinished().run()
+    assert failed["failed"] and failed["msg"].startswith("kubectl is not installed on this host")
+    assert machine.called() == [] and machine.marker.exists()
 
 
 def test_unfinished_in_check_mode(machine: Machine) -> None:
     assert outcome(machine.joined().unfinished().run(check=True)) == (True, "finished")
+    machine.runner.answers["get node/"] = (1, "", "NotFound")
+    assert outcome(machine.run(check=True)) == (True, "rejoined")
+    machine.runner.answers["get node/"] = (1, "", "refused")
+    assert machine.run(check=True)["failed"]
     machine.certificate.unlink()
     assert outcome(machine.run(check=True)) == (True, "rejoined")
+    assert machine.clock.now == 0.0
     assert not machine.runner.called("/usr/bin/kubeadm") and machine.marker.exists()
 
 
