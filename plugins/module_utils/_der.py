@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import hashlib
 import re
 import typing as t
 
@@ -155,6 +156,24 @@ def _read(data: bytes, start: int) -> Element:
     if end > len(data):
         raise DerError("an element is longer than the data that hold it")
     return Element(tag, data[position:end], data[start:end])
+
+
+def certificate_pins(pem: str) -> t.List[str]:
+    """``sha256:`` and the hash of each certificate's public key, as kubeadm's discovery wants it.
+
+    It is the SHA-256 of the DER of SubjectPublicKeyInfo (RFC 7469, and kubeadm's ``pubkeypin`` package).
+
+    :raises DerError: when a certificate is malformed.
+    """
+    pins = []
+    for block in pem_blocks(pem, "CERTIFICATE"):
+        fields = parse(block).children()[0].children()
+        # version is [0] and optional; then serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo.
+        place = 6 if fields and fields[0].tag == context(0, constructed=True) else 5
+        if place >= len(fields):
+            raise DerError("a certificate has no public key")
+        pins.append("sha256:" + hashlib.sha256(fields[place].encoded).hexdigest())
+    return pins
 
 
 def pem_blocks(text: str, label: str) -> t.List[bytes]:

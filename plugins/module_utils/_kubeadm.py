@@ -11,7 +11,6 @@ Private to this collection.
 from __future__ import annotations
 
 import glob
-import hashlib
 import json
 import os
 import re
@@ -61,18 +60,12 @@ def find_document(documents: t.Sequence[t.Mapping[str, t.Any]], kind: str) -> t.
 
 
 def ca_certificate_hash(pem: str) -> str:
-    """``sha256:`` and the hash of the first certificate's public key, as kubeadm's discovery wants it.
-
-    It is the SHA-256 of the DER of SubjectPublicKeyInfo (RFC 7469, and kubeadm's ``pubkeypin`` package).
+    """``sha256:`` and the hash of the first certificate's public key.
 
     :raises SlipwayError: when there is no certificate in ``pem``.
     """
     try:
-        certificate = _der.parse(_der.pem_blocks(pem, "CERTIFICATE")[0])
-        fields = certificate.children()[0].children()
-        # version is [0] and optional; then serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo.
-        public_key = fields[6 if fields[0].tag == _der.context(0, constructed=True) else 5]
-        return "sha256:" + hashlib.sha256(public_key.encoded).hexdigest()
+        return _der.certificate_pins(pem)[0]
     except (IndexError, ValueError) as error:
         raise SlipwayError(f"There is no readable certificate in the CA file: {error}") from error
 

@@ -20,7 +20,7 @@ import sys
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _netlink
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules
@@ -28,6 +28,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._swap import ac
 
 #: Our own record of a kubeadm command that has not ended yet; see docs/architecture.md.
 MARKER = "/var/lib/slipway/kubeadm.json"
+#: Certificates of the CA of the cluster that the machine belongs to.
+_AUTHORITY = "/etc/kubernetes/pki/ca.crt"
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x"}
 #: Interfaces that container networks make; they say nothing about the machine.
@@ -141,6 +143,10 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
 
     ``completed`` says that the machine is a node whose joining or initialising came to its end.
     """
+    try:
+        authorities = _der.certificate_pins(read_text(_AUTHORITY)) if os.path.exists(_AUTHORITY) else []
+    except _der.DerError:
+        authorities = []
     joined = os.path.exists("/etc/kubernetes/kubelet.conf")
     unfinished = read_marker(MARKER)
     return {
@@ -149,6 +155,7 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
         "joined": joined,
         "unfinished": unfinished,
         "completed": joined and unfinished is None,
+        "ca_cert_hashes": authorities,
     }
 
 

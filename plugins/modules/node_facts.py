@@ -148,6 +148,7 @@ ansible_facts:
             - Versions of C(kubeadm), C(kubelet) and C(kubectl), empty when absent, and what kubeadm has left here.
             - C(unfinished) is the record of a kubeadm command of this collection that has not come to its end, or null.
             - C(completed) says that the machine is a node without such a record.
+            - C(ca_cert_hashes) are the hashes of the public keys of the cluster's CA, as kubeadm's discovery has them.
           returned: always
           type: dict
           sample:
@@ -159,6 +160,7 @@ ansible_facts:
             joined: true
             unfinished: null
             completed: true
+            ca_cert_hashes: ["sha256:d4f3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0998877665544332211aabb"]
         helm_version:
           description: Version of Helm; empty when it is not installed.
           returned: always

@@ -381,6 +381,17 @@ def check_membership(hosts: Hosts) -> t.Iterable[Problem]:
                 "belongs to some cluster (/etc/kubernetes/kubelet.conf), but no control plane of the inventory does.",
                 reset,
             )
+    members = [(host, facts["kubernetes"]) for host, facts in known if facts["kubernetes"]["completed"]]
+    first = next(((host, state) for host, state in members if state["control_plane"]), None)
+    for host, state in members if first is not None else ():
+        theirs, ours = state["ca_cert_hashes"], first[1]["ca_cert_hashes"]
+        if theirs and ours and not set(theirs) & set(ours):
+            yield host.problem(
+                "kubernetes",
+                f"is a node of another cluster than {first[0].name}: its CA is {theirs[0]}, not {ours[0]}"
+                " (/etc/kubernetes/pki/ca.crt).",
+                reset,
+            )
 
 
 CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (

@@ -65,6 +65,8 @@ def machine(number: int) -> Values:
             "control_plane": False,
             "joined": False,
             "unfinished": None,
+            "completed": False,
+            "ca_cert_hashes": [],
         },
         "service_manager": "systemd",
     }
@@ -160,6 +162,14 @@ CASES = [
         "joined-elsewhere",
         ["worker1: kubernetes: belongs to some cluster (/etc/kubernetes/kubelet.conf), but no control plane"],
         facts={"worker1": JOINED},
+    ),
+    Case(
+        "node-of-another-cluster",
+        ["worker1: kubernetes: is a node of another cluster than cp1: its CA is sha256:2, not sha256:1"],
+        facts={
+            "cp1": {"kubernetes": {"control_plane": True, "completed": True, "ca_cert_hashes": ["sha256:1"]}},
+            "worker1": {"kubernetes": {"joined": True, "completed": True, "ca_cert_hashes": ["sha256:2"]}},
+        },
     ),
     # Identities
     *(

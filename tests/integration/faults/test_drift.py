@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import typing as t
 
@@ -112,4 +113,16 @@ def test_what_was_changed_by_hand_is_named_and_mended_exactly(built: Site) -> No
     built.run().expect(changed=[])
     assert built.nodes[WORKER].shell("cat /proc/sys/net/ipv4/ip_forward").strip() == "1"
     assert "kubelet" in built.control_plane.execute("apt-mark", "showhold").stdout.split()
+    assert built.unready_nodes() == []
+
+
+def test_a_worker_is_never_made_a_control_plane(built: Site) -> None:
+    """The role alone, without the preflight that refuses it before; the second time it has no record to go by."""
+    playbook = built.folder / "init.yml"
+    role = {"ansible.builtin.import_role": {"name": "slipway.kubernetes.control_plane"}}
+    play = {"hosts": "kube_node", "gather_facts": False, "become": True, "tasks": [role]}
+    playbook.write_text(json.dumps([play]), encoding="utf-8")
+    for _again in range(2):
+        assert "This host is a node of a cluster already" in built.run(playbook=str(playbook)).expect(rc=2).output
+    built.run().expect(changed=[])
     assert built.unready_nodes() == []

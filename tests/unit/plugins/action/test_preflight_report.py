@@ -93,7 +93,13 @@ def test_facts_and_the_repository_are_in_the_report() -> None:
         "listening": [],
         "service_manager": "systemd",
         "default_address": "10.244.0.7",
-        "kubernetes": {"kubelet_version": "", "control_plane": False, "joined": False, "unfinished": None},
+        "kubernetes": {
+            "kubelet_version": "",
+            "control_plane": False,
+            "joined": False,
+            "unfinished": None,
+            "completed": False,
+        },
     }
     facts = {"slipway_node": {**node, **bare}, "slipway_preflight": {"failure": None, "source_failure": "gone."}}
     result = report({"cp1": {"ansible_facts": facts}})

@@ -59,6 +59,8 @@ def machine(number: int = 1, **facts: t.Any) -> t.Dict[str, t.Any]:
             "control_plane": False,
             "joined": False,
             "unfinished": None,
+            "completed": False,
+            "ca_cert_hashes": [],
         },
         "service_manager": "systemd",
         **copy.deepcopy(facts),
@@ -271,3 +273,17 @@ def test_membership() -> None:
     stray = host(2, False, machine(2, **kubernetes(joined=True, control_plane=True)))
     assert "error node2: kubernetes: runs a control plane" in said(host(), stray)
     assert said(host(), host(2, False, machine(2, **kubernetes(joined=True, unfinished={"operation": "join"})))) == ""
+
+
+@pytest.mark.parametrize(
+    ("authorities", "foreign"),
+    [(["sha256:1"], False), (["sha256:0", "sha256:1"], False), (["sha256:2"], True), ([], False)],
+)
+def test_nodes_of_another_cluster(authorities: t.List[str], foreign: bool) -> None:
+    node = {"joined": True, "completed": True}
+    first = host(facts=machine(**kubernetes(**node, control_plane=True, ca_cert_hashes=["sha256:1"])))
+    report = said(first, host(2, False, machine(2, **kubernetes(**node, ca_cert_hashes=authorities))))
+    assert (
+        "error node2: kubernetes: is a node of another cluster than node1: its CA is sha256:2, not" in report
+    ) is foreign
+    assert bool(report) is foreign
