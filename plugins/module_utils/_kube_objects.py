@@ -17,6 +17,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
 
 Object = t.Dict[str, t.Any]
+#: Labels or annotations; None for those that shall not be there.
+Values = t.Dict[str, t.Optional[str]]
 
 #: What the API server writes into every object: says nothing about what somebody wanted.
 _SERVER_METADATA = ("creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid")
@@ -93,6 +95,24 @@ def expand(documents: t.Iterable[t.Any], source: str) -> t.List[Object]:
             raise SlipwayError(f"{source} holds a {kind} without metadata.name (generateName cannot be applied).")
         objects.append(document)
     return objects
+
+
+def as_values(values: t.Optional[t.Mapping[str, t.Any]], where: str) -> t.Optional[Values]:
+    """Labels or annotations with texts as values: YAML makes numbers and booleans of some.
+
+    :raises SlipwayError: when a value cannot be a text.
+    """
+    if values is None:
+        return None
+    texts: Values = {}
+    for key, value in values.items():
+        if isinstance(value, bool):
+            texts[key] = "true" if value else "false"
+        elif value is None or isinstance(value, (str, int)):
+            texts[key] = None if value is None else str(value)
+        else:
+            raise SlipwayError(f"{where}: {key} must be a text, not {json.dumps(value)}.")
+    return texts
 
 
 def in_order(objects: t.Iterable[Object]) -> t.List[Object]:

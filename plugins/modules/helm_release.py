@@ -108,6 +108,7 @@ import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
 
@@ -211,7 +212,7 @@ class HelmRelease:
             # that revision's record it goes on from the last complete one and takes over the objects it had made.
             record = f"sh.helm.release.v1.{name}.v{pending_revision}"
             self._kubectl.run("delete", "secret", record, f"--namespace={namespace}", "--ignore-not-found")
-        labels = {key: str(value) for key, value in self._params["namespace_labels"].items()}
+        labels = kube.as_values(self._params["namespace_labels"], "namespace_labels")
         document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
         self._kubectl.run(
             "apply", "--server-side", "--field-manager=slipway", "--filename=-", stdin=json.dumps(document)

@@ -143,30 +143,11 @@ RECORD_PREFIX = "slipway.io/managed."
 #: Kubelets and controllers write to Node objects, too.
 ATTEMPTS = 10
 
-Values = t.Dict[str, t.Optional[str]]
 Taint = t.Dict[str, str]
 
 
-def as_values(values: t.Optional[t.Mapping[str, t.Any]], where: str) -> t.Optional[Values]:
-    """Labels or annotations with texts as values: YAML makes numbers and booleans of some.
-
-    :raises SlipwayError: when a value cannot be a text.
-    """
-    if values is None:
-        return None
-    texts: Values = {}
-    for key, value in values.items():
-        if isinstance(value, bool):
-            texts[key] = "true" if value else "false"
-        elif value is None or isinstance(value, (str, int)):
-            texts[key] = None if value is None else str(value)
-        else:
-            raise SlipwayError(f"{where}: {key} must be a text, not {json.dumps(value)}.")
-    return texts
-
-
 def merge_values(
-    current: t.Mapping[str, str], wanted: Values, recorded: t.Iterable[str]
+    current: t.Mapping[str, str], wanted: kube.Values, recorded: t.Iterable[str]
 ) -> t.Tuple[t.Dict[str, str], t.List[str]]:
     """Labels or annotations as they are to be, and the keys to record from now on.
 
@@ -218,8 +199,8 @@ class NodeSettings:
     def __init__(self, params: t.Mapping[str, t.Any], manager: str) -> None:
         """:raises SlipwayError: when a value cannot be a text."""
         self.name: str = params["name"]
-        self._labels = as_values(params["labels"], f"nodes: {self.name}: labels")
-        self._annotations = as_values(params["annotations"], f"nodes: {self.name}: annotations")
+        self._labels = kube.as_values(params["labels"], f"nodes: {self.name}: labels")
+        self._annotations = kube.as_values(params["annotations"], f"nodes: {self.name}: annotations")
         self._taints: t.Optional[t.List[Taint]] = params["taints"]
         self._record = RECORD_PREFIX + manager
 

@@ -382,13 +382,14 @@ def check_membership(hosts: Hosts) -> t.Iterable[Problem]:
                 reset,
             )
     members = [(host, facts["kubernetes"]) for host, facts in known if facts["kubernetes"]["completed"]]
-    first = next(((host, state) for host, state in members if state["control_plane"]), None)
-    for host, state in members if first is not None else ():
-        theirs, ours = state["ca_cert_hashes"], first[1]["ca_cert_hashes"]
+    authorities = [(host.name, state["ca_cert_hashes"]) for host, state in members if state["control_plane"]]
+    for host, state in members if authorities else ():
+        theirs = state["ca_cert_hashes"]
+        first, ours = authorities[0]
         if theirs and ours and not set(theirs) & set(ours):
             yield host.problem(
                 "kubernetes",
-                f"is a node of another cluster than {first[0].name}: its CA is {theirs[0]}, not {ours[0]}"
+                f"is a node of another cluster than {first}: its CA is {theirs[0]}, not {ours[0]}"
                 " (/etc/kubernetes/pki/ca.crt).",
                 reset,
             )

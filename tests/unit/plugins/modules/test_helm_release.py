@@ -78,13 +78,13 @@ UPGRADE = "helm upgrade flannel oci://registry.example.com/charts/flannel"
 
 
 def test_installed(cluster: Cluster) -> None:
-    result = cluster.run(namespace_labels={"pod-security.kubernetes.io/enforce": "privileged"})
+    result = cluster.run(namespace_labels={"pod-security.kubernetes.io/enforce": "privileged", "watched": True})
     assert (result["changed"], result["action"], "recovered" in result) == (True, "installed", False)
     assert cluster.changes() == [NAMESPACE, UPGRADE]
     applied = json.loads(cluster.runner.stdins[-2] or "")
     assert applied["metadata"] == {
         "name": "kube-flannel",
-        "labels": {"pod-security.kubernetes.io/enforce": "privileged"},
+        "labels": {"pod-security.kubernetes.io/enforce": "privileged", "watched": "true"},
     }
     assert cluster.given == [VALUES]
     assert not os.path.exists(cluster.files[0])
