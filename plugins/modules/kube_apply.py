@@ -247,7 +247,7 @@ class Plan:
         self._steps: t.List[t.Dict[str, t.Any]] = []
         #: The objects under the names that the API server gives them.
         self.known: t.Set[kube.Reference] = set()
-        #: Kinds and namespaces that do not exist yet.
+        #: Kinds, namespaces and webhooks that do not exist, or do not answer, yet.
         self.pending: t.Set[str] = set()
         self.warnings: t.List[str] = []
 
@@ -437,9 +437,13 @@ class KubeApply:
                 late = self._reference(item).namespace in late_namespaces
                 if item in tried and (late or (item["apiVersion"], item["kind"]) in late_kinds):
                     tried.remove(item)
-            result = self._persist(self.apply_argv(dry_run=True), tried, tolerate=_is_not_there_yet)
+            result = self._persist(self.apply_argv(dry_run=True), tried, tolerate=self._is_an_answer)
             if result.rc == 0:
                 return self._returned(result)
+            if kube.lacks_webhook(result.stderr):
+                self._plan.pending.add("a webhook that checks them")
+                pairs = [(item, self._find(live, item)) for item in tried]
+                return {self._reference(item): kube.merged(found, item) for item, found in pairs if found}
             kinds, namespaces = kube.missing_kinds(result.stderr), kube.missing_namespaces(result.stderr)
             self._plan.pending |= {f"kind {kind}" for _version, kind in kinds}
             self._plan.pending |= {f"namespace {name}" for name in namespaces}
@@ -448,6 +452,12 @@ class KubeApply:
             late_kinds |= kinds
             late_namespaces |= namespaces
         return {}
+
+    def _is_an_answer(self, result: CommandResult) -> bool:
+        """Whether a dry run failed because of what is not there yet; in check mode nobody can wait for a webhook."""
+        if self._check_mode and kube.lacks_webhook(result.stderr):
+            return True
+        return bool(kube.missing_kinds(result.stderr) or kube.missing_namespaces(result.stderr))
 
     def _compare(self, item: kube.Object, live: t.Optional[kube.Object], predicted: t.Optional[kube.Object]) -> None:
         if live is None or predicted is None:
@@ -578,10 +588,6 @@ class KubeApply:
                 raise SlipwayError(_message(result, tries, waited), rc=result.rc, stderr=result.stderr)
             self._sleep(pause)
             pause = min(pause * 1.5, 3)
-
-
-def _is_not_there_yet(result: CommandResult) -> bool:
-    return bool(kube.missing_kinds(result.stderr) or kube.missing_namespaces(result.stderr))
 
 
 def _message(result: CommandResult, tries: int, waited: float) -> str:

@@ -134,9 +134,7 @@ class KubeadmJoin:
             return {"changed": False, "action": "none"}
         if marker is not None and self._is_complete():
             if not self._module.check_mode:
-                # kubeadm would have removed it; it has the bootstrap token.
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(_BOOTSTRAP_KUBECONFIG)
+                self._forget_token()
                 _kubeadm.remove_marker()
             return {"changed": True, "action": "finished"}
         if not self._module.check_mode:
@@ -153,8 +151,17 @@ class KubeadmJoin:
             kubeadm.reset(str((self._document.get("nodeRegistration") or {}).get("criSocket", "")))
         kubeadm.run(documents, "join", "phase", "preflight")
         _kubeadm.write_marker("join")
-        kubeadm.run(documents, "join", "--skip-phases=preflight")
+        try:
+            kubeadm.run(documents, "join", "--skip-phases=preflight")
+        finally:
+            self._forget_token()
         _kubeadm.remove_marker()
+
+    @staticmethod
+    def _forget_token() -> None:
+        """Remove the kubelet's first kubeconfig, which has the token, as kubeadm does unless it is killed."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(_BOOTSTRAP_KUBECONFIG)
 
     def _is_complete(self) -> bool:
         """Whether kubeadm had come to its end, though nobody saw it: the node has its certificate and its object.

@@ -164,6 +164,22 @@ def test_retries_while_a_webhook_comes_up() -> None:
     assert kubectl.verbs() == ["get", "apply", "apply", "apply", "apply"]
 
 
+def test_check_mode_does_not_wait_for_a_webhook() -> None:
+    clock = Clock()
+    kubectl = FakeKubectl(config_map("a", x="1"), config_map("b", x="1"))
+    kubectl.fail(WEBHOOK, "apply", times=3)
+    given = [config_map("a", x="1"), config_map("b", x="2"), config_map("c")]
+    result = run(kubectl, clock=clock, check=True, definition=given, retry=60)
+    assert [entry["action"] for entry in result["objects"]] == ["unchanged", "configured", "created"]
+    assert result["msg"].endswith("(not there yet: a webhook that checks them)")
+    assert [("2" in entry["after"], "1" in entry["before"]) for entry in result["diff"]] == [
+        (True, True),
+        (False, False),
+    ]
+    assert not run(kubectl, clock=clock, check=True, definition=given[:1], retry=60)["changed"]
+    assert clock.now == 0.0
+
+
 def test_a_lasting_error_is_not_retried() -> None:
     kubectl = FakeKubectl()
     kubectl.fail('Error from server (Forbidden): configmaps "a" is forbidden', "apply")

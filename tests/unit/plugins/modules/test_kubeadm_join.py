@@ -222,10 +222,11 @@ def test_failed_join_keeps_its_record_and_its_secret(machine: Machine) -> None:
     said = f"token {TOKEN} is unknown"
     error = CommandError(f"kubeadm join failed (rc 1): {said}", CommandResult(["kubeadm", "join"], 1, "", said))
     machine.runner.answers["kubeadm join"] = error
+    machine.bootstrap.write_text(TOKEN)
     failed = machine.run()
     assert failed["failed"] and failed["msg"] == "kubeadm join failed (rc 1): token abcdef.(secret) is unknown"
     assert TOKEN[7:] not in json.dumps(failed)
-    assert machine.marker.exists()
+    assert machine.marker.exists() and not machine.bootstrap.exists()
 
 
 def test_kubeadm_of_an_earlier_run_is_waited_for(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad inputs that only a machine shows: site.yml refuses them before it changes anything.
+
+tests/integration/bad_inputs has those that need no machine.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import typing as t
+
+import pytest
+from lab_support import Site
+
+CONTROL_PLANE, WORKER = "flt7", "flt8"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
+    """Two bare machines."""
+    folder: pathlib.Path = tmp_path_factory.mktemp("bad")
+    made = Site(folder, [CONTROL_PLANE], [WORKER], systems={WORKER: "debian13"})
+    yield made
+    made.close()
+
+
+def refused(site: Site, *expected: str, **variables: t.Any) -> None:
+    """Run site.yml with ``variables`` over the inventory's: one failure, which says ``expected``, and no change."""
+    result = site.run("--extra-vars", json.dumps(variables))
+    assert result.rc != 0, result.output
+    said = re.sub(r"\s+", " ", result.output)
+    for text in ("nothing was changed.", *expected):
+        assert text in said, result.output
+    assert said.count("fatal: ") == 1, result.output
+    assert result.changed == set(), result.output
+    assert all(counts["changed"] == 0 for counts in result.recap.values()), result.output
+
+
+NOT_PROVIDED = "kube_packages_repository: does not provide Kubernetes"
+
+CASES: dict[str, tuple[list[str], dict[str, t.Any]]] = {
+    "a version that the repository has not": (
+        [f"{NOT_PROVIDED} 1.37.999:", "no version 1.37.999"],
+        {"cluster_version": "1.37.999"},
+    ),
+    "a repository that does not answer": ([NOT_PROVIDED], {"kube_packages_repository": "http://127.0.0.1:9"}),
+    "a repository that another key signed": (
+        [NOT_PROVIDED],
+        {"kube_packages_repository_key_fingerprints": ["AB" * 20]},
+    ),
+    "several at once": (
+        [
+            "memory_mb: ",
+            "cpu_count: ",
+            "cluster_node_ip: 203.0.113.1 is on no interface of the host",
+            "os: Debian GNU/Linux",
+        ],
+        {
+            "preflight_minimum_memory_mb_control_plane": 10**8,
+            "preflight_minimum_cpus_control_plane": 10**4,
+            "preflight_supported_os": {"debian": ["7"]},
+            "cluster_node_ip": "203.0.113.1",
+        },
+    ),
+    "no Python": (
+        ["python: no Python was found on the host."],
+        {"ansible_python_interpreter": "/nonexistent/python3"},
+    ),
+    "no answer": (["connection: the host is unreachable:"], {"ansible_port": 9}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_machine(site: Site, name: str) -> None:
+    expected, variables = CASES[name]
+    refused(site, *expected, **variables)
+
+
+def test_foreign_processes_on_ports(site: Site) -> None:
+    ports = (6443, 10250)
+    for port in ports:
+        site.control_plane.shell(f"systemd-run --quiet --unit=foreign-{port} python3 -m http.server {port}")
+    try:
+        refused(site, *(f"{CONTROL_PLANE}: port {port}: is held by python3 (pid " for port in ports))
+    finally:
+        site.control_plane.shell(" ".join(["systemctl stop", *(f"foreign-{port}" for port in ports)]))
+
+
+def test_a_stranger_in_the_group(site: Site) -> None:
+    """One machine by two names."""
+    hosts = site.inventory / "hosts.yml"
+    good = hosts.read_text(encoding="utf-8")
+    hosts.write_text(good.replace(site.nodes[WORKER].address, site.control_plane.address), encoding="utf-8")
+    try:
+        refused(site, "machine_id: ", f"is the same on {CONTROL_PLANE} and {WORKER}.")
+    finally:
+        hosts.write_text(good, encoding="utf-8")
