@@ -43,8 +43,8 @@ cluster: lab ## build the cluster of the lab and prove that it works
 # --- the gates
 
 .PHONY: test
-test: lint unit unit-minimum unit-newest build sanity ## all tests, as CI runs them
-	@$(MAKE) --no-print-directory scenarios
+test: lint unit bad-inputs unit-minimum unit-newest build sanity ## all tests, as CI runs them
+	@$(MAKE) --no-print-directory scenarios faults
 
 .PHONY: lint
 lint: ## ruff, mypy, yamllint, ansible-lint, the changelog, the generated documentation
@@ -63,6 +63,10 @@ lint: ## ruff, mypy, yamllint, ansible-lint, the changelog, the generated docume
 .PHONY: unit
 unit: ## unit tests, with the branch coverage of the plugins
 	@$(WITH_MAIN) python -m pytest tests/unit --cov --cov-report=term
+
+.PHONY: bad-inputs
+bad-inputs: ## what preflight says about some fifty wrong inventories; needs no machines
+	@$(WITH_MAIN) python -m pytest --quiet tests/integration/bad_inputs
 
 .PHONY: unit-minimum
 unit-minimum: ## unit tests and syntax check with the oldest ansible-core that is supported
@@ -95,6 +99,10 @@ sanity: ## ansible-test sanity, without exceptions
 .PHONY: molecule
 molecule: ## one scenario: make molecule SCENARIO=default
 	@$(WITH_MAIN) molecule test --scenario-name $(SCENARIO)
+
+.PHONY: faults
+faults: ## clusters of the lab: runs that are killed, drift, secrets, machines that are refused
+	@$(WITH_MAIN) python -m pytest tests/integration/faults
 
 .PHONY: scenarios
 scenarios: ## the scenarios that belong to `make test`

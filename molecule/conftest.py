@@ -54,3 +54,13 @@ def control_plane(request: pytest.FixtureRequest) -> Host:
 def worker(request: pytest.FixtureRequest) -> Host:
     """Each worker in turn."""
     return connect(request.param)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare our own marker."""
+    config.addinivalue_line("markers", "last: changes the machines, so it runs after all other tests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests that change the machines come last."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)

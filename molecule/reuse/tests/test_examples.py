@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The EXAMPLES of each module are tasks that work: they run here as they stand in its documentation.
+
+They change the machines, so that the other tests do not hold after them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.parsing.plugin_docs import read_docstring
+
+PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
+MODULES = {path.stem: path for path in sorted((PROJECT / "plugins" / "modules").glob("*.py"))}
+# They look at the machines of a whole inventory: the scenario default runs them.
+OF_PLAYBOOKS = {"preflight_gather", "preflight_report"}
+# What is about a machine and not about a cluster.
+ON_BUILDER = {
+    "config_files",
+    "kernel_modules",
+    "node_facts",
+    "package_set",
+    "package_source",
+    "release_archive",
+    "swap",
+    "sysctl_settings",
+    "systemd_unit",
+}
+MIRROR = "http://172.30.0.1:8080"
+REGISTRY = "oci://172.30.0.1:5000/charts"
+# What the examples leave to their user. The rest comes from the inventory.
+VARIABLES = {
+    "control_plane": "reuse-cluster",
+    "docker_key_fingerprints": [],
+    "docker_repository": f"{MIRROR}/linux/debian",
+    "example_node_count": 1,
+    "example_node_name": "reuse-cluster",
+    "example_password": "an example of a password",
+    "helm_checksum": f"sha256:{MIRROR}/helm/helm-v3.22.0-linux-amd64.tar.gz.sha256sum",
+    "helm_url": f"{MIRROR}/helm/helm-v3.22.0-linux-amd64.tar.gz",
+    "kubernetes_key": f"{MIRROR}/core:/stable:/v1.37/deb/Release.key",
+    "kubernetes_repository": f"{MIRROR}/core:/stable:/v1.37/deb/",
+    "metrics_server_chart": f"{REGISTRY}/metrics-server",
+    "metrics_server_chart_version": "3.13.1",
+}
+# What examples take for granted.
+BEFORE: dict[str, list[dict[str, object]]] = {
+    "kube_csr_approve": [
+        {
+            "name": "Let the kubelet ask for its serving certificate",
+            "ansible.builtin.lineinfile": {"path": "/var/lib/kubelet/config.yaml", "line": "serverTLSBootstrap: true"},
+        },
+        {"name": "Restart it", "ansible.builtin.systemd_service": {"name": "kubelet", "state": "restarted"}},
+    ],
+    "package_set": [
+        {
+            "name": "Add the Kubernetes package repository",
+            "slipway.kubernetes.package_source": {
+                "name": "kubernetes",
+                "url": VARIABLES["kubernetes_repository"],
+                "suite": "/",
+                "key": VARIABLES["kubernetes_key"],
+            },
+        },
+        {
+            "name": "Add Docker's package repository",
+            "slipway.kubernetes.package_source": {
+                "name": "docker",
+                "url": VARIABLES["docker_repository"],
+                "suite": "trixie",
+                "components": ["stable"],
+                "key": f"{VARIABLES['docker_repository']}/gpg",
+            },
+        },
+    ],
+}
+
+
+@pytest.mark.last
+@pytest.mark.parametrize("name", sorted(set(MODULES) - OF_PLAYBOOKS))
+def test_examples(name: str, tmp_path: Path) -> None:
+    machine = "reuse-builder" if name in ON_BUILDER else "reuse-cluster"
+    tasks = yaml.safe_load(read_docstring(str(MODULES[name]))["plainexamples"])
+    look = {"name": "Look at the machine", "slipway.kubernetes.node_facts": None}
+    tasks = [look, *BEFORE.get(name, []), *tasks]
+    play = {"name": name, "hosts": machine, "become": True, "gather_facts": False, "tasks": tasks}
+    address = "{{ slipway_node.default_address }}"
+    playbook = tmp_path / "examples.yml"
+    playbook.write_text(yaml.safe_dump([play]), encoding="utf-8")
+    inventory = str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent)
+    variables = json.dumps({**VARIABLES, "example_node_address": address})
+    done = subprocess.run(
+        ["ansible-playbook", "--inventory", inventory, "--extra-vars", variables, str(playbook)],
+        cwd=PROJECT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
