@@ -189,6 +189,13 @@ class Kubeadm:
             said = "\n".join(line for line in said.splitlines() if "--v=5" not in line)
             raise SlipwayError(f"kubeadm refuses the configuration, nothing was changed: {said}")
 
+    def enable_kubelet(self) -> None:
+        """Let the kubelet start at boot; kubeadm itself only starts it now.
+
+        :raises SlipwayError: when systemd refuses.
+        """
+        self._runner.run([self._runner.path("systemctl"), "enable", "--quiet", "kubelet.service"])
+
     def reset(self, cri_socket: str) -> None:
         """Clean up after a command of ours that did not end. Only ever called when there is a record of it."""
         argv = [self.path, "reset", "--force"]

@@ -15,6 +15,7 @@ description:
     by an unfinished call of this module, is never reset; neither is a machine that is a worker.
   - A call that was killed is finished by the next one. It waits for a kubeadm that is still running; when that has come
     to its end nothing is done again, otherwise what it has left is cleaned up and the machine is initialised anew.
+  - The kubelet is enabled, so that it starts at boot.
   - No bootstrap token is left in the cluster. kubeadm insists on making one, which is revoked at once.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
@@ -181,6 +182,7 @@ class KubeadmInit:
             kubeadm.reset(str(registration.get("criSocket", "")))
         if "preflight" not in self._skip_phases:
             kubeadm.run(documents, "init", "phase", "preflight")
+        kubeadm.enable_kubelet()
         token_id = _kubeadm.token_id(token)
         _kubeadm.write_marker("init", token_id=token_id)
         skipped = ",".join(["preflight", *(phase for phase in self._skip_phases if phase != "preflight")])

@@ -13,6 +13,7 @@ description:
   - Runs C(kubeadm join) on a machine that is no node yet, with a configuration that kubeadm has validated.
   - A machine that is a node is left alone, unless an unfinished call of this module has made it; that one is finished,
     or cleaned up and joined again when the cluster does not know it.
+  - The kubelet is enabled, so that it starts at boot.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
@@ -150,6 +151,7 @@ class KubeadmJoin:
         if again:
             kubeadm.reset(str((self._document.get("nodeRegistration") or {}).get("criSocket", "")))
         kubeadm.run(documents, "join", "phase", "preflight")
+        kubeadm.enable_kubelet()
         _kubeadm.write_marker("join")
         try:
             kubeadm.run(documents, "join", "--skip-phases=preflight")

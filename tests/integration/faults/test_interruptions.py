@@ -83,7 +83,7 @@ AFTER_INIT = [
     Point("before the join", "Mint a bootstrap token", ANSIBLE, control_plane=True),
     Point("in the middle of the join", "Join the cluster", MACHINE, BOOTSTRAPPING, WORKER, control_plane=True),
     Point("join: kubeadm killed", "Join the cluster", "kubeadm", BOOTSTRAPPING, WORKER, control_plane=True),
-    Point("joined, token not revoked", "node_join : Keep the kubelet running", ANSIBLE, control_plane=True),
+    Point("joined, token not revoked", "Revoke the bootstrap token", ANSIBLE, control_plane=True),
     Point("while MetalLB is installed", "Install MetalLB", MACHINE, HELM, control_plane=True),
     Point("while MetalLB's pools are applied", "Apply the address pools", ANSIBLE, control_plane=True),
 ]

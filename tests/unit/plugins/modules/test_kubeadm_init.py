@@ -51,8 +51,9 @@ class Machine:
                 "get ": "configmap/x\n",
                 "phase addon": "",
                 "delete secret": "",
+                "systemctl enable": "",
             },
-            tools=("kubeadm", "kubectl"),
+            tools=("kubeadm", "kubectl", "systemctl"),
         )
         monkeypatch.setattr(_kubeadm, "MARKER", str(self.marker))
         monkeypatch.setattr(_kubeadm, "new_token", lambda: TOKEN)
@@ -113,6 +114,7 @@ REVOKED = "kubectl delete secret bootstrap-token-abcdef --namespace=kube-system 
 INITIALISED = [
     "kubeadm config validate --config=/dev/stdin",
     "kubeadm init phase preflight --config=/dev/stdin",
+    "systemctl enable --quiet kubelet.service",
     "kubeadm init --skip-token-print --skip-phases=preflight --config=/dev/stdin",
     REVOKED,
 ]
@@ -135,10 +137,10 @@ def test_bare_machine(machine: Machine) -> None:
 
 def test_token_is_short_lived_and_in_no_argument(machine: Machine) -> None:
     result = machine.run(skip_phases=["addon/kube-proxy", "addon/coredns"])
-    assert machine.called()[2] == (
+    assert machine.called()[3] == (
         "kubeadm init --skip-token-print --skip-phases=preflight,addon/kube-proxy,addon/coredns --config=/dev/stdin"
     )
-    validated, checked, given, _delete = machine.runner.stdins
+    validated, checked, _enable, given, _delete = machine.runner.stdins
     assert validated == checked == given
     first, second = (json.loads(part) for part in (given or "").split("---\n"))
     assert [(token["token"], token["ttl"]) for token in first["bootstrapTokens"]] == [(TOKEN, "10m0s")]
@@ -177,6 +179,7 @@ def test_preflight_checks_can_be_skipped(machine: Machine) -> None:
     machine.run(skip_phases=["preflight", "addon/coredns"])
     assert machine.called() == [
         INITIALISED[0],
+        INITIALISED[2],
         "kubeadm init --skip-token-print --skip-phases=preflight,addon/coredns --config=/dev/stdin",
         REVOKED,
     ]

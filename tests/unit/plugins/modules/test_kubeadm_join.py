@@ -52,8 +52,9 @@ class Machine:
             "kubeadm reset": self._see,
             "kubeadm join": self._see,
             "get node/": "x",
+            "systemctl enable": "",
         }
-        self.runner = FakeRunner(answers, tools=("kubeadm", "kubectl"))
+        self.runner = FakeRunner(answers, tools=("kubeadm", "kubectl", "systemctl"))
         monkeypatch.setattr(_kubeadm, "MARKER", str(self.marker))
         monkeypatch.setattr(_kubeadm, "running_commands", lambda: [])
         monkeypatch.setattr(_kubeadm, "shutil", types.SimpleNamespace(rmtree=lambda *_path, **_more: None))
@@ -97,15 +98,15 @@ def outcome(result: t.Mapping[str, t.Any]) -> t.Tuple[t.Any, t.Any]:
 def test_bare_machine(machine: Machine) -> None:
     result = machine.run()
     assert outcome(result) == (True, "joined")
-    assert machine.called() == [VALIDATED, CHECKED, JOINED]
+    assert machine.called() == [VALIDATED, CHECKED, "systemctl enable --quiet kubelet.service", JOINED]
     assert machine.seen_markers == ["join"] and not machine.marker.exists()
 
 
 def test_token_goes_by_standard_input_only(machine: Machine) -> None:
     result = machine.run()
-    for stdin in machine.runner.stdins:
+    for stdin in filter(None, machine.runner.stdins):
         assert json.loads(stdin or "")["discovery"]["bootstrapToken"]["token"] == TOKEN
-    assert len(machine.runner.stdins) == 3
+    assert len(list(filter(None, machine.runner.stdins))) == 3
     assert TOKEN[7:] not in json.dumps(machine.runner.calls) + json.dumps(result)
 
 
