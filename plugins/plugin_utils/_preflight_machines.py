@@ -395,6 +395,21 @@ def check_membership(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
+def check_limit(hosts: Hosts) -> t.Iterable[Problem]:
+    """Machines that shall join while no control plane is in this run, which has to mint their token."""
+    control_planes = [host for host in hosts if host.control_plane]
+    if not control_planes or any(host.facts is not None or host.failure for host in control_planes):
+        return
+    names = ", ".join(host.name for host in control_planes)
+    for host, facts in _known(hosts):
+        if not facts["kubernetes"]["joined"] or facts["kubernetes"]["unfinished"]:
+            yield host.problem(
+                "--limit",
+                f"leaves out all control planes ({names}), and the host needs one to join the cluster.",
+                f"Add one that is complete, such as --limit {host.name},{control_planes[0].name}.",
+            )
+
+
 CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_reachable,
     check_package_source,
@@ -408,4 +423,5 @@ CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_node_ip,
     check_installed,
     check_membership,
+    check_limit,
 )

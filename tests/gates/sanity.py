@@ -78,7 +78,17 @@ def python_path() -> str:
             if python and python.version[:2] == (3, minor):
                 folders.append(str(Path(python.path).parent))
                 break
-    return os.pathsep.join([*folders, os.environ["PATH"]])
+    rest = [folder for folder in os.environ["PATH"].split(os.pathsep) if not misleads(Path(folder))]
+    return os.pathsep.join([*folders, *rest])
+
+
+def misleads(folder: Path) -> bool:
+    """Whether a folder names Pythons that do not start, as the shims of pyenv do; ansible-test would take them."""
+    names = [folder / f"python3.{minor}" for minor in REMOTE_MINORS]
+    return any(
+        name.exists() and subprocess.run([name, "--version"], capture_output=True, check=False).returncode != 0
+        for name in names
+    )
 
 
 def sanity(arguments: list[str]) -> str:

@@ -275,6 +275,18 @@ def test_membership() -> None:
     assert said(host(), host(2, False, machine(2, **kubernetes(joined=True, unfinished={"operation": "join"})))) == ""
 
 
+def test_limit_without_a_control_plane() -> None:
+    left_out = Host("node1", True, False, VARIABLES)
+    needed = "error node2: --limit: leaves out all control planes (node1), and the host needs one to join the cluster."
+    assert needed in said(left_out, host(2, False))
+    begun = machine(2, **kubernetes(joined=True, unfinished={"operation": "join"}))
+    assert needed in said(left_out, host(2, False, begun))
+    assert said(left_out, host(2, False, machine(2, **kubernetes(joined=True)))) == ""
+    gone = Host("node1", True, False, VARIABLES, failure=Failure("connection", "the host is unreachable.", "Check."))
+    assert "--limit" not in said(gone, host(2, False))
+    assert "--limit" not in said(host(), left_out, host(2, False))
+
+
 @pytest.mark.parametrize(
     ("authorities", "foreign"),
     [(["sha256:1"], False), (["sha256:0", "sha256:1"], False), (["sha256:2"], True), ([], False)],
