@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -106,11 +107,17 @@ def choose_numbers(names: Iterable[str], taken: Iterable[int]) -> dict[str, int]
 
 
 def ensure_key() -> None:
-    """Make the key that opens the nodes."""
-    if not KEY.exists():
+    """Make the key that opens the nodes: once, though the images of several systems are made at the same time."""
+    with lock("ssh-key"):
+        if KEY.exists():
+            return
         debian.install({"ssh-keygen": "openssh-client"})
         SSH.mkdir(parents=True, exist_ok=True, mode=0o700)
-        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "slipway-lab", "-f", KEY])
+        with tempfile.TemporaryDirectory(dir=SSH) as folder:
+            new = Path(folder) / KEY.name
+            run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "slipway-lab", "-f", new])
+            new.with_suffix(".pub").rename(KEY.with_suffix(".pub"))
+            new.rename(KEY)
 
 
 def ensure_image(os: str) -> str:
