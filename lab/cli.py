@@ -59,16 +59,16 @@ def parser() -> argparse.ArgumentParser:
 def up(options: argparse.Namespace) -> None:
     """Start everything."""
     prepare()
-    images = ThreadPoolExecutor(1)
     # A Debian system is mostly waited for, programs mostly computed: both at once.
-    systems = sorted({node.os for node in nodes.DEFAULT})
-    pending = [images.submit(nodes.ensure_image, system) for system in systems]
-    try:
-        mirror.build(options.kubernetes)
-    finally:
-        images.shutdown(cancel_futures=True)
-    for image in pending:
-        image.result()
+    with ThreadPoolExecutor(1) as images:
+        pending = [images.submit(nodes.ensure_image, system) for system in sorted({node.os for node in nodes.DEFAULT})]
+        try:
+            mirror.build(options.kubernetes)
+        except BaseException:
+            images.shutdown(wait=False, cancel_futures=True)
+            raise
+        for image in pending:
+            image.result()
     show(nodes.ensure(nodes.DEFAULT, fresh=options.fresh))
     if options.trim:
         mirror.trim()
