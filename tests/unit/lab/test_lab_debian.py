@@ -105,7 +105,6 @@ def test_upstreams_packages(tmp_path: Path) -> None:
     assert 'disabled_plugins = ["cri"]' in docker.files["/etc/containerd/config.toml"]
 
 
-@pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="dpkg-deb is Debian's")
 def test_package_is_built(tmp_path: Path) -> None:
     program = write(tmp_path / "bin+key" / "program", "#!/bin/sh\n", 0o755)
     files = {"/etc/example": "text\n", "/usr/share/example": "text\n"}

@@ -182,7 +182,6 @@ def test_registry_that_refuses(registry: tuple[Registry, dict[str, bytes]]) -> N
     assert not Registry("127.0.0.1:1").alive()
 
 
-@pytest.mark.skipif(not shutil.which("go"), reason="Go is not installed")
 @pytest.mark.parametrize("name", ["probe", "runc-node"])
 def test_go_programs(name: str) -> None:
     subprocess.run(["go", "test", "./..."], cwd=golang.MODULES / name, check=True)
