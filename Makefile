@@ -43,7 +43,7 @@ cluster: lab ## build the cluster of the lab and prove that it works
 # --- the gates
 
 .PHONY: test
-test: lint unit bad-inputs unit-minimum unit-newest build sanity ## all tests, as CI runs them
+test: lint unit lab-builds bad-inputs unit-minimum unit-newest build sanity ## all tests, as CI runs them
 	@$(MAKE) --no-print-directory scenarios faults
 
 .PHONY: lint
@@ -67,6 +67,10 @@ unit: ## unit tests, with the branch coverage of the plugins
 .PHONY: bad-inputs
 bad-inputs: ## what preflight says about some fifty wrong inventories; needs no machines
 	@$(WITH_MAIN) python -m pytest --quiet tests/integration/bad_inputs
+
+.PHONY: lab-builds
+lab-builds: ## the lab's own programs and packages, with Go and dpkg
+	@$(WITH_MAIN) python -m pytest --quiet tests/integration/lab_builds
 
 .PHONY: unit-minimum
 unit-minimum: ## unit tests and syntax check with the oldest ansible-core that is supported

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from lab import debian, debs, golang
 from lab.debian import Source
 from lab.debs import Package
-from lab.util import LabError, write
+from lab.util import LabError
 
 DEB822 = """\
 Types: deb
@@ -103,15 +102,3 @@ def test_upstreams_packages(tmp_path: Path) -> None:
     docker = debs.containerd_package(programs.parent, programs)
     assert "Conflicts: containerd, runc" in docker.control()
     assert 'disabled_plugins = ["cri"]' in docker.files["/etc/containerd/config.toml"]
-
-
-def test_package_is_built(tmp_path: Path) -> None:
-    program = write(tmp_path / "bin+key" / "program", "#!/bin/sh\n", 0o755)
-    files = {"/etc/example": "text\n", "/usr/share/example": "text\n"}
-    package = Package("example", "1-1", "An example", programs={"/usr/bin/program": program}, files=files)
-    deb = package.build()
-    assert package.build() == deb
-    listing = subprocess.run(["dpkg-deb", "--contents", deb], capture_output=True, text=True, check=True).stdout
-    assert "-rwxr-xr-x root/root" in listing and "./usr/bin/program" in listing
-    conffiles = subprocess.run(["dpkg-deb", "--info", deb, "conffiles"], capture_output=True, text=True, check=True)
-    assert conffiles.stdout == "/etc/example\n"
