@@ -20,7 +20,7 @@ import sys
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _netlink
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _der, _netlink
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules
@@ -28,8 +28,6 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._swap import ac
 
 #: Our own record of a kubeadm command that has not ended yet; see docs/architecture.md.
 MARKER = "/var/lib/slipway/kubeadm.json"
-#: Certificates of the CA of the cluster that the machine belongs to.
-_AUTHORITY = "/etc/kubernetes/pki/ca.crt"
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x"}
 #: Interfaces that container networks make; they say nothing about the machine.
@@ -143,14 +141,16 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
 
     ``completed`` says that the machine is a node whose joining or initialising came to its end.
     """
+    authority = _api_server.AUTHORITY
     try:
-        authorities = _der.certificate_pins(read_text(_AUTHORITY)) if os.path.exists(_AUTHORITY) else []
+        authorities = _der.certificate_pins(read_text(authority)) if os.path.exists(authority) else []
     except _der.DerError:
         authorities = []
     joined = os.path.exists("/etc/kubernetes/kubelet.conf")
     unfinished = read_marker(MARKER)
     return {
-        "control_plane": os.path.exists("/etc/kubernetes/manifests/kube-apiserver.yaml"),
+        "control_plane": os.path.exists(_api_server.MANIFEST),
+        "api_ready": _api_server.is_ready(),
         "admin_kubeconfig": os.path.exists("/etc/kubernetes/admin.conf"),
         "joined": joined,
         "unfinished": unfinished,

@@ -148,6 +148,7 @@ ansible_facts:
             - Versions of C(kubeadm), C(kubelet) and C(kubectl), empty when absent, and what kubeadm has left here.
             - C(unfinished) is the record of a kubeadm command of this collection that has not come to its end, or null.
             - C(completed) says that the machine is a node without such a record.
+            - C(api_ready) says that the API server of this machine, asked directly, is ready.
             - C(ca_cert_hashes) are the hashes of the public keys of the cluster's CA, as kubeadm's discovery has them.
           returned: always
           type: dict
@@ -156,6 +157,7 @@ ansible_facts:
             kubelet_version: 1.37.1
             kubectl_version: 1.37.1
             control_plane: false
+            api_ready: false
             admin_kubeconfig: false
             joined: true
             unfinished: null

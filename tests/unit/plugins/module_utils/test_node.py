@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm, _node
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm, _node
 
 TCP = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -132,6 +132,7 @@ def test_kubernetes_state(
     state = _node.kubernetes_state()
     assert state == {
         "control_plane": False,
+        "api_ready": False,
         "admin_kubeconfig": False,
         "joined": bool(present),
         "unfinished": unfinished,
@@ -145,7 +146,7 @@ def test_the_authority_of_the_cluster(tmp_path: Path, monkeypatch: pytest.Monkey
     recorded = (Path(__file__).parents[1] / "fixtures" / "kubeadm" / "ca.crt").read_text(encoding="utf-8")
     path = tmp_path / "ca.crt"
     path.write_text(recorded * 2 if readable else "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n")
-    monkeypatch.setattr(_node, "_AUTHORITY", str(path))
+    monkeypatch.setattr(_api_server, "AUTHORITY", str(path))
     pin = _kubeadm.ca_certificate_hash(recorded)
     assert _node.kubernetes_state()["ca_cert_hashes"] == ([pin, pin] if readable else [])
 

@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The API server of this machine, asked directly and not through the cluster's endpoint.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import ssl
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+
+MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
+AUTHORITY = "/etc/kubernetes/pki/ca.crt"
+_ADVERTISED = re.compile(
+    r"^\s*kubeadm\.kubernetes\.io/kube-apiserver\.advertise-address\.endpoint: (\S+)$", re.MULTILINE
+)
+
+
+def advertised(manifest: str) -> t.Optional[t.Tuple[str, int]]:
+    """Address and port that kubeadm wrote into the static pod; ``None`` when there are none."""
+    match = _ADVERTISED.search(manifest)
+    if match is None:
+        return None
+    host, _colon, port = match.group(1).strip("\"'").rpartition(":")
+    return (host.strip("[]"), int(port)) if port.isdigit() else None
+
+
+def answers_ready(host: str, port: int, authority: str, timeout: float = 2) -> bool:
+    """Whether ``/readyz`` there says so, with a certificate of the CA in the file ``authority``.
+
+    :param timeout: seconds for the connection, and for the answer.
+    """
+    try:
+        context = ssl.create_default_context(cafile=authority)
+        connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+
+
+def is_ready(timeout: float = 2) -> bool:
+    """Whether there is an API server on this machine that is ready.
+
+    :param timeout: seconds for the connection, and for the answer.
+    """
+    if not os.path.exists(MANIFEST) or not os.path.exists(AUTHORITY):
+        return False
+    place = advertised(read_text(MANIFEST))
+    return place is not None and answers_ready(*place, AUTHORITY, timeout)
