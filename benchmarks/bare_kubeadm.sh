@@ -3,15 +3,25 @@
 # The yardstick: the cluster of inventory/ by plain shell, on all nodes at once, with nothing checked, nothing kept
 # private and no second run. Prints the seconds after each phase.
 #
-# usage: bare_kubeadm.sh [--addons] CONTROL_PLANE WORKER...     (names of fresh lab nodes)
+# usage: bare_kubeadm.sh [--addons] [--endpoint VIP] CONTROL_PLANE[,CONTROL_PLANE...] WORKER...   (fresh lab nodes)
+#        bare_kubeadm.sh --join CONTROL_PLANE WORKER     (a fresh node joins the cluster that is there)
+# With --endpoint, keepalived holds the address and haproxy asks the API servers, both on the control planes.
 set -euo pipefail
 
 mirror=http://172.30.0.1:8080
 registry=172.30.0.1:5000
 version=1.37.1
-addons=false
-[ "$1" != --addons ] || { addons=true; shift; }
-control_plane=$1
+addons=false join_only=false vip=
+while [[ $1 = --* ]]; do
+    case $1 in
+    --addons) addons=true ;;
+    --endpoint) vip=$2; shift ;;
+    --join) join_only=true ;;
+    esac
+    shift
+done
+IFS=, read -ra control_planes <<<"$1"
+control_plane=${control_planes[0]}
 shift
 workers=("$@")
 log=$(mktemp --directory)
@@ -60,10 +70,116 @@ everywhere() { # everywhere FUNCTION NODE...: on all nodes at once; fails when o
     [ $failed = 0 ] || { tail -n 5 "$log"/*; exit 1; }
 }
 
-everywhere prepare "$control_plane" "${workers[@]}"
+address() { docker inspect --format '{{index .Config.Labels "slipway.address"}}' "slipway-$1"; }
+
+balance() { # haproxy and keepalived; the others get the CA of the first
+    local peers='' servers='' node
+    for node in "${control_planes[@]}"; do
+        [ "$node" = "$1" ] || peers+=" $(address "$node")"
+        servers+="    server $node $(address "$node"):6443"$'\n'
+    done
+    on "$control_plane" cat /etc/kubernetes/pki/ca.crt | on "$1" sh -c 'mkdir -p /etc/haproxy; cat > /etc/haproxy/ca.crt'
+    on "$1" env VIP="$vip" PEERS="$peers" SERVERS="$servers" ADDRESS="$(address "$1")" bash -es <<'NODE' >"$log/$1" 2>&1
+export DEBIAN_FRONTEND=noninteractive
+apt-get install -y -qq --no-install-recommends haproxy keepalived
+cat > /etc/haproxy/haproxy.cfg <<CFG
+global
+    log /dev/log local0
+    user haproxy
+    group haproxy
+    stats socket /run/haproxy/admin.sock mode 660 level admin
+defaults
+    log global
+    mode tcp
+    timeout connect 1s
+    timeout client 1h
+    timeout server 1h
+    timeout check 1500ms
+    retries 2
+    option redispatch 1
+frontend api
+    bind :8443
+    default_backend api
+frontend alive
+    mode http
+    timeout client 5s
+    bind unix@/run/haproxy/alive.sock
+    monitor-uri /alive
+    monitor fail if { nbsrv(api) eq 0 }
+backend api
+    option httpchk GET /readyz
+    balance roundrobin
+    default-server check check-ssl verify required ca-file /etc/haproxy/ca.crt inter 1s fastinter 500ms fall 2 rise 2 on-marked-down shutdown-sessions
+$SERVERS
+CFG
+cat > /etc/keepalived/keepalived.conf <<CFG
+global_defs {
+    script_user root
+    enable_script_security
+}
+vrrp_script haproxy {
+    script "/usr/bin/pgrep -x haproxy"
+    interval 1
+    timeout 1
+    fall 2
+    rise 1
+}
+vrrp_instance api {
+    state BACKUP
+    interface eth0
+    virtual_router_id 51
+    priority 100
+    advert_int 1
+    unicast_src_ip $ADDRESS
+    unicast_peer {
+$(printf '        %s\n' $PEERS)
+    }
+    authentication {
+        auth_type PASS
+        auth_pass s3cret
+    }
+    virtual_ipaddress {
+        $VIP/24
+    }
+    track_script {
+        haproxy
+    }
+}
+CFG
+systemctl restart haproxy keepalived
+NODE
+}
+
+joining() { # the command that joins, of the cluster that is there
+    on "$control_plane" kubeadm token create --print-join-command 2>/dev/null
+}
+
+join() { # join NODE [OPTION...]
+    on "$1" "${join[@]}" --ignore-preflight-errors=SystemVerification,Swap "${@:2}" >"$log/$1" 2>&1
+}
+
+if $join_only; then
+    everywhere prepare "${workers[@]}"
+    lap prepared
+    read -ra join < <(joining)
+    everywhere join "${workers[@]}"
+    lap joined
+    on "$control_plane" kubectl --kubeconfig=/etc/kubernetes/admin.conf wait --for=condition=Ready \
+        "${workers[@]/#/node/}" --timeout=180s >"$log/wait" 2>&1
+    lap ready
+    exit
+fi
+
+everywhere prepare "${control_planes[@]}" "${workers[@]}"
 lap prepared
 
-on "$control_plane" tee /root/init.yaml >/dev/null <<'CONFIG'
+if [ -n "$vip" ]; then
+    on "$control_plane" kubeadm init phase certs ca >"$log/ca" 2>&1
+    everywhere balance "${control_planes[@]}"
+    lap balanced
+fi
+
+sed "s/^ENDPOINT$/${vip:+controlPlaneEndpoint: $vip:8443}/" <<'CONFIG' | on "$control_plane" tee /root/init.yaml >/dev/null
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
 nodeRegistration:
@@ -74,6 +190,7 @@ apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
 kubernetesVersion: v1.37.1
 networking: {podSubnet: 10.244.0.0/16}
+ENDPOINT
 ---
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -89,15 +206,20 @@ kind: KubeProxyConfiguration
 mode: nftables
 conntrack: {maxPerCore: 0}
 CONFIG
-on "$control_plane" kubeadm init --config /root/init.yaml >"$log/init" 2>&1 || { tail -n 5 "$log/init"; exit 1; }
+on "$control_plane" kubeadm init ${vip:+--upload-certs} --config /root/init.yaml >"$log/init" 2>&1 || { tail -n 5 "$log/init"; exit 1; }
 lap initialised
 
-read -ra join < <(on "$control_plane" kubeadm token create --print-join-command 2>/dev/null)
-join_worker() {
-    on "$1" "${join[@]}" --ignore-preflight-errors=SystemVerification,Swap >"$log/$1" 2>&1
-}
-everywhere join_worker "${workers[@]}"
+read -ra join < <(joining)
+everywhere join "${workers[@]}"
 lap joined
+if [ ${#control_planes[@]} -gt 1 ]; then
+    key=$(grep -om1 -- '--certificate-key [0-9a-f]*' "$log/init")
+    for node in "${control_planes[@]:1}"; do # one at a time, for etcd's sake
+        # shellcheck disable=SC2086
+        join "$node" --control-plane $key || { tail -n 5 "$log/$node"; exit 1; }
+        lap "joined-$node"
+    done
+fi
 
 on "$control_plane" env MIRROR=$mirror REGISTRY=$registry KUBECONFIG=/etc/kubernetes/admin.conf ADDONS=$addons \
     bash -es <<'NODE' >"$log/addons" 2>&1 || { tail -n 5 "$log/addons"; exit 1; }

@@ -1,0 +1,238 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import base64
+import collections.abc
+import http.server
+import json
+import ssl
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import probe
+import pytest
+import yaml
+
+# The longest time that this machine may pause without a wrong result.
+PATIENCE = 1.5
+
+
+class Api(http.server.BaseHTTPRequestHandler):
+    """Serves ConfigMaps; ``mode`` of the server says what it does to new requests."""
+
+    def answer(self, status: int, body: object = None) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def handle_one_request(self) -> None:
+        super().handle_one_request()
+        self.close_connection = True
+
+    def prevented(self) -> bool:
+        self.server.paths.append(self.path)
+        mode = self.server.mode
+        if mode == "refuse":
+            self.answer(503)
+        elif mode == "hang":
+            self.server.released.wait(10)
+        return mode in ("refuse", "hang")
+
+    def do_GET(self) -> None:
+        if self.prevented():
+            return
+        self.answer(200, {"items": self.server.items})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.prevented():
+            return
+        if self.server.mode != "forget":
+            self.server.items.append(body)
+        self.answer(201, body)
+
+    def do_DELETE(self) -> None:
+        self.server.items.clear()
+        self.answer(200)
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> collections.abc.Iterator[http.server.ThreadingHTTPServer]:
+    """A server on a free port."""
+    made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Api)
+    made.mode, made.items, made.paths, made.released = "answer", [], [], threading.Event()
+    thread = threading.Thread(target=made.serve_forever, args=(0.02,))
+    thread.start()
+    yield made
+    made.released.set()
+    made.shutdown()
+    made.server_close()
+    thread.join()
+
+
+def client(server: http.server.HTTPServer) -> probe.Client:
+    return probe.Client(f"http://127.0.0.1:{server.server_port}")
+
+
+def test_all_is_well(server: http.server.ThreadingHTTPServer) -> None:
+    with probe.Probe("web", client(server), interval=0.02) as web:
+        time.sleep(0.3)
+    report = web.report
+    assert report.requests >= 5
+    assert (report.failed, report.first_failure, report.last_failure) == (0, None, None)
+    assert (report.errors, report.lost) == ({}, [])
+    assert report.longest_gap < PATIENCE
+    assert str(report).startswith(f"web: {report.requests} requests, 0 failed, longest gap ")
+    assert "failures from" not in str(report)
+
+
+def test_errors_are_counted_and_their_gap_is_measured(server: http.server.ThreadingHTTPServer) -> None:
+    with probe.Probe("web", client(server), interval=0.02) as web:
+        time.sleep(0.2)
+        server.mode = "refuse"
+        time.sleep(0.5)
+        server.mode = "answer"
+        time.sleep(0.2)
+    report = web.report
+    assert 0 < report.failed < report.requests
+    assert 0.4 < report.longest_gap < 0.5 + PATIENCE
+    assert report.errors == {"HTTP 503": report.failed}
+    assert 0.1 < report.first_failure <= report.last_failure
+    assert f"({report.failed} HTTP 503)" in str(report)
+
+
+def test_requests_that_hang_do_not_hide_the_next_ones(server: http.server.ThreadingHTTPServer) -> None:
+    server.mode = "hang"
+    with probe.Probe("web", client(server), interval=0.02, timeout=0.5) as web:
+        time.sleep(0.25)
+        server.mode = "answer"
+        time.sleep(0.2)
+        # Those that hang have not come to their end yet.
+        assert len(web.acknowledged()) >= 1
+        assert web.report.failed == 0
+    assert web.report.failed >= 3
+    assert web.report.errors == {"timeout": web.report.failed}
+
+
+def test_an_answer_in_drops_is_too_late() -> None:
+    class Drops(Api):
+        def do_GET(self) -> None:
+            self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
+            for _number in range(4):
+                time.sleep(0.1)
+                self.wfile.write(b"x")
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Drops) as slow:
+        threading.Thread(target=slow.serve_forever, args=(0.02,)).start()
+        with pytest.raises(probe.AnswerError, match="too late"):
+            client(slow).request("GET", timeout=0.2)
+        slow.shutdown()
+
+
+def test_nobody_listens(server: http.server.ThreadingHTTPServer) -> None:
+    with probe.Probe("web", probe.Client("http://127.0.0.1:1"), interval=0.02) as web:
+        time.sleep(0.1)
+    assert web.report.failed == web.report.requests > 0
+    assert set(web.report.errors) == {"ConnectionRefusedError"}
+    assert web.report.longest_gap >= 0.1
+
+
+def test_reads_ask_for_an_object(server: http.server.ThreadingHTTPServer) -> None:
+    with probe.ApiRead("read", client(server), interval=0.02) as read:
+        time.sleep(0.1)
+    assert read.report.failed == 0
+    assert set(server.paths) == {"/api/v1/namespaces/kube-system"}
+
+
+def test_writes_are_there_and_are_removed(server: http.server.ThreadingHTTPServer) -> None:
+    with probe.ApiWrite("write", client(server), interval=0.02) as write:
+        time.sleep(0.2)
+        names = [item["metadata"]["name"] for item in server.items]
+    assert write.report.failed == 0
+    assert write.report.lost == []
+    assert len(names) == len(set(names)) > 0
+    assert server.items == []
+
+
+def test_lost_writes_are_found(server: http.server.ThreadingHTTPServer) -> None:
+    with probe.ApiWrite("write", client(server), interval=0.02) as write:
+        time.sleep(0.1)
+        server.mode = "forget"
+        time.sleep(0.1)
+    assert write.report.failed == 0
+    assert 0 < len(write.report.lost) < write.report.requests
+    assert f"{len(write.report.lost)} LOST WRITES" in str(write.report)
+
+
+def test_several_are_printed(server: http.server.ThreadingHTTPServer, capsys: pytest.CaptureFixture[str]) -> None:
+    one, two = (probe.Probe(name, client(server), interval=0.02) for name in ("one", "two"))
+    with probe.probes(one, two) as reports:
+        assert reports == []
+        time.sleep(0.1)
+    assert [report.name for report in reports] == ["one", "two"]
+    assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == ["one", "two"]
+
+
+def test_gaps_count_from_the_start_to_the_end() -> None:
+    def report(*outcomes: probe.Outcome) -> probe.Report:
+        return probe.summarize("x", outcomes, 100.0, 110.0)
+
+    assert report().longest_gap == 10
+    assert report(probe.Outcome(0, 100, 104)).longest_gap == 6
+    # A request that was sent before others may be answered after them.
+    late = report(probe.Outcome(0, 100, 103), probe.Outcome(1, 101, 102), probe.Outcome(2, 102, 109, "timeout"))
+    assert (late.longest_gap, late.first_failure, late.last_failure) == (7, 2, 2)
+    # One that ends after the end counts, too.
+    assert report(probe.Outcome(0, 100, 109), probe.Outcome(1, 109.5, 111)).longest_gap == 9
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path) -> Path:
+    """A kubeconfig for a server on 127.0.0.1 whose certificate is its own authority; it serves as the user's, too."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    argv = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=test"
+    argv += f" -addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {certificate}"
+    subprocess.run(argv.split(), check=True, capture_output=True)
+    trust, secret = (base64.b64encode(path.read_bytes()).decode() for path in (certificate, key))
+    cluster = {"server": "https://127.0.0.1:1", "certificate-authority-data": trust}
+    user = {"client-certificate-data": trust, "client-key-data": secret}
+    config = tmp_path / "admin.conf"
+    config.write_text(yaml.safe_dump({"clusters": [{"cluster": cluster}], "users": [{"user": user}]}))
+    return config
+
+
+def test_certificates_of_a_kubeconfig(kubeconfig: Path, server: http.server.ThreadingHTTPServer) -> None:
+    folder = kubeconfig.parent
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(folder / "certificate.pem"))
+    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    asked = probe.api_client(kubeconfig, f"https://127.0.0.1:{server.server_port}")
+    assert json.loads(asked.request("GET", "/x")) == {"items": []}
+    assert probe.api_client(kubeconfig.read_text(), f"https://127.0.0.1:{server.server_port}").request("GET")
+    # Its certificate does not name localhost.
+    named = probe.Probe("named", probe.api_client(kubeconfig, f"https://localhost:{server.server_port}"), interval=0.02)
+    with named:
+        time.sleep(0.1)
+    assert set(named.report.errors) == {"SSLCertVerificationError"}
+    with pytest.raises(ConnectionRefusedError):
+        probe.api_client(kubeconfig).request("GET")
+
+
+def test_by_hand(
+    server: http.server.ThreadingHTTPServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr("sys.argv", ["probe.py", "--get", url, "--seconds", "0.3"])
+    probe.main()
+    assert capsys.readouterr().out.startswith(f"{url}: ")
