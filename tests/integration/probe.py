@@ -187,12 +187,13 @@ class Probe:
 
     def stop(self) -> None:
         """Send no more requests."""
-        self._stop.set()
+        if not self._stop.is_set():
+            self._end = time.monotonic()
+            self._stop.set()
 
     def __exit__(self, *_exception: object) -> None:
         self.stop()
         self._ticker.join()
-        self._end = time.monotonic()
         for thread in self._requests:
             thread.join()
         self._lost = self.check()

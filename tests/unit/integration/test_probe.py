@@ -183,6 +183,18 @@ def test_several_are_printed(server: http.server.ThreadingHTTPServer, capsys: py
     assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == ["one", "two"]
 
 
+def test_time_after_the_end_is_no_gap(server: http.server.ThreadingHTTPServer) -> None:
+    class Slow(probe.Probe):
+        def check(self) -> list[str]:
+            time.sleep(PATIENCE)
+            return []
+
+    read = probe.Probe("read", client(server), interval=0.02)
+    with probe.probes(read, Slow("slow", client(server), interval=0.02)):
+        time.sleep(0.1)
+    assert read.report.longest_gap < PATIENCE
+
+
 def test_gaps_count_from_the_start_to_the_end() -> None:
     def report(*outcomes: probe.Outcome) -> probe.Report:
         return probe.summarize("x", outcomes, 100.0, 110.0)
