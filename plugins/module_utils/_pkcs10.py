@@ -11,18 +11,14 @@ Private to this collection.
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _der
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _x509
 
-COMMON_NAME = "2.5.4.3"
-ORGANIZATION = "2.5.4.10"
+COMMON_NAME = _x509.COMMON_NAME
+ORGANIZATION = _x509.ORGANIZATION
 
 _EXTENSION_REQUEST = "1.2.840.113549.1.9.14"
-_SUBJECT_ALT_NAME = "2.5.29.17"
-_DNS_NAME = _der.context(2)
-_IP_ADDRESS = _der.context(7)
 
 
 @dataclasses.dataclass
@@ -56,9 +52,9 @@ def parse(pem: str) -> Request:
     info = parts[0].children()
     if len(info) not in (3, 4) or info[0].integer() != 0:
         raise _der.DerError("the certification request info is not of version 1")
-    request = Request(_subject(info[1]))
+    request = Request(_x509.distinguished_name(info[1]))
     for attribute in info[3].children(_der.context(0, constructed=True)) if len(info) == 4 else []:
-        identifier, values = _pair(attribute)
+        identifier, values = _x509.pair(attribute)
         if identifier != _EXTENSION_REQUEST:
             request.others.append(f"attribute {identifier}")
             continue
@@ -68,37 +64,15 @@ def parse(pem: str) -> Request:
     return request
 
 
-def _pair(element: _der.Element) -> t.Tuple[str, _der.Element]:
-    parts = element.children()
-    if len(parts) != 2:
-        raise _der.DerError("an attribute consists of an identifier and a value")
-    return parts[0].oid(), parts[1]
-
-
-def _subject(name: _der.Element) -> t.List[t.Tuple[str, str]]:
-    subject = []
-    for relative in name.children():
-        for attribute in relative.children(_der.SET):
-            identifier, value = _pair(attribute)
-            subject.append((identifier, value.text()))
-    return subject
-
-
 def _read_extension(extension: _der.Element, request: Request) -> None:
     parts = extension.children()
     if len(parts) not in (2, 3):
         raise _der.DerError("an extension has two or three parts")
     identifier = parts[0].oid()
-    if identifier != _SUBJECT_ALT_NAME:
+    if identifier != _x509.SUBJECT_ALT_NAME:
         request.others.append(f"extension {identifier}")
         return
-    for name in _der.parse(parts[-1].octets()).children():
-        if name.tag == _DNS_NAME:
-            request.dns_names.append(name.content.decode("ascii", "backslashreplace"))
-        elif name.tag == _IP_ADDRESS:
-            try:
-                request.addresses.append(str(ipaddress.ip_address(name.content)))
-            except ValueError as error:
-                raise _der.DerError("an IP address has neither 4 nor 16 octets") from error
-        else:
-            request.others.append(f"alternative name of type {name.tag & 0x1F}")
+    names = _x509.alternative_names(parts[-1].octets())
+    request.dns_names += names.dns_names
+    request.addresses += names.addresses
+    request.others += names.others
