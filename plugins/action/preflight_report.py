@@ -13,6 +13,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils import (
     _preflight_cluster,
     _preflight_machines,
     _preflight_options,
+    _preflight_upgrade,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     ERROR,
@@ -30,6 +31,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_vari
 ARGUMENTS = {
     "control_plane_hosts": {"type": "list", "elements": "str", "required": True},
     "worker_hosts": {"type": "list", "elements": "str", "required": True},
+    "upgrade": {"type": "dict"},
 }
 
 
@@ -56,6 +58,9 @@ class ActionModule(ActionBase):
             *_preflight_cluster.CHECKS,
             *_preflight_machines.CHECKS,
         ]
+        if arguments["upgrade"] is not None:
+            checks.remove(_preflight_machines.check_installed)
+            checks += _preflight_upgrade.checks(arguments["upgrade"])
         strangers = [
             Problem(name, "inventory", "there is no such host in the inventory.", "Correct cluster_*_hosts.")
             for name in names

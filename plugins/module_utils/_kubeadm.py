@@ -124,11 +124,18 @@ def remove_marker() -> None:
 
 
 def running_commands(proc: str = "/proc") -> t.List[str]:
-    """kubeadm commands that change this machine and are running, for example ``kubeadm init``."""
+    """kubeadm commands that change this machine and are running, for example ``kubeadm init``.
+
+    ``kubeadm upgrade plan`` and the like only look, and are over in a moment.
+    """
     found = []
     for path in glob.glob(f"{proc}/[0-9]*/cmdline"):
         words = read_text(path).split("\0")
-        if os.path.basename(words[0]) == "kubeadm" and len(words) > 1 and words[1] in ("init", "join", "reset"):
+        if (
+            os.path.basename(words[0]) == "kubeadm"
+            and len(words) > 1
+            and words[1] in ("init", "join", "reset", "upgrade")
+        ):
             found.append(f"kubeadm {words[1]}")
     return found
 

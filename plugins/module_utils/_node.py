@@ -20,7 +20,7 @@ import sys
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _der, _netlink
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _der, _netlink, _upgrade
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules
@@ -155,6 +155,8 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
         "joined": joined,
         "unfinished": unfinished,
         "completed": joined and unfinished is None,
+        "static_pods": _upgrade.kube_version(_upgrade.static_pods()),
+        "upgrading": _upgrade.read_record(),
         "ca_cert_hashes": authorities,
     }
 

@@ -149,6 +149,8 @@ ansible_facts:
             - C(unfinished) is the record of a kubeadm command of this collection that has not come to its end, or null.
             - C(completed) says that the machine is a node without such a record.
             - C(api_ready) says that the API server of this machine, asked directly, is ready.
+            - C(static_pods) are the versions in the manifests of the control plane.
+            - C(upgrading) is the record of a C(kubeadm upgrade) of ours that has not come to its end, or null.
             - C(ca_cert_hashes) are the hashes of the public keys of the cluster's CA, as kubeadm's discovery has them.
           returned: always
           type: dict
@@ -162,6 +164,8 @@ ansible_facts:
             joined: true
             unfinished: null
             completed: true
+            static_pods: {}
+            upgrading: null
             ca_cert_hashes: ["sha256:d4f3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0998877665544332211aabb"]
         helm_version:
           description: Version of Helm; empty when it is not installed.

@@ -42,6 +42,13 @@ options:
     type: list
     elements: str
     required: true
+  upgrade:
+    description:
+      - What M(slipway.kubernetes.kubeadm_upgrade_info) has returned as C(cluster).
+        Certificates that have expired are added under the key C(expired), as lists of names by hosts.
+      - With it the report is about an upgrade to C(cluster_version). Without it, running nodes of another version are a
+        problem.
+    type: dict
 seealso:
   - module: slipway.kubernetes.preflight_gather
 """

@@ -38,6 +38,10 @@ options:
     type: list
     elements: path
     default: []
+  restart_replaced:
+    description: Whether the unit is restarted when the program that its main process runs has been replaced on disk.
+    type: bool
+    default: false
   timeout:
     description: Seconds that the unit may take to become active.
     type: int
@@ -70,7 +74,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 
-_PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,ExecMainStartTimestampMonotonic"
+_PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,MainPID,ExecMainStartTimestampMonotonic"
 
 
 def parse_properties(text: str) -> t.Dict[str, str]:
@@ -88,14 +92,22 @@ def process_started(properties: t.Mapping[str, str], now: float, monotonic: floa
     return now - (monotonic - microseconds / 1e6) if microseconds else 0.0
 
 
-def decide(properties: t.Mapping[str, str], started: float, newest: float, now: float) -> str:
+def is_replaced(pid: str, proc: str = "/proc") -> bool:
+    """Whether the program that a process runs is not the file any more that has its name."""
+    try:
+        return os.readlink(f"{proc}/{pid}/exe").endswith(" (deleted)")
+    except OSError:
+        return False
+
+
+def decide(properties: t.Mapping[str, str], started: float, newest: float, now: float, replaced: bool = False) -> str:
     """What the running unit needs: ``none``, ``started`` or ``restarted``.
 
     A file from the future (a clock that was set back) never asks for a restart, as it would again each time.
     """
     if properties.get("ActiveState") not in ("active", "activating", "reloading"):
         return "started"
-    return "restarted" if started < newest <= now else "none"
+    return "restarted" if replaced or started < newest <= now else "none"
 
 
 class SystemdUnit:
@@ -106,6 +118,7 @@ class SystemdUnit:
         self._name: str = module.params["name"]
         self._enabled: bool = module.params["enabled"]
         self._files: t.List[str] = module.params["restart_after"]
+        self._replaced: bool = module.params["restart_replaced"]
         self._timeout: int = module.params["timeout"]
         self._runner = Runner(module)
 
@@ -128,7 +141,8 @@ class SystemdUnit:
         now = time.time()
         started = process_started(properties, now, time.clock_gettime(time.CLOCK_MONOTONIC))
         newest = max((os.stat(path).st_mtime for path in self._files if os.path.exists(path)), default=0.0)
-        action = decide(properties, started, newest, now)
+        replaced = self._replaced and is_replaced(properties.get("MainPID", "0"))
+        action = decide(properties, started, newest, now, replaced)
         # `static`, `generated` and the like can be neither enabled nor disabled, and need not be.
         state = properties.get("UnitFileState", "")
         is_enabled = state not in ("disabled", "masked", "")
@@ -142,7 +156,8 @@ class SystemdUnit:
         before = {"active": properties.get("ActiveState", "inactive"), "enabled": is_enabled}
         after = {"active": "active", "enabled": self._enabled if toggle else is_enabled}
         if action == "restarted":
-            before["process"], after["process"] = "older than its configuration", "restarted"
+            older = "of a program that was replaced" if replaced else "older than its configuration"
+            before["process"], after["process"] = older, "restarted"
         return {
             "changed": toggle or action != "none",
             "action": action,
@@ -171,6 +186,7 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "enabled": {"type": "bool", "default": True},
             "restart_after": {"type": "list", "elements": "path", "default": []},
+            "restart_replaced": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 60},
         },
         supports_check_mode=True,

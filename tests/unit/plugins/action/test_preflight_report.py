@@ -20,6 +20,7 @@ def report(
     control_planes: t.Sequence[str] = ("cp1",),
     workers: t.Sequence[str] = (),
     registered: t.Optional[t.Dict[str, t.Dict[str, t.Any]]] = None,
+    **arguments: t.Any,
 ) -> t.Dict[str, t.Any]:
     """Run the action with a variable manager that knows ``given``."""
     manager = types.SimpleNamespace(
@@ -29,7 +30,7 @@ def report(
     )
     task = types.SimpleNamespace(
         action="slipway.kubernetes.preflight_report",
-        args={"control_plane_hosts": list(control_planes), "worker_hosts": list(workers)},
+        args={"control_plane_hosts": list(control_planes), "worker_hosts": list(workers), **arguments},
         async_val=0,
         check_mode=False,
         get_variable_manager=lambda: manager,
@@ -104,6 +105,29 @@ def test_facts_and_the_repository_are_in_the_report() -> None:
     facts = {"slipway_node": {**node, **bare}, "slipway_preflight": {"failure": None, "source_failure": "gone."}}
     result = report({"cp1": {"ansible_facts": facts}})
     assert [problem["subject"] for problem in result["problems"]] == ["cluster_pod_subnet", "kube_packages_repository"]
+
+
+def test_an_upgrade_is_checked_in_another_way() -> None:
+    node = {"kubernetes": {"kubelet_version": "1.36.4", "joined": True, "control_plane": True, "static_pods": {}}}
+    facts = {
+        **{"os": {"id": "debian", "version_id": "12", "architecture": "amd64"}, "interfaces": [], "listening": []},
+        **{
+            "cpu_count": 8,
+            "memory_mb": 8000,
+            "cgroup_version": 2,
+            "swap": {"active": []},
+            "default_address": "192.0.2.1",
+            "service_manager": "systemd",
+        },
+        **node,
+    }
+    facts["kubernetes"].update(unfinished=None, completed=True, ca_cert_hashes=[], upgrading=None)
+    given = {"cp1": {"ansible_facts": {"slipway_node": facts}, "cluster_version": "1.37.1"}}
+    refused = report(given)["problems"]
+    assert "site does not change the version of a node" in str(refused)
+    upgraded = report(given, upgrade={"version": "1.36.4", "nodes": []})["problems"]
+    assert "site does not change" not in str(upgraded)
+    assert "more than one minor" in str(report(given, upgrade={"version": "1.35.0", "nodes": []})["problems"])
 
 
 def test_registered_variables_are_no_typing_errors() -> None:

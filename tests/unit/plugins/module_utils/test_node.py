@@ -137,6 +137,8 @@ def test_kubernetes_state(
         "joined": bool(present),
         "unfinished": unfinished,
         "completed": completed,
+        "static_pods": {},
+        "upgrading": None,
         "ca_cert_hashes": [],
     }
 

@@ -81,7 +81,7 @@ def test_unit_that_runs_is_left_alone(machine: Machine, check: bool) -> None:
         [
             "/usr/bin/systemctl",
             "show",
-            "--property=LoadState,ActiveState,SubState,UnitFileState,ExecMainStartTimestampMonotonic",
+            "--property=LoadState,ActiveState,SubState,UnitFileState,MainPID,ExecMainStartTimestampMonotonic",
             "containerd.service",
         ]
     ]
@@ -96,6 +96,22 @@ def test_newer_configuration_restarts(machine: Machine) -> None:
     assert machine.changes() == ["restart containerd.service"]
     assert result["diff"] == checked["diff"]
     assert result["diff"]["before"] == {"active": "active", "enabled": True, "process": "older than its configuration"}
+
+
+def test_a_program_that_was_replaced(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = tmp_path / "proc" / "77"
+    process.mkdir(parents=True)
+    (process / "exe").symlink_to("/usr/bin/containerd")
+    is_replaced = systemd_unit.is_replaced
+    monkeypatch.setattr(systemd_unit, "is_replaced", lambda _pid: is_replaced("77", str(tmp_path / "proc")))
+    assert outcome(machine.run(restart_replaced=True)) == (False, "none")
+    (process / "exe").unlink()
+    (process / "exe").symlink_to("/usr/bin/containerd (deleted)")
+    assert outcome(machine.run()) == (False, "none")
+    result = machine.run(restart_replaced=True)
+    assert outcome(result) == (True, "restarted")
+    assert result["diff"]["before"]["process"] == "of a program that was replaced"
+    assert is_replaced("78", str(tmp_path / "proc")) is False
 
 
 def test_configuration_from_the_future_does_not_restart_for_ever(machine: Machine) -> None:

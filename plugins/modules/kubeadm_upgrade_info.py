@@ -1,0 +1,261 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubeadm_upgrade_info
+short_description: What an upgrade of a cluster has to know about it
+version_added: 0.1.0
+description:
+  - Asks the API server on one control plane for what stands in the way of an upgrade.
+    M(slipway.kubernetes.preflight_report) makes a report of it.
+  - It does not fail when the API server does not answer, but returns why.
+author: slipway.kubernetes contributors (@slipway)
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+  - slipway.kubernetes.kubectl
+attributes:
+  check_mode:
+    support: full
+    details: Changes nothing in any mode.
+  diff_mode:
+    support: none
+    details: Changes nothing.
+  idempotent:
+    support: full
+requirements:
+  - kubectl
+"""
+
+EXAMPLES = r"""
+- name: Ask the cluster
+  slipway.kubernetes.kubeadm_upgrade_info:
+  register: upgrade_info
+"""
+
+RETURN = r"""
+cluster:
+  description: What was found.
+  type: dict
+  returned: success
+  contains:
+    problem:
+      description: Why nothing, or not everything, could be asked; empty when all was.
+      type: str
+      sample: ""
+    version:
+      description: The version in kubeadm's ClusterConfiguration.
+      type: str
+      sample: 1.36.4
+    nodes:
+      description: The nodes.
+      type: list
+      elements: dict
+      sample: [{name: cp1, version: 1.36.4, problem: "", control_plane: true, schedulable: true, runtime: containerd://2.4.2}]
+    unhealthy:
+      description: Checks of the API server's C(/readyz) that fail, such as V(etcd).
+      type: list
+      elements: str
+      sample: []
+    budgets:
+      description: PodDisruptionBudgets that allow no eviction at this moment, and whether they ever would.
+      type: list
+      elements: dict
+      sample: [{name: example/web, pods: 2, needed: 2, healthy: 2, never: true}]
+    unmanaged:
+      description: Pods that no controller would make anew on another node, and their nodes.
+      type: list
+      elements: dict
+      sample: [{name: default/debug, node: worker1}]
+    tight:
+      description: Nodes whose pods ask for more than the other nodes have left, and what is short.
+      type: list
+      elements: dict
+      sample: [{name: worker1, resource: cpu, asked: 3.2, left: 1.1}]
+    deprecated_apis:
+      description: Deprecated APIs that somebody has asked for since the API server started.
+      type: list
+      elements: dict
+      sample: [{api: policy/v1beta1 podsecuritypolicies, removed: "1.38"}]
+    kube_proxy:
+      description: Mode and feature gates of kube-proxy.
+      type: dict
+      sample: {mode: nftables, gates: {}}
+"""
+
+import re
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+
+_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+_VERSION = re.compile(r"^kubernetesVersion: [\"']?v?([^\s\"']+)", re.MULTILINE)
+_MODE = re.compile(r"^mode: *[\"']?(\w*)", re.MULTILINE)
+_GATES = re.compile(r"^featureGates:\n((?:[ \t]+\S.*\n?)+)", re.MULTILINE)
+_METRIC = re.compile(r"^apiserver_requested_deprecated_apis\{([^}]*)\} [1-9]", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
+_FAILED = re.compile(r"^\[-\](\S+)", re.MULTILINE)
+_UNITS = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
+          "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}  # fmt: skip
+
+
+def quantity(text: t.Any) -> float:
+    """A quantity of the API, such as ``100m`` or ``1Gi``, as a number; 0 when it is none."""
+    match = re.match(r"^([0-9.]+(?:e[0-9]+)?)([A-Za-z]*)$", str(text))
+    return float(match.group(1)) * _UNITS.get(match.group(2), 1.0) if match else 0.0
+
+
+def describe_node(node: kube.Object) -> t.Dict[str, t.Any]:
+    """What the report says about a node."""
+    info = node.get("status", {}).get("nodeInfo", {})
+    return {
+        "name": node["metadata"]["name"],
+        "version": info.get("kubeletVersion", "").lstrip("v"),
+        "problem": predicates.node_problem(node),
+        "control_plane": _CONTROL_PLANE in (node["metadata"].get("labels") or {}),
+        "schedulable": not node["spec"].get("unschedulable", False),
+        "runtime": info.get("containerRuntimeVersion", ""),
+    }
+
+
+def describe_budget(budget: kube.Object) -> t.Dict[str, t.Any]:
+    """What the report says about a budget that allows no eviction."""
+    status = budget.get("status", {})
+    return {
+        "name": f"{budget['metadata']['namespace']}/{budget['metadata']['name']}",
+        "pods": status.get("expectedPods", 0),
+        "needed": status.get("desiredHealthy", 0),
+        "healthy": status.get("currentHealthy", 0),
+        "never": status.get("desiredHealthy", 0) >= status.get("expectedPods", 0),
+    }
+
+
+def is_blocking(budget: kube.Object) -> bool:
+    """Whether a budget does not let any of its pods go at this moment."""
+    status = budget.get("status", {})
+    return status.get("expectedPods", 0) > 0 and status.get("disruptionsAllowed", 0) == 0
+
+
+def is_evictable(pod: kube.Object) -> bool:
+    """Whether a drain has to move the pod: it runs, and is neither a DaemonSet's nor static."""
+    owners = [owner["kind"] for owner in pod["metadata"].get("ownerReferences") or []]
+    ended = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+    return not ended and "DaemonSet" not in owners and "Node" not in owners
+
+
+def deprecated_apis(metrics: str) -> t.List[t.Dict[str, str]]:
+    """Deprecated APIs that somebody has asked for, with the minor that has them no more."""
+    found = []
+    for labels in _METRIC.findall(metrics):
+        names = dict(_LABEL.findall(labels))
+        if names.get("removed_release"):
+            version = f"{names['group']}/{names['version']}" if names.get("group") else names.get("version", "")
+            found.append({"api": f"{version} {names.get('resource', '')}", "removed": names["removed_release"]})
+    return sorted(found, key=lambda entry: entry["api"])
+
+
+def requests(pod: kube.Object, resource: str) -> float:
+    """How much of a resource the containers of a pod ask for."""
+    containers = pod.get("spec", {}).get("containers") or []
+    return sum(quantity((item.get("resources", {}).get("requests") or {}).get(resource, 0)) for item in containers)
+
+
+def tight_nodes(nodes: t.Sequence[kube.Object], pods: t.Sequence[kube.Object]) -> t.List[t.Dict[str, t.Any]]:
+    """Nodes whose pods ask for more than the others that take ordinary pods have left."""
+    running = [pod for pod in pods if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")]
+    found = []
+    for resource in ("cpu", "memory"):
+        left = {}
+        for node in nodes:
+            taints = [taint["effect"] for taint in node["spec"].get("taints") or []]
+            takes = not node["spec"].get("unschedulable") and not {"NoSchedule", "NoExecute"} & set(taints)
+            name = node["metadata"]["name"]
+            used = sum(requests(pod, resource) for pod in running if pod["spec"].get("nodeName") == name)
+            room = quantity((node.get("status", {}).get("allocatable") or {}).get(resource, 0)) - used
+            left[name] = max(room, 0.0) if takes and not predicates.node_problem(node) else 0.0
+        for name in left:
+            moving = [pod for pod in running if pod["spec"].get("nodeName") == name and is_evictable(pod)]
+            asked = sum(requests(pod, resource) for pod in moving)
+            others = sum(room for other, room in left.items() if other != name)
+            if asked > others:
+                found.append({"name": name, "resource": resource, "asked": round(asked, 3), "left": round(others, 3)})
+    return found
+
+
+class KubeadmUpgradeInfo:
+    """Asks one cluster."""
+
+    def __init__(self, kubectl: Kubectl) -> None:
+        self._kubectl = kubectl
+
+    def run(self) -> t.Dict[str, t.Any]:
+        """The module's return values."""
+        cluster: t.Dict[str, t.Any] = {
+            "problem": self._kubectl.missing(), "version": "", "nodes": [], "unhealthy": [], "budgets": [],
+            "unmanaged": [], "tight": [], "deprecated_apis": [], "kube_proxy": {"mode": "", "gates": {}},
+        }  # fmt: skip
+        if not cluster["problem"]:
+            try:
+                cluster.update(self._ask())
+            except CommandError as error:
+                cluster["problem"] = kube.complaint(error.result)
+            except SlipwayError as error:
+                cluster["problem"] = error.msg
+        return {"changed": False, "cluster": cluster}
+
+    def _ask(self) -> t.Dict[str, t.Any]:
+        ready = self._kubectl.run("get", "--raw=/readyz?verbose", check=False)
+        unhealthy = _FAILED.findall(ready.stdout + ready.stderr)
+        if ready.rc != 0 and not unhealthy:
+            raise SlipwayError(kube.complaint(ready))
+        nodes = self._kubectl.get("nodes")["items"]
+        pods = self._kubectl.get("pods", "--all-namespaces")["items"]
+        budgets = self._kubectl.get("poddisruptionbudgets", "--all-namespaces")["items"]
+        unmanaged = [pod for pod in pods if is_evictable(pod) and not pod["metadata"].get("ownerReferences")]
+        proxy = self._configuration("kube-proxy", "config.conf")
+        mode = _MODE.search(proxy)
+        gates = _GATES.search(proxy)
+        configured = _VERSION.search(self._configuration("kubeadm-config", "ClusterConfiguration"))
+        return {
+            "unhealthy": unhealthy,
+            "version": configured.group(1) if configured else "",
+            "nodes": [describe_node(node) for node in nodes],
+            "budgets": [describe_budget(budget) for budget in budgets if is_blocking(budget)],
+            "unmanaged": [
+                {
+                    "name": f"{pod['metadata']['namespace']}/{pod['metadata']['name']}",
+                    "node": pod["spec"].get("nodeName", ""),
+                }
+                for pod in unmanaged
+            ],
+            "tight": tight_nodes(nodes, pods),
+            "deprecated_apis": deprecated_apis(self._kubectl.run("get", "--raw=/metrics").stdout),
+            "kube_proxy": {
+                "mode": mode.group(1) if mode else "",
+                "gates": dict(re.findall(r"(\w+): *(\w+)", gates.group(1))) if gates else {},
+            },
+        }
+
+    def _configuration(self, name: str, key: str) -> str:
+        """A text of a ConfigMap in kube-system; empty when there is none."""
+        items = self._kubectl.get(
+            "configmaps", "--namespace=kube-system", f"--field-selector=metadata.name={name}"
+        )["items"]  # fmt: skip
+        return str((items[0].get("data") or {}).get(key, "")) if items else ""
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=dict(KUBECTL_ARGUMENTS), supports_check_mode=True)
+    kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"], request_timeout=10)
+    module.exit_json(**KubeadmUpgradeInfo(kubectl).run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,268 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks on an upgrade: from which version to which, and whether the cluster is fit for it.
+
+Private to this collection; runs on the controller. ``cluster`` is what kubeadm_upgrade_info returns. They stand in
+the place of the check that refuses to move the packages of a running node.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+    CLUSTER,
+    WARNING,
+    Check,
+    Hosts,
+    Problem,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import distinct, parse_version
+
+Cluster = t.Mapping[str, t.Any]
+Version = t.Tuple[int, int, int]
+
+#: Kubelets may be so many minors older than the API server.
+KUBELET_SKEW = 3
+#: kube-proxy's IPVS mode is behind this feature gate.
+IPVS_GATE, IPVS_GATED = "KubeProxyIPVS", (1, 37)
+#: The kubelet does without containerd 1.x from here on.
+CONTAINERD_2 = (1, 38)
+
+
+def _target(hosts: Hosts) -> t.Optional[Version]:
+    """The version that is asked for; ``None`` when that is reported elsewhere."""
+    versions = {parse_version(text) for text, _host in distinct(hosts, "cluster_version")}
+    return versions.pop() if len(versions) == 1 else None
+
+
+def _dotted(version: t.Sequence[int]) -> str:
+    return ".".join(str(number) for number in version)
+
+
+def _upgrading(host: t.Any) -> bool:
+    """Whether an upgrade of ours has begun on the host: what it lacks, this run mends."""
+    state = (host.facts or {}).get("kubernetes", {})
+    return bool(state.get("upgrading"))
+
+
+def check_cluster(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
+    """There is a cluster, its API server answers, and it is healthy."""
+    if not any(host.joined for host in hosts):
+        if any(host.facts for host in hosts):
+            yield Problem(CLUSTER, "kubernetes", "there is no cluster on these hosts.", "Build it with site.yml.")
+        return
+    if cluster.get("problem"):
+        yield Problem(
+            CLUSTER, "API server", f"cannot be asked: {cluster['problem']}", "Bring the control plane up first."
+        )
+    for name in cluster.get("unhealthy") or []:
+        yield Problem(
+            CLUSTER,
+            "API server",
+            f"says on /readyz that {name} is not healthy.",
+            "Upgrade only what is healthy: see the logs of that component.",
+        )
+
+
+def _present(hosts: Hosts, cluster: Cluster) -> t.List[t.Tuple[str, str, Version]]:
+    """What has a version now, but what has the same as the cluster: host, what, version."""
+    everywhere = cluster.get("version", "")
+    found = [(CLUSTER, "the cluster's", everywhere)]
+    for host in hosts:
+        pods = (host.facts or {}).get("kubernetes", {}).get("static_pods") or {}
+        found += [(host.name, name, version) for name, version in pods.items() if name != "etcd"]
+    found += [(node["name"], "kubelet", node["version"]) for node in cluster.get("nodes") or []]
+    found = [entry for entry in found if entry[0] == CLUSTER or entry[2] != everywhere]
+    parsed = [(place, what, parse_version(text)) for place, what, text in found]
+    return [(place, what, version) for place, what, version in parsed if version is not None]
+
+
+def check_path(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
+    """No downgrade, one minor at a time, kubelets that are not too old for the new API server."""
+    target = _target(hosts)
+    if target is None:
+        return
+    text = _dotted(target)
+    for place, what, version in _present(hosts, cluster):
+        if version > target:
+            yield Problem(
+                place,
+                "cluster_version",
+                f"{text} is older than {what} {_dotted(version)}, which runs.",
+                "Kubernetes cannot be downgraded: ask for what runs, or for a newer version.",
+            )
+        elif what == "kubelet" and (version[0], version[1] + KUBELET_SKEW) < target[:2]:
+            yield Problem(
+                place,
+                "kubelet",
+                f"{_dotted(version)} is more than {KUBELET_SKEW} minors older than {text}.",
+                "Upgrade this node first, to the version of its control plane.",
+            )
+        elif what != "kubelet" and version[:2] < (target[0], target[1] - 1):
+            step = f"{version[0]}.{version[1] + 1}"
+            yield Problem(
+                place,
+                "cluster_version",
+                f"{text} is more than one minor after {what} {_dotted(version)}, and kubeadm goes one at a time.",
+                f"Upgrade to a version of {step} first.",
+            )
+
+
+def check_nodes(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
+    """All nodes are Ready; those that are not in this run are known."""
+    by_name = {host.name: host for host in hosts}
+    target = _target(hosts)
+    for node in cluster.get("nodes") or []:
+        host = by_name.get(node["name"])
+        known = host is not None and host.facts is not None
+        if node["problem"] and not (host is not None and _upgrading(host)):
+            yield Problem(
+                node["name"],
+                "node",
+                f"is {node['problem']}",
+                "Mend it, or take it out of the cluster with remove_node.yml, before the others are upgraded.",
+            )
+        if known or parse_version(node["version"]) == target or (host is not None and host.failure):
+            continue
+        what = "is in the cluster, but not in the inventory" if host is None else "is left out of this run by --limit"
+        if node["control_plane"]:
+            yield Problem(
+                node["name"],
+                "node",
+                f"{what}; it is a control plane, and all of them are upgraded together.",
+                "Take it in, or remove it from the cluster.",
+            )
+        else:
+            yield Problem(
+                node["name"],
+                "node",
+                f"{what}: it stays at {node['version']}.",
+                "A kubelet may be three minors older than the API server, no more.",
+                WARNING,
+            )
+
+
+def check_members(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
+    """Hosts of the inventory that are no nodes: an upgrade does not join them."""
+    names = {node["name"] for node in cluster.get("nodes") or []}
+    for host in hosts:
+        if names and host.facts is not None and host.name not in names:
+            yield host.problem(
+                "node",
+                "is in the inventory, but no node of the cluster.",
+                "Join it first, at the cluster's present version, or leave it out with --limit.",
+            )
+
+
+def check_certificates(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
+    """Certificates that have expired: kubeadm needs those of the administrator and of the control plane."""
+    for name, expired in (cluster.get("expired") or {}).items():
+        if expired:
+            yield Problem(
+                name,
+                "certificates",
+                f"have expired: {', '.join(expired)}.",
+                "Renew them first, with renew_certificates.yml.",
+            )
+
+
+def check_room(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
+    """Budgets and pods that a drain would wait for in vain."""
+    first = hosts[0] if hosts else None
+    if first is None or not _is_pending(hosts, cluster):
+        return
+    for budget in cluster.get("budgets") or []:
+        never = budget["never"]
+        yield Problem(
+            CLUSTER,
+            "PodDisruptionBudget",
+            f"{budget['name']} allows no eviction: {budget['needed']} of {budget['pods']} pods must stay healthy,"
+            f" {budget['healthy']} are.",
+            "Nodes with its pods cannot be drained: add replicas, or ask for fewer."
+            if never and not first.flag("upgrade_drain_disable_eviction")
+            else "The drain waits for it, as long as upgrade_drain_timeout says.",
+            *([] if never and not first.flag("upgrade_drain_disable_eviction") else [WARNING]),
+        )
+    pending = {node["name"] for node in cluster.get("nodes") or [] if parse_version(node["version"]) != _target(hosts)}
+    for pod in cluster.get("unmanaged") or []:
+        if pod["node"] in pending and not first.flag("upgrade_drain_force"):
+            yield Problem(
+                pod["node"],
+                "pod",
+                f"{pod['name']} has no controller that would make it anew elsewhere.",
+                "Delete it, or say upgrade_drain_force: true, which lets the drain do that.",
+            )
+    for node in cluster.get("tight") or []:
+        if node["name"] in pending:
+            cpu = node["resource"] == "cpu"
+            asked, left = (f"{node[key]:g}" if cpu else f"{node[key] / 2**20:.0f} MiB" for key in ("asked", "left"))
+            yield Problem(
+                node["name"],
+                "drain",
+                f"its pods ask for {asked} {'CPUs' if cpu else 'of memory'}, and the other nodes that take them have"
+                f" {left} left: some will wait until it is back.",
+                "Add a node for the time of the upgrade when that must not be.",
+                WARNING,
+            )
+
+
+def _is_pending(hosts: Hosts, cluster: Cluster) -> bool:
+    """Whether there is a node left to drain."""
+    target = _target(hosts)
+    return any(parse_version(node["version"]) != target for node in cluster.get("nodes") or [])
+
+
+def check_removed(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
+    """APIs, modes and runtimes that the new version has no more, or that will go."""
+    target = _target(hosts)
+    if target is None:
+        return
+    for entry in cluster.get("deprecated_apis") or []:
+        removed = tuple(int(part) for part in entry["removed"].split(".")[:2] if part.isdigit())
+        present = parse_version(cluster.get("version", ""))
+        gone = bool(removed) and removed <= target[:2] and present is not None and present[:2] < removed
+        yield Problem(
+            CLUSTER,
+            "API",
+            f"{entry['api']} has been asked for since the API server started, and is removed in {entry['removed']}.",
+            "Find who asks for it in the audit log (annotation k8s.io/deprecated) and change that first; "
+            "restarting the API servers forgets old requests."
+            if gone
+            else "It still works; change who asks for it.",
+            *([] if gone else [WARNING]),
+        )
+    proxy = cluster.get("kube_proxy") or {}
+    if proxy.get("mode") == "ipvs":
+        gated = target[:2] >= IPVS_GATED and str(proxy.get("gates", {}).get(IPVS_GATE, "")).lower() != "true"
+        yield Problem(
+            CLUSTER,
+            "kube-proxy",
+            "runs in IPVS mode, which is deprecated"
+            + (f" and needs the feature gate {IPVS_GATE} since {_dotted(IPVS_GATED)}." if gated else "."),
+            "Set mode: nftables in the ConfigMap kube-system/kube-proxy and restart its pods.",
+            *([] if gated else [WARNING]),
+        )
+    for node in cluster.get("nodes") or []:
+        if node["runtime"].startswith("containerd://1."):
+            gone = target[:2] >= CONTAINERD_2
+            yield Problem(
+                node["name"],
+                "containerd",
+                f"{node['runtime'][13:]} does not work with kubelets of {_dotted(CONTAINERD_2)} and newer.",
+                "Upgrade it to 2.x, node by node"
+                + (
+                    " (container_runtime_source: docker, upgrade_container_runtime: true)."
+                    if gone
+                    else ", before that."
+                ),
+                *([] if gone else [WARNING]),
+            )
+
+
+def checks(cluster: Cluster) -> t.List[Check]:
+    """The checks on an upgrade of this cluster."""
+    functions = (check_cluster, check_path, check_nodes, check_members, check_certificates, check_room, check_removed)
+    return [functools.partial(function, cluster=cluster) for function in functions]

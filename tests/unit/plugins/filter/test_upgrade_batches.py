@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.slipway.kubernetes.plugins.filter.upgrade import FilterModule, upgrade_batches
+
+HOSTS = ["w1", "w2", "w3", "w4", "w5"]
+
+
+@pytest.mark.parametrize(
+    ("serial", "pools", "hosts", "sizes"),
+    [
+        (1, [], HOSTS, [1, 1, 1, 1, 1]),
+        ("2", [], HOSTS, [2, 2, 1]),
+        (9, [], HOSTS, [5]),
+        ("40%", [], HOSTS, [2, 2, 1]),
+        ("1%", [], HOSTS, [1, 1, 1, 1, 1]),
+        (2, [["w5", "w3", "w1", "cp1"], ["w4"]], ["w1", "w3", "w5", "w4", "w2"], [2, 1, 1, 1]),
+        ("50%", [["w3", "w4", "w5", "w2"], ["w3"]], ["w2", "w3", "w4", "w5", "w1"], [2, 2, 1]),
+    ],
+)
+def test_batches(serial: t.Any, pools: t.Sequence[t.Sequence[str]], hosts: t.List[str], sizes: t.List[int]) -> None:
+    assert FilterModule().filters()["upgrade_batches"](HOSTS, serial, pools) == {"hosts": hosts, "sizes": sizes}
+
+
+def test_no_hosts() -> None:
+    assert upgrade_batches([]) == {"hosts": [], "sizes": []}
+
+
+@pytest.mark.parametrize("serial", [0, -1, "0%", "many", "", None, "1.5"])
+def test_what_is_no_size(serial: t.Any) -> None:
+    with pytest.raises(AnsibleFilterError, match="upgrade_serial"):
+        upgrade_batches(HOSTS, serial)
