@@ -35,6 +35,9 @@ def node_identities(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> 
             for item in interface["addresses"]
         }
         addresses.add(variables.get("cluster_node_ip") or "")
+        # The endpoint's address moves from node to node and is no node's own.
+        endpoint = str(variables.get("api_endpoint_vip") or variables.get("cluster_endpoint") or "")
+        addresses -= {endpoint, endpoint.rpartition(":")[0].strip("[]")} - {variables.get("cluster_node_ip")}
         identities.append({"name": name, "addresses": sorted(filter(None, addresses))})
     return identities
 

@@ -203,8 +203,12 @@ class Kubeadm:
         """
         self._runner.run([self._runner.path("systemctl"), "enable", "--quiet", "kubelet.service"])
 
-    def reset(self, cri_socket: str) -> None:
-        """Clean up after a command of ours that did not end. Only ever called when there is a record of it."""
+    def reset(self, cri_socket: str, keep: t.Sequence[str] = ()) -> None:
+        """Clean up after a command of ours that did not end. Only ever called when there is a record of it.
+
+        :param keep: files that are put back when they were there.
+        """
+        kept = [TextFile(path, read_text(path), os.stat(path).st_mode & 0o777) for path in keep if os.path.exists(path)]
         argv = [self.path, "reset", "--force"]
         if cri_socket:
             argv.append(f"--cri-socket={cri_socket}")
@@ -213,3 +217,5 @@ class Kubeadm:
             shutil.rmtree(path, ignore_errors=True)
         for path in glob.glob("/etc/kubernetes/*.conf"):
             os.unlink(path)
+        for file in kept:
+            file.write()

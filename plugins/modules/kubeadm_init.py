@@ -97,6 +97,7 @@ TRACES = (
     "/etc/kubernetes/manifests/etcd.yaml",
     "/var/lib/etcd/member",
 )
+_CA = ("/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/ca.key")
 #: The kubelet's kubeconfig; when all but the addons is done, kubeadm points it to the certificate that is rotated.
 _KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
 _ROTATED = "kubelet-client-current.pem"
@@ -179,7 +180,8 @@ class KubeadmInit:
         kubeadm.validate(documents)
         registration = _kubeadm.find_document(documents, "InitConfiguration").get("nodeRegistration") or {}
         if again:
-            kubeadm.reset(str(registration.get("criSocket", "")))
+            # Load balancers before the API server know the CA already.
+            kubeadm.reset(str(registration.get("criSocket", "")), keep=_CA)
         if "preflight" not in self._skip_phases:
             kubeadm.run(documents, "init", "phase", "preflight")
         kubeadm.enable_kubelet()

@@ -13,6 +13,8 @@ description:
   - Runs C(kubeadm join) on a machine that is no node yet, with a configuration that kubeadm has validated.
   - A machine that is a node is left alone, unless an unfinished call of this module has made it; that one is finished,
     or cleaned up and joined again when the cluster does not know it.
+  - An unfinished control plane that has come as far as etcd is never cleaned up, as etcd may count on it; kubeadm goes
+    through its phases again.
   - The kubelet is enabled, so that it starts at boot.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
@@ -28,12 +30,17 @@ options:
   config:
     description:
       - kubeadm's C(JoinConfiguration) without the token; see the filter
-        P(slipway.kubernetes.kubeadm_join_config#filter).
+        P(slipway.kubernetes.kubeadm_join_config#filter). With C(controlPlane) the machine becomes a control plane.
     type: dict
     required: true
   token:
     description:
       - The bootstrap token, for discovery and for TLS bootstrap. It is only needed when the machine is no node yet.
+      - It is handed to kubeadm on its standard input and stands in no file.
+    type: str
+  certificate_key:
+    description:
+      - The key of the certificates that M(slipway.kubernetes.kubeadm_join_info) has uploaded, for a control plane.
       - It is handed to kubeadm on its standard input and stands in no file.
     type: str
   timeout:
@@ -43,6 +50,8 @@ options:
 requirements:
   - kubeadm and kubelet; kubectl to finish a call that was killed
   - a container runtime that runs
+notes:
+  - Let control planes join one at a time, with C(throttle) set to V(1). etcd takes one new member at a time.
 """
 
 EXAMPLES = r"""
@@ -86,7 +95,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
@@ -94,14 +103,20 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import
 _KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
 _KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 _BOOTSTRAP_KUBECONFIG = "/etc/kubernetes/bootstrap-kubelet.conf"
+_ADMIN_KUBECONFIG = "/etc/kubernetes/admin.conf"
+#: With one of them the machine may be a member of etcd.
+_ETCD = ("/etc/kubernetes/manifests/etcd.yaml", "/var/lib/etcd/member")
+_MARK = "node-role.kubernetes.io/control-plane"
 #: Seconds that a kubelet with a certificate has to make its node.
 _REGISTRATION = 60
 
 
-def with_token(document: t.Mapping[str, t.Any], token: str) -> t.Dict[str, t.Any]:
-    """The JoinConfiguration with ``token`` for discovery.
+def with_secrets(
+    document: t.Mapping[str, t.Any], token: str, certificate_key: t.Optional[str] = None
+) -> t.Dict[str, t.Any]:
+    """The JoinConfiguration with ``token`` for discovery, and the key of the certificates for a control plane.
 
-    :raises SlipwayError: when it would join a cluster whose CA is not verified.
+    :raises SlipwayError: when it would join a cluster whose CA is not verified, or a control plane has no key.
     """
     discovery = dict(document.get("discovery") or {})
     bootstrap = {**(discovery.get("bootstrapToken") or {}), "token": token}
@@ -111,7 +126,12 @@ def with_token(document: t.Mapping[str, t.Any], token: str) -> t.Dict[str, t.Any
             " verify; kubeadm_join_info returns the hash."
         )
     discovery["bootstrapToken"] = bootstrap
-    return {**document, "discovery": discovery}
+    merged = {**document, "discovery": discovery}
+    if "controlPlane" in document:
+        if not certificate_key:
+            raise SlipwayError("certificate_key: a control plane needs the key that kubeadm_join_info returns.")
+        merged["controlPlane"] = {**(document["controlPlane"] or {}), "certificateKey": certificate_key}
+    return merged
 
 
 class KubeadmJoin:
@@ -121,40 +141,58 @@ class KubeadmJoin:
         self._module = module
         self._document: t.Dict[str, t.Any] = module.params["config"]
         self._token: t.Optional[str] = module.params["token"]
+        self._control_plane = "controlPlane" in self._document
+        self._operation = "join --control-plane" if self._control_plane else "join"
         self._runner = Runner(module)
 
     def run(self) -> t.Dict[str, t.Any]:
         """Join, finish, or leave alone.
 
-        :raises SlipwayError: when kubeadm fails or a token is needed and missing.
+        :raises SlipwayError: when kubeadm fails, a secret is needed and missing, or a worker shall be a control plane.
         """
         if not self._module.check_mode:
             _kubeadm.wait_for_running(self._module.params["timeout"])
-        marker = _kubeadm.unfinished("join")
+        marker = _kubeadm.unfinished(self._operation)
         if marker is None and os.path.exists(_KUBELET_KUBECONFIG):
+            if self._control_plane and not os.path.exists(_api_server.MANIFEST):
+                raise SlipwayError(
+                    "This host is a worker of a cluster already, and kubeadm cannot make a control plane of it: it is"
+                    " left as it is. Remove the node, which drains and resets it, then let it join anew."
+                )
             return {"changed": False, "action": "none"}
         if marker is not None and self._is_complete():
             if not self._module.check_mode:
                 self._forget_token()
                 _kubeadm.remove_marker()
             return {"changed": True, "action": "finished"}
+        begun = marker is not None and self._control_plane and any(os.path.exists(path) for path in _ETCD)
         if not self._module.check_mode:
-            self._join(again=marker is not None)
-        return {"changed": True, "action": "rejoined" if marker is not None else "joined"}
+            self._join(begun, again=marker is not None)
+        return {"changed": True, "action": "finished" if begun else "joined" if marker is None else "rejoined"}
 
-    def _join(self, again: bool) -> None:
+    def _join(self, begun: bool, again: bool) -> None:
+        """Let kubeadm join.
+
+        :param begun: whether this is a control plane that etcd may count on: it is not reset.
+        :param again: whether there is something half done.
+        """
         if not self._token:
             raise SlipwayError("token: this host is no node yet and needs a bootstrap token to become one.")
         kubeadm = Kubeadm(self._runner)
-        documents = [with_token(self._document, self._token)]
+        documents = [with_secrets(self._document, self._token, self._module.params["certificate_key"])]
         kubeadm.validate(documents)
-        if again:
-            kubeadm.reset(str((self._document.get("nodeRegistration") or {}).get("criSocket", "")))
-        kubeadm.run(documents, "join", "phase", "preflight")
+        done = ["preflight"]
+        if begun:
+            # A kubelet that has its certificate is not started anew: kubeadm would take its node for another one's.
+            done += ["kubelet-start"] if os.path.exists(_KUBELET_CERTIFICATE) else []
+        else:
+            if again:
+                kubeadm.reset(str((self._document.get("nodeRegistration") or {}).get("criSocket", "")))
+            kubeadm.run(documents, "join", "phase", "preflight")
         kubeadm.enable_kubelet()
-        _kubeadm.write_marker("join")
+        _kubeadm.write_marker(self._operation)
         try:
-            kubeadm.run(documents, "join", "--skip-phases=preflight")
+            kubeadm.run(documents, "join", f"--skip-phases={','.join(done)}")
         finally:
             self._forget_token()
         _kubeadm.remove_marker()
@@ -166,18 +204,32 @@ class KubeadmJoin:
             os.unlink(_BOOTSTRAP_KUBECONFIG)
 
     def _is_complete(self) -> bool:
-        """Whether kubeadm had come to its end, though nobody saw it: the node has its certificate and its object.
+        """Whether kubeadm had come to its end, though nobody saw it."""
+        if not self._control_plane:
+            return self._is_registered()
+        if not _api_server.is_ready():
+            return False
+        kubectl = Kubectl(self._runner, _ADMIN_KUBECONFIG, request_timeout=10)
+        wanted = f"--selector={_MARK}"
+        marked = kubectl.run("get", "nodes", wanted, "--output=name", check=False).stdout.split()
+        return f"node/{self._name}" in marked
+
+    @property
+    def _name(self) -> str:
+        return str((self._document.get("nodeRegistration") or {}).get("name", "")) or os.uname().nodename
+
+    def _is_registered(self) -> bool:
+        """Whether the node has its certificate and its object.
 
         :raises SlipwayError: when there is a certificate, and the API server cannot be asked about the node.
         """
-        name = str((self._document.get("nodeRegistration") or {}).get("name", "")) or os.uname().nodename
         kubectl = Kubectl(self._runner, _KUBELET_KUBECONFIG, request_timeout=10)
         if not os.path.exists(_KUBELET_CERTIFICATE) or not kubectl.configured:
             return False
         check, timeout = self._module.check_mode, self._module.params["timeout"]
         begin = time.monotonic()
         while True:
-            result = kubectl.run("get", f"node/{name}", "--output=name", check=False)
+            result = kubectl.run("get", f"node/{self._name}", "--output=name", check=False)
             if result.rc == 0:
                 return True
             # The certificate is one of a cluster that is no more.
@@ -199,6 +251,7 @@ def main() -> None:
         argument_spec={
             "config": {"type": "dict", "required": True},
             "token": {"type": "str", "no_log": True},
+            "certificate_key": {"type": "str", "no_log": True},
             "timeout": {"type": "int", "default": 300},
         },
         supports_check_mode=True,

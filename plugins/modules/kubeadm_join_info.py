@@ -12,6 +12,8 @@ version_added: 0.1.0
 description:
   - Mints a bootstrap token on a control plane, lets kubeadm print the join command for it, computes the hash of the
     cluster's CA from the CA itself and compares both.
+  - With O(control_plane=true) the cluster's certificates are uploaded for control planes that join, encrypted with a
+    new key, into a Secret that is deleted together with the token.
   - Tokens that an interrupted run has left behind are revoked at the same time.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
@@ -36,6 +38,10 @@ options:
       - The token that is revoked, by its part before the dot.
       - Without it all are revoked that this collection has made, also those that an interrupted run has left behind.
     type: str
+  control_plane:
+    description: Whether control planes shall join, too.
+    type: bool
+    default: false
   ttl:
     description: Lifetime, in case that nobody comes back to revoke it.
     type: str
@@ -76,6 +82,10 @@ token_id:
   type: str
   returned: when O(state=present)
   sample: abcdef
+certificate_key:
+  description: The key that the uploaded certificates are encrypted with, which is secret; put C(no_log) on the task.
+  type: str
+  returned: when O(state=present) and O(control_plane=true)
 expires:
   description: When the token expires.
   type: str
@@ -89,6 +99,7 @@ ca_cert_hashes:
   sample: ["sha256:4f2c..."]
 """
 
+import secrets
 import time
 import typing as t
 
@@ -104,6 +115,12 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import TOKEN_DESCRIPTION
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+
+#: What the description of a token begins with that control planes may join with.
+CONTROL_PLANE_DESCRIPTION = TOKEN_DESCRIPTION + "joins control planes"
+#: kubeadm's token that the uploaded certificates belong to.
+_OWNER_DESCRIPTION = "Proxy for managing TTL for the kubeadm-certs secret"
+_CERTIFICATES = "secret/kubeadm-certs"
 
 
 def compared(printed: t.Mapping[str, t.Any], token: str, ca_hash: str) -> str:
@@ -121,13 +138,22 @@ def compared(printed: t.Mapping[str, t.Any], token: str, ca_hash: str) -> str:
     return str(printed["endpoint"])
 
 
-def to_revoke(tokens: t.Iterable[t.Mapping[str, t.Any]], token_id: t.Optional[str] = None) -> t.List[str]:
-    """The ids of the token that is asked for, or else of all that this collection has made."""
-    return [
-        token["token_id"]
+def to_revoke(
+    tokens: t.Sequence[t.Mapping[str, t.Any]], token_id: t.Optional[str] = None
+) -> t.Tuple[t.List[str], bool]:
+    """Ids of the tokens to revoke, and whether the uploaded certificates go with them.
+
+    The tokens are the one that is asked for, or else all that this collection has made. Certificates that somebody
+    else has uploaded are left alone.
+    """
+    ours = [
+        token
         for token in tokens
         if (token["token_id"] == token_id if token_id else token["description"].startswith(TOKEN_DESCRIPTION))
     ]
+    certificates = any(token["description"].startswith(CONTROL_PLANE_DESCRIPTION) for token in ours)
+    owners = [token for token in tokens if certificates and token["description"].startswith(_OWNER_DESCRIPTION)]
+    return [token["token_id"] for token in [*ours, *owners]], certificates
 
 
 class JoinInfo:
@@ -146,35 +172,43 @@ class JoinInfo:
         seconds = duration_seconds(self._module.params["ttl"])
         if self._module.check_mode:
             return {"changed": True}
-        tokens = BootstrapTokens(self._kubectl)
-        tokens.delete(to_revoke(tokens.list()))
+        control_plane: bool = self._module.params["control_plane"]
+        self._revoke(None)
         ca_hash = _kubeadm.ca_certificate_hash(read_text(self._module.params["ca_file"]))
         kubeadm = _kubeadm.Kubeadm(self._runner)
         token = _kubeadm.new_token()
         entry = {
             "token": token,
             "ttl": f"{seconds}s",
-            "description": TOKEN_DESCRIPTION + "joins machines, revoked at the end of the run",
+            "description": f"{CONTROL_PLANE_DESCRIPTION if control_plane else TOKEN_DESCRIPTION + 'joins workers'},"
+            " revoked at the end of the run",
             "usages": ["signing", "authentication"],
             "groups": [GROUP],
         }
-        documents: t.List[t.Dict[str, t.Any]] = [
-            {"apiVersion": _kubeadm.API_VERSION, "kind": "InitConfiguration", "bootstrapTokens": [entry]},
-            # Without a version kubeadm would ask the internet for the newest one.
-            {
-                "apiVersion": _kubeadm.API_VERSION,
-                "kind": "ClusterConfiguration",
-                "kubernetesVersion": kubeadm.version(),
-            },
-        ]
+        # Without a version kubeadm would ask the internet for the newest one.
+        cluster = {
+            "apiVersion": _kubeadm.API_VERSION,
+            "kind": "ClusterConfiguration",
+            "kubernetesVersion": kubeadm.version(),
+        }
+        init: t.Dict[str, t.Any] = {"apiVersion": _kubeadm.API_VERSION, "kind": "InitConfiguration"}
         kubeconfig = f"--kubeconfig={self._module.params['kubeconfig']}"
-        printed = kubeadm.run(documents, "token", "create", "--print-join-command", kubeconfig)
+        printed = kubeadm.run(
+            [{**init, "bootstrapTokens": [entry]}, cluster], "token", "create", "--print-join-command", kubeconfig
+        )
+        result: t.Dict[str, t.Any] = {}
         try:
             endpoint = compared(_kubeadm.parse_join_command(printed), token, ca_hash)
+            if control_plane:
+                # The token is there already: its description tells a later run that the certificates are ours.
+                result["certificate_key"] = key = secrets.token_hex(32)
+                upload = ["init", "phase", "upload-certs", "--upload-certs", "--skip-certificate-key-print", kubeconfig]
+                kubeadm.run([{**init, "certificateKey": key}, cluster], *upload)
         except SlipwayError:
-            tokens.delete([_kubeadm.token_id(token)])
+            self._revoke(_kubeadm.token_id(token))
             raise
         return {
+            **result,
             "changed": True,
             "endpoint": endpoint,
             "token": token,
@@ -187,11 +221,18 @@ class JoinInfo:
         """Revoke one token, or all of ours."""
         if not self._kubectl.configured and self._module.check_mode:
             return {"changed": False}
+        return {"changed": self._revoke(self._module.params["token_id"])}
+
+    def _revoke(self, token_id: t.Optional[str]) -> bool:
+        """Revoke one token, or all of ours, with the certificates that were uploaded for it; whether there are any."""
         tokens = BootstrapTokens(self._kubectl)
-        found = to_revoke(tokens.list(), self._module.params["token_id"])
+        found, certificates = to_revoke(tokens.list(), token_id)
         if not self._module.check_mode:
+            # The tokens go last: they are what says that the certificates are ours.
+            if certificates:
+                self._kubectl.run("delete", _CERTIFICATES, "--namespace=kube-system", "--ignore-not-found")
             tokens.delete(found)
-        return {"changed": bool(found)}
+        return bool(found)
 
 
 def main() -> None:
@@ -200,6 +241,7 @@ def main() -> None:
             **KUBECTL_ARGUMENTS,
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "token_id": {"type": "str", "no_log": False},
+            "control_plane": {"type": "bool", "default": False},
             "ttl": {"type": "str", "default": "15m"},
             "ca_file": {"type": "path", "default": "/etc/kubernetes/pki/ca.crt"},
         },

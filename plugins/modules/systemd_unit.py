@@ -10,7 +10,8 @@ module: systemd_unit
 short_description: A systemd unit runs, is enabled, and has started after its configuration was written
 version_added: 0.1.0
 description:
-  - Starts and enables a unit, and restarts it when one of its configuration files is newer than its process.
+  - Starts and enables a unit, and restarts or reloads it when one of its configuration files is newer than its process
+    or its last reload.
   - This replaces a handler where a run may be interrupted. A handler that was notified by a run that died is lost, and
     the unit would go on with its old configuration for ever.
   - In check mode a unit that is not installed yet counts as a change.
@@ -42,6 +43,12 @@ options:
     description: Whether the unit is restarted when the program that its main process runs has been replaced on disk.
     type: bool
     default: false
+  reload_after:
+    description:
+      - Configuration files; the unit is reloaded when its start and its last reload are older than one of them.
+    type: list
+    elements: path
+    default: []
   timeout:
     description: Seconds that the unit may take to become active.
     type: int
@@ -62,24 +69,36 @@ RETURN = r"""
 action:
   description: What was done to the running unit, or would be in check mode.
   type: str
-  choices: [none, started, restarted]
+  choices: [none, started, restarted, reloaded]
   returned: success
   sample: restarted
 """
 
+import calendar
 import os
+import re
 import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 
-_PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,MainPID,ExecMainStartTimestampMonotonic"
+_PROPERTIES = (
+    "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,ExecMainStartTimestampMonotonic,ExecReload"
+)
+_VERBS = {"started": "start", "restarted": "restart", "reloaded": "reload"}
+_RELOAD = re.compile(r"start_time=\[\w+ (\S+ \S+) UTC\].* status=0")
 
 
 def parse_properties(text: str) -> t.Dict[str, str]:
     """The ``KEY=VALUE`` lines of ``systemctl show``."""
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    properties: t.Dict[str, str] = {}
+    for line in text.splitlines():
+        key, separator, value = line.partition("=")
+        if separator:
+            # A command list, such as ExecReload, is a line for each command.
+            properties[key] = f"{properties[key]}\n{value}" if key in properties else value
+    return properties
 
 
 def process_started(properties: t.Mapping[str, str], now: float, monotonic: float) -> float:
@@ -100,14 +119,22 @@ def is_replaced(pid: str, proc: str = "/proc") -> bool:
         return False
 
 
-def decide(properties: t.Mapping[str, str], started: float, newest: float, now: float, replaced: bool = False) -> str:
-    """What the running unit needs: ``none``, ``started`` or ``restarted``.
+def reloaded(properties: t.Mapping[str, str]) -> float:
+    """When the last reload that went well began, in seconds of the wall clock; 0 when there was none."""
+    commands = [_RELOAD.search(line) for line in properties.get("ExecReload", "").splitlines()]
+    if not commands or commands[0] is None or None in commands:
+        return 0.0
+    whole, _point, fraction = commands[0].group(1).partition(".")
+    return calendar.timegm(time.strptime(whole, "%Y-%m-%d %H:%M:%S")) + float(f"0.{fraction or 0}")
 
-    A file from the future (a clock that was set back) never asks for a restart, as it would again each time.
+
+def newest(paths: t.Iterable[str], now: float) -> float:
+    """When the youngest of the files was written; 0 without one.
+
+    A file from the future (a clock that was set back) does not count, as it would ask for a restart each time.
     """
-    if properties.get("ActiveState") not in ("active", "activating", "reloading"):
-        return "started"
-    return "restarted" if replaced or started < newest <= now else "none"
+    times = [os.stat(path).st_mtime for path in paths if os.path.exists(path)]
+    return max((written for written in times if written <= now), default=0.0)
 
 
 class SystemdUnit:
@@ -117,8 +144,9 @@ class SystemdUnit:
         self._module = module
         self._name: str = module.params["name"]
         self._enabled: bool = module.params["enabled"]
-        self._files: t.List[str] = module.params["restart_after"]
-        self._replaced: bool = module.params["restart_replaced"]
+        self._restart_after: t.List[str] = module.params["restart_after"]
+        self._reload_after: t.List[str] = module.params["reload_after"]
+        self._restart_replaced: bool = module.params["restart_replaced"]
         self._timeout: int = module.params["timeout"]
         self._runner = Runner(module)
 
@@ -127,7 +155,7 @@ class SystemdUnit:
         return self._runner.run(argv, failure=f"systemctl {arguments[0]} {self._name} failed").stdout
 
     def _properties(self) -> t.Dict[str, str]:
-        return parse_properties(self._systemctl("show", f"--property={_PROPERTIES}", self._name))
+        return parse_properties(self._systemctl("show", "--timestamp=us+utc", f"--property={_PROPERTIES}", self._name))
 
     def run(self) -> t.Dict[str, t.Any]:
         """Bring the unit to its wished state.
@@ -138,31 +166,40 @@ class SystemdUnit:
         absent = properties.get("LoadState") == "not-found"
         if absent and not self._module.check_mode:
             raise SlipwayError(f"The unit {self._name} does not exist on this host; install its package first.")
-        now = time.time()
-        started = process_started(properties, now, time.clock_gettime(time.CLOCK_MONOTONIC))
-        newest = max((os.stat(path).st_mtime for path in self._files if os.path.exists(path)), default=0.0)
-        replaced = self._replaced and is_replaced(properties.get("MainPID", "0"))
-        action = decide(properties, started, newest, now, replaced)
+        replaced = self._restart_replaced and is_replaced(properties.get("MainPID", "0"))
+        action = self._decide(properties, replaced)
         # `static`, `generated` and the like can be neither enabled nor disabled, and need not be.
         state = properties.get("UnitFileState", "")
         is_enabled = state not in ("disabled", "masked", "")
         toggle = not is_enabled if self._enabled else state.startswith("enabled")
         if not self._module.check_mode:
+            if properties.get("NeedDaemonReload") == "yes":
+                self._systemctl("daemon-reload")
             if toggle:
                 self._systemctl("enable" if self._enabled else "disable", "--quiet", self._name)
             if action != "none":
-                self._systemctl("start" if action == "started" else "restart", self._name)
+                self._systemctl(_VERBS[action], self._name)
                 self._wait()
         before = {"active": properties.get("ActiveState", "inactive"), "enabled": is_enabled}
         after = {"active": "active", "enabled": self._enabled if toggle else is_enabled}
-        if action == "restarted":
+        if action in ("restarted", "reloaded"):
             older = "of a program that was replaced" if replaced else "older than its configuration"
-            before["process"], after["process"] = older, "restarted"
+            before["process"], after["process"] = older, action
         return {
             "changed": toggle or action != "none",
             "action": action,
             "diff": {"before_header": self._name, "after_header": self._name, "before": before, "after": after},
         }
+
+    def _decide(self, properties: t.Mapping[str, str], replaced: bool) -> str:
+        """What the unit needs."""
+        if properties.get("ActiveState") not in ("active", "activating", "reloading"):
+            return "started"
+        now = time.time()
+        started = process_started(properties, now, time.clock_gettime(time.CLOCK_MONOTONIC))
+        if replaced or started < newest(self._restart_after, now):
+            return "restarted"
+        return "reloaded" if max(started, reloaded(properties)) < newest(self._reload_after, now) else "none"
 
     def _wait(self) -> None:
         """Wait until the unit is active."""
@@ -187,6 +224,7 @@ def main() -> None:
             "enabled": {"type": "bool", "default": True},
             "restart_after": {"type": "list", "elements": "path", "default": []},
             "restart_replaced": {"type": "bool", "default": False},
+            "reload_after": {"type": "list", "elements": "path", "default": []},
             "timeout": {"type": "int", "default": 60},
         },
         supports_check_mode=True,

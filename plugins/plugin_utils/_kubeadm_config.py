@@ -107,22 +107,27 @@ def kubeadm_init_config(
 def kubeadm_join_config(
     settings: t.Mapping[str, t.Any], overrides: t.Optional[t.Mapping[str, t.Any]] = None
 ) -> t.Dict[str, t.Any]:
-    """The JoinConfiguration of a worker, without its token.
+    """The JoinConfiguration of a node, without its token and the key of the certificates.
 
-    :param settings: name, endpoint, ca_cert_hashes, cri_socket, node_ip, ignore_preflight_errors.
+    :param settings: name, endpoint, ca_cert_hashes, cri_socket, node_ip, control_plane, schedulable,
+        ignore_preflight_errors.
     :param overrides: fields merged over what is computed.
     """
-    return merge_documents(
-        {
-            "apiVersion": API_VERSION,
-            "kind": "JoinConfiguration",
-            "discovery": {
-                "bootstrapToken": {
-                    "apiServerEndpoint": settings["endpoint"],
-                    "caCertHashes": list(settings["ca_cert_hashes"]),
-                }
-            },
-            "nodeRegistration": node_registration(settings),
+    document: t.Dict[str, t.Any] = {
+        "apiVersion": API_VERSION,
+        "kind": "JoinConfiguration",
+        "discovery": {
+            "bootstrapToken": {
+                "apiServerEndpoint": settings["endpoint"],
+                "caCertHashes": list(settings["ca_cert_hashes"]),
+            }
         },
-        overrides or {},
-    )
+        "nodeRegistration": node_registration(settings),
+    }
+    if settings.get("control_plane"):
+        document["controlPlane"] = {}
+        if settings.get("node_ip"):
+            document["controlPlane"]["localAPIEndpoint"] = {"advertiseAddress": settings["node_ip"]}
+        if settings.get("schedulable"):
+            document["nodeRegistration"]["taints"] = []
+    return merge_documents(document, overrides or {})

@@ -75,7 +75,7 @@ def distinct(hosts: Hosts, name: str) -> t.List[t.Tuple[str, str]]:
 
 
 def check_hosts(hosts: Hosts) -> t.Iterable[Problem]:
-    """Control planes: at least one, not several yet; names that Kubernetes takes."""
+    """Control planes: at least one, several only behind an endpoint; names that Kubernetes takes."""
     control_planes = [host for host in hosts if host.control_plane]
     subject = "cluster_control_plane_hosts"
     if not control_planes:
@@ -85,20 +85,14 @@ def check_hosts(hosts: Hosts) -> t.Iterable[Problem]:
             "is empty: a cluster needs a control plane.",
             "Put a host in the group kube_control_plane, or set the variable where you use the roles yourself.",
         )
-    if len(control_planes) > 1:
+    if len(control_planes) > 1 and all(not host.text("cluster_endpoint") for host in hosts):
         yield Problem(
             CLUSTER,
-            subject,
-            f"has {len(control_planes)} hosts, and several control planes cannot be built by this version yet.",
-            "Keep one host in the group kube_control_plane and move the others to kube_node.",
+            "cluster_endpoint",
+            f"is empty with {len(control_planes)} control planes: nodes would all depend on the first.",
+            "Set it to the address of a load balancer, or to a free address of their network and"
+            " api_endpoint_provider to keepalived. A cluster that was built without one: see docs/make-it-ha.md.",
         )
-        if all(not host.text("cluster_endpoint") for host in hosts):
-            yield Problem(
-                CLUSTER,
-                "cluster_endpoint",
-                f"is empty with {len(control_planes)} control planes: nodes would all depend on the first.",
-                "Set it to a name or address that reaches all of them, such as that of a load balancer.",
-            )
     if control_planes and len(control_planes) % 2 == 0:
         yield Problem(
             CLUSTER,

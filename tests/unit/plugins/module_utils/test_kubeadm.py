@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 import types
 import typing as t
@@ -242,7 +243,7 @@ def test_reset_cleans_what_kubeadm_leaves(monkeypatch: pytest.MonkeyPatch) -> No
     removed: t.List[str] = []
     files = itertools.repeat(["/etc/kubernetes/admin.conf"])
     monkeypatch.setattr(_kubeadm, "shutil", types.SimpleNamespace(rmtree=lambda path, **_more: removed.append(path)))
-    monkeypatch.setattr(_kubeadm, "os", types.SimpleNamespace(unlink=removed.append))
+    monkeypatch.setattr(_kubeadm, "os", types.SimpleNamespace(unlink=removed.append, path=os.path))
     monkeypatch.setattr(_kubeadm, "glob", types.SimpleNamespace(glob=lambda _pattern: next(files)))
     runner = FakeRunner({"reset": (1, "", "no runtime")}, tools=("kubeadm",))
     _kubeadm.Kubeadm(runner).reset("unix:///c.sock")
@@ -253,3 +254,22 @@ def test_reset_cleans_what_kubeadm_leaves(monkeypatch: pytest.MonkeyPatch) -> No
     ]
     folders = ["/etc/kubernetes/manifests", "/etc/kubernetes/tmp", "/var/lib/etcd", "/var/lib/kubelet/pki"]
     assert removed == [*folders, "/etc/kubernetes/admin.conf"] * 2
+
+
+def test_reset_keeps_what_it_is_told_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = tmp_path / "pki" / "ca.key"
+    key.parent.mkdir()
+    key.write_text("key")
+    key.chmod(0o640)
+    monkeypatch.setattr(_kubeadm, "shutil", types.SimpleNamespace(rmtree=lambda *_path, **_more: None))
+    monkeypatch.setattr(_kubeadm, "glob", types.SimpleNamespace(glob=lambda _pattern: []))
+
+    def reset(_argv: t.List[str]) -> str:
+        key.unlink()
+        key.parent.rmdir()
+        return ""
+
+    runner = FakeRunner({"reset": reset}, tools=("kubeadm",))
+    _kubeadm.Kubeadm(runner).reset("", keep=[str(key), str(tmp_path / "absent")])
+    assert (key.read_text(), key.stat().st_mode & 0o777) == ("key", 0o640)
+    assert not (tmp_path / "absent").exists()

@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm, _node
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     CommandError,
     CommandResult,
@@ -63,11 +63,17 @@ class Machine:
         monkeypatch.setattr(kubeadm_join, "_KUBELET_KUBECONFIG", str(self.kubeconfig))
         monkeypatch.setattr(kubeadm_join, "_KUBELET_CERTIFICATE", str(self.certificate))
         monkeypatch.setattr(kubeadm_join, "_BOOTSTRAP_KUBECONFIG", str(self.bootstrap))
+        self.manifest = root / "kube-apiserver.yaml"
+        self.etcd = root / "etcd.yaml"
+        self.api_ready = False
+        monkeypatch.setattr(_api_server, "MANIFEST", str(self.manifest))
+        monkeypatch.setattr(_api_server, "is_ready", lambda: self.api_ready)
+        monkeypatch.setattr(kubeadm_join, "_ETCD", (str(self.etcd), str(root / "member")))
         clock = types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)
         monkeypatch.setattr(kubeadm_join, "time", clock)
 
     def _see(self, _argv: t.List[str]) -> str:
-        self.seen_markers.append((_kubeadm.unfinished("join") or {}).get("operation"))
+        self.seen_markers.append((_node.read_marker(str(self.marker)) or {}).get("operation"))
         return ""
 
     def joined(self) -> Machine:
@@ -249,11 +255,83 @@ def test_kubeadm_of_an_earlier_run_is_waited_for(machine: Machine, monkeypatch: 
 )
 def test_only_joins_a_cluster_whose_ca_is_verified(discovery: t.Any) -> None:
     with pytest.raises(SlipwayError, match="caCertHashes is missing"):
-        kubeadm_join.with_token({"discovery": discovery}, TOKEN)
+        kubeadm_join.with_secrets({"discovery": discovery}, TOKEN)
 
 
-def test_with_token_does_not_change_its_input() -> None:
-    document = kubeadm_join.with_token(CONFIG, TOKEN)
+def test_with_secrets_does_not_change_its_input() -> None:
+    document = kubeadm_join.with_secrets(CONFIG, TOKEN)
     assert document["discovery"]["bootstrapToken"]["token"] == TOKEN
     assert document["discovery"]["bootstrapToken"]["caCertHashes"] == ["sha256:1"]
     assert "token" not in CONFIG["discovery"]["bootstrapToken"]
+
+
+# Control planes
+
+KEY = "ab" * 32
+CONTROL_PLANE = {**CONFIG, "controlPlane": {"localAPIEndpoint": {"advertiseAddress": "192.0.2.2"}}}
+JOIN = {"config": CONTROL_PLANE, "certificate_key": KEY}
+HALF_DONE = '{"operation": "join --control-plane", "started": "T"}'
+
+
+def test_a_control_plane_joins(machine: Machine) -> None:
+    assert outcome(machine.run(**JOIN)) == (True, "joined")
+    assert machine.called() == [VALIDATED, CHECKED, "systemctl enable --quiet kubelet.service", JOINED]
+    assert machine.seen_markers == ["join --control-plane"] and not machine.marker.exists()
+    document = json.loads(machine.runner.stdins[-1] or "")
+    assert document["controlPlane"] == {"localAPIEndpoint": {"advertiseAddress": "192.0.2.2"}, "certificateKey": KEY}
+    assert KEY not in json.dumps(machine.runner.calls) + json.dumps(CONTROL_PLANE)
+
+
+def test_a_control_plane_needs_a_key(machine: Machine) -> None:
+    assert machine.run(config=CONTROL_PLANE)["msg"].startswith("certificate_key: a control plane needs the key")
+    assert machine.called() == []
+
+
+def test_a_worker_does_not_become_a_control_plane(machine: Machine) -> None:
+    failed = machine.joined().run(**JOIN)
+    assert failed["failed"] and failed["msg"].startswith("This host is a worker of a cluster already")
+    machine.manifest.touch()
+    assert outcome(machine.run(**JOIN)) == (False, "none")
+
+
+@pytest.mark.parametrize(("record", "options"), [(HALF_DONE, {}), ('{"operation": "join", "started": "T"}', JOIN)])
+def test_half_a_node_of_the_other_kind_is_left_alone(
+    machine: Machine, record: str, options: t.Dict[str, t.Any]
+) -> None:
+    failed = machine.unfinished(record).run(**options)
+    assert failed["failed"] and "is not begun: it might clean up what is in use" in failed["msg"]
+    assert machine.called() == []
+
+
+def test_a_control_plane_that_is_complete_is_finished(machine: Machine) -> None:
+    machine.api_ready = True
+    machine.runner.answers["get nodes"] = "node/cp1\nnode/w1\n"
+    assert outcome(machine.unfinished(HALF_DONE).run(**JOIN)) == (True, "finished")
+    admin = "--kubeconfig=/etc/kubernetes/admin.conf --request-timeout=10s"
+    selector = "--selector=node-role.kubernetes.io/control-plane"
+    assert machine.called() == [f"kubectl {admin} get nodes {selector} --output=name"]
+    assert not machine.marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("ready", "certificate", "skipped"),
+    [(False, False, "preflight"), (True, False, "preflight"), (True, True, "preflight,kubelet-start")],
+)
+def test_what_etcd_may_count_on_is_not_reset(machine: Machine, ready: bool, certificate: bool, skipped: str) -> None:
+    machine.api_ready = ready
+    machine.etcd.touch()
+    machine.runner.answers["get nodes"] = "node/cp1\n"
+    if certificate:
+        machine.joined()
+    assert outcome(machine.unfinished(HALF_DONE).run(check=True, **JOIN)) == (True, "finished")
+    assert outcome(machine.run(**JOIN)) == (True, "finished")
+    assert [line for line in machine.called() if line.startswith("kubeadm")] == [
+        VALIDATED,
+        f"kubeadm join --skip-phases={skipped} --config=/dev/stdin",
+    ]
+    assert machine.seen_markers == ["join --control-plane"] and not machine.marker.exists()
+
+
+def test_a_control_plane_without_etcd_is_reset(machine: Machine) -> None:
+    assert outcome(machine.unfinished(HALF_DONE).run(**JOIN)) == (True, "rejoined")
+    assert [line for line in machine.called() if line.startswith("kubeadm")] == [VALIDATED, RESET, CHECKED, JOINED]

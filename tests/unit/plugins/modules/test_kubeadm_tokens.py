@@ -40,6 +40,7 @@ class Cluster:
         self.kubeconfig = root / "admin.conf"
         self.kubeconfig.touch()
         self.secrets: t.Dict[str, t.Dict[str, t.Any]] = {}
+        self.certificates = False
         self._run_module = run_module
         self.runner = FakeRunner(
             {
@@ -48,6 +49,7 @@ class Cluster:
                 " create --filename=-": lambda _argv: self.put(json.loads(self.runner.stdins[-1] or "")),
                 "version --output=short": "v1.37.1\n",
                 "token create": self._token_create,
+                "upload-certs": self._upload,
             },
             tools=("kubeadm", "kubectl"),
         )
@@ -69,6 +71,13 @@ class Cluster:
         for word in argv:
             if word.startswith("secret/bootstrap-token-"):
                 self.secrets.pop(word[23:], None)
+            if word == "secret/kubeadm-certs":
+                self.certificates = False
+        return ""
+
+    def _upload(self, _argv: t.List[str]) -> str:
+        self.certificates = True
+        self.has("ownert.0123456789abcdef", kubeadm_join_info._OWNER_DESCRIPTION)
         return ""
 
     def _token_create(self, _argv: t.List[str]) -> str:
@@ -264,3 +273,44 @@ def test_failing_kubeadm(cluster: Cluster) -> None:
     cluster.runner.answers["token create"] = CommandError(said, CommandResult(["kubeadm"], 1, "", said))
     failed = cluster.run(kubeadm_join_info, ca_file=str(FIXTURES / "ca.crt"))
     assert (failed["msg"], failed["rc"]) == ("cannot make abcdef.(secret)", 1)
+
+
+# kubeadm_join_info for control planes
+
+CA = str(FIXTURES / "ca.crt")
+
+
+def test_certificates_are_uploaded_and_deleted(cluster: Cluster) -> None:
+    cluster.has(OTHER, "somebody else's")
+    result = cluster.run(kubeadm_join_info, ca_file=CA, control_plane=True)
+    key = result["certificate_key"]
+    assert re.fullmatch("[0-9a-f]{64}", key) and key not in json.dumps(cluster.runner.calls)
+    assert cluster.writes()[-1][1:] == [
+        "init",
+        "phase",
+        "upload-certs",
+        "--upload-certs",
+        "--skip-certificate-key-print",
+        f"--kubeconfig={cluster.kubeconfig}",
+        "--config=/dev/stdin",
+    ]
+    init, configuration = (json.loads(part) for part in (cluster.runner.stdins[-1] or "").split("---\n"))
+    assert (init["certificateKey"], configuration["kubernetesVersion"]) == (key, "v1.37.1")
+    assert cluster.certificates and sorted(cluster.secrets) == ["abcdef", "ownert", "uvwxyz"]
+    assert cluster.run(kubeadm_join_info, state="absent")["changed"]
+    assert not cluster.certificates and sorted(cluster.secrets) == ["uvwxyz"]
+    assert "certificate_key" not in cluster.run(kubeadm_join_info, ca_file=CA)
+
+
+def test_certificates_of_somebody_else_stay(cluster: Cluster) -> None:
+    cluster.certificates = True
+    cluster.has(OTHER, kubeadm_join_info._OWNER_DESCRIPTION).run(kubeadm_join_info, ca_file=CA)
+    assert cluster.run(kubeadm_join_info, state="absent")["changed"]
+    assert cluster.certificates and sorted(cluster.secrets) == ["uvwxyz"]
+
+
+def test_a_failing_upload_leaves_no_token(cluster: Cluster) -> None:
+    error = CommandError("no", CommandResult(["kubeadm"], 1, "", "no"))
+    cluster.runner.answers["upload-certs"] = error
+    assert cluster.run(kubeadm_join_info, ca_file=CA, control_plane=True)["failed"]
+    assert cluster.secrets == {}

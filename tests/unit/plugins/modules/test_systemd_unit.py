@@ -20,6 +20,7 @@ from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import Modu
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "systemd"
 RUNNING = (FIXTURES / "show-containerd.txt").read_text("utf-8")
 STATIC = (FIXTURES / "show-systemd-journald.txt").read_text("utf-8")
+RELOADED = (FIXTURES / "show-haproxy-reloaded.txt").read_text("utf-8")
 ABSENT = (FIXTURES / "show-not-found.txt").read_text("utf-8")
 STOPPED = RUNNING.replace("ActiveState=active", "ActiveState=inactive")
 DISABLED = STOPPED.replace("UnitFileState=enabled", "UnitFileState=disabled")
@@ -81,7 +82,9 @@ def test_unit_that_runs_is_left_alone(machine: Machine, check: bool) -> None:
         [
             "/usr/bin/systemctl",
             "show",
-            "--property=LoadState,ActiveState,SubState,UnitFileState,MainPID,ExecMainStartTimestampMonotonic",
+            "--timestamp=us+utc",
+            "--property=LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,"
+            "ExecMainStartTimestampMonotonic,ExecReload",
             "containerd.service",
         ]
     ]
@@ -197,20 +200,54 @@ def test_process_started() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "newest", "action"),
+    ("state", "age", "action"),
     [
-        ("active", 99.0, "none"),
-        ("active", 100.0, "none"),
-        ("active", 101.0, "restarted"),
-        ("active", 200.0, "restarted"),
-        ("active", 200.1, "none"),
-        ("activating", 101.0, "restarted"),
-        ("reloading", 0.0, "none"),
-        ("inactive", 101.0, "started"),
-        ("failed", 0.0, "started"),
-        ("deactivating", 0.0, "started"),
-        ("", 0.0, "started"),
+        ("active", 1300, "none"),
+        ("active", 1200, "restarted"),
+        ("active", 0, "restarted"),
+        ("activating", 1200, "restarted"),
+        ("reloading", 1300, "none"),
+        ("inactive", 1200, "started"),
+        ("failed", 1300, "started"),
+        ("deactivating", 1300, "started"),
+        ("", 1300, "started"),
     ],
 )
-def test_decide(state: str, newest: float, action: str) -> None:
-    assert systemd_unit.decide({"ActiveState": state}, started=100.0, newest=newest, now=200.0) == action
+def test_what_a_unit_needs(machine: Machine, state: str, age: float, action: str) -> None:
+    machine.shows(RUNNING.replace("ActiveState=active", f"ActiveState={state}"))
+    assert machine.run(check=True, restart_after=[machine.file("configuration", age)])["action"] == action
+
+
+def test_reload(machine: Machine) -> None:
+    files = [machine.file("old", age=2000), machine.file("new", age=1000)]
+    result = machine.run(restart_after=files[:1], reload_after=files)
+    assert outcome(result) == (True, "reloaded") and machine.changes() == ["reload containerd.service"]
+    assert result["diff"]["after"]["process"] == "reloaded"
+    machine.runner.calls.clear()
+    assert outcome(machine.run(restart_after=files, reload_after=files)) == (True, "restarted")
+    assert outcome(machine.run(reload_after=files[:1])) == (False, "none")
+
+
+def test_a_reload_counts_like_a_start(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(systemd_unit, "reloaded", lambda _properties: NOW - 500)
+    assert outcome(machine.run(reload_after=[machine.file("loaded", age=600)])) == (False, "none")
+    assert outcome(machine.run(reload_after=[machine.file("new", age=400)])) == (True, "reloaded")
+
+
+@pytest.mark.parametrize(
+    ("text", "when"),
+    [
+        (RELOADED, 1795260942.089086),
+        (RELOADED.replace("status=0 }\n", "status=1 }\n", 1), 0.0),
+        (RUNNING, 0.0),
+        (RELOADED.replace("start_time=[Sat 2026-11-21 11:35:42.089086 UTC]", "start_time=[n/a]"), 0.0),
+    ],
+)
+def test_reloaded(text: str, when: float) -> None:
+    assert systemd_unit.reloaded(systemd_unit.parse_properties(text)) == pytest.approx(when, abs=1e-3)
+
+
+def test_systemd_reads_changed_unit_files(machine: Machine) -> None:
+    machine.shows(RUNNING.replace("NeedDaemonReload=no", "") + "NeedDaemonReload=yes\n")
+    machine.run(restart_after=[machine.file("drop-in", age=1)])
+    assert machine.changes() == ["daemon-reload", "restart containerd.service"]

@@ -166,3 +166,12 @@ def test_join_config() -> None:
     over = config.kubeadm_join_config(JOIN, {"nodeRegistration": {"taints": []}, "timeouts": {"discovery": "1m0s"}})
     assert over["nodeRegistration"] == {"name": "w1", "criSocket": "unix:///c.sock", "taints": []}
     assert over["timeouts"] == {"discovery": "1m0s"}
+
+
+@pytest.mark.parametrize("schedulable", [True, False])
+def test_join_config_of_a_control_plane(schedulable: bool) -> None:
+    settings = {**JOIN, "control_plane": True, "node_ip": "192.0.2.2", "schedulable": schedulable}
+    document = config.kubeadm_join_config(settings, {"controlPlane": {"localAPIEndpoint": {"bindPort": 7443}}})
+    assert document["controlPlane"] == {"localAPIEndpoint": {"advertiseAddress": "192.0.2.2", "bindPort": 7443}}
+    assert ("taints" in document["nodeRegistration"]) is schedulable
+    assert config.kubeadm_join_config({**JOIN, "control_plane": True})["controlPlane"] == {}

@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+
+def api_endpoint_backends(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
+    """Name, address and port of the API servers, for a load balancer.
+
+    A machine that this run has not looked at, because it is down, keeps its place when its address is in the inventory.
+    """
+    backends = []
+    for name in names:
+        variables = hostvars[name]
+        known = [variables.get("cluster_node_ip"), (variables.get("slipway_node") or {}).get("default_address")]
+        address = next((str(text) for text in [*known, variables.get("ansible_host", name)] if is_address(text)), "")
+        own = (variables.get("control_plane_init_configuration") or {}).get("localAPIEndpoint") or {}
+        if address:
+            backends.append({"name": name, "address": address, "port": int(own.get("bindPort", 6443))})
+    return backends
+
+
+def haproxy_server(backend: t.Mapping[str, t.Any]) -> str:
+    """The line of haproxy's configuration for an API server."""
+    address = f"[{backend['address']}]" if ":" in backend["address"] else backend["address"]
+    return f"    server {backend['name']} {address}:{backend['port']}"
+
+
+def is_address(text: t.Any) -> bool:
+    """Whether it is an IP address."""
+    try:
+        ipaddress.ip_address(str(text))
+    except ValueError:
+        return False
+    return True
+
+
+def interface_of(interfaces: t.Sequence[t.Mapping[str, t.Any]], address: str) -> str:
+    """The name of the interface in whose network ``address`` is."""
+    wanted = ipaddress.ip_address(address)
+    for interface in interfaces:
+        for item in interface["addresses"]:
+            network = ipaddress.ip_network(f"{item['address']}/{item['prefix']}", strict=False)
+            if wanted in network and network.num_addresses > 1:
+                return str(interface["name"])
+    raise AnsibleFilterError(
+        f"interface_of: no interface of this host is in the network of {address}. Choose another address or set"
+        " api_endpoint_interface."
+    )
+
+
+def vrrp_router_id(text: str) -> int:
+    """A VRRP router id, 1 to 255, that is always the same for ``text``."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % 255 + 1
+
+
+class FilterModule:
+    """The endpoint of several API servers."""
+
+    def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
+        return {
+            "api_endpoint_backends": api_endpoint_backends,
+            "haproxy_server": haproxy_server,
+            "interface_of": interface_of,
+            "vrrp_router_id": vrrp_router_id,
+        }

@@ -1,0 +1,129 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubeadm_ca
+short_description: The cluster's CA, made before there is a cluster
+version_added: 0.1.0
+description:
+  - Returns the certificate of the cluster's CA, which kubeadm makes when there is none yet.
+  - M(slipway.kubernetes.kubeadm_init) goes on with that CA. In the meantime others, such as a load balancer before the
+    API servers, can be told whom to trust.
+author: slipway.kubernetes contributors (@slipway)
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+attributes:
+  check_mode:
+    support: full
+    details: Where there is no CA yet, what is returned is empty.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  config:
+    description: The documents for kubeadm, as M(slipway.kubernetes.kubeadm_init) takes them.
+    type: list
+    elements: dict
+    required: true
+  derive:
+    description: What RV(secret) is for. Another text gives another secret.
+    type: str
+requirements:
+  - kubeadm, where there is no CA yet
+"""
+
+EXAMPLES = r"""
+- name: Make the CA
+  slipway.kubernetes.kubeadm_ca:
+    config:
+      - apiVersion: kubeadm.k8s.io/v1beta4
+        kind: ClusterConfiguration
+        kubernetesVersion: v1.37.1
+    derive: vrrp
+  register: example_ca
+  no_log: true
+"""
+
+RETURN = r"""
+certificate:
+  description: The certificate, in PEM.
+  type: str
+  returned: success
+secret:
+  description:
+    - 64 hexadecimal digits that only those can compute who have the CA's private key; put C(no_log) on the task.
+    - Empty where the key is kept elsewhere.
+  type: str
+  returned: when O(derive) is given
+"""
+
+import hashlib
+import hmac
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
+
+_KEY = "/etc/kubernetes/pki/ca.key"
+_KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
+
+
+def derived(key: str, purpose: str) -> str:
+    """A secret for ``purpose`` from a private key (HMAC with SHA-256)."""
+    return hmac.new(key.encode(), purpose.encode(), hashlib.sha256).hexdigest() if key else ""
+
+
+class KubeadmCa:
+    """The wish for a CA on this machine."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+        self._documents: t.List[t.Dict[str, t.Any]] = module.params["config"]
+        self._purpose: t.Optional[str] = module.params["derive"]
+
+    def run(self) -> t.Dict[str, t.Any]:
+        """Make the CA when there is none, and return it.
+
+        :raises SlipwayError: when kubeadm fails, or this is a node that has lost its CA.
+        """
+        absent = not os.path.exists(_api_server.AUTHORITY)
+        if absent and os.path.exists(_KUBELET_KUBECONFIG):
+            raise SlipwayError(
+                f"This host is a node of a cluster and {_api_server.AUTHORITY} is missing: another CA would not be the"
+                " cluster's. Copy the file from another node."
+            )
+        if absent and not self._module.check_mode:
+            kubeadm = Kubeadm(Runner(self._module))
+            kubeadm.validate(self._documents)
+            kubeadm.run(self._documents, "init", "phase", "certs", "ca")
+        result: t.Dict[str, t.Any] = {"changed": absent, "certificate": read_text(_api_server.AUTHORITY)}
+        if self._purpose is not None:
+            result["secret"] = derived(read_text(_KEY), self._purpose)
+        return result
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "config": {"type": "list", "elements": "dict", "required": True},
+            "derive": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**KubeadmCa(module).run())
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
+
+
+if __name__ == "__main__":
+    main()
