@@ -108,6 +108,10 @@ molecule: ## one scenario: make molecule SCENARIO=default
 faults: ## clusters of the lab: runs that are killed, drift, secrets, machines that are refused
 	@$(WITH_MAIN) python -m pytest tests/integration/faults
 
+.PHONY: failures
+failures: ## three control planes of which one fails, in nine ways: what clients notice; prints the numbers
+	@$(WITH_MAIN) python -m pytest tests/integration/ha
+
 .PHONY: scenarios
 scenarios: ## the scenarios that belong to `make test`
 	@$(WITH_MAIN) for scenario in $(SCENARIOS); do

@@ -30,6 +30,9 @@ BIN = pathlib.Path(sys.executable).parent
 #: Seconds until a playbook is taken for one that never ends.
 TIMEOUT = 900
 
+#: Seconds until a machine is taken for one that does not start.
+BOOT_TIMEOUT = 120
+
 #: What the lab's machines are reached by; the repository's inventory knows it already.
 _CONNECTION = yaml.safe_load((ROOT / "inventory" / "hosts.yml").read_text(encoding="utf-8"))["all"]["vars"]
 
@@ -64,6 +67,14 @@ class Node:
     def shell(self, script: str, check: bool = True) -> str:
         """Run a shell script as root on the machine and return what it prints."""
         return self.execute("sh", "-c", script, check=check).stdout
+
+    def restart(self) -> None:
+        """Take the machine's power away and give it back, and wait until it has started again."""
+        subprocess.run(["docker", "restart", "--time=0", self.container], check=True, stdout=subprocess.DEVNULL)
+        end = time.monotonic() + BOOT_TIMEOUT
+        while self.shell("systemctl is-system-running", check=False).strip() not in ("running", "degraded"):
+            assert time.monotonic() < end, f"{self.name} has not started again"
+            time.sleep(0.2)
 
     def kubectl(self, *arguments: str) -> str:
         """Run kubectl as the administrator and return what it prints."""

@@ -191,12 +191,13 @@ class Probe:
             self._end = time.monotonic()
             self._stop.set()
 
-    def __exit__(self, *_exception: object) -> None:
+    def __exit__(self, exception: type[BaseException] | None, *_others: object) -> None:
         self.stop()
         self._ticker.join()
         for thread in self._requests:
             thread.join()
-        self._lost = self.check()
+        if exception is None:
+            self._lost = self.check()
 
     @property
     def report(self) -> Report:

@@ -9,51 +9,14 @@ one is left alone and has to complete it. A control plane that was complete once
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import typing as t
 
 import pytest
-from lab_support import Run, Site
+from interruptions import ANSIBLE, MACHINE, Point
+from lab_support import Site
 
 CONTROL_PLANE, WORKER = "flt1", "flt2"
-
-#: Victims. SIGKILL for ansible-playbook and its children leaves what it has started on a machine running there;
-#: with MACHINE that is killed, too, as when a machine loses its power.
-ANSIBLE, MACHINE = "ansible", "machine"
-
-
-@dataclasses.dataclass(frozen=True)
-class Point:
-    """A moment, and what is killed then."""
-
-    name: str
-    #: The task whose beginning is waited for.
-    task: str
-    #: ANSIBLE, MACHINE, or the names of processes on the machine, as a regular expression.
-    victim: str
-    #: A shell condition on the machine that is waited for after that.
-    condition: str = "true"
-    machine: str = CONTROL_PLANE
-    #: Whether the control plane has been complete before.
-    control_plane: bool = False
-
-    def strike(self, site: Site, run: Run) -> None:
-        """Wait for the moment and kill."""
-        node = site.nodes[self.machine]
-        assert run.reaches(self.task), f"{self.name}: the run ended before the task\n{run.output}"
-        assert self.condition == "true" or run.sees(node, self.condition), f"{self.name}: not reached\n{run.output}"
-        if self.victim == ANSIBLE:
-            run.kill()
-        elif self.victim == MACHINE:
-            run.kill()
-            # Python that runs a module of ours, and all that it runs.
-            node.shell("pkill -KILL -x 'python3.*|kubeadm|helm|kubectl|apt-get|dpkg'", check=False)
-        else:
-            killed = node.shell(f"pkill -KILL -x -e '{self.victim}'", check=False)
-            assert killed, f"{self.name}: there was nothing to kill"
-            assert run.wait().rc != 0, f"{self.name}: the run has not noticed\n{run.output}"
-
 
 # A condition that an earlier attempt has fulfilled already is of no use, so kubeadm has to run besides.
 INIT = "pgrep -f '[k]ubeadm init'"

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Control planes that join a cluster, and runs or machines that die in the middle of it: the next run completes it."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+import pytest
+from interruptions import ANSIBLE, MACHINE, RESTART, Point
+from lab_support import Site
+
+CONTROL_PLANES = ["flj1", "flj2", "flj3"]
+SECOND, THIRD = CONTROL_PLANES[1:]
+
+JOIN = "Join the cluster"
+RUNS = "pgrep -f '[k]ubeadm join'"
+DOWNLOADED = f"{RUNS} && test -e /etc/kubernetes/pki/ca.key && ! test -e /etc/kubernetes/manifests/etcd.yaml"
+# kubeadm has written etcd's manifest, which comes after the new member, and waits until that has become one that votes.
+MEMBER = f"{RUNS} && test -e /etc/kubernetes/manifests/etcd.yaml && pgrep -x etcd"
+# The API server of the new control plane is there; it is not marked as one yet.
+SERVING = f"{RUNS} && pgrep -x kube-apiserver && pgrep -x etcd && grep -q client-current /etc/kubernetes/kubelet.conf"
+
+POINTS = [
+    Point("before the second joins", "Mint a bootstrap token", ANSIBLE),
+    Point("second: certificates are there", JOIN, MACHINE, DOWNLOADED, SECOND),
+    Point("second: kubeadm killed, etcd has one member more", JOIN, "kubeadm", MEMBER, SECOND),
+    Point("second: API server starts", JOIN, MACHINE, SERVING, SECOND),
+    Point("third: only Ansible killed, etcd has one member more", JOIN, ANSIBLE, MEMBER, THIRD),
+    Point("third: machine restarted", JOIN, RESTART, MEMBER, THIRD),
+]
+
+
+@pytest.fixture
+def site(tmp_path: pathlib.Path) -> t.Iterator[Site]:
+    """Three fresh machines that shall be control planes."""
+    made = Site(
+        tmp_path,
+        CONTROL_PLANES,
+        [],
+        systems={SECOND: "debian13"},
+        variables={
+            "api_endpoint_provider": "keepalived",
+            "cluster_endpoint": "172.30.0.233:8443",
+            "metrics_server_enabled": False,
+            "metallb_address_pools": [],
+        },
+    )
+    yield made
+    made.close()
+
+
+def members(site: Site) -> list[str]:
+    """Names of etcd's members that vote, by its own account."""
+    pki = "/etc/kubernetes/pki/etcd"
+    flags = f"--cacert={pki}/ca.crt --cert={pki}/server.crt --key={pki}/server.key"
+    pod = f"etcd-{site.control_plane.name}"
+    listed = site.control_plane.kubectl(
+        "exec", "--namespace=kube-system", pod, "--", "etcdctl", *flags.split(), "member", "list"
+    )
+    fields = [line.split(", ") for line in listed.splitlines()]
+    return sorted(name for _id, _state, name, _peers, _clients, learner in fields if learner == "false")
+
+
+def test_killed_joins_are_finished_by_the_next_run(site: Site) -> None:
+    identity = None
+    for point in POINTS:
+        print(f"--- {point.name}", flush=True)
+        point.strike(site, site.start())
+        found = site.identity()
+        assert identity in (None, found), f"{point.name}: the cluster is another one"
+        identity = found
+    print("--- left alone", flush=True)
+    site.run().expect()
+    assert site.identity() == identity, "the cluster is another one"
+    assert members(site) == CONTROL_PLANES
+    site.expect_settled()
