@@ -101,6 +101,11 @@ def unfinished(operation: str) -> t.Optional[t.Dict[str, t.Any]]:
     """
     marker = _node.read_marker(MARKER)
     begun = (marker or {}).get("operation", operation)
+    if begun == "reset":
+        raise SlipwayError(
+            f"An interrupted reset of {(marker or {}).get('started')} has left this host half done. Run the playbook"
+            " that began it again (reset.yml or remove_node.yml), which finishes it."
+        )
     if begun != operation:
         raise SlipwayError(
             f"An interrupted `kubeadm {begun}` of {(marker or {}).get('started')} has left this host half done, so"

@@ -13,7 +13,7 @@ import struct
 import typing as t
 
 _GET_LINK, _NEW_LINK, _GET_ADDRESS, _NEW_ADDRESS = 18, 16, 22, 20
-_ERROR, _DONE = 2, 3
+ERROR, DONE = 2, 3
 _REQUEST_DUMP = 0x301
 _LINK_ADDRESS, _LINK_NAME, _LINK_STATE = 1, 3, 16
 _ADDRESS, _LOCAL, _FLAGS = 1, 2, 8
@@ -100,9 +100,9 @@ def dump(kind: int) -> t.List[Message]:
         connection.send(struct.pack("=IHHIIB3x", 20, kind, _REQUEST_DUMP, 1, 0, 0))
         while True:
             for answer in messages(connection.recv(1 << 18)):
-                if answer[0] == _DONE:
+                if answer[0] == DONE:
                     return found
-                if answer[0] == _ERROR:
+                if answer[0] == ERROR:
                     raise OSError(-struct.unpack_from("=i", answer[1])[0], "netlink")
                 found.append(answer)
 

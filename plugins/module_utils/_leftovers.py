@@ -1,0 +1,212 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a node of Kubernetes leaves on its machine: mounts, cgroups, processes, network namespaces, interfaces, files.
+
+Everything is found by a name that only Kubernetes, its pod network and its container runtime's namespace have.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import os
+import re
+import shutil
+import signal
+import time
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+
+#: Mounts of pods, of their sandboxes and of their network namespaces.
+_MOUNTS = re.compile(
+    r"^(/var/lib/kubelet/.+|(/var)?/run/netns/cni-[^/]+"
+    r"|(/var)?/run/containerd/(io\.containerd\.grpc\.v1\.cri|io\.containerd\.runtime\.v2\.task/k8s\.io)/.+)$"
+)
+_INTERFACE = re.compile(
+    r"^(cni0|flannel(-v6)?\.\d+|flannel-wg(-v6)?|kube-ipvs0|nodelocaldns|vxlan(-v6)?\.calico|cali[0-9a-f]{11})$"
+)
+#: The bridge that the pods' interfaces are ports of.
+_BRIDGE = "cni0"
+#: Files below /etc/cni/net.d that pod networks for Kubernetes write.
+_CNI_CONFIGURATION = re.compile(r"(flannel|calico|cilium)[^/]*$")
+_SHIM = "containerd-shim"
+#: Seconds that processes have until they have gone after SIGKILL.
+_PATIENCE = 10
+_OWN = b"Ansible managed"
+
+
+def parse_mounts(text: str) -> t.List[str]:
+    """All mount points in ``/proc/self/mountinfo``, the deepest first."""
+    points = []
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) > 4:
+            points.append(re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[4]))
+    return sorted(points, key=lambda path: path.count("/"), reverse=True)
+
+
+def mounts(text: t.Optional[str] = None) -> t.List[str]:
+    """Mount points of pods, the deepest first."""
+    points = parse_mounts(read_text("/proc/self/mountinfo") if text is None else text)
+    return [path for path in points if _MOUNTS.match(path)]
+
+
+def cgroups(root: str = "/sys/fs/cgroup") -> t.List[str]:
+    """The uppermost groups of pods, in each hierarchy."""
+    names = ("kubepods", "kubepods.slice")
+    return sorted(path for name in names for path in glob.glob(f"{root}/{name}") + glob.glob(f"{root}/*/{name}"))
+
+
+def remove_cgroup(path: str) -> None:
+    """Remove a group without processes, and those below it.
+
+    :raises OSError: when there are processes in one.
+    """
+    for folder, _folders, _files in os.walk(path, topdown=False):
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(folder)
+
+
+def processes(groups: t.Iterable[str], proc: str = "/proc") -> t.List[int]:
+    """Processes in these groups, and what holds a pod's container for the runtime."""
+    found: t.Set[int] = set()
+    for group in groups:
+        for folder, _folders, _files in os.walk(group):
+            found.update(int(word) for word in read_text(f"{folder}/cgroup.procs").split())
+    for path in glob.glob(f"{proc}/[0-9]*/cmdline"):
+        words = read_text(path).split("\0")
+        if os.path.basename(words[0]).startswith(_SHIM) and "k8s.io" in words:
+            found.add(int(path.split("/")[-2]))
+    return sorted(found - {0})
+
+
+def kill(pids: t.Iterable[int]) -> None:
+    """Kill processes and wait until they have gone.
+
+    :raises SlipwayError: when one has not, for example since it waits for a disk.
+    """
+    left = set(pids)
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + _PATIENCE
+    while left:
+        left = {pid for pid in left if _is_alive(pid)}
+        if left and time.monotonic() > deadline:
+            raise SlipwayError(
+                f"Processes of pods do not end though they were killed: {', '.join(map(str, sorted(left)))}. They wait"
+                " for the kernel (a disk, a network file system): mend that or restart the machine, then run again."
+            )
+        time.sleep(0.05)
+
+
+def _is_alive(pid: int) -> bool:
+    state = read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return bool(state) and state[0] != "Z"
+
+
+def network_namespaces(folder: str = "/run/netns", proc: str = "/proc") -> t.List[str]:
+    """Network namespaces that the runtime made for pods and that no process lives in any more."""
+    paths = glob.glob(f"{folder}/cni-*")
+    used = set()
+    for path in glob.glob(f"{proc}/[0-9]*/ns/net") if paths else []:
+        with contextlib.suppress(OSError):
+            used.add(os.stat(path).st_ino)
+    return sorted(path for path in paths if os.stat(path).st_ino not in used)
+
+
+def interfaces(root: str = "/sys/class/net") -> t.List[str]:
+    """Interfaces of the pod network and of kube-proxy, pods' ends before the bridge that they are on."""
+    names = sorted(os.listdir(root))
+    ports = [name for name in names if os.path.basename(os.path.realpath(f"{root}/{name}/master")) == _BRIDGE]
+    return ports + [name for name in names if _INTERFACE.match(name)]
+
+
+def pod_network(path: str = "/run/flannel/subnet.env") -> str:
+    """The pod network, as Flannel has written it down; empty when it has not."""
+    match = re.search(r"^FLANNEL_NETWORK=(\S+)$", read_text(path), re.MULTILINE)
+    return match.group(1) if match else ""
+
+
+def cni_files(folder: str = "/etc/cni/net.d") -> t.List[str]:
+    """Configuration of pod networks; that of others (podman, containerd's own) is left out."""
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return sorted(f"{folder}/{name}" for name in names if _CNI_CONFIGURATION.search(name))
+
+
+def cni_networks(paths: t.Iterable[str]) -> t.List[str]:
+    """The names of the networks in these files, and Flannel's."""
+    names = {"cbr0"}
+    for path in paths:
+        with contextlib.suppress(ValueError, AttributeError):
+            names.add(str(json.loads(read_text(path)).get("name", "cbr0")))
+    return sorted(names)
+
+
+def cni_state(networks: t.Iterable[str], folder: str = "/var/lib/cni") -> t.List[str]:
+    """What CNI plugins keep about networks of ours."""
+    found = glob.glob(f"{folder}/flannel")
+    for name in map(glob.escape, networks):
+        found += glob.glob(f"{folder}/networks/{name}") + glob.glob(f"{folder}/results/{name}-*")
+        found += glob.glob(f"{folder}/cache/results/{name}-*")
+    return sorted(found)
+
+
+def etcd_data(manifest: str = "/etc/kubernetes/manifests/etcd.yaml") -> str:
+    """The folder that etcd keeps its data in, by its static pod; the default one when there is none."""
+    match = re.search(r"--data-dir=(/[^\s\"']+/[^\s\"']+)", read_text(manifest))
+    return match.group(1) if match else "/var/lib/etcd"
+
+
+def authority_of(kubeconfig: str) -> str:
+    """The only CA that a kubeconfig trusts, as it stands there; empty when there are none or several."""
+    found = set(re.findall(r"certificate-authority-data:\s*(\S+)", read_text(kubeconfig)))
+    return found.pop() if len(found) == 1 else ""
+
+
+def is_managed(path: str) -> bool:
+    """Whether Ansible has written this file: its head says so."""
+    try:
+        with open(path, "rb") as stream:
+            return _OWN in stream.read(512)
+    except OSError:
+        return False
+
+
+def contents(folder: str, kept: t.Container[str] = ()) -> t.List[str]:
+    """Paths of what is in a folder, without ``kept`` names and without folders that are empty themselves."""
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    paths = (f"{folder}/{name}" for name in names if name not in kept)
+    return [path for path in paths if not (os.path.isdir(path) and not os.path.islink(path) and _is_empty(path))]
+
+
+def _is_empty(folder: str) -> bool:
+    return not os.listdir(folder)
+
+
+def remove(path: str) -> None:
+    """Remove a file, or a folder with all that is in it. Nothing is ever removed through a mount.
+
+    :raises SlipwayError: when something is mounted there.
+    """
+    below = [point for point in parse_mounts(read_text("/proc/self/mountinfo")) if f"{point}/".startswith(f"{path}/")]
+    if below:
+        raise SlipwayError(f"{path} is not removed, something is mounted there: {', '.join(below)}. Unmount it first.")
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def remove_if_empty(*folders: str) -> None:
+    """Remove folders that nothing is in; mount points stay."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)

@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Kubernetes has put into the kernel's packet filter: found by name, and taken out without touching the rest.
+
+Tables of nftables are listed and deleted by nfnetlink, so that `nft` is not needed.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink
+
+#: kube-proxy and the kubelet, Flannel, and the CNI plugins bridge, portmap and firewall.
+_CHAIN = re.compile(r"^(KUBE|FLANNEL|CNI)-")
+#: Rules that older Flannels put into chains that are not theirs.
+_FLANNEL_RULE = re.compile(r'--comment "?flanneld (masq|forward)"?')
+_TARGET = re.compile(r"\s(?:-j|-g|--jump|--goto) (\S+)")
+#: The CNI plugins write the network into the rule that leads to a pod's chain.
+_NETWORK = re.compile(r'--comment "(?:dnat )?name: \\"([^\\]*)\\"')
+
+#: Tables of nftables by name: kube-proxy, Flannel, and the CNI plugins portmap and bridge.
+NFT_TABLES = ("kube-proxy", "flannel-ipv4", "flannel-ipv6", "cni_hostport", "cni_plugins_masquerade")
+
+_FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
+_NETFILTER = 12
+_NFTABLES = 10
+_NEW_TABLE, _GET_TABLE, _DELETE_TABLE = _NFTABLES << 8, _NFTABLES << 8 | 1, _NFTABLES << 8 | 2
+_BATCH_BEGIN, _BATCH_END = 0x10, 0x11
+_REQUEST, _ACKNOWLEDGE, _DUMP = 0x1, 0x4, 0x300
+_TABLE_NAME = 1
+_NO_SUCH_TABLE = 2
+
+Table = t.Tuple[str, str]
+
+
+class Plan(t.NamedTuple):
+    """What to take out of one family's tables."""
+
+    #: ``TABLE CHAIN``, and rules in other chains, for people.
+    names: t.List[str]
+    #: The text for ``iptables-restore --noflush``; empty when there is nothing.
+    text: str
+
+
+def parse(saved: str) -> t.Dict[str, t.Tuple[t.List[str], t.List[t.Tuple[str, str]]]]:
+    """The user-defined chains, and the rules with their chains, of each table in ``iptables-save``'s output."""
+    tables: t.Dict[str, t.Tuple[t.List[str], t.List[t.Tuple[str, str]]]] = {}
+    chains: t.List[str] = []
+    rules: t.List[t.Tuple[str, str]] = []
+    for line in saved.splitlines():
+        if line.startswith("*"):
+            chains, rules = [], []
+            tables[line[1:].strip()] = (chains, rules)
+        elif line.startswith(":"):
+            name, policy = line[1:].split()[:2]
+            if policy == "-":
+                chains.append(name)
+        elif line.startswith("-A "):
+            rules.append((line.split()[1], line))
+    return tables
+
+
+def foreign_chains(rules: t.Sequence[t.Tuple[str, str]], networks: t.Container[str]) -> t.Set[str]:
+    """Chains with our kind of name that the CNI plugins made for networks of others, and those that lead there."""
+    foreign = set()
+    for _chain, rule in rules:
+        network, target = _NETWORK.search(rule), _TARGET.search(rule)
+        if network and target and network.group(1) not in networks:
+            foreign.add(target.group(1))
+    while True:
+        leading = {
+            chain
+            for chain, rule in rules
+            for target in [_TARGET.search(rule)]
+            if target and target.group(1) in foreign and chain.startswith("CNI-")
+        }
+        if leading <= foreign:
+            return foreign
+        foreign |= leading
+
+
+def plan(saved: str, networks: t.Container[str]) -> Plan:
+    """What to take out of the tables that ``iptables-save`` printed.
+
+    :param networks: the names of our CNI networks.
+    """
+    names: t.List[str] = []
+    text = ""
+    for table, (chains, rules) in parse(saved).items():
+        foreign = foreign_chains(rules, networks)
+        ours = [name for name in chains if _CHAIN.match(name) and name not in foreign]
+        leading = []
+        for chain, rule in rules:
+            target = _TARGET.search(rule)
+            if chain not in ours and ((target and target.group(1) in ours) or _FLANNEL_RULE.search(rule)):
+                leading.append("-D" + rule[2:])
+        if ours or leading:
+            names += [f"{table} {name}" for name in ours]
+            if not ours:
+                names += [f"{table} {rule[3:]}" for rule in leading]
+            lines = [f"*{table}", *(f":{name} - [0:0]" for name in ours), *leading, *(f"-X {name}" for name in ours)]
+            text += "\n".join([*lines, "COMMIT"]) + "\n"
+    return Plan(names, text)
+
+
+def _message(kind: int, flags: int, sequence: int, family: int, resource: int = 0, payload: bytes = b"") -> bytes:
+    body = struct.pack("=BB", family, 0) + struct.pack("!H", resource) + payload
+    return struct.pack("=IHHII", 16 + len(body), kind, flags, sequence, 0) + body
+
+
+def _connection() -> socket.socket:
+    connection = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETFILTER)
+    connection.settimeout(5)
+    connection.bind((0, 0))
+    return connection
+
+
+def _error(payload: bytes) -> int:
+    return -struct.unpack_from("=i", payload)[0]
+
+
+def parse_tables(messages: t.Iterable[_netlink.Message]) -> t.List[Table]:
+    """Family and name of the tables in the kernel's answer."""
+    found = []
+    for kind, payload in messages:
+        if kind == _NEW_TABLE:
+            name = _netlink.attributes(payload[4:]).get(_TABLE_NAME, b"").rstrip(b"\0").decode("utf-8", "replace")
+            found.append((_FAMILIES.get(payload[0], str(payload[0])), name))
+    return found
+
+
+def nft_tables(names: t.Container[str] = NFT_TABLES) -> t.List[Table]:
+    """Family and name of the tables with these names; none where the kernel has no nftables."""
+    answers: t.List[_netlink.Message] = []
+    try:
+        with _connection() as connection:
+            connection.send(_message(_GET_TABLE, _REQUEST | _DUMP, 1, 0))
+            while not answers or answers[-1][0] not in (_netlink.DONE, _netlink.ERROR):
+                answers += _netlink.messages(connection.recv(1 << 18))
+    except OSError:
+        return []
+    return [table for table in parse_tables(answers) if table[1] in names]
+
+
+def delete_nft_table(table: Table) -> None:
+    """Delete a table with all that is in it; one that has gone meanwhile is no error.
+
+    :raises OSError: when the kernel refuses.
+    """
+    family = next(number for number, name in _FAMILIES.items() if name == table[0])
+    name = table[1].encode() + b"\0"
+    attribute = struct.pack("=HH", 4 + len(name), _TABLE_NAME) + name
+    attribute += b"\0" * (-len(attribute) % 4)
+    batch = _message(_BATCH_BEGIN, _REQUEST, 1, 0, _NFTABLES)
+    batch += _message(_DELETE_TABLE, _REQUEST | _ACKNOWLEDGE, 2, family, 0, attribute)
+    batch += _message(_BATCH_END, _REQUEST, 3, 0, _NFTABLES)
+    with _connection() as connection:
+        connection.send(batch)
+        for kind, payload in _netlink.messages(connection.recv(1 << 16)):
+            if kind == _netlink.ERROR and _error(payload) not in (0, _NO_SUCH_TABLE):
+                raise OSError(_error(payload), f"nftables: table {table[0]} {table[1]}")

@@ -1,0 +1,451 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubeadm_reset
+short_description: Turns a node of Kubernetes back into a bare machine
+version_added: 0.1.0
+description:
+  - Runs C(kubeadm reset), and removes what that leaves, by name. This is containers and sandboxes of pods, their
+    processes, cgroups, mounts and network namespaces; the interfaces, routes and CNI configuration of the pod network;
+    the chains and tables that kube-proxy, the kubelet, Flannel and the CNI plugins have put into iptables and nftables;
+    the data of etcd and of the kubelet, certificates, kubeconfigs of that cluster, logs of pods, and our own records.
+  - B(All data that etcd has on this machine is lost.) It does not ask the cluster anything. On a cluster that goes on
+    living remove the etcd member first, and the Node object.
+  - Packages, the container runtime and its images stay. So does whatever belongs to others, such as rules of
+    iptables, Docker's containers, and namespaces of containerd other than C(k8s.io).
+  - A call that was killed is finished by the next one.
+author: slipway.kubernetes contributors (@slipway)
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Says what would be removed.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  cri_socket:
+    description:
+      - The container runtime's socket.
+    type: str
+    default: unix:///run/containerd/containerd.sock
+  users:
+    description:
+      - Users whose C(~/.kube/config) is removed when it is one of this cluster, and of no other.
+    type: list
+    elements: str
+    default: [root]
+  services:
+    description:
+      - Services that this collection has configured for the API server's endpoint.
+      - Each is stopped, disabled and its files are removed when Ansible has written its configuration.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description:
+          - The systemd unit.
+        type: str
+        required: true
+      configuration:
+        description:
+          - Its configuration file, which begins with Ansible's remark that it is managed.
+        type: path
+        required: true
+      files:
+        description:
+          - Other files of it.
+        type: list
+        elements: path
+        default: []
+  files:
+    description:
+      - More files that are removed.
+    type: list
+    elements: path
+    default: []
+  timeout:
+    description:
+      - Seconds that a kubeadm left running by an earlier call may take.
+    type: int
+    default: 300
+requirements:
+  - kubeadm, where there are containers of pods
+  - C(ip); C(iptables), where there are rules of iptables
+"""
+
+EXAMPLES = r"""
+- name: Turn the node back into a bare machine
+  slipway.kubernetes.kubeadm_reset:
+"""
+
+RETURN = r"""
+removed:
+  description: What was removed, or would be in check mode, by its kind. Kinds without anything are left out.
+  type: dict
+  returned: success
+  sample:
+    containers: ["3 containers of pods"]
+    interfaces: [cni0, flannel.1]
+    nftables: [ip kube-proxy]
+msg:
+  description: The same in one sentence.
+  type: str
+  returned: success
+"""
+
+import base64
+import contextlib
+import os
+import pwd
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm, _leftovers, _netfilter, _node
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+
+_AUTHORITY = "/etc/kubernetes/pki/ca.crt"
+_STATE = "/var/lib/slipway"
+#: What Flannel copies among the CNI plugins, which are a package's.
+_FLANNEL_PLUGIN = "/opt/cni/bin/flannel"
+#: Records of tools that stay on the machine.
+_KEPT_RECORDS = ("archives", os.path.basename(_kubeadm.MARKER))
+_KUBELET = "kubelet.service"
+
+Found = t.Dict[str, t.List[str]]
+
+
+def summary(found: Found) -> str:
+    """How much of what, in one line."""
+    parts = [
+        f"{len(items)} {kind}" if len(items) > 3 else f"{kind}: {', '.join(items)}" for kind, items in found.items()
+    ]
+    return "; ".join(parts) or "nothing to remove"
+
+
+class KubeadmReset:
+    """The wish for this machine to be no node."""
+
+    def __init__(self, params: t.Mapping[str, t.Any], runner: Runner, check_mode: bool = False, root: str = "") -> None:
+        """:param root: the folder that stands for ``/``, for tests."""
+        self._root = root
+        self._params = params
+        self._runner = runner
+        self._check_mode = check_mode
+        marker = _node.read_marker(_kubeadm.MARKER) or {}
+        self._begun = marker.get("operation") == "reset"
+        self._marker = os.path.exists(_kubeadm.MARKER)
+        # A call that was killed may have removed already what these are read from.
+        record = marker if self._begun else {}
+        self._networks: t.List[str] = record.get("networks") or _leftovers.cni_networks(self._cni_files())
+        self._pod_network: str = record.get("pod_network") or _leftovers.pod_network(
+            self._at("/run/flannel/subnet.env")
+        )
+        self._etcd_data: str = record.get("etcd_data") or self._at(
+            _leftovers.etcd_data(self._at("/etc/kubernetes/manifests/etcd.yaml"))
+        )
+        self._authority: str = record.get("authority") or self._own_authority()
+        self._iptables = [
+            tool
+            for family, tables in (("iptables", "ip_tables_names"), ("ip6tables", "ip6_tables_names"))
+            for tool in self._variants(family, tables)
+        ]
+
+    def run(self) -> t.Dict[str, t.Any]:
+        """Remove everything, or in check mode say what would be removed.
+
+        :raises SlipwayError: when something cannot be removed.
+        """
+        if not self._check_mode:
+            _kubeadm.wait_for_running(self._params["timeout"])
+        found = self._survey()
+        changed = bool(found) or self._marker
+        if changed and not self._check_mode:
+            self._remove(found)
+            left = self._survey()
+            if left:
+                raise SlipwayError(
+                    f"Something of the node is still there, or has come again: {summary(left)}.", left=left
+                )
+            _kubeadm.remove_marker()
+            _leftovers.remove_if_empty(self._at(_STATE))
+        before = "".join(f"{kind}: {item}\n" for kind, items in found.items() for item in items)
+        return {
+            "changed": changed,
+            "msg": summary(found),
+            "removed": found,
+            "diff": [{"before_header": "this machine", "after_header": "this machine", "before": before, "after": ""}],
+        }
+
+    def _at(self, path: str) -> str:
+        return self._root + path
+
+    # --- looking
+
+    def _survey(self) -> Found:
+        """What there is to remove, by kind, in the order in which it is removed."""
+        groups = _leftovers.cgroups()
+        containers = self._containers()
+        found = {
+            "services": self._services(),
+            "containers": [f"{len(containers)} containers of pods"] if containers else [],
+            "processes": [f"{pid} {read_text(f'/proc/{pid}/comm').strip()}" for pid in _leftovers.processes(groups)],
+            "cgroups": groups,
+            "mounts": _leftovers.mounts(),
+            "network namespaces": _leftovers.network_namespaces(),
+            "interfaces": _leftovers.interfaces(),
+            "routes": self._routes(),
+            "iptables": [f"{tool} {name}" for tool, plan in self._plans() for name in plan.names],
+            "nftables": [" ".join(table) for table in _netfilter.nft_tables()],
+            "files": self._files(),
+        }
+        return {kind: items for kind, items in found.items() if items}
+
+    def _services(self) -> t.List[str]:
+        """Units that run or start at boot."""
+        names = [_KUBELET, *(entry["name"] for entry in self._managed_services())]
+        systemctl = self._runner.path("systemctl")
+        found = []
+        for name in names:
+            argv = [systemctl, "show", "--property=LoadState,ActiveState,UnitFileState", name]
+            shown = dict(line.partition("=")[::2] for line in self._runner.run(argv).stdout.splitlines())
+            loaded = shown.get("LoadState") == "loaded"
+            if loaded and (
+                shown.get("ActiveState") not in ("inactive", "failed") or shown["UnitFileState"] == "enabled"
+            ):
+                found.append(name)
+        return found
+
+    def _managed_services(self) -> t.List[t.Mapping[str, t.Any]]:
+        return [entry for entry in self._params["services"] if _leftovers.is_managed(entry["configuration"])]
+
+    def _ctr(self, *arguments: str) -> t.List[str]:
+        """The command line of containerd's own client; empty where it is not installed or does not run."""
+        address = self._params["cri_socket"].replace("unix://", "")
+        ctr = self._runner.which("ctr", required=False)
+        usable = ctr is not None and _node.accepts_connections(address)
+        return [ctr, f"--address={address}", "--namespace=k8s.io", *arguments] if ctr and usable else []
+
+    def _containers(self) -> t.List[str]:
+        argv = self._ctr("containers", "list", "--quiet")
+        return self._runner.run(argv).stdout.split() if argv else []
+
+    def _routes(self) -> t.List[str]:
+        """Routes to pods on other machines that are on no interface of the pod network."""
+        ip = self._runner.which("ip", required=False)
+        if not self._pod_network or ip is None:
+            return []
+        lines = self._runner.run([ip, "route", "show", "root", self._pod_network]).stdout.splitlines()
+        own = set(_leftovers.interfaces())
+        return [line.strip() for line in lines if " via " in line and not own & set(line.split())]
+
+    def _variants(self, family: str, tables: str) -> t.List[str]:
+        """The programs that between them see all rules of that family."""
+        wanted = [f"{family}-nft"]
+        if read_text(f"/proc/net/{tables}").strip():
+            wanted.append(f"{family}-legacy")
+        found = [tool for tool in wanted if self._runner.which(f"{tool}-save", required=False)]
+        if not found and self._runner.which(f"{family}-save", required=False):
+            found = [family]
+        return found
+
+    def _plans(self) -> t.Iterator[t.Tuple[str, _netfilter.Plan]]:
+        for tool in self._iptables:
+            saved = self._runner.run([self._runner.path(f"{tool}-save")]).stdout
+            plan = _netfilter.plan(saved, self._networks)
+            if plan.text:
+                yield tool, plan
+
+    def _files(self) -> t.List[str]:
+        services = self._managed_services()
+        paths = [
+            # The folder itself is the kubelet package's.
+            *self._contents("/etc/kubernetes", ("manifests",)),
+            *self._contents("/etc/kubernetes/manifests"),
+            *self._contents("/var/lib/kubelet"),
+            *_leftovers.contents(self._etcd_data),
+            *self._contents("/var/log/pods"),
+            *self._contents("/var/log/containers"),
+            *self._contents("/run/flannel"),
+            *self._contents("/run/kubernetes"),
+            *self._contents(_STATE, _KEPT_RECORDS),
+            *self._cni_files(),
+            *_leftovers.cni_state(self._networks, self._at("/var/lib/cni")),
+            *([self._at(_FLANNEL_PLUGIN)] if self._is_copied_plugin() else []),
+            *self._kubeconfigs(),
+            *self._params["files"],
+            *(path for entry in services for path in entry["files"]),
+            # The last, since it says that the service is ours.
+            *(entry["configuration"] for entry in services),
+        ]
+        return [path for path in paths if os.path.lexists(path)]
+
+    def _contents(self, folder: str, kept: t.Container[str] = ()) -> t.List[str]:
+        return _leftovers.contents(self._at(folder), kept)
+
+    def _cni_files(self) -> t.List[str]:
+        return _leftovers.cni_files(self._at("/etc/cni/net.d"))
+
+    def _is_copied_plugin(self) -> bool:
+        dpkg = self._runner.which("dpkg-query", required=False)
+        if not os.path.exists(self._at(_FLANNEL_PLUGIN)):
+            return False
+        return dpkg is None or self._runner.run([dpkg, "--search", _FLANNEL_PLUGIN], check=False).rc != 0
+
+    def _own_authority(self) -> str:
+        """The CA of this machine's cluster, as kubeconfigs carry it."""
+        return base64.b64encode(read_text(self._at(_AUTHORITY)).encode()).decode()
+
+    def _kubeconfigs(self) -> t.List[str]:
+        found = []
+        for user in self._params["users"]:
+            with contextlib.suppress(KeyError):
+                path = os.path.join(pwd.getpwnam(user).pw_dir, ".kube", "config")
+                if self._authority and _leftovers.authority_of(path) == self._authority:
+                    found.append(path)
+        return found
+
+    # --- removing
+
+    def _remove(self, found: Found) -> None:
+        # From here on only a reset that has come to its end makes this machine one that can be a node.
+        _kubeadm.write_marker(
+            "reset",
+            networks=self._networks,
+            pod_network=self._pod_network,
+            etcd_data=self._etcd_data,
+            authority=self._authority,
+        )
+        if found.get("services"):
+            systemctl = self._runner.path("systemctl")
+            # With keepalived goes the endpoint's address, to another machine, before the API server here ends.
+            self._runner.run([systemctl, "disable", "--now", "--quiet", *found["services"]])
+        self._reset()
+        self._remove_containers()
+        _leftovers.kill(_leftovers.processes(_leftovers.cgroups()))
+        self._remove_cgroups()
+        self._unmount()
+        for path in _leftovers.network_namespaces():
+            _leftovers.remove(path)
+        self._remove_network()
+        for path in self._files():
+            _leftovers.remove(path)
+        self._tidy()
+
+    def _reset(self) -> None:
+        """kubeadm stops the pods through the runtime, which lets the pod network clean up after each of them."""
+        if not (self._containers() or os.path.exists(self._at("/etc/kubernetes/kubelet.conf"))):
+            return
+        kubeadm = self._runner.which("kubeadm", required=False)
+        if kubeadm is not None:
+            # The etcd member is the caller's business; preflight would only ask whether one is sure.
+            skipped = "--skip-phases=preflight,remove-etcd-member"
+            self._runner.run(
+                [kubeadm, "reset", "--force", skipped, f"--cri-socket={self._params['cri_socket']}"], check=False
+            )
+
+    def _remove_containers(self) -> None:
+        """Remove the containers that kubeadm has left or that it did not run for."""
+        for name in self._containers():
+            for arguments in (("task", "kill", "--signal=SIGKILL", name), ("task", "delete", "--force", name)):
+                self._runner.run(self._ctr(*arguments), check=False)
+            self._runner.run(self._ctr("containers", "delete", name), check=False)
+
+    def _remove_cgroups(self) -> None:
+        groups = _leftovers.cgroups()
+        if any(path.endswith(".slice") for path in groups):
+            self._runner.run([self._runner.path("systemctl"), "stop", "kubepods.slice"], check=False)
+        for path in _leftovers.cgroups():
+            try:
+                _leftovers.remove_cgroup(path)
+            except OSError as error:
+                raise SlipwayError(f"The control group {path} cannot be removed: {error}.") from error
+
+    def _unmount(self) -> None:
+        points = _leftovers.mounts()
+        if not points:
+            return
+        umount = self._runner.path("umount")
+        self._runner.run([umount, "--", *points], check=False)
+        for path in _leftovers.mounts():
+            # A server that does not answer any more, or somebody who looks at it: out of sight is what matters.
+            self._runner.run([umount, "--lazy", "--", path], failure=f"{path} cannot be unmounted")
+
+    def _remove_network(self) -> None:
+        ip = self._runner.which("ip", required=False)
+        for line in self._routes():
+            self._runner.run([str(ip), "route", "delete", *line.split()[:3]], check=False)
+        for name in _leftovers.interfaces():
+            # A pod's end of a cable goes with the other one.
+            self._runner.run([self._runner.path("ip"), "link", "delete", name], check=False)
+        for tool, plan in self._plans():
+            self._runner.run(
+                [self._runner.path(f"{tool}-restore"), "--noflush", "--wait=30"],
+                stdin=plan.text,
+                failure=f"{tool} does not remove the rules of Kubernetes",
+            )
+        for table in _netfilter.nft_tables():
+            try:
+                _netfilter.delete_nft_table(table)
+            except OSError as error:
+                raise SlipwayError(f"The table {' '.join(table)} of nftables cannot be deleted: {error}.") from error
+
+    def _tidy(self) -> None:
+        """Folders that nothing is in any more; those of packages (and mount points) stay."""
+        base = self._at("/etc/kubernetes")
+        for name in os.listdir(base) if os.path.isdir(base) else []:
+            if name != "manifests":
+                _leftovers.remove_if_empty(f"{base}/{name}")
+        for user in self._params["users"]:
+            with contextlib.suppress(KeyError):
+                _leftovers.remove_if_empty(os.path.join(pwd.getpwnam(user).pw_dir, ".kube"))
+        cni = self._at("/var/lib/cni")
+        folders = [f"{cni}/networks", f"{cni}/results", f"{cni}/cache/results", f"{cni}/cache", cni]
+        folders += map(self._at, ("/run/flannel", "/run/kubernetes", "/var/log/pods", "/var/log/containers"))
+        folders.append(self._etcd_data)
+        folders += [os.path.dirname(path) for entry in self._params["services"] for path in entry["files"]]
+        _leftovers.remove_if_empty(*folders)
+        if self._params["services"]:
+            self._runner.run([self._runner.path("systemctl"), "daemon-reload"])
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "cri_socket": {"type": "str", "default": "unix:///run/containerd/containerd.sock"},
+            "users": {"type": "list", "elements": "str", "default": ["root"]},
+            "services": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "configuration": {"type": "path", "required": True},
+                    "files": {"type": "list", "elements": "path", "default": []},
+                },
+            },
+            "files": {"type": "list", "elements": "path", "default": []},
+            "timeout": {"type": "int", "default": 300},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = KubeadmReset(module.params, Runner(module), module.check_mode).run()
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

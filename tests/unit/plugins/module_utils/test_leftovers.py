@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _leftovers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+
+
+def mountinfo(*points: str) -> str:
+    return "".join(f"100 1 0:{index} / {point} rw - tmpfs tmpfs rw\n" for index, point in enumerate(points))
+
+
+def test_mounts() -> None:
+    text = mountinfo(
+        "/",
+        "/var/lib/kubelet",
+        "/var/lib/kubelet/pods/a/volumes/kubernetes.io~csi/b/mount",
+        "/var/lib/kubelet/pods/a/volumes/with\\040blank",
+        "/run/netns",
+        "/run/netns/cni-1",
+        "/run/netns/mine",
+        "/run/containerd/io.containerd.runtime.v2.task/k8s.io/c/rootfs",
+        "/run/containerd/io.containerd.runtime.v2.task/moby/c/rootfs",
+        "/var/lib/docker/overlay2/d/merged",
+    )
+    assert _leftovers.mounts(text + "\n") == [
+        "/var/lib/kubelet/pods/a/volumes/kubernetes.io~csi/b/mount",
+        "/var/lib/kubelet/pods/a/volumes/with blank",
+        "/run/containerd/io.containerd.runtime.v2.task/k8s.io/c/rootfs",
+        "/run/netns/cni-1",
+    ]
+    assert isinstance(_leftovers.mounts(), list)
+
+
+def test_cgroups_and_processes(tmp_path: Path) -> None:
+    groups, proc = tmp_path / "cgroup", tmp_path / "proc"
+    (groups / "pids/kubepods.slice/kubepods-pod1.slice").mkdir(parents=True)
+    (groups / "kubepods").mkdir()
+    (groups / "pids/system.slice").mkdir()
+    (groups / "pids/kubepods.slice/kubepods-pod1.slice/cgroup.procs").write_text("12\n13\n")
+    for pid, words in {7: ["/usr/bin/containerd-shim-runc-v2", "-namespace", "k8s.io"], 8: ["sleep", "1"]}.items():
+        (proc / str(pid)).mkdir(parents=True)
+        (proc / str(pid) / "cmdline").write_text("\0".join(words) + "\0")
+    found = _leftovers.cgroups(str(groups))
+    assert found == [f"{groups}/kubepods", f"{groups}/pids/kubepods.slice"]
+    assert _leftovers.processes(found, str(proc)) == [7, 12, 13]
+    with pytest.raises(OSError, match="not empty"):
+        _leftovers.remove_cgroup(found[1])
+    (groups / "pids/kubepods.slice/kubepods-pod1.slice/cgroup.procs").unlink()
+    for path in found:
+        _leftovers.remove_cgroup(path)
+    assert _leftovers.cgroups(str(groups)) == []
+
+
+def test_kill(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = subprocess.Popen(["sleep", "60"])
+    _leftovers.kill([process.pid])
+    assert process.wait() == -9
+    _leftovers.kill([process.pid])
+    monkeypatch.setattr(_leftovers, "_PATIENCE", 0)
+    monkeypatch.setattr(_leftovers, "_is_alive", lambda _pid: True)
+    with pytest.raises(SlipwayError, match=r"do not end though they were killed: \d+"):
+        _leftovers.kill([process.pid])
+
+
+def test_network_namespaces(tmp_path: Path) -> None:
+    folder, proc = tmp_path / "netns", tmp_path / "proc/1/ns"
+    folder.mkdir()
+    proc.mkdir(parents=True)
+    assert _leftovers.network_namespaces(str(folder), str(tmp_path / "proc")) == []
+    for name in ("cni-1", "cni-2", "mine"):
+        (folder / name).touch()
+    os.link(folder / "cni-2", proc / "net")
+    assert _leftovers.network_namespaces(str(folder), str(tmp_path / "proc")) == [f"{folder}/cni-1"]
+
+
+def test_interfaces(tmp_path: Path) -> None:
+    for name in ("cni0", "flannel.1", "flannel-v6.1", "eth0", "docker0", "veth1", "veth2", "cali0123456789a", "tunl0"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "veth1/master").symlink_to(tmp_path / "cni0")
+    (tmp_path / "veth2/master").symlink_to(tmp_path / "docker0")
+    assert _leftovers.interfaces(str(tmp_path)) == ["veth1", "cali0123456789a", "cni0", "flannel-v6.1", "flannel.1"]
+
+
+def test_pod_network(tmp_path: Path) -> None:
+    path = tmp_path / "subnet.env"
+    assert _leftovers.pod_network(str(path)) == ""
+    path.write_text("FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\n")
+    assert _leftovers.pod_network(str(path)) == "10.244.0.0/16"
+
+
+def test_cni(tmp_path: Path) -> None:
+    configuration, state = tmp_path / "net.d", tmp_path / "cni"
+    assert _leftovers.cni_files(str(configuration)) == []
+    configuration.mkdir()
+    (configuration / "10-flannel.conflist").write_text(json.dumps({"name": "pods"}))
+    (configuration / "10-calico.conflist").write_text("[")
+    (configuration / "87-podman.conflist").touch()
+    files = _leftovers.cni_files(str(configuration))
+    assert [os.path.basename(path) for path in files] == ["10-calico.conflist", "10-flannel.conflist"]
+    networks = _leftovers.cni_networks(files)
+    assert networks == ["cbr0", "pods"]
+    for name in ("networks/cbr0", "networks/podman", "results", "flannel"):
+        (state / name).mkdir(parents=True)
+    (state / "results/cbr0-1-eth0").touch()
+    (state / "results/podman-1-eth0").touch()
+    found = [os.path.relpath(path, state) for path in _leftovers.cni_state(networks, str(state))]
+    assert found == ["flannel", "networks/cbr0", "results/cbr0-1-eth0"]
+
+
+def test_etcd_data(tmp_path: Path) -> None:
+    manifest = tmp_path / "etcd.yaml"
+    assert _leftovers.etcd_data(str(manifest)) == "/var/lib/etcd"
+    manifest.write_text("    - --data-dir=/srv/etcd\n")
+    assert _leftovers.etcd_data(str(manifest)) == "/srv/etcd"
+    manifest.write_text("    - --data-dir=/\n")
+    assert _leftovers.etcd_data(str(manifest)) == "/var/lib/etcd"
+
+
+def test_authority(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    assert _leftovers.authority_of(str(path)) == ""
+    path.write_text("clusters:\n- cluster:\n    certificate-authority-data: QQ==\n")
+    assert _leftovers.authority_of(str(path)) == "QQ=="
+    path.write_text(path.read_text() + "- cluster:\n    certificate-authority-data: Qg==\n")
+    assert _leftovers.authority_of(str(path)) == ""
+
+
+def test_is_managed(tmp_path: Path) -> None:
+    path = tmp_path / "keepalived.conf"
+    assert not _leftovers.is_managed(str(path))
+    path.write_text("# mine\n")
+    assert not _leftovers.is_managed(str(path))
+    path.write_text("# Ansible managed\n")
+    assert _leftovers.is_managed(str(path))
+
+
+def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("empty", "full"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "full/file").touch()
+    (tmp_path / "kept").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    assert _leftovers.contents(str(tmp_path), ("kept",)) == [f"{tmp_path}/full", f"{tmp_path}/link"]
+    assert _leftovers.contents(str(tmp_path / "none")) == []
+    _leftovers.remove(f"{tmp_path}/link")
+    _leftovers.remove(f"{tmp_path}/none")
+    assert (tmp_path / "empty").exists()
+    monkeypatch.setattr(_leftovers, "read_text", lambda _path: mountinfo(f"{tmp_path}/full/share"))
+    with pytest.raises(SlipwayError, match="something is mounted there"):
+        _leftovers.remove(f"{tmp_path}/full")
+    monkeypatch.setattr(_leftovers, "read_text", lambda _path: mountinfo(f"{tmp_path}/fuller"))
+    _leftovers.remove(f"{tmp_path}/full")
+    _leftovers.remove_if_empty(f"{tmp_path}/empty", f"{tmp_path}", f"{tmp_path}/none")
+    assert sorted(os.listdir(tmp_path)) == ["kept"]
+
+
+def test_a_zombie_is_not_alive() -> None:
+    process: subprocess.Popen[t.Any] = subprocess.Popen(["true"])
+    while _leftovers._is_alive(process.pid):
+        pass
+    process.wait()

@@ -1,0 +1,311 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import types
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm, _leftovers, _netfilter, _node
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_reset
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
+
+RULES = "*nat\n:KUBE-X - [0:0]\n-A POSTROUTING -j KUBE-X\nCOMMIT\n"
+LOADED = "LoadState=loaded\nActiveState={}\nUnitFileState={}\n"
+CA = "-----BEGIN CERTIFICATE-----\n"
+
+
+class Machine:
+    """A node: files are real below a folder, the rest is what the functions that look at it return."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        self.containers = ["a", "b"]
+        self.links = ["veth1", "cni0"]
+        self.rules = RULES
+        self.tables = [("ip", "kube-proxy")]
+        self.groups = ["/sys/fs/cgroup/kubepods.slice"]
+        self.points = ["/run/netns/cni-1"]
+        self.namespaces: t.List[str] = []
+        self.pids = [4000001]
+        self.routes = "10.244.1.0/24 via 192.0.2.12 dev eth0\n10.244.0.0/24 dev cni0 proto kernel\n"
+        self.kubelet = LOADED.format("active", "enabled")
+        self.busy = False
+        self.runner = FakeRunner(
+            {
+                "systemctl show": lambda _words: self.kubelet,
+                "systemctl disable": self._disable,
+                "systemctl": "",
+                "containers list": lambda _words: "\n".join(self.containers),
+                "containers delete": lambda words: self.containers.remove(words[-1]) or "",
+                "ctr": "",
+                "ip route show": lambda _words: self.routes,
+                "ip route delete": self._delete_route,
+                "ip link delete": lambda words: self.links.remove(words[-1]) or "",
+                "tables-nft-save": lambda _words: self.rules,
+                "tables-save": lambda _words: self.rules,
+                "tables-legacy-save": "",
+                "restore": self._restore,
+                "dpkg-query": (1, "", "no path found"),
+                "kubeadm reset": "",
+                "umount --lazy": lambda _words: self.points.clear() or "",
+                "umount": "",
+            },
+            tools={
+                "systemctl",
+                "ctr",
+                "ip",
+                "iptables-nft-save",
+                "iptables-nft-restore",
+                "kubeadm",
+                "umount",
+                "dpkg-query",
+            },
+        )
+        for name, value in {
+            "cgroups": lambda: list(self.groups),
+            "remove_cgroup": self._remove_cgroup,
+            "processes": lambda _groups: list(self.pids),
+            "kill": lambda _pids: self.pids.clear(),
+            "mounts": lambda: list(self.points),
+            "network_namespaces": lambda: [path for path in self.namespaces if os.path.exists(path)],
+            "interfaces": lambda: list(self.links),
+        }.items():
+            monkeypatch.setattr(_leftovers, name, value)
+        monkeypatch.setattr(_netfilter, "nft_tables", lambda: list(self.tables))
+        monkeypatch.setattr(_netfilter, "delete_nft_table", self._delete_table)
+        monkeypatch.setattr(_kubeadm, "wait_for_running", lambda _timeout: False)
+        monkeypatch.setattr(_node, "accepts_connections", lambda _path: True)
+        monkeypatch.setattr(kubeadm_reset.pwd, "getpwnam", self._account)
+        monkeypatch.setattr(_kubeadm, "MARKER", f"{root}/var/lib/slipway/kubeadm.json")
+        for name, text in {
+            "etc/kubernetes/kubelet.conf": "",
+            "etc/kubernetes/pki/ca.crt": CA,
+            "etc/kubernetes/manifests/etcd.yaml": "- --data-dir=/srv/etcd",
+            "var/lib/kubelet/config.yaml": "",
+            "srv/etcd/member/snap/db": "",
+            "var/lib/slipway/archives/helm.json": "",
+            "var/lib/slipway/upgrade.json": "",
+            "var/lib/cni/networks/cbr0/10.244.1.2": "",
+            "var/lib/cni/networks/podman/10.88.0.2": "",
+            "run/flannel/subnet.env": "FLANNEL_NETWORK=10.244.0.0/16\n",
+            "etc/cni/net.d/10-flannel.conflist": '{"name": "cbr0"}',
+            "etc/cni/net.d/87-podman.conflist": "",
+            "opt/cni/bin/flannel": "",
+            "opt/cni/bin/bridge": "",
+            "root/.kube/config": f"certificate-authority-data: {base64.b64encode(CA.encode()).decode()}\n",
+            "etc/keepalived/keepalived.conf": "# Ansible managed\n",
+            "etc/keepalived/slipway.conf": "",
+            "etc/haproxy/haproxy.cfg": "# mine\n",
+            "etc/bash_completion.d/slipway-kubernetes": "",
+        }.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text)
+
+    def _account(self, name: str) -> types.SimpleNamespace:
+        if name != "root":
+            raise KeyError(name)
+        return types.SimpleNamespace(pw_dir=f"{self.root}/root")
+
+    def _disable(self, _words: t.List[str]) -> str:
+        self.kubelet = LOADED.format("inactive", "disabled")
+        return ""
+
+    def _delete_route(self, words: t.List[str]) -> str:
+        assert words[3:] == ["10.244.1.0/24", "via", "192.0.2.12"]
+        self.routes = ""
+        return ""
+
+    def _restore(self, _words: t.List[str]) -> str:
+        self.rules = ""
+        return ""
+
+    def _remove_cgroup(self, path: str) -> None:
+        if self.busy:
+            raise OSError(16, "Device or resource busy")
+        self.groups.remove(path)
+
+    def _delete_table(self, table: t.Tuple[str, str]) -> None:
+        if self.busy:
+            raise OSError(1, "Operation not permitted")
+        self.tables.remove(table)
+
+    def reset(self, check: bool = False, **options: t.Any) -> t.Dict[str, t.Any]:
+        services = [
+            {
+                "name": "keepalived.service",
+                "configuration": f"{self.root}/etc/keepalived/keepalived.conf",
+                "files": [f"{self.root}/etc/keepalived/slipway.conf"],
+            },
+            {"name": "haproxy.service", "configuration": f"{self.root}/etc/haproxy/haproxy.cfg", "files": []},
+        ]
+        params = {
+            "cri_socket": "unix:///run/containerd/containerd.sock",
+            "users": ["root", "gone"],
+            "services": services,
+            "files": [f"{self.root}/etc/bash_completion.d/slipway-kubernetes"],
+            "timeout": 5,
+            **options,
+        }
+        return kubeadm_reset.KubeadmReset(params, self.runner, check, str(self.root)).run()
+
+    def files(self) -> t.List[str]:
+        return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path, monkeypatch)
+
+
+FOREIGN = [
+    "etc/cni/net.d/87-podman.conflist",
+    "etc/haproxy/haproxy.cfg",
+    "opt/cni/bin/bridge",
+    "var/lib/cni/networks/podman/10.88.0.2",
+    "var/lib/slipway/archives/helm.json",
+]
+
+
+def test_everything_goes_and_the_rest_stays(machine: Machine) -> None:
+    before = machine.files()
+    predicted = machine.reset(check=True)
+    assert machine.files() == before and machine.containers == ["a", "b"]
+    assert not machine.runner.called("disable") and not machine.runner.called("reset")
+    result = machine.reset()
+    assert result == predicted
+    assert result["changed"]
+    assert sorted(result["removed"]) == [
+        "cgroups",
+        "containers",
+        "files",
+        "interfaces",
+        "iptables",
+        "mounts",
+        "nftables",
+        "processes",
+        "routes",
+        "services",
+    ]
+    assert result["removed"]["services"] == ["kubelet.service", "keepalived.service"]
+    assert "iptables: iptables-nft nat KUBE-X" in result["msg"]
+    assert machine.files() == FOREIGN
+    assert (machine.root / "etc/kubernetes/manifests").is_dir() and not (machine.root / "etc/kubernetes/pki").exists()
+    assert not (machine.root / "root/.kube").exists() and not (machine.root / "srv/etcd").exists()
+    [reset] = machine.runner.called("reset")
+    assert "--skip-phases=preflight,remove-etcd-member" in reset
+    [disable] = machine.runner.called("disable")
+    assert disable[-2:] == ["kubelet.service", "keepalived.service"]
+    again = machine.reset()
+    assert (again["changed"], again["msg"], again["removed"]) == (False, "nothing to remove", {})
+    assert len(machine.runner.called("disable")) == 1
+
+
+def test_a_reset_that_was_killed_is_finished(machine: Machine) -> None:
+    def die(*_arguments: t.Any) -> t.NoReturn:
+        raise KeyboardInterrupt
+
+    machine.runner.answers["kubeadm reset"] = die
+    with pytest.raises(KeyboardInterrupt):
+        machine.reset()
+    record = json.loads((machine.root / "var/lib/slipway/kubeadm.json").read_text())
+    assert record["operation"] == "reset" and record["etcd_data"].endswith("/srv/etcd")
+    with pytest.raises(SlipwayError, match=r"An interrupted reset of 2.* Run the playbook that began it again"):
+        _kubeadm.unfinished("join")
+    # What the record was read from has gone meanwhile.
+    for name in ("etc/kubernetes/manifests/etcd.yaml", "etc/kubernetes/pki/ca.crt", "run/flannel/subnet.env"):
+        (machine.root / name).unlink()
+    machine.runner.answers["kubeadm reset"] = ""
+    assert machine.reset()["changed"]
+    assert machine.files() == FOREIGN
+    assert machine.routes == ""
+
+
+def test_only_the_record_is_left(machine: Machine) -> None:
+    machine.reset()
+    _kubeadm.write_marker("reset")
+    assert machine.reset(check=True)["changed"]
+    assert machine.reset()["changed"]
+    assert not machine.reset()["changed"]
+
+
+def test_a_kubeconfig_of_another_cluster_stays(machine: Machine) -> None:
+    path = machine.root / "root/.kube/config"
+    path.write_text(path.read_text() + "certificate-authority-data: Qg==\n")
+    machine.reset()
+    assert path.exists()
+
+
+def test_without_tools(machine: Machine) -> None:
+    machine.runner.tools = {"systemctl", "umount", "iptables-save", "iptables-restore"}
+    machine.links.clear()
+    result = machine.reset()
+    assert "containers" not in result["removed"] and "routes" not in result["removed"]
+    assert not machine.runner.called("reset")
+    assert result["removed"]["iptables"] == ["iptables nat KUBE-X"]
+
+
+def test_rules_of_the_older_iptables(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = kubeadm_reset.read_text
+    monkeypatch.setattr(kubeadm_reset, "read_text", lambda path: "nat\n" if path.endswith("_names") else real(path))
+    machine.runner.tools = {*machine.runner.tools, "iptables-legacy-save", "ip6tables-legacy-save"}
+    machine.reset()
+    assert machine.runner.called("/usr/bin/iptables-legacy-save") and machine.runner.called(
+        "/usr/bin/iptables-nft-save"
+    )
+    assert machine.runner.called("/usr/bin/ip6tables-legacy-save")
+
+
+def test_what_cannot_be_removed_is_named(machine: Machine) -> None:
+    machine.busy = True
+    with pytest.raises(
+        SlipwayError, match=r"The control group /sys/fs/cgroup/kubepods\.slice cannot be removed: .*busy"
+    ):
+        machine.reset()
+    machine.groups.clear()
+    with pytest.raises(SlipwayError, match=r"The table ip kube-proxy of nftables cannot be deleted: .*permitted"):
+        machine.reset()
+    machine.busy, machine.links = False, ["veth1", "cni0"]
+    machine.runner.answers["ip link delete"] = (2, "", "RTNETLINK answers: Operation not permitted")
+    machine.runner.answers = {"ip link": machine.runner.answers["ip link delete"], **machine.runner.answers}
+    with pytest.raises(
+        SlipwayError, match="Something of the node is still there, or has come again: interfaces: veth1, cni0"
+    ):
+        machine.reset()
+
+
+def test_network_namespaces(machine: Machine) -> None:
+    path = machine.root / "run/netns/cni-1"
+    path.parent.mkdir()
+    path.touch()
+    machine.namespaces = [str(path)]
+    assert machine.reset()["removed"]["network namespaces"] == [str(path)]
+    assert not path.exists()
+
+
+def test_summary() -> None:
+    assert kubeadm_reset.summary({"files": list("abcd"), "mounts": ["/a"]}) == "4 files; mounts: /a"
+
+
+def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fake:
+        def __init__(self, params: t.Mapping[str, t.Any], *_more: t.Any) -> None:
+            self.params = params
+
+        def run(self) -> t.Dict[str, t.Any]:
+            if self.params["timeout"] < 0:
+                raise SlipwayError("no")
+            return {"changed": False, "services": self.params["services"]}
+
+    monkeypatch.setattr(kubeadm_reset, "KubeadmReset", Fake)
+    services = [{"name": "haproxy.service", "configuration": "/etc/haproxy/haproxy.cfg"}]
+    assert run_module(kubeadm_reset.main, {"services": services})["services"][0]["files"] == []
+    assert run_module(kubeadm_reset.main, {"timeout": -1})["failed"]
