@@ -179,9 +179,13 @@ class Kubeadm:
 
         :raises SlipwayError: when it fails; secrets are masked in what it said.
         """
+        return self.run_text(documents_text(documents), *arguments)
+
+    def run_text(self, configuration: str, *arguments: str) -> str:
+        """Like :meth:`run`, with the text of a configuration."""
         argv = [self.path, *arguments, "--config=/dev/stdin"]
         try:
-            return self._runner.run(argv, stdin=documents_text(documents)).stdout
+            return self._runner.run(argv, stdin=configuration).stdout
         except CommandError as error:
             result = error.result
             said = masked(error.msg)

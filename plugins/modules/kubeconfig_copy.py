@@ -33,6 +33,12 @@ options:
     type: list
     elements: str
     default: [root]
+  only_copies:
+    description:
+      - Whether only users get it who have an earlier copy of it already, as after a renewal of its certificate. That
+        is a file that differs by certificate and key alone.
+    type: bool
+    default: false
   return_content:
     description: Whether the file's content is returned; put C(no_log) on the task then.
     type: bool
@@ -66,6 +72,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_exactly
 
 
 def accounts(names: t.Iterable[str]) -> t.List[pwd.struct_passwd]:
@@ -98,6 +105,17 @@ def is_copied(path: str, content: str, account: pwd.struct_passwd) -> bool:
         return False
 
 
+def is_earlier_copy(path: str, content: str) -> bool:
+    """Whether ``path`` holds ``content`` but for the client's certificate and key."""
+    return without_credentials(read_exactly(path)) == without_credentials(content)
+
+
+def without_credentials(kubeconfig: str) -> t.List[str]:
+    """The lines of a kubeconfig that a renewal leaves as they are."""
+    renewed = ("client-certificate-data:", "client-key-data:")
+    return [line for line in kubeconfig.splitlines() if not line.strip().startswith(renewed)]
+
+
 class KubeconfigCopy:
     """The kubeconfig and who gets it."""
 
@@ -121,6 +139,8 @@ class KubeconfigCopy:
         changed = []
         for account in self._accounts:
             path = os.path.join(account.pw_dir, ".kube", "config")
+            if self._module.params["only_copies"] and not is_earlier_copy(path, content):
+                continue
             if not is_copied(path, content, account):
                 changed.append(path)
                 if not self._module.check_mode:
@@ -162,6 +182,7 @@ def main() -> None:
         argument_spec={
             "source": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
             "users": {"type": "list", "elements": "str", "default": ["root"]},
+            "only_copies": {"type": "bool", "default": False},
             "return_content": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

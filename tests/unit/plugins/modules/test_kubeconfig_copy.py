@@ -118,3 +118,16 @@ def test_home_that_is_absent(host: Host) -> None:
     failed = host.run("ada")
     assert failed["msg"].startswith(f"{host.config('ada')} could not be written: ")
     assert os.listdir(host.config("ada").parent) == ["config"]
+
+
+def test_only_earlier_copies_are_refreshed(host: Host) -> None:
+    old, other, new = "a: 1\n  client-key-data: x\n", "b: 2\n  client-key-data: x\n", "a: 1\n  client-key-data: y\n"
+    for name, content in (("ada", old), ("bob", other)):
+        host.config(name).parent.mkdir()
+        host.config(name).write_text(content)
+    host.source.write_text(new)
+    result = host.run("ada", "bob", only_copies=True)
+    assert result["changed_paths"] == [str(host.config("ada"))]
+    assert (host.config("ada").read_text(), host.config("bob").read_text()) == (new, other)
+    host.config("bob").unlink()
+    assert not host.run("ada", "bob", only_copies=True)["changed"]

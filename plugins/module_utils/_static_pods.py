@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The processes of a control plane's static pods: since when they run, which certificate they present, a restart.
+
+A process is ended, and the kubelet starts its container again at once. Neither a manifest nor a record is touched, so
+there is nothing that a run could leave half done.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import hashlib
+import http.client
+import os
+import re
+import signal
+import socket
+import ssl
+import time
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+
+PROC = "/proc"
+#: Seconds that a component may take to answer.
+_PATIENCE = 3.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Component:
+    """A static pod's process.
+
+    :param program: the name of its program.
+    :param file: the file in whose use it is known from other processes of that name.
+    """
+
+    program: str
+    file: str
+
+    def pid(self) -> int:
+        """Its process; 0 when it does not run."""
+        for path in glob.glob(f"{PROC}/[0-9]*/cmdline"):
+            words = read_text(path).split("\0")
+            if os.path.basename(words[0]) == self.program and any(word.endswith(self.file) for word in words[1:]):
+                return int(path.split("/")[-2])
+        return 0
+
+    def argument(self, name: str) -> str:
+        """The value of one of its arguments; empty when it has none, or does not run."""
+        for word in read_text(f"{PROC}/{self.pid()}/cmdline").split("\0"):
+            key, _equals, value = word.partition("=")
+            if key.lstrip("-") == name:
+                return value
+        return ""
+
+    def is_older_than_its_file(self) -> bool:
+        """Whether it runs, and began before its file was written; a file from the future does not count."""
+        pid = self.pid()
+        if not pid:
+            return False
+        written = os.stat(self.file).st_mtime
+        return started(pid) < written <= time.time()
+
+    def end(self) -> None:
+        """End its process; the kubelet starts another one."""
+        pid = self.pid()
+        if pid:
+            try:
+                os.kill(pid, signal.SIGTERM)
+            except ProcessLookupError:
+                return
+
+
+CONTROLLER_MANAGER = Component("kube-controller-manager", "/etc/kubernetes/controller-manager.conf")
+SCHEDULER = Component("kube-scheduler", "/etc/kubernetes/scheduler.conf")
+API_SERVER = Component("kube-apiserver", "/etc/kubernetes/pki/apiserver.crt")
+ETCD = Component("etcd", "/etc/kubernetes/pki/etcd/server.crt")
+#: What etcd's members present to each other.
+ETCD_PEER = "/etc/kubernetes/pki/etcd/peer.crt"
+
+
+def started(pid: int) -> float:
+    """When a process began, in seconds since 1970; now when it has ended."""
+    # The name of the program, in parentheses, may have blanks; the time is the 22nd field, in ticks since the boot.
+    fields = read_text(f"{PROC}/{pid}/stat").rpartition(")")[2].split()
+    if len(fields) < 20:
+        return time.time()
+    since_boot = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - since_boot)
+
+
+def presented(host: str, port: int) -> str:
+    """The fingerprint of the certificate that is presented there; empty when nobody answers.
+
+    It is not verified: the caller compares it with the one that is in the file.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with socket.create_connection((host, port), _PATIENCE) as connection, context.wrap_socket(connection) as secure:
+            return hashlib.sha256(secure.getpeercert(binary_form=True) or b"").hexdigest()
+    except OSError:
+        return ""
+
+
+def is_healthy(host: str, port: int) -> bool:
+    """Whether ``/healthz`` of a component says so. Those of a control plane answer it to everybody."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Controller manager and scheduler present a certificate that they have signed themselves.
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    connection = http.client.HTTPSConnection(host, port, timeout=_PATIENCE, context=context)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def first_address(urls: str) -> t.Optional[t.Tuple[str, int]]:
+    """Host and port of the first of several URLs with commas between them, as etcd's arguments have them."""
+    match = re.match(r"https://(\[[0-9a-fA-F:.]+\]|[^:/,]+):(\d+)", urls)
+    return (match.group(1).strip("[]"), int(match.group(2))) if match else None
