@@ -28,8 +28,22 @@ def kubeadm_join_config(settings: t.Any, overrides: t.Any = None) -> t.Dict[str,
         raise AnsibleFilterError(f"kubeadm_join_config: the settings lack {error}") from error
 
 
+def kubeadm_apiserver_names(documents: t.Any) -> t.List[str]:
+    """The names in the certificate of an API server; a mistake is the error that Ansible shows."""
+    try:
+        return _kubeadm_config.kubeadm_apiserver_names(documents)
+    except KeyError as error:
+        raise AnsibleFilterError(f"kubeadm_apiserver_names: the documents lack {error}") from error
+    except ValueError as error:
+        raise AnsibleFilterError(f"kubeadm_apiserver_names: {error}") from error
+
+
 class FilterModule:
     """Configuration of kubeadm."""
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
-        return {"kubeadm_init_config": kubeadm_init_config, "kubeadm_join_config": kubeadm_join_config}
+        return {
+            "kubeadm_apiserver_names": kubeadm_apiserver_names,
+            "kubeadm_init_config": kubeadm_init_config,
+            "kubeadm_join_config": kubeadm_join_config,
+        }

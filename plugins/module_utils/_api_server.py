@@ -18,6 +18,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import r
 
 MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
 AUTHORITY = "/etc/kubernetes/pki/ca.crt"
+CERTIFICATE = "/etc/kubernetes/pki/apiserver.crt"
 _ADVERTISED = re.compile(
     r"^\s*kubeadm\.kubernetes\.io/kube-apiserver\.advertise-address\.endpoint: (\S+)$", re.MULTILINE
 )

@@ -20,7 +20,13 @@ import sys
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _der, _netlink, _upgrade
+from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _api_server,
+    _certificates,
+    _der,
+    _netlink,
+    _upgrade,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules
@@ -136,6 +142,15 @@ def read_marker(path: str) -> t.Optional[t.Dict[str, t.Any]]:
     return record if isinstance(record, dict) else {}
 
 
+def apiserver_names() -> t.List[str]:
+    """The names and addresses in the certificate of this machine's API server; none when it has none."""
+    try:
+        names = _certificates.read(_api_server.CERTIFICATE).names
+    except _der.DerError:
+        return []
+    return sorted([name.lower() for name in names.dns_names] + names.addresses)
+
+
 def kubernetes_state() -> t.Dict[str, t.Any]:
     """What kubeadm has left on this machine.
 
@@ -151,6 +166,7 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
     return {
         "control_plane": os.path.exists(_api_server.MANIFEST),
         "api_ready": _api_server.is_ready(),
+        "apiserver_names": apiserver_names(),
         "admin_kubeconfig": os.path.exists("/etc/kubernetes/admin.conf"),
         "joined": joined,
         "unfinished": unfinished,

@@ -23,11 +23,15 @@ import ssl
 import time
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _certificates, _der
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 
 PROC = "/proc"
 #: Seconds that a component may take to answer.
 _PATIENCE = 3.0
+#: Seconds that the API server may take to see a new file (it also looks each minute).
+RELOAD = 75
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,3 +132,52 @@ def first_address(urls: str) -> t.Optional[t.Tuple[str, int]]:
     """Host and port of the first of several URLs with commas between them, as etcd's arguments have them."""
     match = re.match(r"https://(\[[0-9a-fA-F:.]+\]|[^:/,]+):(\d+)", urls)
     return (match.group(1).strip("[]"), int(match.group(2))) if match else None
+
+
+def presents(file: str, place: t.Tuple[str, int]) -> bool:
+    """Whether the certificate in ``file`` is presented at ``place``."""
+    try:
+        return presented(*place) == _certificates.read(file).fingerprint
+    except _der.DerError:
+        return False
+
+
+def within(seconds: float, holds: t.Callable[[], bool]) -> bool:
+    """Whether something holds after that time at the latest."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+    return True
+
+
+def until(what: str, holds: t.Callable[[], bool], timeout: float) -> None:
+    """Wait until something holds.
+
+    :raises SlipwayError: when it does not after ``timeout`` seconds.
+    """
+    if not within(timeout, holds):
+        raise SlipwayError(
+            f"After {timeout:.0f} seconds {what} is not healthy on this machine. See whether the kubelet runs"
+            " (`systemctl status kubelet`) and what the static pods say (/var/log/pods); then run again, which goes on"
+            " from here."
+        )
+
+
+def take_up(component: Component, file: str, place: t.Tuple[str, int], timeout: float) -> bool:
+    """Let a server that runs present the certificate in ``file``; whether it had to be restarted for that.
+
+    API server and etcd read the file anew while they run.
+
+    :param timeout: seconds that it may take after a restart; it is not waited for when 0.
+    :raises SlipwayError: when it takes longer.
+    """
+    if not os.path.exists(file) or not presented(*place):
+        return False
+    if within(RELOAD, lambda: presents(file, place)):
+        return False
+    component.end()
+    if timeout:
+        until(f"{component.program} with the certificate in {file}", lambda: presents(file, place), timeout)
+    return True

@@ -113,7 +113,6 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _api_server,
     _certificates,
-    _der,
     _kubeadm,
     _kubelet_certificate,
     _static_pods,
@@ -129,8 +128,6 @@ ADMINISTRATORS = ("/etc/kubernetes/admin.conf", "/etc/kubernetes/super-admin.con
 _CONFIGURATION = "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
 #: What reads its file once, and the port of its health unless it was given another.
 READ_ONCE = ((_static_pods.CONTROLLER_MANAGER, 10257), (_static_pods.SCHEDULER, 10259))
-#: Seconds that the API server may take to see a new file (it also looks each minute).
-RELOAD = 75
 
 
 def select(
@@ -270,40 +267,19 @@ class KubeadmCertsRenew:
         advertised = _api_server.advertised(read_text(_api_server.MANIFEST))
         self._reload(_static_pods.API_SERVER, _static_pods.API_SERVER.file, advertised)
         if wait:
-            self._until("the API server", _api_server.is_ready)
+            _static_pods.until("the API server", _api_server.is_ready, self._params["timeout"])
         for component, port in READ_ONCE:
             if component.is_older_than_its_file():
                 component.end()
                 self._restarted.append(component.program)
                 if wait:
-                    self._until(component.program, functools.partial(_is_new_and_healthy, component, port))
+                    is_well = functools.partial(_is_new_and_healthy, component, port)
+                    _static_pods.until(component.program, is_well, self._params["timeout"])
 
     def _reload(self, component: Component, file: str, place: t.Optional[t.Tuple[str, int]]) -> None:
-        """Wait until a server that runs presents the certificate in ``file``; restart it when it does not."""
-        if place is None or not os.path.exists(file) or not _static_pods.presented(*place):
-            return
-        if self._within(RELOAD, lambda: _presents(file, place)):
-            return
-        component.end()
-        self._restarted.append(component.program)
-        if self._params["wait"]:
-            self._until(f"{component.program} with the certificate in {file}", lambda: _presents(file, place))
-
-    def _within(self, seconds: float, holds: t.Callable[[], bool]) -> bool:
-        deadline = time.monotonic() + seconds
-        while not holds():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.5)
-        return True
-
-    def _until(self, what: str, holds: t.Callable[[], bool]) -> None:
-        if not self._within(self._params["timeout"], holds):
-            raise SlipwayError(
-                f"After {self._params['timeout']} seconds {what} is not healthy on this machine. See whether the"
-                " kubelet runs (`systemctl status kubelet`) and what the static pods say (/var/log/pods); then run"
-                " again, which goes on from here."
-            )
+        timeout = self._params["timeout"] if self._params["wait"] else 0
+        if place is not None and _static_pods.take_up(component, file, place, timeout):
+            self._restarted.append(component.program)
 
 
 def _is_new_and_healthy(component: Component, port: int) -> bool:
@@ -313,13 +289,6 @@ def _is_new_and_healthy(component: Component, port: int) -> bool:
     return _static_pods.is_healthy(
         "127.0.0.1" if host in ("", "0.0.0.0", "::") else host, int(component.argument("secure-port") or port)
     )
-
-
-def _presents(file: str, place: t.Tuple[str, int]) -> bool:
-    try:
-        return _static_pods.presented(*place) == _certificates.read(file).fingerprint
-    except _der.DerError:
-        return False
 
 
 def main() -> None:

@@ -149,6 +149,7 @@ ansible_facts:
             - C(unfinished) is the record of a kubeadm command of this collection that has not come to its end, or null.
             - C(completed) says that the machine is a node without such a record.
             - C(api_ready) says that the API server of this machine, asked directly, is ready.
+            - C(apiserver_names) are the names and addresses in its certificate.
             - C(static_pods) are the versions in the manifests of the control plane.
             - C(upgrading) is the record of a C(kubeadm upgrade) of ours that has not come to its end, or null.
             - C(ca_cert_hashes) are the hashes of the public keys of the cluster's CA, as kubeadm's discovery has them.
@@ -160,6 +161,7 @@ ansible_facts:
             kubectl_version: 1.37.1
             control_plane: false
             api_ready: false
+            apiserver_names: []
             admin_kubeconfig: false
             joined: true
             unfinished: null

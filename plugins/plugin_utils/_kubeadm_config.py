@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm_names
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._containerd import merge
 
 API_VERSION = "kubeadm.k8s.io/v1beta4"
@@ -81,10 +82,13 @@ def kubeadm_init_config(
             "serviceSubnet": settings["service_subnet"],
             "dnsDomain": settings["dns_domain"],
         },
-        "apiServer": {"certSANs": sorted({str(name) for name in settings.get("cert_sans") or [] if name})},
     }
+    names = [str(name) for name in settings.get("cert_sans") or [] if name]
     if settings.get("endpoint"):
         cluster["controlPlaneEndpoint"] = endpoint_with_port(str(settings["endpoint"]))
+        # kubeadm knows it from the field above, but not in a cluster that got its endpoint later.
+        names.append(_kubeadm_names.endpoint_host(cluster["controlPlaneEndpoint"]))
+    cluster["apiServer"] = {"certSANs": sorted(set(names))}
     kubelet = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -102,6 +106,17 @@ def kubeadm_init_config(
     if unknown:
         raise ValueError(f"there is no document {', '.join(unknown)}; there are {', '.join(computed)}")
     return [merge_documents(document, overrides.get(name) or {}) for name, document in computed.items()]
+
+
+def kubeadm_apiserver_names(documents: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[str]:
+    """The names in the certificate of an API server that was made by these documents of ``kubeadm init``.
+
+    :raises ValueError: when something is no name or no network.
+    """
+    kinds = {document["kind"]: document for document in documents}
+    init = kinds["InitConfiguration"]
+    address = init["localAPIEndpoint"]["advertiseAddress"]
+    return _kubeadm_names.apiserver_names(kinds["ClusterConfiguration"], init["nodeRegistration"]["name"], address)
 
 
 def kubeadm_join_config(

@@ -24,6 +24,16 @@ def test_kubeadm_filters() -> None:
     assert filters["kubeadm_join_config"](JOIN, {"caCertPath": "/ca"})["caCertPath"] == "/ca"
 
 
+def test_the_names_of_an_api_server() -> None:
+    documents = kubeadm.kubeadm_init_config({**SETTINGS, "node_ip": "192.0.2.1"})
+    assert kubeadm.kubeadm_apiserver_names(documents)[:2] == ["10.96.0.1", "192.0.2.1"]
+    with pytest.raises(AnsibleFilterError, match="kubeadm_apiserver_names: the documents lack 'localAPIEndpoint'"):
+        kubeadm.kubeadm_apiserver_names(kubeadm.kubeadm_init_config(SETTINGS))
+    documents[1]["apiServer"]["certSANs"] = ["API.example.org"]
+    with pytest.raises(AnsibleFilterError, match="neither an address nor a DNS name in lower case"):
+        kubeadm.kubeadm_apiserver_names(documents)
+
+
 def test_mistakes_name_filter_and_setting() -> None:
     with pytest.raises(AnsibleFilterError, match="kubeadm_init_config: there is no document etcd"):
         kubeadm.kubeadm_init_config(SETTINGS, {"etcd": {}})

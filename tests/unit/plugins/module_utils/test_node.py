@@ -133,6 +133,7 @@ def test_kubernetes_state(
     assert state == {
         "control_plane": False,
         "api_ready": False,
+        "apiserver_names": [],
         "admin_kubeconfig": False,
         "joined": bool(present),
         "unfinished": unfinished,
@@ -141,6 +142,12 @@ def test_kubernetes_state(
         "upgrading": None,
         "ca_cert_hashes": [],
     }
+
+
+def test_the_names_of_the_api_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path(__file__).parents[1] / "fixtures" / "kubeadm" / "control-plane" / "pki" / "apiserver.crt"
+    monkeypatch.setattr(_api_server, "CERTIFICATE", str(path))
+    assert _node.apiserver_names()[:3] == ["10.96.0.1", "172.30.0.40", "certs-cp1"]
 
 
 @pytest.mark.parametrize("readable", [True, False])

@@ -107,7 +107,8 @@ class ControlPlane:
             (_static_pods, "ETCD_PEER", str(self.root / "none.crt")),
             (_static_pods, "presented", self._presented),
             (_static_pods, "is_healthy", self._is_healthy),
-            (module, "time", types.SimpleNamespace(time=self._time, monotonic=self.clock, sleep=self.clock.sleep)),
+            (module, "time", types.SimpleNamespace(time=self._time)),
+            (_static_pods, "time", types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)),
             (AnsibleModule, "warn", lambda _module, text: self.warnings.append(text)),
         ):
             monkeypatch.setattr(target, name, value)
@@ -216,7 +217,7 @@ def test_an_api_server_that_does_not_see_the_file_is_restarted(plane: ControlPla
     plane.api.delay = 4
     result = plane.run(names=["apiserver"], wait=wait)
     assert result["restarted"] == ["kube-apiserver"]
-    assert plane.api.ends == [kubeadm_certs_renew.RELOAD + 0.5]
+    assert plane.api.ends == [_static_pods.RELOAD + 0.5]
 
 
 def test_what_does_not_come_up_again_is_named(plane: ControlPlane) -> None:
@@ -275,7 +276,7 @@ def test_an_unreadable_file(plane: ControlPlane) -> None:
 
 def test_a_certificate_that_becomes_unreadable_is_not_presented(plane: ControlPlane) -> None:
     (plane.root / "pki" / "apiserver.crt").write_text("")
-    assert not kubeadm_certs_renew._presents(plane.api.file, ("127.0.0.1", 6443))
+    assert not _static_pods.presents(plane.api.file, ("127.0.0.1", 6443))
 
 
 # The kubelet's certificate

@@ -90,7 +90,19 @@ def test_init_config_of_all_settings() -> None:
     assert init["nodeRegistration"]["ignorePreflightErrors"] == ["SystemVerification"]
     assert cluster["controlPlaneEndpoint"] == "api.example.com:6443"
     assert cluster["kubernetesVersion"] == "v1.36.4"
-    assert cluster["apiServer"] == {"certSANs": ["a", "b"]}
+    assert cluster["apiServer"] == {"certSANs": ["a", "api.example.com", "b"]}
+    assert config.kubeadm_apiserver_names([init, cluster]) == [
+        "10.96.0.1",
+        "192.0.2.1",
+        "a",
+        "api.example.com",
+        "b",
+        "cp1",
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+    ]
 
 
 def test_overrides_are_merged_over_what_is_computed() -> None:

@@ -1,0 +1,252 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubeadm_apiserver_cert
+short_description: Keeps the names in the certificate of an API server
+version_added: 0.1.0
+description:
+  - Compares the names and addresses in the certificate of this machine's API server with those that are wanted. These
+    are O(sans), and what kubeadm always puts into it, that is the node's name and address, the endpoint, and the
+    service C(kubernetes).
+  - When they differ, kubeadm's configuration in the cluster is changed first, so that control planes that join later,
+    and upgrades, know the names. Then kubeadm makes a new certificate beside the old one, which is replaced when the
+    new one has the names. The API server takes it up while it runs; it is restarted only when it does not present it.
+  - Run it on one control plane after the other.
+author: slipway.kubernetes contributors (@slipway)
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+  - slipway.kubernetes.kubectl
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  sans:
+    description:
+      - Names and addresses besides those that kubeadm always puts into the certificate. Others that it has are taken
+        out.
+    type: list
+    elements: str
+    required: true
+  timeout:
+    description: Seconds that the API server may take to present the new certificate when it was restarted.
+    type: int
+    default: 300
+requirements:
+  - kubeadm and kubectl
+"""
+
+EXAMPLES = r"""
+- name: Let the API server be known by another name, too
+  slipway.kubernetes.kubeadm_apiserver_cert:
+    sans:
+      - api.example.org
+      - 192.0.2.10
+"""
+
+RETURN = r"""
+names:
+  description: The names that are wanted.
+  type: list
+  elements: str
+  returned: success
+  sample: [10.96.0.1, 192.0.2.11, api.example.org, cp1, kubernetes, kubernetes.default]
+added:
+  description: Those that the certificate did not have.
+  type: list
+  elements: str
+  returned: success
+  sample: [api.example.org]
+removed:
+  description: Those that it had and should not have.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+restarted:
+  description: Whether the API server had to be restarted.
+  type: bool
+  returned: success
+  sample: false
+"""
+
+import glob
+import json
+import os
+import platform
+import shutil
+import tempfile
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _api_server,
+    _certificates,
+    _kubeadm,
+    _kubeadm_names,
+    _static_pods,
+)
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+
+_CONFIGURATION = "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
+_USER = "system:node:"
+#: Of the folder for a new certificate; a call that was killed leaves one behind.
+_PREFIX = ".slipway-"
+
+
+class KubeadmApiserverCert:
+    """The wish for names in the certificate of this machine's API server."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._check_mode = module.check_mode
+        self._timeout: int = module.params["timeout"]
+        self._runner = Runner(module)
+        self._kubectl = Kubectl(self._runner, module.params["kubeconfig"], module.params["context"])
+        self._folder = os.path.join(_certificates.FOLDER, "pki")
+        try:
+            self._sans = sorted({_kubeadm_names.canonical(name) for name in module.params["sans"]})
+        except ValueError as error:
+            raise SlipwayError(f"sans: {error}.") from error
+
+    def run(self) -> t.Dict[str, t.Any]:
+        """Compare, and make another certificate when the names differ.
+
+        :raises SlipwayError: when there is no control plane, it does not answer, or the CA's key is not here.
+        """
+        path = os.path.join(self._folder, "apiserver.crt")
+        place = _api_server.advertised(read_text(_api_server.MANIFEST))
+        if place is None or not os.path.exists(path):
+            if self._check_mode:
+                return _result([], self._sans, changed=True)
+            raise SlipwayError(f"There is no API server on this host that kubeadm made ({path}).")
+        cluster = self._cluster_configuration()
+        server = cluster.setdefault("apiServer", {})
+        is_configured = sorted(server.get("certSANs") or []) == self._sans
+        server["certSANs"] = self._sans
+        try:
+            present = sorted(_names(path))
+            wanted = _kubeadm_names.apiserver_names(cluster, self._node_name(), place[0])
+        except ValueError as error:
+            raise SlipwayError(f"The names for {path} cannot be computed: {error}.") from error
+        restarted = False
+        if present != wanted and not os.path.exists(os.path.join(self._folder, "ca.key")):
+            raise SlipwayError(
+                f"The API server's certificate has {', '.join(present)} and shall have {', '.join(wanted)}, but the"
+                f" CA's key is not on this host: have such a certificate signed where it is, put it into {path}, and"
+                " run again."
+            )
+        if not self._check_mode:
+            documents = [self._init_configuration(*place), cluster]
+            if not is_configured:
+                Kubeadm(self._runner).run(documents, "init", "phase", "upload-config", "kubeadm")
+            if present != wanted:
+                self._make(documents, wanted)
+            restarted = _static_pods.take_up(_static_pods.API_SERVER, path, place, self._timeout)
+            if present != wanted:
+                _static_pods.until("the API server", _api_server.is_ready, self._timeout)
+        changed = present != wanted or not is_configured or restarted
+        return {**_result(present, wanted, changed), "restarted": restarted}
+
+    def _cluster_configuration(self) -> t.Dict[str, t.Any]:
+        """kubeadm's ClusterConfiguration as the cluster has it; kubectl reads its YAML."""
+        text = json.loads(self._kubectl.run("get", f"--raw={_CONFIGURATION}").stdout)["data"]["ClusterConfiguration"]
+        argv = ["patch", "--local", "--type=merge", "--patch={}", "--output=json", "--filename=-"]
+        return json.loads(self._kubectl.run(*argv, stdin=text).stdout)
+
+    @staticmethod
+    def _node_name() -> str:
+        """This machine's name in the cluster, as its kubelet has it."""
+        path = os.path.join(_certificates.KUBELET_FOLDER, "kubelet-client-current.pem")
+        user = _certificates.read(path).common_name if os.path.exists(path) else ""
+        return user[len(_USER) :] if user.startswith(_USER) else platform.node().lower()
+
+    def _init_configuration(self, address: str, port: int) -> t.Dict[str, t.Any]:
+        return {
+            "apiVersion": _kubeadm.API_VERSION,
+            "kind": "InitConfiguration",
+            "nodeRegistration": {"name": self._node_name()},
+            "localAPIEndpoint": {"advertiseAddress": address, "bindPort": port},
+        }
+
+    def _make(self, documents: t.Sequence[t.Mapping[str, t.Any]], wanted: t.Sequence[str]) -> None:
+        """Let kubeadm make a certificate in a folder of its own, and take it over when it is right.
+
+        :raises SlipwayError: when it has other names.
+        """
+        for left in glob.glob(os.path.join(self._folder, _PREFIX + "*")):
+            shutil.rmtree(left)
+        folder = tempfile.mkdtemp(prefix=_PREFIX, dir=self._folder)
+        try:
+            for name in ("ca.crt", "ca.key"):
+                os.symlink(os.path.join(self._folder, name), os.path.join(folder, name))
+            init, cluster = documents
+            Kubeadm(self._runner).run(
+                [init, {**cluster, "certificatesDir": folder}], "init", "phase", "certs", "apiserver"
+            )
+            made = sorted(_names(os.path.join(folder, "apiserver.crt")))
+            if made != list(wanted):
+                raise SlipwayError(
+                    f"kubeadm made a certificate with {', '.join(made)} instead of {', '.join(wanted)}; the old one is"
+                    " left in its place."
+                )
+            # The API server goes on with the old pair as long as the two do not fit together.
+            for name in ("apiserver.key", "apiserver.crt"):
+                os.replace(os.path.join(folder, name), os.path.join(self._folder, name))
+        finally:
+            shutil.rmtree(folder)
+
+
+def _names(path: str) -> t.List[str]:
+    """The names in a certificate.
+
+    :raises _der.DerError: when it cannot be read.
+    """
+    names = _certificates.read(path).names
+    return [name.lower() for name in names.dns_names] + names.addresses
+
+
+def _result(present: t.Sequence[str], wanted: t.Sequence[str], changed: bool) -> t.Dict[str, t.Any]:
+    header = "names in the API server's certificate"
+    return {
+        "changed": changed,
+        "names": list(wanted),
+        "added": sorted(set(wanted) - set(present)),
+        "removed": sorted(set(present) - set(wanted)),
+        "restarted": False,
+        "diff": {
+            "before_header": header,
+            "after_header": header,
+            "before": "".join(f"{name}\n" for name in present),
+            "after": "".join(f"{name}\n" for name in wanted),
+        },
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **KUBECTL_ARGUMENTS,
+            "sans": {"type": "list", "elements": "str", "required": True},
+            "timeout": {"type": "int", "default": 300},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**KubeadmApiserverCert(module).run())
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
+
+
+if __name__ == "__main__":
+    main()
