@@ -13,7 +13,8 @@ description:
   - Runs on a control plane. It puts one small pod on each node and lets them resolve a name, reach each other, a
     ClusterIP and each node's port; it asks for the metrics of all nodes, and a load balancer from the controller.
   - What it made is deleted when it ends, also when a check fails, and so is what a killed call has left behind.
-  - It fails when a check fails, naming it.
+  - It fails when a check fails, naming it. Requests of kubelets for serving certificates that are pending, because they
+    ask for what the inventory does not have, are warnings.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
@@ -102,7 +103,7 @@ import urllib.parse
 import urllib.request
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates, _verify
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubelet_requests, _predicates, _verify
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 
@@ -123,6 +124,7 @@ class ClusterVerify:
     """The checks that are made from a control plane."""
 
     def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
         self._params = module.params
         self._kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"])
         self._deadline = time.monotonic() + module.params["timeout"]
@@ -158,11 +160,19 @@ class ClusterVerify:
         if params["metrics"]:
             wanted = [node["metadata"]["name"] for node in nodes]
             checks.append(self._until("metrics of all nodes are there", lambda: self._metrics(wanted)))
+        self._warn_of_requests()
         result: t.Dict[str, t.Any] = {"changed": False, "checks": [check.as_dict() for check in checks]}
         if params["load_balancer"]:
             result["load_balancer"] = self._load_balancer()
         result["pods"] = sorted(names)
         return result
+
+    def _warn_of_requests(self) -> None:
+        for item in self._kubectl.get("certificatesigningrequests")["items"]:
+            if _kubelet_requests.is_pending(item):
+                self._module.warn(
+                    f"{_kubelet_requests.describe(item)} site.yml approves what the inventory has for that node."
+                )
 
     def clean(self) -> t.Dict[str, t.Any]:
         """Delete what :meth:`probe` made."""

@@ -157,8 +157,6 @@ refused:
       sample: ["it asks for the address 192.0.2.1, allowed are 192.0.2.12"]
 """
 
-import base64
-import binascii
 import concurrent.futures
 import dataclasses
 import ipaddress
@@ -168,12 +166,10 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _pkcs10
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _kubelet_requests, _pkcs10
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 
-SIGNER = "kubernetes.io/kubelet-serving"
-USER_PREFIX = "system:node:"
 GROUP = "system:nodes"
 #: What a kubelet asks for, with an RSA key and with any other (as the signer in kube-controller-manager demands).
 USAGES = (
@@ -206,25 +202,12 @@ class Node:
         return cls(params["name"], addresses, names)
 
 
-def is_pending(item: t.Mapping[str, t.Any]) -> bool:
-    """Whether a CertificateSigningRequest is for a kubelet's port and nobody has decided on it."""
-    conditions = item.get("status", {}).get("conditions") or []
-    decided = any(condition["type"] in ("Approved", "Denied", "Failed") for condition in conditions)
-    return item["spec"]["signerName"] == SIGNER and not decided
-
-
-def node_name(item: t.Mapping[str, t.Any]) -> str:
-    """The name of the node that made a request; empty when it is not a node."""
-    user = item["spec"].get("username", "")
-    return user[len(USER_PREFIX) :] if user.startswith(USER_PREFIX) else ""
-
-
 def examine(
     item: t.Mapping[str, t.Any], nodes: t.Mapping[str, Node]
 ) -> t.Tuple[t.Optional[_pkcs10.Request], t.List[str]]:
     """The parsed request and the reasons against it; without reasons it may be approved."""
     spec = item["spec"]
-    name = node_name(item)
+    name = _kubelet_requests.node_name(item)
     if not name:
         return None, [f"it comes from the user {spec.get('username', '')!r}, who is not a node"]
     reasons = []
@@ -234,8 +217,8 @@ def examine(
     if sorted(usages) not in USAGES:
         reasons.append(f"it asks for the usages {', '.join(sorted(usages))} instead of those of a server")
     try:
-        request = _pkcs10.parse(base64.b64decode(spec["request"], validate=True).decode("ascii"))
-    except (_der.DerError, binascii.Error, UnicodeDecodeError) as error:
+        request = _kubelet_requests.read(item)
+    except _der.DerError as error:
         return None, [*reasons, f"it cannot be read: {error}"]
     expected = [(_pkcs10.ORGANIZATION, GROUP), (_pkcs10.COMMON_NAME, spec["username"])]
     if sorted(request.subject) != expected:
@@ -354,9 +337,9 @@ class KubeCsrApprove:
         self._refused = {}
         for item in self._kubectl.get("certificatesigningrequests")["items"]:
             name = item["metadata"]["name"]
-            if not is_pending(item) or name in self._approved:
+            if not _kubelet_requests.is_pending(item) or name in self._approved:
                 continue
-            node = node_name(item)
+            node = _kubelet_requests.node_name(item)
             request, reasons = examine(item, self._nodes)
             if request is None or reasons:
                 user = item["spec"].get("username", "")

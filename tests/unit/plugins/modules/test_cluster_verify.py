@@ -14,6 +14,7 @@ import urllib.error
 import urllib.parse
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.modules import cluster_verify
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, fixture
@@ -48,11 +49,13 @@ class Cluster:
         self.metered = list(NAMES)
         self.addresses = ["192.0.2.100"]
         self.clock = Clock()
+        self.requests: t.Dict[str, t.Any] = {"items": []}
         self.urls: t.List[str] = []
         #: Parts of URLs that are not answered, or answered wrongly.
         self.broken: t.Dict[str, t.Any] = {}
         self.runner = FakeRunner(
             {
+                "get certificatesigningrequests": lambda _argv: json.dumps(self.requests),
                 "get nodes ": lambda _argv: json.dumps(self.nodes),
                 "get pods": lambda _argv: json.dumps({"items": self.pods}),
                 "get daemonset/slipway-verify": lambda _argv: json.dumps(self._daemonset()),
@@ -286,3 +289,14 @@ def test_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
         server.shutdown()
     with pytest.raises(OSError, match="refused"):
         cluster_verify.fetch(f"{address}/hostname")
+
+
+def test_pending_requests_of_kubelets_are_warnings(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    warnings: t.List[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: warnings.append(text))
+    cluster.requests = fixture("csr-crafted.json")
+    assert not cluster.run()["failed"]
+    named = {warning.split()[2]: warning for warning in warnings}
+    assert set(named) == {"admin", "baddns", "badip", "subj", "unknown", "uri", "usage"}
+    start = "The request badip of worker1 for a serving certificate is pending: it asks for worker1, "
+    assert named["badip"].startswith(start)

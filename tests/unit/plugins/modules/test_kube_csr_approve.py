@@ -9,6 +9,7 @@ import ssl
 import typing as t
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubelet_requests
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_csr_approve
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, FakeKubectl, fixture
@@ -161,7 +162,7 @@ def test_what_is_pending() -> None:
     assert [
         item["metadata"]["name"]
         for item in fixture("csr-crafted.json")["items"]
-        if not kube_csr_approve.is_pending(item)
+        if not _kubelet_requests.is_pending(item)
     ] == ["client", "good"]
 
 
