@@ -1,0 +1,24 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Options of modules that talk to etcd."""
+
+    DOCUMENTATION = r"""
+options:
+  manifest:
+    description: The static pod of etcd, as kubeadm writes it. Image, addresses and certificates are taken from it.
+    type: path
+    default: /etc/kubernetes/manifests/etcd.yaml
+  cri_socket:
+    description: Socket of containerd, which runs C(etcdctl) and C(etcdutl) out of etcd's own image.
+    type: str
+    default: unix:///run/containerd/containerd.sock
+requirements:
+  - containerd with its command C(ctr)
+  - a control plane with an etcd of kubeadm
+"""

@@ -1,0 +1,165 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: etcd_member
+short_description: Removes a member from etcd
+version_added: 0.1.0
+description:
+  - Removes a member from etcd, asking the member on this host, which has to be another one than that which leaves when
+    that one shall be reset.
+  - Refuses what would end the cluster. After the removal the members that are healthy have to be a majority, and the
+    last member never goes.
+  - When the leader leaves, another healthy member becomes leader before.
+author: slipway.kubernetes contributors (@slipway)
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+  - slipway.kubernetes.etcd
+attributes:
+  check_mode:
+    support: full
+    details: Refuses what it would refuse.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  state:
+    description: V(absent) removes the member. Members are added by C(kubeadm join).
+    type: str
+    choices: [absent]
+    default: absent
+  name:
+    description: Name of the member, which is its node's name.
+    type: str
+  id:
+    description: Number of the member in hexadecimal digits.
+    type: str
+  address:
+    description:
+      - Host in the member's peer URL. A member that was added and has never started has no name, but it has this.
+      - A member that matches one of O(name), O(id) and O(address) is meant.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Remove the member of a machine that is gone
+  slipway.kubernetes.etcd_member:
+    name: cp4
+    address: 172.30.0.99
+    state: absent
+"""
+
+RETURN = r"""
+msg:
+  description: What was done, or would be in check mode.
+  type: str
+  returned: success
+  sample: cp4 (8e9e05c52164694d) is removed
+removed:
+  description: Numbers of the members that were removed.
+  type: list
+  elements: str
+  returned: success
+  sample: [8e9e05c52164694d]
+members:
+  description: The members before, as M(slipway.kubernetes.etcd_member_info) returns them.
+  type: list
+  elements: dict
+  returned: success
+  sample: []
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
+
+
+def matching(
+    members: t.Iterable[_etcd.Member],
+    name: t.Optional[str],
+    identifier: t.Optional[str],
+    address: t.Optional[str],
+) -> t.List[_etcd.Member]:
+    """The members that are meant."""
+    number = (identifier or "").lower()
+    return [
+        member
+        for member in members
+        if (name and member.name == name)
+        or (number and member.identifier == number)
+        or (address and address in member.hosts)
+    ]
+
+
+class EtcdMember:
+    """The wish that a member is gone."""
+
+    def __init__(self, params: t.Mapping[str, t.Any], etcd: _etcd.Etcd, check_mode: bool = False) -> None:
+        self._params = params
+        self._etcd = etcd
+        self._check_mode = check_mode
+
+    def run(self) -> t.Dict[str, t.Any]:
+        """Remove it, or in check mode say that it would be.
+
+        :raises SlipwayError: when that would cost the quorum, or etcd refuses.
+        """
+        params = self._params
+        members = self._etcd.members()
+        leaving = matching(members, params["name"], params["id"], params["address"])
+        result = {"members": [member.as_dict() for member in members]}
+        if not leaving:
+            return {"changed": False, "msg": "There is no such member.", "removed": [], **result}
+        named = ", ".join(f"{member.name or member.hosts} ({member.identifier})" for member in leaving)
+        problem = _etcd.removal_problem(members, leaving)
+        if problem:
+            raise SlipwayError(f"The member {named} is not removed: {problem}", **result)
+        if not self._check_mode:
+            for member in leaving:
+                self._remove(member, members)
+        removed = [member.identifier for member in leaving]
+        return {"changed": True, "msg": f"{named} is removed", "removed": removed, **result}
+
+    def _remove(self, member: _etcd.Member, members: t.Sequence[_etcd.Member]) -> None:
+        if member.leader:
+            heir = next(other for other in _etcd.voters(members) if other is not member and other.healthy)
+            # Without it the others would have to find out that the leader is gone. When it fails, they do.
+            self._etcd.ctl("move-leader", heir.identifier, endpoints=member.client_urls, check=False)
+        try:
+            self._etcd.ctl("member", "remove", member.identifier)
+        except CommandError:
+            # A request that was answered too late may have been carried out.
+            if any(other.identifier == member.identifier for other in self._etcd.members()):
+                raise
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **_etcd.ETCD_ARGUMENTS,
+            "state": {"type": "str", "choices": ["absent"], "default": "absent"},
+            "name": {"type": "str"},
+            "id": {"type": "str"},
+            "address": {"type": "str"},
+        },
+        required_one_of=[("name", "id", "address")],
+        supports_check_mode=True,
+    )
+    try:
+        pod = _etcd.read_pod(module.params["manifest"])
+        etcd = _etcd.Etcd(Runner(module), pod, module.params["cri_socket"])
+        result = EtcdMember(module.params, etcd, module.check_mode).run()
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
