@@ -12,7 +12,7 @@ import pytest
 from interruptions import ANSIBLE, MACHINE, RESTART, Point
 from lab_support import Site
 
-CONTROL_PLANES = ["flj1", "flj2", "flj3"]
+CONTROL_PLANES = ["flt3", "flt4", "flt5"]
 SECOND, THIRD = CONTROL_PLANES[1:]
 
 JOIN = "Join the cluster"
