@@ -15,7 +15,7 @@ import typing as t
 import pytest
 from lab_support import Node, Result, Run, Site
 
-CONTROL_PLANE, WORKER = "flt5", "flt6"
+CONTROL_PLANE, WORKER = "upgrade1", "upgrade2"
 OLD, NEW = "1.36.4", "1.37.1"
 PLAYBOOK = "playbooks/upgrade.yml"
 

@@ -1,0 +1,85 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Three control planes and two workers go to the next minor: what clients notice of it.
+
+The promise: no failed write through the endpoint, no failed request to a service of two replicas with a budget.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+
+import pytest
+import yaml
+from lab_support import ROOT, Site
+from probe import ApiRead, ApiWrite, Client, Probe, api_client, probes
+
+CONTROL_PLANES = {"upgrade-cp1": "debian12", "upgrade-cp2": "debian13", "upgrade-cp3": "debian12"}
+WORKERS = {"upgrade-w1": "debian13", "upgrade-w2": "debian12"}
+VIP = "172.30.0.238"
+OLD, NEW = "1.36.4", "1.37.1"
+PLAYBOOK = "playbooks/upgrade.yml"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
+    """The cluster of the old version, with the service."""
+    made = Site(
+        tmp_path_factory.mktemp("ha-upgrade"),
+        list(CONTROL_PLANES),
+        list(WORKERS),
+        systems={**CONTROL_PLANES, **WORKERS},
+        variables={
+            "cluster_version": OLD,
+            "api_endpoint_provider": "keepalived",
+            "cluster_endpoint": f"{VIP}:8443",
+            "metrics_server_enabled": False,
+            "metallb_address_pools": [{"name": "default", "addresses": ["172.30.0.240-172.30.0.243"]}],
+        },
+    )
+    try:
+        made.run().expect()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def service(site: Site) -> str:
+    """The address of a service with two replicas of which one may go at a time; the scenario upgrade has the same."""
+    manifest = yaml.safe_load((ROOT / "molecule" / "upgrade" / "service.yml").read_text(encoding="utf-8"))
+    kubectl = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
+    site.control_plane.execute(*kubectl, "apply", "--filename=-", stdin=json.dumps(manifest))
+    address = "{.status.loadBalancer.ingress[0].ip}"
+    site.control_plane.kubectl("rollout", "status", "deployment/web", "--timeout=180s")
+    site.control_plane.kubectl("wait", "service/web", f"--for=jsonpath={address}", "--timeout=120s")
+    return "http://" + site.control_plane.kubectl("get", "service", "web", f"--output=jsonpath={address}")
+
+
+def test_clients_notice_nothing(site: Site, service: str) -> None:
+    client = api_client(site.control_plane.shell("cat /etc/kubernetes/admin.conf"))
+    asked = [ApiRead("read", client), ApiWrite("write", client), Probe("service", Client(f"{service}/hostname"))]
+    start = time.monotonic()
+    with probes(*asked) as reports:
+        result = site.run("-e", f"cluster_version={NEW}", playbook=PLAYBOOK)
+    print(f"upgrade of 3 + 2: {time.monotonic() - start:.0f} s, rc {result.rc}")
+    result.expect()
+    read, write, requests = reports
+    assert write.lost == [] and write.failed == 0, write
+    assert requests.failed == 0, requests
+    # A read may be repeated at the moment when the address moves.
+    assert read.longest_gap < 5, read
+
+
+def test_all_nodes_are_of_the_version(site: Site) -> None:
+    nodes = json.loads(site.control_plane.kubectl("get", "nodes", "--output=json"))["items"]
+    assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes} == {f"v{NEW}"}
+    assert not [node["metadata"]["name"] for node in nodes if node["spec"].get("unschedulable")]
+
+
+def test_a_second_run_changes_nothing(site: Site) -> None:
+    site.run("-e", f"cluster_version={NEW}", playbook=PLAYBOOK).expect(changed=[])
+    site.run("-e", f"cluster_version={NEW}").expect(changed=[])
