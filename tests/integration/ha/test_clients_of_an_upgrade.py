@@ -50,7 +50,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
 @pytest.fixture(scope="module")
 def service(site: Site) -> str:
     """The address of a service with two replicas of which one may go at a time; the scenario upgrade has the same."""
-    manifest = yaml.safe_load((ROOT / "molecule" / "upgrade" / "service.yml").read_text(encoding="utf-8"))
+    manifest = yaml.safe_load((ROOT / "molecule" / "upgrade" / "files" / "service.yml").read_text(encoding="utf-8"))
     kubectl = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
     site.control_plane.execute(*kubectl, "apply", "--filename=-", stdin=json.dumps(manifest))
     address = "{.status.loadBalancer.ingress[0].ip}"
