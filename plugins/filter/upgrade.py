@@ -24,13 +24,23 @@ def batch_size(serial: t.Any, members: int) -> int:
 
 
 def upgrade_batches(
-    hosts: t.Sequence[str], serial: t.Any = 1, pools: t.Iterable[t.Sequence[str]] = ()
+    hosts: t.Sequence[str],
+    groups: t.Mapping[str, t.Sequence[str]],
+    serial: t.Any = 1,
+    pools: t.Sequence[str] = (),
 ) -> t.Dict[str, t.List[t.Any]]:
-    """Hosts in the order of pools, and the sizes of batches that never reach over the end of a pool."""
+    """Hosts in the order of pools, and the sizes of batches that never reach over the end of a pool.
+
+    :raises AnsibleFilterError: when a pool is no group, or the size is none.
+    """
+    unknown = [pool for pool in pools if pool not in groups]
+    if unknown:
+        raise AnsibleFilterError(f"upgrade_pools: the inventory has no group {' and no group '.join(unknown)}.")
     left = list(dict.fromkeys(hosts))
     ordered: t.List[str] = []
     sizes: t.List[int] = []
-    for pool in [*pools, list(left)]:
+    batch_size(serial, 1)
+    for pool in [*(groups[pool] for pool in pools), list(left)]:
         members = [host for host in left if host in pool]
         left = [host for host in left if host not in members]
         size = batch_size(serial, len(members))

@@ -105,7 +105,7 @@ def ask(path: str, command: str) -> str:
             return ""
         try:
             connection.sendall(f"{command}\n".encode())
-            parts = []
+            parts: t.List[bytes] = []
             while True:
                 part = connection.recv(65536)
                 if not part:

@@ -9,7 +9,6 @@ All tests share one cluster and come in the order of this file.
 from __future__ import annotations
 
 import json
-import subprocess
 import typing as t
 
 import pytest
@@ -76,6 +75,13 @@ def test_two_minors_and_a_version_that_nobody_has(site: Site) -> None:
 
 def test_downgrade(site: Site) -> None:
     refused(upgrade(site, version="1.36.3"), f"1.36.3 is older than the cluster's {OLD}")
+
+
+def test_an_order_that_is_none(site: Site) -> None:
+    for text, message in (("upgrade_serial=0", "neither a number"), ('{"upgrade_pools": ["odd"]}', "no group odd")):
+        result = upgrade(site, "-e", text).expect(rc=2)
+        assert message in result.output
+        assert result.changed == set()
 
 
 def test_a_budget_that_never_lets_a_pod_go(site: Site) -> None:
@@ -175,7 +181,7 @@ def test_interruptions(site: Site) -> None:
     print("--- the worker is restarted in the middle", flush=True)
     run = start(site)
     assert run.sees(worker, f"dpkg-query --show kubelet | grep -q '{NEW}'"), run.output
-    subprocess.run(["docker", "restart", worker.container], check=True, stdout=subprocess.DEVNULL)
+    worker.restart()
     run.wait()
 
     print("--- left alone", flush=True)

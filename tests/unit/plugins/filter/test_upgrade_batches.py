@@ -11,6 +11,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.slipway.kubernetes.plugins.filter.upgrade import FilterModule, upgrade_batches
 
 HOSTS = ["w1", "w2", "w3", "w4", "w5"]
+GROUPS = {"odd": ["w5", "w3", "w1", "cp1"], "last": ["w4"], "big": ["w3", "w4", "w5", "w2"], "third": ["w3"]}
 
 
 @pytest.mark.parametrize(
@@ -21,19 +22,26 @@ HOSTS = ["w1", "w2", "w3", "w4", "w5"]
         (9, [], HOSTS, [5]),
         ("40%", [], HOSTS, [2, 2, 1]),
         ("1%", [], HOSTS, [1, 1, 1, 1, 1]),
-        (2, [["w5", "w3", "w1", "cp1"], ["w4"]], ["w1", "w3", "w5", "w4", "w2"], [2, 1, 1, 1]),
-        ("50%", [["w3", "w4", "w5", "w2"], ["w3"]], ["w2", "w3", "w4", "w5", "w1"], [2, 2, 1]),
+        (2, ["odd", "last"], ["w1", "w3", "w5", "w4", "w2"], [2, 1, 1, 1]),
+        ("50%", ["big", "third"], ["w2", "w3", "w4", "w5", "w1"], [2, 2, 1]),
     ],
 )
-def test_batches(serial: t.Any, pools: t.Sequence[t.Sequence[str]], hosts: t.List[str], sizes: t.List[int]) -> None:
-    assert FilterModule().filters()["upgrade_batches"](HOSTS, serial, pools) == {"hosts": hosts, "sizes": sizes}
+def test_batches(serial: t.Any, pools: t.Sequence[str], hosts: t.List[str], sizes: t.List[int]) -> None:
+    assert FilterModule().filters()["upgrade_batches"](HOSTS, GROUPS, serial, pools) == {"hosts": hosts, "sizes": sizes}
 
 
 def test_no_hosts() -> None:
-    assert upgrade_batches([]) == {"hosts": [], "sizes": []}
+    assert upgrade_batches([], {}) == {"hosts": [], "sizes": []}
 
 
 @pytest.mark.parametrize("serial", [0, -1, "0%", "many", "", None, "1.5"])
 def test_what_is_no_size(serial: t.Any) -> None:
     with pytest.raises(AnsibleFilterError, match="upgrade_serial"):
-        upgrade_batches(HOSTS, serial)
+        upgrade_batches(HOSTS, GROUPS, serial)
+    with pytest.raises(AnsibleFilterError, match="upgrade_serial"):
+        upgrade_batches([], GROUPS, serial)
+
+
+def test_a_pool_that_is_no_group() -> None:
+    with pytest.raises(AnsibleFilterError, match="the inventory has no group big2"):
+        upgrade_batches(HOSTS, GROUPS, 1, ["big", "big2"])
