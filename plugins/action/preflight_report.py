@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import functools
+import os
 import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import (
     _preflight_cluster,
+    _preflight_endpoint,
     _preflight_machines,
     _preflight_options,
     _preflight_upgrade,
@@ -27,6 +29,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
     run_checks,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import Variables, collection_roles
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._run_lock import this_run
 
 ARGUMENTS = {
     "control_plane_hosts": {"type": "list", "elements": "str", "required": True},
@@ -57,6 +60,8 @@ class ActionModule(ActionBase):
             functools.partial(_preflight_options.check_types, catalogue=catalogue),
             *_preflight_cluster.CHECKS,
             *_preflight_machines.CHECKS,
+            *_preflight_endpoint.CHECKS,
+            functools.partial(_preflight_machines.check_runs, run=this_run(os.getppid()), check=self._task.check_mode),
         ]
         if arguments["upgrade"] is not None:
             checks.remove(_preflight_machines.check_installed)

@@ -25,6 +25,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _certificates,
     _der,
     _netlink,
+    _run_record,
     _upgrade,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
@@ -151,6 +152,12 @@ def apiserver_names() -> t.List[str]:
     return sorted([name.lower() for name in names.dns_names] + names.addresses)
 
 
+def endpoint_of(kubeconfig: str) -> str:
+    """``host:port`` of the API server in a kubeconfig; empty when there is none."""
+    match = re.search(r"^\s*server: [\"']?https://([^/\s\"']+)", kubeconfig, re.MULTILINE)
+    return match.group(1) if match else ""
+
+
 def kubernetes_state() -> t.Dict[str, t.Any]:
     """What kubeadm has left on this machine.
 
@@ -174,6 +181,8 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
         "static_pods": _upgrade.kube_version(_upgrade.static_pods()),
         "upgrading": _upgrade.read_record(),
         "ca_cert_hashes": authorities,
+        # A worker has no administrator's kubeconfig; that of a control plane's kubelet may lead to its own API server.
+        "endpoint": endpoint_of(read_text("/etc/kubernetes/admin.conf") or read_text("/etc/kubernetes/kubelet.conf")),
     }
 
 
@@ -316,6 +325,7 @@ class NodeFacts:
                 **{f"{name}_version": versions[name] for name in ("kubeadm", "kubelet", "kubectl")},
             },
             "helm_version": versions["helm"],
+            "run": _run_record.read_record() or {},
         }
 
     @staticmethod

@@ -110,7 +110,13 @@ import pwd
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm, _leftovers, _netfilter, _node
+from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _kubeadm,
+    _leftovers,
+    _netfilter,
+    _node,
+    _run_record,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 
@@ -118,8 +124,8 @@ _AUTHORITY = "/etc/kubernetes/pki/ca.crt"
 _STATE = "/var/lib/slipway"
 #: What Flannel copies among the CNI plugins, which are a package's.
 _FLANNEL_PLUGIN = "/opt/cni/bin/flannel"
-#: Records of tools that stay on the machine.
-_KEPT_RECORDS = ("archives", os.path.basename(_kubeadm.MARKER))
+#: Records of tools that stay on the machine, and of what goes on.
+_KEPT_RECORDS = ("archives", os.path.basename(_kubeadm.MARKER), os.path.basename(_run_record.PATH))
 _KUBELET = "kubelet.service"
 
 Found = t.Dict[str, t.List[str]]

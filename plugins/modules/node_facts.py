@@ -152,6 +152,7 @@ ansible_facts:
             - C(apiserver_names) are the names and addresses in its certificate.
             - C(static_pods) are the versions in the manifests of the control plane.
             - C(upgrading) is the record of a C(kubeadm upgrade) of ours that has not come to its end, or null.
+            - C(endpoint) is where this machine reaches the API server of its cluster.
             - C(ca_cert_hashes) are the hashes of the public keys of the cluster's CA, as kubeadm's discovery has them.
           returned: always
           type: dict
@@ -168,12 +169,20 @@ ansible_facts:
             completed: true
             static_pods: {}
             upgrading: null
+            endpoint: api.example.com:8443
             ca_cert_hashes: ["sha256:d4f3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0998877665544332211aabb"]
         helm_version:
           description: Version of Helm; empty when it is not installed.
           returned: always
           type: str
           sample: 3.22.0
+        run:
+          description:
+            - The record of the run that changes the cluster of this control plane (see M(slipway.kubernetes.run_lock)),
+              with its C(age), the seconds since its last sign of life; empty when there is none.
+          returned: always
+          type: dict
+          sample: {}
         service_manager:
           description: V(systemd) or V(other).
           returned: always

@@ -36,6 +36,8 @@ CLUSTER_WIDE = (
     "cluster_dns_domain",
     "cluster_kube_proxy_mode",
     "cluster_cni",
+    "api_endpoint_provider",
+    "api_endpoint_router_id",
 )
 
 MIRROR_KEYS = ("url", "override_path", "ca", "username", "password", "capabilities")

@@ -20,6 +20,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
     Problem,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import parse_version
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._run_lock import holder_of
 
 #: Go's names of the architectures that Kubernetes packages and images of all addons exist for.
 ARCHITECTURES = ("amd64", "arm64")
@@ -242,7 +243,7 @@ def check_swap(hosts: Hosts) -> t.Iterable[Problem]:
 # Network
 
 
-def _api_port(host: Host) -> int:
+def api_port(host: Host) -> int:
     """The port that the API server listens on: kubeadm's default or what its configuration is overridden with."""
     endpoint = host.mapping("control_plane_init_configuration").get("localAPIEndpoint")
     port = str(endpoint.get("bindPort")) if isinstance(endpoint, dict) else ""
@@ -254,7 +255,7 @@ def check_ports(hosts: Hosts) -> t.Iterable[Problem]:
     for host, facts in _known(hosts):
         wanted = dict(NODE_PORTS)
         if host.control_plane:
-            wanted.update({**dict(CONTROL_PLANE_PORTS), _api_port(host): "kube-apiserver"})
+            wanted.update({**dict(CONTROL_PLANE_PORTS), api_port(host): "kube-apiserver"})
         foreign: t.Dict[t.Tuple[int, str], None] = {}
         for socket in facts["listening"]:
             port, process = socket["port"], str(socket.get("process") or "")
@@ -408,6 +409,19 @@ def check_limit(hosts: Hosts) -> t.Iterable[Problem]:
                 f"leaves out all control planes ({names}), and the host needs one to join the cluster.",
                 f"Add one that is complete, such as --limit {host.name},{control_planes[0].name}.",
             )
+
+
+def check_runs(hosts: Hosts, run: t.Mapping[str, t.Any], check: bool) -> t.Iterable[Problem]:
+    """Other runs that change the cluster now.
+
+    :param run: this run.
+    :param check: whether it changes nothing itself, and so may go on beside another one.
+    """
+    for host, facts in _known(hosts):
+        holder = holder_of(facts.get("run"), run, host.flag("preflight_take_over")) if host.control_plane else None
+        if holder:
+            beside = "What this one sees may be half done." if check else holder.remedy
+            yield host.problem("run", holder.message, beside, WARNING if check else ERROR)
 
 
 CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (

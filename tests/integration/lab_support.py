@@ -148,6 +148,11 @@ class Run:
             )
 
     @property
+    def pid(self) -> int:
+        """The process id of ansible-playbook."""
+        return self._process.pid
+
+    @property
     def output(self) -> str:
         """What it has printed so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")

@@ -130,6 +130,18 @@ def mirrors(upstream: str, *urls: t.Any) -> Values:
     return {"cluster_registry_mirrors": {upstream: list(urls)}}
 
 
+def keepalived(vip: str = "192.0.2.100", port: int = 8443, **more: t.Any) -> Values:
+    """Variables of three control planes behind keepalived."""
+    return {"api_endpoint_provider": "keepalived", "cluster_endpoint": f"{vip}:{port}", **more}
+
+
+def another_run(**more: t.Any) -> Values:
+    """Facts of a control plane that a run of another controller works on."""
+    run = {"controller": "desk", "user": "bob", "pid": 7, "playbook": "upgrade.yml", "since": "12:00", "age": 61}
+    return {"run": {**run, **more}}
+
+
+THREE = {"kube_control_plane": ["cp1", "cp2", "cp3"], "kube_node": ["worker1"]}
 JOINED = {"kubernetes": {"joined": True}}
 BOTH = ("worker1", "worker2")
 
@@ -171,6 +183,77 @@ CASES = [
             "worker1": {"kubernetes": {"joined": True, "completed": True, "ca_cert_hashes": ["sha256:2"]}},
         },
     ),
+    # The endpoint of several control planes
+    Case("no-endpoint", ["cluster_endpoint: is empty with 3 control planes"], groups=THREE),
+    Case(
+        "keepalived-without-endpoint",
+        ["cluster_endpoint: is empty, and api_endpoint_provider is keepalived."],
+        {"api_endpoint_provider": "keepalived"},
+    ),
+    Case(
+        "external-without-endpoint",
+        ["cluster_endpoint: is empty, and api_endpoint_provider is external."],
+        {"api_endpoint_provider": "external"},
+    ),
+    Case("no-provider", ["is none with 3 control planes"], keepalived(api_endpoint_provider="none"), groups=THREE),
+    Case(
+        "unknown-provider",
+        ["kube-vip is none of none, external"],
+        keepalived(api_endpoint_provider="kube-vip"),
+        groups=THREE,
+    ),
+    Case("vip-port", ["has port 6443, which the API server itself"], keepalived(port=6443), groups=THREE),
+    Case("vip-port-etcd", ["has port 2380, which etcd listens on"], keepalived(port=2380), groups=THREE),
+    Case("vip-name", ["api_endpoint_vip: api.example.com is no IPv4"], keepalived("api.example.com"), groups=THREE),
+    Case("vip-ipv6", ["api_endpoint_vip: 2001:db8::9 is no IPv4"], keepalived("[2001:db8::9]"), groups=THREE),
+    Case(
+        "vip-outside",
+        ["203.0.113.5 is in no network of the host (192.0.2.0/24)"],
+        keepalived("203.0.113.5"),
+        groups=THREE,
+    ),
+    Case(
+        "vip-of-a-node",
+        ["worker1: api_endpoint_vip: 192.0.2.4 is the host's own"],
+        keepalived("192.0.2.4"),
+        groups=THREE,
+    ),
+    Case("vip-broadcast", ["192.0.2.255 is no address of a machine"], keepalived("192.0.2.255"), groups=THREE),
+    Case("vip-in-services", ["10.96.0.1 is in cluster_service_subnet"], keepalived("10.96.0.1"), groups=THREE),
+    Case("vip-in-pods", ["10.244.0.1 is in cluster_pod_subnet"], keepalived("10.244.0.1"), groups=THREE),
+    Case(
+        "vip-in-pool",
+        ["192.0.2.100 is in the range 192.0.2.96/28 of metallb_address_pools."],
+        {**keepalived(), **pool("192.0.2.96/28")},
+        groups=THREE,
+    ),
+    Case(
+        "vip-elsewhere",
+        ["192.0.2.101 is not where cluster_endpoint 192.0.2.100:8443 leads to."],
+        keepalived(api_endpoint_vip="192.0.2.101"),
+        groups=THREE,
+    ),
+    Case("vip-interface", ["there is no eth1 (it has eth0)"], keepalived(api_endpoint_interface="eth1"), groups=THREE),
+    Case("router-id", ["300 is not between 1 and 255"], keepalived(api_endpoint_router_id=300), groups=THREE),
+    Case("password", ["has more than 8"], keepalived(api_endpoint_password="123456789"), groups=THREE, warning=True),
+    Case(
+        "endpoint-differs",
+        ["cluster_endpoint: is api.example.com:6443, but the cluster was built with 192.0.2.1:6443.", "make-it-ha.md"],
+        {"cluster_endpoint": "api.example.com:6443"},
+        facts={"cp1": {"kubernetes": {"joined": True, "control_plane": True, "endpoint": "192.0.2.1:6443"}}},
+    ),
+    Case(
+        "endpoint-lost",
+        ["cluster_endpoint: is empty, but the cluster was built with api.example.com:6443"],
+        facts={"cp1": {"kubernetes": {"joined": True, "control_plane": True, "endpoint": "api.example.com:6443"}}},
+    ),
+    # Another run
+    Case(
+        "another-run",
+        ["cp1: run: another run works on this cluster: ansible-playbook upgrade.yml by bob on desk (pid 7) since 12"],
+        facts={"cp1": another_run()},
+    ),
+    Case("take-over", ["take_over: argument"], {"preflight_take_over": "perhaps"}, facts={"cp1": another_run(age=700)}),
     # Identities
     *(
         Case(

@@ -141,6 +141,7 @@ def test_kubernetes_state(
         "static_pods": {},
         "upgrading": None,
         "ca_cert_hashes": [],
+        "endpoint": "",
     }
 
 
@@ -148,6 +149,18 @@ def test_the_names_of_the_api_server(monkeypatch: pytest.MonkeyPatch) -> None:
     path = Path(__file__).parents[1] / "fixtures" / "kubeadm" / "control-plane" / "pki" / "apiserver.crt"
     monkeypatch.setattr(_api_server, "CERTIFICATE", str(path))
     assert _node.apiserver_names()[:3] == ["10.96.0.1", "172.30.0.40", "certs-cp1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint"),
+    [
+        ("clusters:\n- cluster:\n    server: https://192.0.2.9:8443\n  name: x\n", "192.0.2.9:8443"),
+        ('    server: "https://[fd00::1]:6443/"\n', "[fd00::1]:6443"),
+        ("", ""),
+    ],
+)
+def test_endpoint_of(text: str, endpoint: str) -> None:
+    assert _node.endpoint_of(text) == endpoint
 
 
 @pytest.mark.parametrize("readable", [True, False])

@@ -299,3 +299,19 @@ def test_nodes_of_another_cluster(authorities: t.List[str], foreign: bool) -> No
         "error node2: kubernetes: is a node of another cluster than node1: its CA is sha256:2, not" in report
     ) is foreign
     assert bool(report) is foreign
+
+
+def test_another_run() -> None:
+    theirs = {"controller": "desk", "pid": 7, "playbook": "site.yml", "user": "bob", "since": "12:00 UTC", "age": 61}
+    hosts = [host(1, facts=machine(1, run=theirs)), host(2, False, facts=machine(2, run=theirs))]
+    ours = {"controller": "laptop", "pid": 8}
+    (problem,) = checks.check_runs(hosts, run=ours, check=False)
+    assert (problem.host, problem.subject, problem.severity) == ("node1", "run", "error")
+    assert problem.message.startswith(
+        "another run works on this cluster: ansible-playbook site.yml by bob on desk (pid 7)"
+    )
+    assert "1 min 1 s ago" in problem.remedy
+    (problem,) = checks.check_runs(hosts, run=ours, check=True)
+    assert problem.severity == "warning"
+    assert not list(checks.check_runs([host(1, facts=machine(1, run=theirs), preflight_take_over=True)], ours, False))
+    assert not list(checks.check_runs(hosts, run=theirs, check=False))
