@@ -1,0 +1,154 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nodes that are to leave a cluster: what is in the way of it, and the memory of those that have left.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+
+_ROLE = "node-role.kubernetes.io/control-plane"
+#: Names of nodes that were removed: who asks for it again is told so, and a name that never was one is an error.
+MEMORY: kube.Object = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "slipway-removed-nodes", "namespace": "kube-system"},
+}
+
+
+def remembered(kubectl: Kubectl) -> t.Dict[str, str]:
+    """Nodes that were removed, and when.
+
+    :raises SlipwayError: when the cluster cannot be asked.
+    """
+    items, result = kube.read(kubectl, [MEMORY])
+    if result.rc != 0:
+        raise SlipwayError(f"Cannot read {kube.reference(MEMORY)}: {kube.complaint(result)}")
+    return dict(items[0].get("data") or {}) if items else {}
+
+
+def quorum(members: int) -> int:
+    """How many of so many members of etcd have to work."""
+    return members // 2 + 1
+
+
+def etcd_problem(members: t.Mapping[str, bool], going: t.Iterable[str]) -> str:
+    """Why members cannot leave etcd one after another; empty when they can.
+
+    :param members: all members and whether they are healthy. Those that are not leave first.
+    """
+    left = dict(members)
+    leaving = [name for name in going if name in left]
+    for name in sorted(leaving, key=lambda name: left[name]):
+        healthy = [other for other in left if left[other]]
+        if len(healthy) < quorum(len(left)):
+            return (
+                f"etcd has no quorum: {len(healthy)} of {len(left)} members are healthy, {quorum(len(left))} have to"
+                " be. Bring members back, or restore a snapshot (docs/etcd-restore.md)"
+            )
+        healthy_after = [other for other in healthy if other != name]
+        if len(healthy_after) < quorum(len(left) - 1):
+            sick = [other for other in left if not left[other] and other != name]
+            return (
+                f"{name}: without it etcd would have {len(left) - 1} members, of which {len(healthy_after)} are"
+                f" healthy, and {quorum(len(left) - 1)} have to be. Not healthy: {', '.join(sick)}. Bring them back,"
+                " or remove them first"
+            )
+        del left[name]
+    return ""
+
+
+class Removal:
+    """Some nodes that are to go, and the cluster as it is."""
+
+    def __init__(
+        self,
+        names: t.Sequence[str],
+        nodes: t.Sequence[kube.Object],
+        members: t.Mapping[str, bool],
+        machines: t.Container[str],
+        reachable: t.Container[str],
+        remembered_names: t.Container[str],
+    ) -> None:
+        """
+        :param members: members of etcd and whether they are healthy.
+        :param machines: nodes whose machines are known, those that are nodes no more, too.
+        :param reachable: nodes whose machines answer.
+        """
+        self._names = list(dict.fromkeys(names))
+        self._nodes = {node["metadata"]["name"]: node for node in nodes}
+        self._members = members
+        self._machines = machines
+        self._reachable = reachable
+        self._remembered = remembered_names
+
+    def _is_control_plane(self, name: str) -> bool:
+        labels = self._nodes[name]["metadata"].get("labels") or {} if name in self._nodes else {}
+        return name in self._members or _ROLE in labels
+
+    def _is_ready(self, name: str) -> bool:
+        return not predicates.node_problem(self._nodes[name])
+
+    def addresses(self) -> t.Dict[str, str]:
+        """The internal address of each node that exists."""
+        found = {}
+        for name in self._names:
+            entries = self._nodes.get(name, {}).get("status", {}).get("addresses") or []
+            internal = [entry["address"] for entry in entries if entry["type"] == "InternalIP"]
+            if internal:
+                found[name] = internal[0]
+        return found
+
+    def plan(self) -> t.Dict[str, t.List[str]]:
+        """What has to be done with which of them."""
+        present = [name for name in self._names if name in self._nodes]
+        return {
+            "cordon": present,
+            "drain": [name for name in present if self._is_ready(name)],
+            "members": [name for name in self._names if name in self._members],
+            "control_planes": [name for name in self._names if self._is_control_plane(name)],
+            "gone": [name for name in self._names if name not in self._nodes and name not in self._members],
+        }
+
+    def problems(self) -> t.List[str]:
+        """Why they cannot go, as sentences without a full stop."""
+        found = []
+        for name in self.plan()["gone"]:
+            if name not in self._machines and name not in self._remembered:
+                known = ", ".join(sorted(self._nodes))
+                found.append(f"{name}: there is no such node, neither in the cluster ({known}) nor in the inventory")
+        for name in self.plan()["drain"]:
+            if name not in self._reachable:
+                why = "Ansible cannot reach its machine" if name in self._machines else "it is not in the inventory"
+                found.append(
+                    f"{name} is Ready but {why}: it could not be reset, and would come back. Mend that, or, if the"
+                    " machine shall not be touched, stop it and wait until the node is NotReady"
+                )
+        return found + self._control_plane_problems()
+
+    def _control_plane_problems(self) -> t.List[str]:
+        going = self.plan()["control_planes"]
+        left = [name for name in self._nodes if self._is_control_plane(name) and name not in self._names]
+        if not going:
+            return []
+        if not left:
+            which = (
+                "are the last control planes: without them"
+                if len(going) > 1
+                else "is the last control plane: without it"
+            )
+            return [
+                f"{' and '.join(going)} {which} there is no cluster. playbooks/reset.yml takes a whole cluster down"
+            ]
+        if not any(self._is_ready(name) for name in left):
+            return [f"no control plane that stays is Ready ({', '.join(left)}), so {' and '.join(going)} cannot go"]
+        problem = etcd_problem(self._members, going)
+        return [problem] if problem else []
