@@ -67,6 +67,25 @@ def check_cluster(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
         )
 
 
+def check_etcd(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
+    """All members of etcd are well: each control plane restarts its own."""
+    etcd = cluster.get("etcd") or {}
+    subject = "etcd"
+    if etcd.get("msg") and "members" not in etcd and not etcd.get("skipped") and not cluster.get("problem"):
+        yield Problem(CLUSTER, subject, f"cannot be asked: {etcd['msg']}", "Mend it before an upgrade restarts it.")
+    by_name = {host.name: host for host in hosts}
+    for member in etcd.get("members") or []:
+        name = member.get("name") or member.get("id", "")
+        host = by_name.get(name)
+        alarms = ", ".join(member.get("alarms") or [])
+        if alarms:
+            yield Problem(name, subject, f"has raised an alarm: {alarms}.", "Make room, or replace the member.")
+        if not member.get("healthy") and not (host is not None and _upgrading(host)):
+            why = member.get("problem") or "it does not answer"
+            remedy = "Mend or remove this member: with it, no other may restart."
+            yield Problem(name, subject, f"is a member that is not healthy: {why}.", remedy)
+
+
 def _present(hosts: Hosts, cluster: Cluster) -> t.List[t.Tuple[str, str, Version]]:
     """What has a version now, but what has the same as the cluster: host, what, version."""
     everywhere = cluster.get("version", "")
@@ -264,5 +283,14 @@ def check_removed(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
 
 def checks(cluster: Cluster) -> t.List[Check]:
     """The checks on an upgrade of this cluster."""
-    functions = (check_cluster, check_path, check_nodes, check_members, check_certificates, check_room, check_removed)
+    functions = (
+        check_cluster,
+        check_etcd,
+        check_path,
+        check_nodes,
+        check_members,
+        check_certificates,
+        check_room,
+        check_removed,
+    )
     return [functools.partial(function, cluster=cluster) for function in functions]
