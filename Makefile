@@ -110,7 +110,7 @@ faults: ## clusters of the lab: runs that are killed, drift, secrets, machines t
 
 .PHONY: failures
 failures: ## three control planes of which one fails, in nine ways: what clients notice; prints the numbers
-	@$(WITH_MAIN) python -m pytest tests/integration/ha
+	@$(WITH_MAIN) python -m pytest tests/integration/ha/test_failures.py
 
 .PHONY: scenarios
 scenarios: ## the scenarios that belong to `make test`

@@ -71,16 +71,22 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     ratios = []
     machines = words(CONTROL_PLANES, WORKERS)
+    site = None
     try:
         for number in range(1, rounds + 1):
             start_nodes(*machines)
             plain, phases = shell("--endpoint", VIP, ",".join(CONTROL_PLANES), *WORKERS)
             print(f"round {number}: shell script {plain:6.1f} s  ({phases})", flush=True)
-            folder = pathlib.Path(tempfile.mkdtemp(prefix="slipway-bench-"))
-            site = Site(folder, list(CONTROL_PLANES), list(WORKERS), {**CONTROL_PLANES, **WORKERS}, VARIABLES)
+            systems = {**CONTROL_PLANES, **WORKERS}
+            if site is None:
+                folder = pathlib.Path(tempfile.mkdtemp(prefix="slipway-bench-"))
+                site = Site(folder, list(CONTROL_PLANES), list(WORKERS), systems, VARIABLES)
+            else:
+                site.renew(*systems)
             built, _result = play(site)
             ratios.append(built / plain)
             print(f"round {number}: site.yml     {built:6.1f} s  ratio {ratios[-1]:.2f}", flush=True)
+        assert site is not None, "no round, nothing to look at"
         second, result = play(site)
         print(
             f"median ratio {statistics.median(ratios):.2f}; second run {second:.1f} s: {executions(result)}", flush=True
@@ -93,6 +99,8 @@ def main() -> None:
         added, result = play(site, "--limit", BY_PLAYBOOK, playbook="playbooks/add_nodes.yml")
         print(f"one more worker, add_nodes.yml {added:5.1f} s  ratio {added / plain:.2f}: {executions(result)}")
     finally:
+        if site is not None:
+            site.close()
         remove_nodes([*CONTROL_PLANES, *WORKERS, BY_HAND, BY_PLAYBOOK])
 
 
