@@ -124,7 +124,17 @@ _CONFIGURATION = re.compile(r"^kubernetesVersion: [\"']?v?([^\s\"']+)", re.MULTI
 #: Seconds until a kubelet that has just started has seen whether it starts static pods anew.
 SETTLING = 10
 
+_LOG_LINE = re.compile(r"^[EIW]\d{4} [\d:.]+ ")
+
 Component = t.Dict[str, str]
+
+
+def reasons(stderr: str) -> str:
+    """Why kubeadm has failed: the end of what it printed, without its log and its advice."""
+    lines = [line.strip() for line in stderr.splitlines()]
+    said = [line for line in lines if line and not _LOG_LINE.match(line) and "--v=5" not in line]
+    errors = [line for line in said if line.startswith(("[ERROR", "error:"))]
+    return "\n".join((errors or said or lines)[-8:]) or "it printed nothing"
 
 
 def configured_version(text: str) -> str:
@@ -284,8 +294,14 @@ class KubeadmUpgrade:
         if self._operation == "apply":
             self._validate(kubeadm)
         _upgrade.write_record(self._operation, self._version)
-        # What kubeadm prints is long: CommandError keeps its last lines, which say what was wrong.
-        self._runner.run(self.argv(kubeadm.path), failure=f"kubeadm upgrade {self._operation} failed")
+        try:
+            self._runner.run(self.argv(kubeadm.path))
+        except CommandError as error:
+            result = error.result
+            raise SlipwayError(
+                f"kubeadm upgrade {self._operation} failed (rc {result.rc}): {reasons(result.stderr)}",
+                **result.as_return_values(),
+            ) from error
         self._wait_for_api()
         self._wait_for_pods()
         _upgrade.remove_record()

@@ -217,9 +217,9 @@ def test_an_etcd_image_of_the_users(machine: Machine) -> None:
 def test_a_failed_kubeadm_is_run_again(machine: Machine) -> None:
     machine.write(OLD)
     again = machine.runner.answers["kubeadm upgrade"]
-    result = CommandResult([], 1, "", "x")
-    machine.runner.answers["kubeadm upgrade"] = CommandError("no space left on device", result)
-    assert "no space left" in machine()["msg"]
+    result = CommandResult([], 1, "", "E1121 13:17:14.592619   10050 remote_image.go:334] x\nerror: no space left\n")
+    machine.runner.answers["kubeadm upgrade"] = CommandError("failed", result)
+    assert machine()["msg"] == "kubeadm upgrade apply failed (rc 1): error: no space left"
     assert (_upgrade.read_record() or {})["version"] == NEW
     machine.runner.answers["kubeadm upgrade"] = again
     assert machine()["action"] == "finished"
@@ -284,6 +284,16 @@ def test_pod_problem() -> None:
     assert kubeadm_upgrade.pod_problem("etcd", None, "r/etcd:1") == "etcd: the kubelet has not reported it"
     assert kubeadm_upgrade.pod_problem("etcd", pod, "r/etcd:2") == "etcd: runs r/etcd:1, not r/etcd:2"
     assert kubeadm_upgrade.pod_problem("etcd", pod, "r/etcd:1") == "etcd: Pending, not ready"
+
+
+def test_reasons() -> None:
+    text = "\t[WARNING A]: b\n[preflight] Some fatal errors occurred:\n\t[ERROR ImagePull]: refused\n" + "\n".join(
+        ["[preflight] If you know", "error: preflight checks failed", "To see the stack trace, use --v=5 or higher"]
+    )
+    assert kubeadm_upgrade.reasons(text) == "[ERROR ImagePull]: refused\nerror: preflight checks failed"
+    assert kubeadm_upgrade.reasons("it is\nbroken\n") == "it is\nbroken"
+    assert kubeadm_upgrade.reasons("W1121 13:17:14.592619 1 a.go:1] b\n") == "W1121 13:17:14.592619 1 a.go:1] b"
+    assert kubeadm_upgrade.reasons("") == "it printed nothing"
 
 
 def test_small_things() -> None:
