@@ -74,31 +74,23 @@ action:
   sample: restarted
 """
 
-import calendar
 import os
-import re
 import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile
 
-_PROPERTIES = (
-    "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,ExecMainStartTimestampMonotonic,ExecReload"
-)
+_PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,ExecMainStartTimestampMonotonic"
 _VERBS = {"started": "start", "restarted": "restart", "reloaded": "reload"}
-_RELOAD = re.compile(r"start_time=\[\w+ (\S+ \S+) UTC\].* status=0")
+#: Where the times of reloads are kept, until the machine boots: systemd forgets them when it reads unit files again.
+_RELOADS = "/run/slipway/reloads"
 
 
 def parse_properties(text: str) -> t.Dict[str, str]:
     """The ``KEY=VALUE`` lines of ``systemctl show``."""
-    properties: t.Dict[str, str] = {}
-    for line in text.splitlines():
-        key, separator, value = line.partition("=")
-        if separator:
-            # A command list, such as ExecReload, is a line for each command.
-            properties[key] = f"{properties[key]}\n{value}" if key in properties else value
-    return properties
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
 def process_started(properties: t.Mapping[str, str], now: float, monotonic: float) -> float:
@@ -119,15 +111,6 @@ def is_replaced(pid: str, proc: str = "/proc") -> bool:
         return False
 
 
-def reloaded(properties: t.Mapping[str, str]) -> float:
-    """When the last reload that went well began, in seconds of the wall clock; 0 when there was none."""
-    commands = [_RELOAD.search(line) for line in properties.get("ExecReload", "").splitlines()]
-    if not commands or commands[0] is None or None in commands:
-        return 0.0
-    whole, _point, fraction = commands[0].group(1).partition(".")
-    return calendar.timegm(time.strptime(whole, "%Y-%m-%d %H:%M:%S")) + float(f"0.{fraction or 0}")
-
-
 def newest(paths: t.Iterable[str], now: float) -> float:
     """When the youngest of the files was written; 0 without one.
 
@@ -146,6 +129,7 @@ class SystemdUnit:
         self._enabled: bool = module.params["enabled"]
         self._restart_after: t.List[str] = module.params["restart_after"]
         self._reload_after: t.List[str] = module.params["reload_after"]
+        self._reload = f"{_RELOADS}/{self._name}"
         self._restart_replaced: bool = module.params["restart_replaced"]
         self._timeout: int = module.params["timeout"]
         self._runner = Runner(module)
@@ -155,7 +139,7 @@ class SystemdUnit:
         return self._runner.run(argv, failure=f"systemctl {arguments[0]} {self._name} failed").stdout
 
     def _properties(self) -> t.Dict[str, str]:
-        return parse_properties(self._systemctl("show", "--timestamp=us+utc", f"--property={_PROPERTIES}", self._name))
+        return parse_properties(self._systemctl("show", f"--property={_PROPERTIES}", self._name))
 
     def run(self) -> t.Dict[str, t.Any]:
         """Bring the unit to its wished state.
@@ -178,7 +162,11 @@ class SystemdUnit:
             if toggle:
                 self._systemctl("enable" if self._enabled else "disable", "--quiet", self._name)
             if action != "none":
+                begin = time.time()
                 self._systemctl(_VERBS[action], self._name)
+                if action == "reloaded":
+                    TextFile(self._reload, "").write()
+                    os.utime(self._reload, (begin, begin))
                 self._wait()
         before = {"active": properties.get("ActiveState", "inactive"), "enabled": is_enabled}
         after = {"active": "active", "enabled": self._enabled if toggle else is_enabled}
@@ -199,7 +187,7 @@ class SystemdUnit:
         started = process_started(properties, now, time.clock_gettime(time.CLOCK_MONOTONIC))
         if replaced or started < newest(self._restart_after, now):
             return "restarted"
-        return "reloaded" if max(started, reloaded(properties)) < newest(self._reload_after, now) else "none"
+        return "reloaded" if max(started, newest([self._reload], now)) < newest(self._reload_after, now) else "none"
 
     def _wait(self) -> None:
         """Wait until the unit is active."""
