@@ -10,7 +10,11 @@ SHELL := /bin/bash
 PYTHON ?= python3
 SCENARIO ?= default
 # The scenarios that `make test` runs; each brings nodes of its own and removes them.
-SCENARIOS ?= default reuse
+SCENARIOS ?= default reuse ha
+# Those that only `make test-all` runs, and its fault runs: together they take hours.
+MORE_SCENARIOS = upgrade
+FAULTS ?= bad_machines drift interruptions secrets
+MORE_FAULTS = certificates control_plane_joins two_runs upgrade
 ENVIRONMENT = $(PYTHON) tests/gates/environments.py
 # Virtual environments lie in the cache, named by what is in them; the first use makes them.
 WITH_MAIN = bin="$$($(ENVIRONMENT) main)/bin"; export PATH="$$bin:$$PATH";
@@ -45,6 +49,12 @@ cluster: lab ## build the cluster of the lab and prove that it works
 .PHONY: test
 test: lint unit lab-builds bad-inputs unit-minimum unit-newest build sanity ## all tests, as CI runs them
 	@$(MAKE) --no-print-directory scenarios faults
+
+.PHONY: test-all
+test-all: test ## and what takes too long for CI: upgrades, failures of control planes, more fault runs
+	@$(MAKE) --no-print-directory scenarios SCENARIOS="$(MORE_SCENARIOS)"
+	$(MAKE) --no-print-directory failures
+	$(MAKE) --no-print-directory faults FAULTS="$(MORE_FAULTS)"
 
 .PHONY: lint
 lint: ## ruff, mypy, yamllint, ansible-lint, the changelog, the generated documentation
@@ -106,7 +116,7 @@ molecule: ## one scenario: make molecule SCENARIO=default
 
 .PHONY: faults
 faults: ## clusters of the lab: runs that are killed, drift, secrets, machines that are refused
-	@$(WITH_MAIN) python -m pytest tests/integration/faults
+	@$(WITH_MAIN) python -m pytest $(FAULTS:%=tests/integration/faults/test_%.py)
 
 .PHONY: failures
 failures: ## three control planes of which one fails, in nine ways: what clients notice; prints the numbers
