@@ -258,8 +258,7 @@ def removal_problem(members: t.Sequence[Member], leaving: t.Sequence[Member]) ->
     if not state["holds"]:
         return (
             f"only {state['healthy']} of {state['members']} members are healthy, and {state['required']} have to be"
-            " before anything can be changed. Bring members back; when they are lost for good, restore from a backup"
-            " (playbooks/etcd_restore.yml)."
+            " before anything can be changed. Bring members back; when they are lost for good, restore from a backup."
         )
     # One at a time: etcd refuses to lose two by one step.
     if len(deciding) > 1:

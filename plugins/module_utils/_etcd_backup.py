@@ -1,0 +1,393 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Take a backup of etcd with all that is needed to use it, as one archive, and read such an archive again.
+
+This file needs nothing but Python's standard library and imports nothing of this collection: the role etcd_backup puts
+it on control planes as the program that a systemd timer runs.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import fcntl
+import glob
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import typing as t
+
+FORMAT = 1
+PKI = "/etc/kubernetes/pki"
+#: Kubernetes' own files of the PKI that another control plane cannot make anew.
+AUTHORITIES = (
+    "ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "sa.key", "sa.pub", "etcd/ca.crt", "etcd/ca.key",
+)  # fmt: skip
+_SUFFIX = ".tar.gz"
+_CHUNK = 1 << 20
+
+
+class BackupError(Exception):
+    """A failure that the user can do something about."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How backups are taken.
+
+    :param directory: where they are kept; it is made with mode 0700.
+    :param keep: how many of them, at least one.
+    :param age_recipients: public keys that ``age`` encrypts for; no encryption when there are none.
+    """
+
+    directory: str
+    cluster_name: str
+    keep: int
+    age_recipients: t.Sequence[str] = ()
+    manifest: str = "/etc/kubernetes/manifests/etcd.yaml"
+    cri_socket: str = "unix:///run/containerd/containerd.sock"
+    kubeconfig: str = "/etc/kubernetes/admin.conf"
+    pki: str = PKI
+
+    def check(self) -> None:
+        """:raises BackupError: when they make no sense."""
+        if self.keep < 1:
+            raise BackupError(
+                f"keep is {self.keep}: every backup would be deleted at once. Keep at least 1 on the node."
+            )
+        if not re.match(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", self.cluster_name):
+            raise BackupError(f"cluster_name is {self.cluster_name!r}, which is no DNS label.")
+        if not os.path.exists(self.manifest):
+            raise BackupError(f"There is no {self.manifest} on this host, so kubeadm runs no etcd here.")
+
+    @property
+    def suffix(self) -> str:
+        """How the archives' names end."""
+        return _SUFFIX + (".age" if self.age_recipients else "")
+
+
+def run(argv: t.Sequence[str]) -> str:
+    """What a command prints.
+
+    :raises BackupError: when it fails.
+    """
+    environment = {**os.environ, "LC_ALL": "C"}
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, env=environment, check=False)
+    except OSError as error:
+        raise BackupError(f"{argv[0]} cannot be run: {error.strerror}.") from error
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[-600:]
+        raise BackupError(f"{os.path.basename(argv[0])} failed (rc {done.returncode}): {said}")
+    return done.stdout.decode("utf-8", "replace")
+
+
+def sha256_of(stream: t.BinaryIO) -> str:
+    """The SHA-256 of all that ``stream`` has left."""
+    digest = hashlib.sha256()
+    for chunk in iter(lambda: stream.read(_CHUNK), b""):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256_of_file(path: str) -> str:
+    """The SHA-256 of a file."""
+    with open(path, "rb") as stream:
+        return sha256_of(stream)
+
+
+def parse_status(text: str) -> t.Dict[str, t.Any]:
+    """What ``etcdutl snapshot status --write-out=json`` says about a snapshot.
+
+    :raises BackupError: when there is nothing in it.
+    """
+    said = json.loads(text)
+    status: t.Dict[str, t.Any] = {
+        "hash": f"{said['hash']:08x}",
+        "revision": int(said["revision"]),
+        "total_keys": int(said["totalKey"]),
+        "size": int(said["totalSize"]),
+        "version": str(said.get("version", "")),
+    }
+    if status["total_keys"] < 1 or status["revision"] < 2:
+        raise BackupError(
+            f"The snapshot is empty (revision {status['revision']}, {status['total_keys']} keys): it is no backup of a"
+            " cluster, so it is not kept."
+        )
+    return status
+
+
+def archives(directory: str) -> t.List[str]:
+    """The archives in a folder, newest first."""
+    found = glob.glob(os.path.join(directory, f"etcd-*{_SUFFIX}")) + glob.glob(
+        os.path.join(directory, f"etcd-*{_SUFFIX}.age")
+    )
+    return sorted(found, key=lambda path: (os.path.getmtime(path), path), reverse=True)
+
+
+class Backup:
+    """Takes one backup."""
+
+    def __init__(self, settings: Settings) -> None:
+        """:raises BackupError: when the settings make no sense."""
+        settings.check()
+        self._settings = settings
+        with open(settings.manifest, encoding="utf-8") as stream:
+            self._pod = stream.read()
+        self._ctr = shutil.which("ctr") or "/usr/bin/ctr"
+
+    def _flag(self, name: str, default: str = "") -> str:
+        match = re.search(rf"^\s*- [\"']?--{name}=(.*?)[\"']?\s*$", self._pod, re.MULTILINE)
+        return match.group(1) if match else default
+
+    def tool_argv(self, mounts: t.Mapping[str, str], *words: str) -> t.List[str]:
+        """The command line that runs ``words`` in a container of etcd's image."""
+        image = re.search(r"^\s*image: [\"']?([^\s\"']+)", self._pod, re.MULTILINE)
+        if image is None:
+            raise BackupError(f"{self._settings.manifest} names no image.")
+        address = self._settings.cri_socket.replace("unix://", "", 1)
+        binds = [
+            f"--mount=type=bind,src={path},dst={path},options=rbind:{access}" for path, access in sorted(mounts.items())
+        ]
+        name = f"slipway-etcd-{os.getpid()}"
+        start = [self._ctr, f"--address={address}", "--namespace=k8s.io", "run", "--rm", "--net-host"]
+        return [*start, *binds, image.group(1), name, *words]
+
+    def save_argv(self, path: str) -> t.List[str]:
+        """The command line that saves a snapshot of this machine's member in ``path``."""
+        etcd = os.path.join(self._settings.pki, "etcd")
+        urls = self._flag("listen-client-urls").split(",")
+        endpoint = next((url for url in urls if "127.0.0.1" in url or "[::1]" in url), urls[0])
+        pair = [os.path.join(etcd, f"healthcheck-client.{suffix}") for suffix in ("crt", "key")]
+        if not all(os.path.exists(name) for name in pair):
+            pair = [self._flag("cert-file"), self._flag("key-file")]
+        options = [
+            f"--endpoints={endpoint}",
+            f"--cacert={self._flag('trusted-ca-file', os.path.join(etcd, 'ca.crt'))}",
+            f"--cert={pair[0]}",
+            f"--key={pair[1]}",
+            "--dial-timeout=10s",
+            "--command-timeout=600s",
+        ]
+        mounts = {etcd: "ro", os.path.dirname(path): "rw"}
+        return self.tool_argv(mounts, "etcdctl", *options, "snapshot", "save", path)
+
+    def run(self) -> t.Dict[str, t.Any]:
+        """Take the backup, keep it, delete old ones.
+
+        :raises BackupError: when that fails; nothing of it is left then.
+        """
+        settings = self._settings
+        os.makedirs(settings.directory, mode=0o700, exist_ok=True)
+        os.chmod(settings.directory, 0o700)
+        with open(os.path.join(settings.directory, ".lock"), "w", encoding="utf-8") as lock:
+            # The timer and Ansible take turns. What is half done now is of a call that was killed.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for path in glob.glob(os.path.join(settings.directory, ".work-*")):
+                shutil.rmtree(path, ignore_errors=True)
+            work = tempfile.mkdtemp(prefix=".work-", dir=settings.directory)
+            try:
+                return self._take(work)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+
+    def _take(self, work: str) -> t.Dict[str, t.Any]:
+        settings = self._settings
+        self._expect_room(work)
+        snapshot = os.path.join(work, "snapshot.db")
+        run(self.save_argv(snapshot))
+        status = parse_status(
+            run(self.tool_argv({work: "ro"}, "etcdutl", "snapshot", "status", snapshot, "--write-out=json"))
+        )
+        configuration = run(self._kubectl("get", "configmaps", "kubeadm-config", "kubelet-config", "kube-proxy"))
+        created = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        contents = self._contents(snapshot, configuration.encode())
+        about = {
+            "format": FORMAT,
+            "created": created,
+            "cluster_name": settings.cluster_name,
+            "member": self._flag("name"),
+            "image": self.tool_argv({})[-2],
+            "snapshot": status,
+            "files": {name: self._digest(item) for name, item in contents.items()},
+        }
+        name = f"etcd-{settings.cluster_name}-{created.replace('-', '').replace(':', '')}{settings.suffix}"
+        partial = os.path.join(work, name)
+        self._write(partial, {"about.json": (json.dumps(about, indent=1, sort_keys=True) + "\n").encode(), **contents})
+        path = os.path.join(settings.directory, name)
+        os.replace(partial, path)
+        deleted = archives(settings.directory)[settings.keep :]
+        for old in deleted:
+            os.unlink(old)
+        return {
+            "archive": path,
+            "sha256": sha256_of_file(path),
+            "size": os.path.getsize(path),
+            "created": created,
+            "snapshot": status,
+            "deleted": deleted,
+        }
+
+    def _expect_room(self, work: str) -> None:
+        """:raises BackupError: when the disk has no room for snapshot and archive."""
+        data = os.path.join(self._flag("data-dir", "/var/lib/etcd"), "member", "snap", "db")
+        needed = 2 * os.path.getsize(data) if os.path.exists(data) else 0
+        free = shutil.disk_usage(work).free
+        if free < needed:
+            raise BackupError(
+                f"{self._settings.directory} has {free >> 20} MB free, and a backup may need {needed >> 20} MB."
+            )
+
+    def _kubectl(self, *words: str) -> t.List[str]:
+        kubeconfig = f"--kubeconfig={self._settings.kubeconfig}"
+        timeout = "--request-timeout=30s"
+        return [
+            "kubectl",
+            kubeconfig,
+            timeout,
+            *words,
+            "--namespace=kube-system",
+            "--ignore-not-found",
+            "--output=json",
+        ]
+
+    def _contents(self, snapshot: str, configuration: bytes) -> t.Dict[str, t.Union[str, bytes]]:
+        """What goes into the archive, by name: a path, or the content itself."""
+        contents: t.Dict[str, t.Union[str, bytes]] = {"snapshot.db": snapshot, "kubeadm.json": configuration}
+        folder = self._settings.pki
+        for path in sorted(glob.glob(os.path.join(folder, "**", "*"), recursive=True)):
+            if os.path.isfile(path):
+                contents["pki/" + os.path.relpath(path, folder)] = path
+        for path in sorted(glob.glob(os.path.join(os.path.dirname(self._settings.manifest), "*.yaml"))):
+            contents["manifests/" + os.path.basename(path)] = path
+        return contents
+
+    @staticmethod
+    def _digest(item: t.Union[str, bytes]) -> str:
+        return hashlib.sha256(item).hexdigest() if isinstance(item, bytes) else sha256_of_file(item)
+
+    def _write(self, path: str, contents: t.Mapping[str, t.Union[str, bytes]]) -> None:
+        """Write the archive with mode 0600; with recipients nothing but the encrypted one reaches the disk."""
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(handle, "wb") as target:
+            if not self._settings.age_recipients:
+                add_all(target, contents)
+            else:
+                self._encrypt(target, contents)
+            target.flush()
+            os.fsync(target.fileno())
+
+    def _encrypt(self, target: t.BinaryIO, contents: t.Mapping[str, t.Union[str, bytes]]) -> None:
+        argv = ["age", "--encrypt"]
+        for recipient in self._settings.age_recipients:
+            argv += ["--recipient", recipient]
+        try:
+            process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=target, stderr=subprocess.PIPE)
+        except OSError as error:
+            raise BackupError(
+                "age is not installed on this host. Install the package age of the distribution, or let the role"
+                " etcd_backup do it (etcd_backup_age_install)."
+            ) from error
+        problem = ""
+        try:
+            add_all(t.cast(t.BinaryIO, process.stdin), contents)
+        except BrokenPipeError:
+            problem = "it ended early"
+        said = process.communicate()[1].decode("utf-8", "replace").strip()
+        if process.returncode != 0 or problem:
+            raise BackupError(f"age failed (rc {process.returncode}): {said or problem}")
+
+
+def add_all(target: t.BinaryIO, contents: t.Mapping[str, t.Union[str, bytes]]) -> None:
+    """Write ``contents`` to ``target`` as a compressed tar archive."""
+    # Fast rather than small: tarfile by itself would take the slowest level.
+    with gzip.GzipFile(filename="", fileobj=target, mode="wb", compresslevel=3) as packed, tarfile.open(
+        fileobj=packed, mode="w|"
+    ) as archive:
+        for name, item in contents.items():
+            if isinstance(item, bytes):
+                entry = tarfile.TarInfo(name)
+                entry.size = len(item)
+                entry.mode = 0o600
+                archive.addfile(entry, io.BytesIO(item))
+            else:
+                with open(item, "rb") as stream:
+                    # Links are followed: the key itself is needed.
+                    entry = archive.gettarinfo(arcname=name, fileobj=stream)
+                    archive.addfile(entry, stream)
+
+
+class Archive:
+    """An archive that is read again, after decryption."""
+
+    def __init__(self, path: str) -> None:
+        """:raises BackupError: when it is damaged."""
+        self._path = path
+        self.about = self._check()
+
+    def _check(self) -> t.Dict[str, t.Any]:
+        """Compare all checksums."""
+        try:
+            with tarfile.open(self._path, "r:gz") as archive:
+                entries = {entry.name: entry for entry in archive if entry.isfile()}
+                about = dict(json.loads(self._open(archive, entries, "about.json").read()))
+                if about.get("format") != FORMAT:
+                    raise BackupError(f"It has the format {about.get('format')!r}, and {FORMAT} can be read.")
+                for name, wanted in about["files"].items():
+                    if sha256_of(self._open(archive, entries, name)) != wanted:
+                        raise BackupError(f"{name} in it has another checksum than it had when it was taken.")
+                return about
+        except BackupError as error:
+            raise BackupError(f"The archive is damaged, nothing was changed: {error}") from error
+        except (OSError, EOFError, ValueError, KeyError, TypeError, tarfile.TarError) as error:
+            raise BackupError(
+                f"The archive is damaged, or none of ours, nothing was changed: {str(error) or type(error).__name__}."
+            ) from error
+
+    @staticmethod
+    def _open(archive: tarfile.TarFile, entries: t.Mapping[str, tarfile.TarInfo], name: str) -> t.BinaryIO:
+        if name not in entries:
+            raise BackupError(f"{name} is not in it.")
+        return t.cast(t.BinaryIO, archive.extractfile(entries[name]))
+
+    def extract(self, name: str, target: str) -> None:
+        """Write the file ``name`` to ``target`` with mode 0600."""
+        with tarfile.open(self._path, "r:gz") as archive:
+            entries = {entry.name: entry for entry in archive if entry.isfile()}
+            handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(handle, "wb") as stream:
+                shutil.copyfileobj(self._open(archive, entries, name), stream, _CHUNK)
+
+    def read(self, name: str) -> bytes:
+        """The content of the file ``name``, which is small."""
+        with tarfile.open(self._path, "r:gz") as archive:
+            entries = {entry.name: entry for entry in archive if entry.isfile()}
+            return self._open(archive, entries, name).read()
+
+
+def main(argv: t.Sequence[str]) -> int:
+    """Take a backup as the settings in the JSON file ``argv[1]`` say."""
+    with open(argv[1], encoding="utf-8") as stream:
+        settings = Settings(**json.load(stream))
+    try:
+        result = Backup(settings).run()
+    except BackupError as error:
+        print(f"No backup of etcd was taken: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,165 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: etcd_snapshot_info
+short_description: Which backups of etcd a control plane keeps, and whether the timer's last one went well
+version_added: 0.1.0
+description:
+  - Lists the archives of M(slipway.kubernetes.etcd_snapshot) in a folder.
+  - Fails on request when the newest is too old, or when the service that the role etcd_backup sets up has failed.
+author: slipway.kubernetes contributors (@slipway)
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+options:
+  directory:
+    description: Folder with the archives.
+    type: path
+    default: /var/lib/slipway/etcd-backup
+  max_age:
+    description:
+      - Hours that the newest archive may be old. It fails when that is older or absent. V(0) lets everything pass.
+    type: int
+    default: 0
+"""
+
+EXAMPLES = r"""
+- name: List the backups
+  slipway.kubernetes.etcd_snapshot_info:
+  register: example_backups
+
+- name: Show them
+  ansible.builtin.debug:
+    var: example_backups.archives
+"""
+
+RETURN = r"""
+msg:
+  description: How it is about backups, as one line.
+  type: str
+  returned: success
+  sample: 7 backups of etcd, the newest 5.2 hours old
+archives:
+  description: The archives, newest first.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    path:
+      description: Where it is.
+      type: str
+      sample: /var/lib/slipway/etcd-backup/etcd-lab-20261121T120000Z.tar.gz
+    size:
+      description: Its bytes.
+      type: int
+      sample: 291109
+    hours:
+      description: Its age in hours.
+      type: float
+      sample: 5.2
+service_result:
+  description: What systemd says about the last backup of the timer; V(success), or a word such as V(exit-code).
+  type: str
+  returned: success
+  sample: success
+"""
+
+import os
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import archives
+
+SERVICE = "slipway-etcd-backup.service"
+
+
+def problem(found: t.Sequence[t.Mapping[str, t.Any]], service_result: str, max_age: int) -> str:
+    """What is wrong with the backups; empty when nothing is, or when nobody asked."""
+    if max_age < 1:
+        return ""
+    if service_result not in ("", "success"):
+        return f"The timer's last backup of etcd failed ({service_result}): see `journalctl --unit={SERVICE}`."
+    if not found:
+        return "There is no backup of etcd on this host. Take one by playbooks/etcd_backup.yml."
+    if found[0]["hours"] > max_age:
+        return (
+            f"The newest backup of etcd on this host is {found[0]['hours']} hours old, and {max_age} are allowed. See"
+            " `systemctl list-timers` and what playbooks/etcd_backup.yml says."
+        )
+    return ""
+
+
+class EtcdSnapshotInfo:
+    """The backups on this machine."""
+
+    def __init__(self, directory: str, max_age: int, runner: Runner, now: t.Callable[[], float] = time.time) -> None:
+        self._directory = directory
+        self._max_age = max_age
+        self._runner = runner
+        self._now = now
+
+    def run(self) -> t.Dict[str, t.Any]:
+        """Look.
+
+        :raises SlipwayError: when there is something wrong, and that was asked for.
+        """
+        found = [
+            {
+                "path": path,
+                "size": os.path.getsize(path),
+                "hours": round((self._now() - os.path.getmtime(path)) / 3600, 1),
+            }
+            for path in archives(self._directory)
+        ]
+        service_result = self._service_result()
+        wrong = problem(found, service_result, self._max_age)
+        if wrong:
+            raise SlipwayError(wrong, archives=found, service_result=service_result)
+        newest = f", the newest {found[0]['hours']} hours old" if found else ""
+        return {
+            "changed": False,
+            "msg": f"{len(found)} backups of etcd{newest}",
+            "archives": found,
+            "service_result": service_result,
+        }
+
+    def _service_result(self) -> str:
+        """The result of the service's last run; empty when it is not there or there is no systemd."""
+        systemctl = self._runner.which("systemctl", required=False)
+        if systemctl is None:
+            return ""
+        shown = self._runner.run([systemctl, "show", SERVICE, "--property=LoadState,Result"], check=False).stdout
+        values = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+        return values.get("Result", "") if values.get("LoadState") == "loaded" else ""
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "directory": {"type": "path", "default": "/var/lib/slipway/etcd-backup"},
+            "max_age": {"type": "int", "default": 0},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = EtcdSnapshotInfo(module.params["directory"], module.params["max_age"], Runner(module)).run()
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

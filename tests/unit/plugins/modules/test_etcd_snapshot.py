@@ -1,0 +1,249 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import stat
+import tarfile
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd_backup
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import Archive, BackupError, Settings
+from ansible_collections.slipway.kubernetes.plugins.modules import etcd_snapshot
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import fixture
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
+
+STATUS = {"hash": 1533338944, "revision": 3429, "totalKey": 374, "totalSize": 1859584, "version": "3.7.0"}
+# ctr, kubectl and age as small programs: what counts is what reaches them and what is left on the disk.
+CTR = """#!/bin/sh
+echo "$@" >> {log}
+for word in "$@"; do last=$word; done
+case "$*" in
+  *"snapshot save"*) echo the-snapshot > "$last" ;;
+  *"snapshot status"*) cat {status} ;;
+esac
+"""
+KUBECTL = '#!/bin/sh\necho "{}"\n'
+AGE = '#!/bin/sh\necho "$@" >> {log}\necho age-encryption.org/v1\ncat > /dev/null\n'
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A control plane in a folder."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    log = tmp_path / "log"
+    (tmp_path / "status.json").write_text(json.dumps(STATUS))
+    scripts = {"ctr": CTR, "kubectl": KUBECTL, "age": AGE}
+    for name, script in scripts.items():
+        text = script.replace("{log}", str(log)).replace("{status}", str(tmp_path / "status.json"))
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    (tmp_path / "pki" / "etcd").mkdir(parents=True)
+    for name in ("ca.crt", "ca.key", "etcd/ca.crt"):
+        (tmp_path / "pki" / name).write_text(f"{name} of this cluster")
+    (tmp_path / "pki" / "sa.key").symlink_to(tmp_path / "pki" / "ca.key")
+    (tmp_path / "manifests").mkdir()
+    manifest = fixture("etcd.yaml").replace("/var/lib/etcd", str(tmp_path / "data"))
+    (tmp_path / "manifests" / "etcd.yaml").write_text(manifest)
+    return tmp_path
+
+
+def settings(machine: Path, **more: t.Any) -> Settings:
+    given = {
+        "directory": str(machine / "backups"),
+        "cluster_name": "lab",
+        "keep": 2,
+        "manifest": str(machine / "manifests" / "etcd.yaml"),
+        "pki": str(machine / "pki"),
+    }
+    return Settings(**{**given, **more})
+
+
+def mode(path: t.Union[str, Path]) -> int:
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def test_backup(machine: Path) -> None:
+    result = _etcd_backup.Backup(settings(machine)).run()
+    assert (mode(result["archive"]), mode(machine / "backups")) == (0o600, 0o700)
+    assert result["snapshot"] == {
+        "hash": "5b64e540",
+        "revision": 3429,
+        "total_keys": 374,
+        "size": 1859584,
+        "version": "3.7.0",
+    }
+    assert result["sha256"] == _etcd_backup.sha256_of_file(result["archive"])
+    archive = Archive(result["archive"])
+    about = archive.about
+    assert (about["cluster_name"], about["member"]) == ("lab", "etcd-cp1")
+    assert about["image"] == "registry.k8s.io/etcd:3.7.0-0"
+    wanted = {"snapshot.db", "kubeadm.json", "manifests/etcd.yaml", "pki/ca.crt", "pki/ca.key", "pki/etcd/ca.crt"}
+    assert set(about["files"]) == wanted | {"pki/sa.key"}
+    assert archive.read("pki/sa.key") == b"ca.key of this cluster"
+    archive.extract("snapshot.db", str(machine / "out"))
+    assert (machine / "out").read_text() == "the-snapshot\n" and mode(machine / "out") == 0o600
+    # Nothing else is left.
+    assert sorted(os.listdir(machine / "backups")) == sorted([".lock", os.path.basename(result["archive"])])
+    saved = (machine / "log").read_text().splitlines()[0]
+    assert "--endpoints=https://127.0.0.1:2379" in saved and f"src={machine}/pki/etcd,dst={machine}/pki/etcd" in saved
+    assert "--cert=/etc/kubernetes/pki/etcd/server.crt" in saved
+
+
+def test_client_certificate(machine: Path) -> None:
+    for suffix in ("crt", "key"):
+        (machine / "pki" / "etcd" / f"healthcheck-client.{suffix}").write_text("")
+    argv = _etcd_backup.Backup(settings(machine)).save_argv("/b/snapshot.db")
+    assert f"--cert={machine}/pki/etcd/healthcheck-client.crt" in argv
+
+
+def test_encrypted(machine: Path) -> None:
+    result = _etcd_backup.Backup(settings(machine, age_recipients=["age1one", "age1two"])).run()
+    assert result["archive"].endswith(".tar.gz.age") and mode(result["archive"]) == 0o600
+    assert Path(result["archive"]).read_text() == "age-encryption.org/v1\n"
+    asked = (machine / "log").read_text().splitlines()[-1]
+    assert asked == "--encrypt --recipient age1one --recipient age1two"
+
+
+@pytest.mark.parametrize(
+    "script", ["#!/bin/sh\ncat > /dev/null\necho no such key >&2\nexit 1\n", "#!/bin/sh\nexit 3\n"]
+)
+def test_failing_encryption(machine: Path, script: str) -> None:
+    (machine / "bin" / "age").write_text(script)
+    (machine / "pki" / "big").write_bytes(os.urandom(1 << 20))
+    with pytest.raises(BackupError, match="age failed"):
+        _etcd_backup.Backup(settings(machine, age_recipients=["age1one"])).run()
+    assert os.listdir(machine / "backups") == [".lock"]
+
+
+def test_without_age(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (machine / "bin" / "age").unlink()
+    monkeypatch.setenv("PATH", str(machine / "bin") + ":/bin")
+    monkeypatch.setattr(_etcd_backup.Backup, "_encrypt", _encrypt_with_nothing(_etcd_backup.Backup._encrypt))
+    with pytest.raises(BackupError, match="age is not installed"):
+        _etcd_backup.Backup(settings(machine, age_recipients=["age1one"])).run()
+
+
+def _encrypt_with_nothing(original: t.Callable[..., None]) -> t.Callable[..., None]:
+    """The method in a world without any program: this machine may have age itself."""
+
+    def encrypt(self: t.Any, *arguments: t.Any) -> None:
+        before = os.environ["PATH"]
+        os.environ["PATH"] = "/nonexistent"
+        try:
+            original(self, *arguments)
+        finally:
+            os.environ["PATH"] = before
+
+    return encrypt
+
+
+def test_retention(machine: Path) -> None:
+    folder = machine / "backups"
+    (folder / ".work-killed").mkdir(parents=True)
+    for age, name in enumerate(["etcd-lab-1.tar.gz", "etcd-lab-2.tar.gz.age", "other.tar.gz"]):
+        (folder / name).write_text("")
+        os.utime(folder / name, (1000 + age, 1000 + age))
+    result = _etcd_backup.Backup(settings(machine)).run()
+    assert result["deleted"] == [str(folder / "etcd-lab-1.tar.gz")]
+    assert {"etcd-lab-2.tar.gz.age", "other.tar.gz"} < set(os.listdir(folder))
+    assert not (folder / ".work-killed").exists()
+
+
+@pytest.mark.parametrize("status", [{**STATUS, "totalKey": 0}, {**STATUS, "revision": 1}])
+def test_empty_snapshot(machine: Path, status: t.Dict[str, t.Any]) -> None:
+    (machine / "status.json").write_text(json.dumps(status))
+    with pytest.raises(BackupError, match="The snapshot is empty"):
+        _etcd_backup.Backup(settings(machine)).run()
+    assert os.listdir(machine / "backups") == [".lock"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"keep": 0}, "keep is 0: every backup would be deleted"),
+        ({"keep": -1}, "keep is -1"),
+        ({"cluster_name": "../x"}, "no DNS label"),
+        ({"manifest": "/nonexistent"}, "kubeadm runs no etcd here"),
+    ],
+)
+def test_refused(machine: Path, options: t.Dict[str, t.Any], message: str) -> None:
+    with pytest.raises(BackupError, match=message):
+        _etcd_backup.Backup(settings(machine, **options))
+
+
+def test_failing_tools(machine: Path) -> None:
+    (machine / "bin" / "kubectl").write_text("#!/bin/sh\necho connection refused >&2\nexit 1\n")
+    with pytest.raises(BackupError, match=r"kubectl failed \(rc 1\): connection refused"):
+        _etcd_backup.Backup(settings(machine)).run()
+    with pytest.raises(BackupError, match="/nonexistent cannot be run"):
+        _etcd_backup.run(["/nonexistent"])
+    (machine / "manifests" / "etcd.yaml").write_text("spec: {}\n")
+    with pytest.raises(BackupError, match="names no image"):
+        _etcd_backup.Backup(settings(machine)).tool_argv({})
+
+
+def test_full_disk(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (machine / "data" / "member" / "snap").mkdir(parents=True)
+    (machine / "data" / "member" / "snap" / "db").write_bytes(b"x")
+
+    class Usage:
+        free = 1
+
+    monkeypatch.setattr(_etcd_backup.shutil, "disk_usage", lambda _path: Usage)
+    with pytest.raises(BackupError, match="has 0 MB free"):
+        _etcd_backup.Backup(settings(machine)).run()
+
+
+def test_damaged_archives(machine: Path) -> None:
+    path = Path(_etcd_backup.Backup(settings(machine)).run()["archive"])
+    whole = path.read_bytes()
+    damaged = machine / "damaged.tar.gz"
+    # Cut off, a byte changed, no archive at all.
+    changed = bytearray(gzip.decompress(whole))
+    changed[changed.index(b"the-snapshot")] ^= 1
+    for content in (whole[: len(whole) // 2], gzip.compress(bytes(changed)), b"x", b""):
+        damaged.write_bytes(content)
+        with pytest.raises(BackupError, match=r"The archive is damaged.*, nothing was changed"):
+            Archive(str(damaged))
+    for about in ({"format": 2}, {"format": 1, "files": {"gone": "1"}}, {"format": 1}):
+        with damaged.open("wb") as stream:
+            _etcd_backup.add_all(stream, {"about.json": json.dumps(about).encode()})
+        with pytest.raises(BackupError, match="The archive is damaged"):
+            Archive(str(damaged))
+    with tarfile.open(damaged, "w:gz"):
+        pass
+    with pytest.raises(BackupError, match=r"about\.json is not in it"):
+        Archive(str(damaged))
+
+
+def test_program_of_the_timer(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = machine / "settings.json"
+    given.write_text(json.dumps(settings(machine).__dict__))
+    assert _etcd_backup.main(["program", str(given)]) == 0
+    assert json.loads(capsys.readouterr().out)["snapshot"]["revision"] == 3429
+    given.write_text(json.dumps({**settings(machine).__dict__, "keep": 0}))
+    assert _etcd_backup.main(["program", str(given)]) == 1
+    assert capsys.readouterr().err.startswith("No backup of etcd was taken: keep is 0")
+
+
+def test_module(machine: Path, run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = {
+        "directory": str(machine / "backups"),
+        "manifest": str(machine / "manifests" / "etcd.yaml"),
+        "cluster_name": "lab",
+    }
+    assert run_module(etcd_snapshot.main, options, check=True)["changed"] and not (machine / "backups").exists()
+    monkeypatch.setattr(_etcd_backup.Backup, "run", lambda _self: {"archive": "a"})
+    result = run_module(etcd_snapshot.main, options)
+    assert (result["changed"], result["archive"]) == (True, "a")
+    failed = run_module(etcd_snapshot.main, {**options, "keep": 0}, check=True)
+    assert failed["failed"] and failed["msg"].startswith("No backup of etcd was taken: keep is 0")

@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.modules import etcd_snapshot_info
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
+
+
+@pytest.fixture
+def runner(monkeypatch: pytest.MonkeyPatch) -> FakeRunner:
+    fake = FakeRunner({"systemctl show": "Result=success\nLoadState=loaded\n"}, tools=("systemctl",))
+    monkeypatch.setattr(etcd_snapshot_info, "Runner", lambda _module: fake)
+    return fake
+
+
+def archive(folder: Path, name: str, hours: float) -> None:
+    (folder / name).write_text("12345")
+    then = time.time() - hours * 3600
+    os.utime(folder / name, (then, then))
+
+
+def test_listed(runner: FakeRunner, run_module: ModuleRunner, tmp_path: Path) -> None:
+    archive(tmp_path, "etcd-lab-1.tar.gz", 50)
+    archive(tmp_path, "etcd-lab-2.tar.gz.age", 2)
+    archive(tmp_path, "notes.txt", 0)
+    options = {"directory": str(tmp_path), "max_age": 26}
+    result = run_module(etcd_snapshot_info.main, options, check=True)
+    assert (result["changed"], result["msg"]) == (False, "2 backups of etcd, the newest 2.0 hours old")
+    assert result["archives"][0] == {"path": str(tmp_path / "etcd-lab-2.tar.gz.age"), "size": 5, "hours": 2.0}
+    assert result["service_result"] == "success"
+    failed = run_module(etcd_snapshot_info.main, {**options, "max_age": 1})
+    assert failed["failed"] and "is 2.0 hours old, and 1 are allowed" in failed["msg"]
+
+
+def test_failures(runner: FakeRunner, run_module: ModuleRunner, tmp_path: Path) -> None:
+    options = {"directory": str(tmp_path / "none")}
+    assert run_module(etcd_snapshot_info.main, options)["msg"] == "0 backups of etcd"
+    assert "There is no backup" in run_module(etcd_snapshot_info.main, {**options, "max_age": 26})["msg"]
+    runner.answers["systemctl show"] = "Result=exit-code\nLoadState=loaded\n"
+    failed = run_module(etcd_snapshot_info.main, {**options, "max_age": 26})
+    assert failed["msg"].startswith("The timer's last backup of etcd failed (exit-code)")
+    assert run_module(etcd_snapshot_info.main, options)["service_result"] == "exit-code"
+    runner.answers["systemctl show"] = "Result=success\nLoadState=not-found\n"
+    assert run_module(etcd_snapshot_info.main, options)["service_result"] == ""
+    runner.tools = ()
+    assert run_module(etcd_snapshot_info.main, options)["service_result"] == ""
