@@ -113,7 +113,8 @@ class Removal:
         return {
             "cordon": present,
             "drain": [name for name in present if self._is_ready(name)],
-            "members": [name for name in self._names if name in self._members],
+            # Those that are not healthy first, which is the order in which they can leave.
+            "members": sorted((name for name in self._names if name in self._members), key=self._members.__getitem__),
             "control_planes": [name for name in self._names if self._is_control_plane(name)],
             "gone": [name for name in self._names if name not in self._nodes and name not in self._members],
         }

@@ -78,7 +78,7 @@ drain:
   returned: success
   sample: [worker1]
 members:
-  description: Names of those that are members of etcd.
+  description: Names of those that are members of etcd, those that are not healthy first.
   type: list
   elements: str
   returned: success

@@ -76,7 +76,8 @@ def test_control_planes() -> None:
     assert result["problems"] == [] and result["drain"] == []
     # Two of three, the dead one first.
     members = [member("cp1"), member("cp2", False), member("cp3")]
-    assert judge(three(["cp2"]), "cp1", "cp2", members=members)["problems"] == []
+    result = judge(three(["cp2"]), "cp1", "cp2", members=members)
+    assert result["problems"] == [] and result["members"] == ["cp2", "cp1"]
 
 
 def test_a_member_without_a_node() -> None:
