@@ -21,6 +21,8 @@ PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 MODULES = {path.stem: path for path in sorted((PROJECT / "plugins" / "modules").glob("*.py"))}
 # They look at the machines of a whole inventory: the scenario default runs them.
 OF_PLAYBOOKS = {"preflight_gather", "preflight_report"}
+# After it there is no cluster any more.
+AT_THE_END = {"kubeadm_reset"}
 # What is about a machine and not about a cluster.
 ON_BUILDER = {
     "config_files",
@@ -84,7 +86,7 @@ BEFORE: dict[str, list[dict[str, object]]] = {
 
 
 @pytest.mark.last
-@pytest.mark.parametrize("name", sorted(set(MODULES) - OF_PLAYBOOKS))
+@pytest.mark.parametrize("name", [*sorted(set(MODULES) - OF_PLAYBOOKS - AT_THE_END), *sorted(AT_THE_END)])
 def test_examples(name: str, tmp_path: Path) -> None:
     machine = "reuse-builder" if name in ON_BUILDER else "reuse-cluster"
     tasks = yaml.safe_load(read_docstring(str(MODULES[name]))["plainexamples"])
