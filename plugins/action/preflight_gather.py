@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -29,12 +30,17 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         known: t.Dict[str, t.Any] = {"failure": None, "source_failure": ""}
         facts = {"slipway_preflight": known}
+        asked = time.time()
         looked = self._look("slipway.kubernetes.node_facts", {}, task_vars)
+        answered = time.time()
         failure = explain(looked)
         if failure:
             known["failure"] = [failure.subject, failure.message, failure.remedy]
         else:
             facts["slipway_node"] = looked["ansible_facts"]["slipway_node"]
+            seen = facts["slipway_node"].get("time")
+            # The look was between the two moments: that is all that is known, and on a slow connection not much.
+            known["clock"] = None if seen is None else [seen - answered, seen - asked]
             known["source_failure"] = self._source_failure(facts["slipway_node"], task_vars)
         return {"changed": False, "ansible_facts": facts}
 

@@ -15,6 +15,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils import (
     _preflight_endpoint,
     _preflight_machines,
     _preflight_options,
+    _preflight_peers,
     _preflight_upgrade,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
@@ -31,9 +32,12 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import Variables, collection_roles
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._run_lock import this_run
 
-ARGUMENTS = {
+HOSTS = {
     "control_plane_hosts": {"type": "list", "elements": "str", "required": True},
     "worker_hosts": {"type": "list", "elements": "str", "required": True},
+}
+ARGUMENTS = {
+    **HOSTS,
     "upgrade": {"type": "dict"},
 }
 
@@ -48,11 +52,7 @@ class ActionModule(ActionBase):
         """Returns problems and warnings as lists, and fails with the report as its message when there is a problem."""
         result = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
-        control_planes, workers = arguments["control_plane_hosts"], arguments["worker_hosts"]
-        inventory = (task_vars or {})["hostvars"]
-        place = {name: number for number, name in enumerate(inventory)}
-        names = sorted({*control_planes, *workers}, key=lambda name: (place.get(name, len(place)), name))
-        hosts = [self._host(name, control_planes, workers) for name in names if name in inventory]
+        names, hosts = self.hosts(arguments, task_vars or {})
         catalogue = collection_roles()
         checks: t.List[Check] = [
             functools.partial(_preflight_options.check_unknown_variables, catalogue=catalogue),
@@ -61,6 +61,7 @@ class ActionModule(ActionBase):
             *_preflight_cluster.CHECKS,
             *_preflight_machines.CHECKS,
             *_preflight_endpoint.CHECKS,
+            *_preflight_peers.CHECKS,
             functools.partial(_preflight_machines.check_runs, run=this_run(os.getppid()), check=self._task.check_mode),
         ]
         if arguments["upgrade"] is not None:
@@ -69,7 +70,7 @@ class ActionModule(ActionBase):
         strangers = [
             Problem(name, "inventory", "there is no such host in the inventory.", "Correct cluster_*_hosts.")
             for name in names
-            if name not in inventory
+            if name not in {host.name for host in hosts}
         ]
         findings = merge([*strangers, *run_checks(checks, hosts)], names)
         errors = [finding for finding in findings if finding.severity == ERROR]
@@ -87,6 +88,16 @@ class ActionModule(ActionBase):
         else:
             result["msg"] = f"Preflight found nothing that stops {counted(len(names), 'host')}."
         return result
+
+    def hosts(
+        self, arguments: t.Mapping[str, t.Any], task_vars: t.Mapping[str, t.Any]
+    ) -> t.Tuple[t.List[str], t.List[Host]]:
+        """The names of all hosts in the order of the inventory, and those hosts that are in it."""
+        control_planes, workers = arguments["control_plane_hosts"], arguments["worker_hosts"]
+        inventory = task_vars["hostvars"]
+        place = {name: number for number, name in enumerate(inventory)}
+        names = sorted({*control_planes, *workers}, key=lambda name: (place.get(name, len(place)), name))
+        return names, [self._host(name, control_planes, workers) for name in names if name in inventory]
 
     def _host(self, name: str, control_planes: t.Collection[str], workers: t.Collection[str]) -> Host:
         """A host with its variables as the roles of this play will see them, and with its facts."""
@@ -112,4 +123,6 @@ class ActionModule(ActionBase):
             facts=None if failure else facts.get("slipway_node"),
             failure=Failure(*failure) if failure else None,
             source_failure=known.get("source_failure", ""),
+            clock=known.get("clock"),
+            peers=facts.get("slipway_peers", {}),
         )

@@ -52,6 +52,8 @@ _PROGRAMS = {
     "helm": ("version", "--short"),
     "containerd": ("--version",),
 }
+#: Services that synchronise the clock, as distributions name them.
+_TIME_SYNC = ("systemd-timesyncd", "chrony", "chronyd", "ntpsec", "ntp", "ntpd", "openntpd")
 _SOCKET = "/run/containerd/containerd.sock"
 #: Seconds that a program may take to say its version.
 _PATIENCE = 20
@@ -184,6 +186,14 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
         # A worker has no administrator's kubeconfig; that of a control plane's kubelet may lead to its own API server.
         "endpoint": endpoint_of(read_text("/etc/kubernetes/admin.conf") or read_text("/etc/kubernetes/kubelet.conf")),
     }
+
+
+def time_sync(run: str = "/run") -> str:
+    """What keeps the clock right: a service, ``container`` where the clock is the host's; empty when nothing does."""
+    if os.path.exists(f"{run}/systemd/container"):
+        return "container"
+    active = (name for name in _TIME_SYNC if os.path.lexists(f"{run}/systemd/units/invocation:{name}.service"))
+    return next(active, "")
 
 
 def ufw_is_active(text: str) -> bool:
@@ -326,6 +336,7 @@ class NodeFacts:
             },
             "helm_version": versions["helm"],
             "run": _run_record.read_record() or {},
+            "time_sync": time_sync(),
         }
 
     @staticmethod

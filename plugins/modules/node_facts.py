@@ -130,6 +130,13 @@ ansible_facts:
           returned: always
           type: float
           sample: 1790000000.5
+        time_sync:
+          description:
+            - The service that keeps the clock right; empty when there is none.
+            - V(container) in a container, whose clock is that of its host.
+          returned: always
+          type: str
+          sample: systemd-timesyncd
         listening:
           description:
             - Listening sockets with protocol, address, port, pid and process.

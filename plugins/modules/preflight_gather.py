@@ -60,6 +60,12 @@ ansible_facts:
           type: list
           elements: str
           sample: [python, no Python was found on the host., Install it.]
+        clock:
+          description: How many seconds the clock is ahead of the controller's, at least and at most.
+          returned: when the host could be looked at
+          type: list
+          elements: float
+          sample: [-0.4, 0.1]
         source_failure:
           description: Why the package repository does not provide the asked version; empty when it does.
           returned: always

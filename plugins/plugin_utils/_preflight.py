@@ -55,6 +55,8 @@ class Host:
     :param facts: what node_facts returned; ``None`` when nothing is known.
     :param failure: why there are no facts; ``None`` also when the host was left out of this run.
     :param source_failure: why the package repository does not offer what is asked for; empty when it does.
+    :param clock: how many seconds its clock is ahead of the controller's, at least and at most.
+    :param peers: what peer_probe found.
     """
 
     name: str
@@ -66,6 +68,8 @@ class Host:
     facts: t.Optional[t.Mapping[str, t.Any]] = None
     failure: t.Optional[Failure] = None
     source_failure: str = ""
+    clock: t.Optional[t.Sequence[float]] = None
+    peers: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
 
     def text(self, name: str) -> str:
         """The variable as text without outer blanks; empty when it is not set or is a collection."""

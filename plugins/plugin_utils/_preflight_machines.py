@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._peers import PROCESS
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     ERROR,
     WARNING,
@@ -261,7 +262,7 @@ def check_ports(hosts: Hosts) -> t.Iterable[Problem]:
             port, process = socket["port"], str(socket.get("process") or "")
             owner = wanted.get(port)
             # Without a process (its name is hidden in some containers) a node's port is taken for its own.
-            ours = host.joined if not process else process[:COMM_LENGTH] == str(owner)[:COMM_LENGTH]
+            ours = host.joined if not process else process[:COMM_LENGTH] in (str(owner)[:COMM_LENGTH], PROCESS)
             if socket["protocol"] == "tcp" and owner and not ours:
                 pid = f" (pid {socket['pid']})" if socket.get("pid") else ""
                 foreign[(port, f"{process or 'an unknown process'}{pid}")] = None
@@ -316,6 +317,28 @@ def check_node_ip(hosts: Hosts) -> t.Iterable[Problem]:
         for name in names if len(names) > 1 else ():
             yield Problem(
                 name, "cluster_node_ip", f"{shared} is the same on {_and(names)}.", "Give each host its own address."
+            )
+
+
+def check_pod_network_interface(hosts: Hosts) -> t.Iterable[Problem]:
+    """Flannel takes the interface of the default route, which is not the one of cluster_node_ip on some machines."""
+    for host, facts in _known(hosts):
+        text = host.text("cluster_node_ip")
+        if not text or host.text("cni_provider") != "flannel" or text == facts.get("default_address"):
+            continue
+        holders = {
+            entry["address"]: interface["name"]
+            for interface in facts["interfaces"]
+            for entry in interface.get("addresses", [])
+        }
+        wanted, default = holders.get(text), holders.get(facts.get("default_address"))
+        chosen = host.text("cni_flannel_interface") or default
+        if wanted and chosen and chosen not in (wanted, text):
+            yield host.problem(
+                "cni_flannel_interface",
+                f"{chosen} is what Flannel takes, but cluster_node_ip {text} is on {wanted}.",
+                f"Set cni_flannel_interface: {wanted}, for all hosts, so that the traffic of pods goes there, too.",
+                WARNING,
             )
 
 
@@ -435,6 +458,7 @@ CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_swap,
     check_ports,
     check_node_ip,
+    check_pod_network_interface,
     check_installed,
     check_membership,
     check_limit,

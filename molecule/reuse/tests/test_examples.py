@@ -20,7 +20,7 @@ from ansible.parsing.plugin_docs import read_docstring
 PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 MODULES = {path.stem: path for path in sorted((PROJECT / "plugins" / "modules").glob("*.py"))}
 # They look at the machines of a whole inventory: the scenario default runs them.
-OF_PLAYBOOKS = {"preflight_gather", "preflight_report"}
+OF_PLAYBOOKS = {"preflight_gather", "preflight_plan", "preflight_report"}
 # After it there is no cluster any more.
 AT_THE_END = {"kubeadm_reset"}
 # What is about a machine and not about a cluster.
@@ -30,6 +30,8 @@ ON_BUILDER = {
     "node_facts",
     "package_set",
     "package_source",
+    "peer_listen",
+    "peer_probe",
     "release_archive",
     "swap",
     "sysctl_settings",

@@ -88,6 +88,7 @@ class Case:
     :param everywhere: variables of all hosts.
     :param worker1: variables of one worker.
     :param facts: facts of machines that differ from good ones, by host.
+    :param found: what else was found out about machines (peers, clock), by host.
     :param groups: groups that differ from one control plane and two workers.
     :param warning: whether it is only warned about.
     """
@@ -98,6 +99,7 @@ class Case:
     worker1: Values = dataclasses.field(default_factory=dict)
     facts: t.Dict[str, Values] = dataclasses.field(default_factory=dict)
     groups: t.Dict[str, t.List[str]] = dataclasses.field(default_factory=dict)
+    found: t.Dict[str, Values] = dataclasses.field(default_factory=dict)
     warning: bool = False
 
     def inventory(self) -> Values:
@@ -105,7 +107,7 @@ class Case:
         groups = {"kube_control_plane": ["cp1"], "kube_node": ["worker1", "worker2"], **self.groups}
         names = list(dict.fromkeys(name for members in groups.values() for name in members))
         hosts: t.Dict[str, Values] = {
-            name: {"machine": merged(machine(number), self.facts.get(name, {}))}
+            name: {"machine": merged(machine(number), self.facts.get(name, {})), **self.found.get(name, {})}
             for number, name in enumerate(names, start=1)
         }
         if "worker1" in hosts:
@@ -141,6 +143,13 @@ def another_run(**more: t.Any) -> Values:
     return {"run": {**run, **more}}
 
 
+def unreachable(host: str, port: int, error: str = "no answer in 2 s", protocol: str = "tcp") -> Values:
+    """A connection that was tried and does not work."""
+    failure = {"host": host, "address": "192.0.2.9", "port": port, "protocol": protocol, "error": error}
+    return {"peers": {"failures": [failure]}}
+
+
+EXTERNAL = {"api_endpoint_provider": "external", "cluster_endpoint": "192.0.2.9:443"}
 THREE = {"kube_control_plane": ["cp1", "cp2", "cp3"], "kube_node": ["worker1"]}
 JOINED = {"kubernetes": {"joined": True}}
 BOTH = ("worker1", "worker2")
@@ -246,6 +255,61 @@ CASES = [
         "endpoint-lost",
         ["cluster_endpoint: is empty, but the cluster was built with api.example.com:6443"],
         facts={"cp1": {"kubernetes": {"joined": True, "control_plane": True, "endpoint": "api.example.com:6443"}}},
+    ),
+    Case(
+        "vip-in-use",
+        ["cluster: api_endpoint_vip: 192.0.2.100 is in use by a machine with the MAC address 02:42:c0:00:02:63"],
+        keepalived(),
+        groups=THREE,
+        found={"cp1": {"peers": {"vip_holder": "02:42:c0:00:02:63"}}},
+    ),
+    Case(
+        "router-id-on-the-wire",
+        ["cluster: api_endpoint_router_id: 51 is used by 192.0.2.77 in this network, for 192.0.2.78."],
+        keepalived(api_endpoint_router_id=51),
+        groups=THREE,
+        found={"cp2": {"peers": {"vrrp": [{"sender": "192.0.2.77", "router_id": 51, "addresses": ["192.0.2.78"]}]}}},
+    ),
+    Case(
+        "load-balancer-unreachable",
+        ["worker1: cluster_endpoint: 192.0.2.9 cannot be reached on port 443/tcp: no answer in 2 s."],
+        EXTERNAL,
+        found={"worker1": unreachable("cluster_endpoint", 443)},
+    ),
+    Case(
+        "load-balancer-refuses",
+        ["worker1: cluster_endpoint: 192.0.2.9 refuses connections on port 443/tcp."],
+        EXTERNAL,
+        found={"worker1": unreachable("cluster_endpoint", 443, "connection refused")},
+        warning=True,
+    ),
+    # Connections and clocks
+    Case(
+        "api-unreachable",
+        ["worker1: connection: cp1 (192.0.2.9) cannot be reached on port 6443/tcp, which is for the API server"],
+        found={"worker1": unreachable("cp1", 6443)},
+    ),
+    Case(
+        "overlay-unreachable",
+        ["worker1: connection: worker2 (192.0.2.9) cannot be reached on port 8472/udp, which is for Flannel"],
+        found={"worker1": unreachable("worker2", 8472, protocol="udp")},
+    ),
+    Case(
+        "clock",
+        ["worker2: time: the clock is 59.8 s behind that of cp1."],
+        found={"cp1": {"clock": [0.0, 0.2]}, "worker2": {"clock": [-60.0, -59.8]}},
+    ),
+    Case(
+        "clock-warning",
+        ["worker1: time: the clock is 0.7 s ahead of that of cp1."],
+        found={"cp1": {"peers": {"clocks": {"worker1": [0.7, 0.71]}}}},
+        warning=True,
+    ),
+    Case(
+        "no-time-sync",
+        ["worker1: time_sync: nothing synchronises the clock"],
+        facts={"worker1": {"time_sync": ""}},
+        warning=True,
     ),
     # Another run
     Case(

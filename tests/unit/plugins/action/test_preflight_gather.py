@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
 import unittest.mock
 
@@ -12,6 +13,7 @@ import pytest
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
+from ansible_collections.slipway.kubernetes.plugins.action import preflight_gather
 from ansible_collections.slipway.kubernetes.plugins.action.preflight_gather import ActionModule
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import trusted
 
@@ -77,7 +79,7 @@ def test_the_repository_is_asked_for_what_is_not_installed(monkeypatch: pytest.M
         cluster_version="1.36.4",
         kube_packages_repository="https://mirror.example.com/k8s",
     )
-    assert facts["slipway_preflight"] == {"failure": None, "source_failure": ""}
+    assert facts["slipway_preflight"] == {"failure": None, "source_failure": "", "clock": None}
     assert facts["slipway_node"]["os"]["id"] == "debian"
     source = called["package_source"]
     assert source["url"].startswith("https://mirror.example.com/k8s/v1.36/")
@@ -105,3 +107,12 @@ def test_a_repository_that_cannot_be_templated(monkeypatch: pytest.MonkeyPatch) 
     assert "kube_packages_repository_url: " in facts["slipway_preflight"]["source_failure"]
     assert "'nowhere' is undefined" in facts["slipway_preflight"]["source_failure"]
     assert list(called) == ["node_facts"]
+
+
+def test_the_clock_is_compared_with_the_controllers(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = node("1.36.4")
+    looked["ansible_facts"]["slipway_node"]["time"] = 1005.0
+    moments = iter([1000.0, 1002.0])
+    monkeypatch.setattr(preflight_gather, "time", types.SimpleNamespace(time=lambda: next(moments)))
+    facts, _called = gather(monkeypatch, {"node_facts": looked}, cluster_version="1.36.4")
+    assert facts["slipway_preflight"]["clock"] == [3.0, 5.0]

@@ -11,6 +11,7 @@ import unittest.mock
 
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
+from ansible_collections.slipway.kubernetes.plugins.action import preflight_plan
 from ansible_collections.slipway.kubernetes.plugins.action.preflight_report import ActionModule
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import trusted
 
@@ -20,6 +21,7 @@ def report(
     control_planes: t.Sequence[str] = ("cp1",),
     workers: t.Sequence[str] = (),
     registered: t.Optional[t.Dict[str, t.Dict[str, t.Any]]] = None,
+    action_module: t.Type[ActionModule] = ActionModule,
     **arguments: t.Any,
 ) -> t.Dict[str, t.Any]:
     """Run the action with a variable manager that knows ``given``."""
@@ -37,7 +39,7 @@ def report(
         play=None,
     )
     loader = DataLoader()
-    action = ActionModule(task, unittest.mock.MagicMock(), None, loader, Templar(loader=loader), None)
+    action = action_module(task, unittest.mock.MagicMock(), None, loader, Templar(loader=loader), None)
     return action.run(task_vars={"hostvars": given})
 
 
@@ -134,3 +136,15 @@ def test_registered_variables_are_no_typing_errors() -> None:
     given = {"cp1": {"helm_release_of_mine": {"changed": True}, "helm_mine": 1}}
     result = report(given, registered={"cp1": {"helm_release_of_mine": {}}})
     assert [problem["subject"] for problem in result["problems"]] == ["helm_mine"]
+
+
+def test_the_plan_of_connections() -> None:
+    facts = {"default_address": "192.0.2.1", "interfaces": [], "listening": [], "kubernetes": {"unfinished": None}}
+    given = {
+        name: {"ansible_facts": {"slipway_node": {**facts, "default_address": f"192.0.2.{number}"}}}
+        for number, name in enumerate(["cp1", "worker1"], start=1)
+    }
+    result = report(given, action_module=preflight_plan.ActionModule)
+    assert not result["changed"] and result["listen"] == {}
+    result = report(given, workers=["worker1"], action_module=preflight_plan.ActionModule)
+    assert [port["port"] for port in result["listen"]["worker1"]["ports"]] == [10250, 8472]

@@ -180,6 +180,15 @@ def test_ufw_is_active(text: str, active: bool) -> None:
     assert _node.ufw_is_active(text) is active
 
 
+def test_time_sync(tmp_path: Path) -> None:
+    assert _node.time_sync(str(tmp_path)) == ""
+    (tmp_path / "systemd/units").mkdir(parents=True)
+    (tmp_path / "systemd/units/invocation:chrony.service").symlink_to("0123456789abcdef")
+    assert _node.time_sync(str(tmp_path)) == "chrony"
+    (tmp_path / "systemd/container").touch()
+    assert _node.time_sync(str(tmp_path)) == "container"
+
+
 def test_accepts_connections(tmp_path: Path) -> None:
     path = str(tmp_path / "s")
     assert not _node.accepts_connections(path)

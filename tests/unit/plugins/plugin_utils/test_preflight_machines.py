@@ -315,3 +315,24 @@ def test_another_run() -> None:
     assert problem.severity == "warning"
     assert not list(checks.check_runs([host(1, facts=machine(1, run=theirs), preflight_take_over=True)], ours, False))
     assert not list(checks.check_runs(hosts, run=theirs, check=False))
+
+
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [
+        ({"cluster_node_ip": "198.51.100.1"}, 1),
+        ({"cluster_node_ip": "198.51.100.1", "cni_flannel_interface": "eth0"}, 1),
+        ({"cluster_node_ip": "198.51.100.1", "cni_flannel_interface": "eth1"}, 0),
+        ({"cluster_node_ip": "198.51.100.1", "cni_provider": "none"}, 0),
+        ({"cluster_node_ip": "192.0.2.1"}, 0),
+        ({}, 0),
+    ],
+)
+def test_the_interface_of_the_pod_network(given: t.Dict[str, t.Any], count: int) -> None:
+    facts = machine(1)
+    second = {"name": "eth1", "mac": "", "addresses": [{"address": "198.51.100.1", "prefix": 24, "family": 4}]}
+    facts["interfaces"].append(second)
+    problems = list(checks.check_pod_network_interface([host(1, facts=facts, **{"cni_provider": "flannel", **given})]))
+    assert [(problem.subject, problem.severity) for problem in problems] == [
+        ("cni_flannel_interface", "warning")
+    ] * count

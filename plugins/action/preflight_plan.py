@@ -1,0 +1,21 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plan which connections between machines are tried before they become nodes."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.action import preflight_report
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_peers import Plan
+
+
+class ActionModule(preflight_report.ActionModule):
+    """Needs no connection: it reads the variables and facts of all hosts and changes nothing."""
+
+    def run(self, tmp: t.Any = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> t.Dict[str, t.Any]:
+        """Returns the arguments of peer_listen and of peer_probe, by host."""
+        _validation, arguments = self.validate_argument_spec(argument_spec=preflight_report.HOSTS)
+        _names, hosts = self.hosts(arguments, task_vars or {})
+        return {"changed": False, **Plan(hosts).as_dict()}

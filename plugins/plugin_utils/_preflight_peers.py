@@ -1,0 +1,286 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which connections between machines are tried before they become nodes, and what the results mean.
+
+Only pairs that matter, so that their number grows with the number of machines and not with its square: all to and from
+control planes, and each worker with its neighbour in the inventory.
+
+Private to this collection; runs on the controller.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._peers import PROCESS
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+    CLUSTER,
+    WARNING,
+    Host,
+    Hosts,
+    Problem,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import (
+    node_addresses,
+    parse_endpoint,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_endpoint import KEEPALIVED, virtual_address
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_machines import api_port
+
+#: Stands for the load balancer among the machines that are connected to.
+ENDPOINT = "cluster_endpoint"
+KUBELET = 10250
+ETCD = (2379, 2380)
+#: The port of the kernel's VXLAN that Flannel takes.
+FLANNEL = 8472
+#: Seconds that clocks may differ: from the first on there is a warning, from the second on an error.
+SKEW = (0.5, 1.0)
+
+Key = t.Tuple[str, str, int]
+
+
+def _address(host: Host) -> str:
+    """Where other nodes reach it; empty when that is not known."""
+    facts = host.facts or {}
+    return host.text("cluster_node_ip") or facts.get("default_address") or facts.get("default_address6") or ""
+
+
+def _is_bare(host: Host) -> bool:
+    """Whether it shall become a node and nothing of one is there."""
+    return host.facts is not None and not host.joined and not host.facts["kubernetes"]["unfinished"]
+
+
+class Plan:
+    """What listens where, and who connects to it."""
+
+    def __init__(self, hosts: Hosts) -> None:
+        self._known = [host for host in hosts if host.facts is not None and _address(host)]
+        self.joining = [host for host in self._known if _is_bare(host)]
+        self._bare = {host.name for host in self.joining}
+        self._listen: t.Dict[Key, t.Set[str]] = {}
+        self._probe: t.Dict[str, t.Dict[Key, t.Dict[str, t.Any]]] = {}
+        self._vip: t.Dict[str, t.Tuple[str, str]] = {}
+        self._hosts = {host.name: host for host in self._known}
+        if self.joining:
+            self._control_planes()
+            self._overlay()
+            self._endpoint(hosts)
+
+    def _pair(self, source: Host, target: Host, protocol: str, port: int) -> None:
+        """Let one machine connect to another, when one of them shall become a node."""
+        if source.name == target.name or not {source.name, target.name} & self._bare:
+            return
+        key = (target.name, protocol, port)
+        facts = target.facts or {}
+        taken = any(
+            (item["protocol"], item["port"]) == (protocol, port) and item.get("process") != PROCESS
+            for item in facts["listening"]
+        )
+        if target.name in self._bare and not taken:
+            self._listen.setdefault(key, set()).add(source.name)
+        elif target.name in self._bare or protocol == "udp":
+            return  # who has the port is reported elsewhere; a node does not answer our datagrams
+        self._probe.setdefault(source.name, {})[key] = {
+            "host": target.name,
+            "address": _address(target),
+            "protocol": protocol,
+            "port": port,
+            "answer": target.name in self._bare,
+        }
+
+    def _control_planes(self) -> None:
+        for control_plane in (host for host in self._known if host.control_plane):
+            for host in self._known:
+                self._pair(host, control_plane, "tcp", api_port(control_plane))
+                self._pair(control_plane, host, "tcp", KUBELET)
+                if host.control_plane:
+                    for port in ETCD:
+                        self._pair(host, control_plane, "tcp", port)
+
+    def _overlay(self) -> None:
+        """Flannel's: with control planes, and along the inventory as a ring."""
+        first = self.joining[0]
+        if first.text("cni_provider") != "flannel" or first.text("cni_flannel_backend") != "vxlan":
+            return
+        for control_plane in (host for host in self._known if host.control_plane):
+            for host in self.joining:
+                self._pair(control_plane, host, "udp", FLANNEL)
+                self._pair(host, control_plane, "udp", FLANNEL)
+        for one, other in zip(self.joining, [*self.joining[1:], first]):
+            self._pair(one, other, "udp", FLANNEL)
+            self._pair(other, one, "udp", FLANNEL)
+
+    def _endpoint(self, hosts: Hosts) -> None:
+        """The load balancer of the user, from each machine; and whether somebody has the VIP that is to be set up."""
+        control_planes = [host for host in hosts if host.control_plane]
+        for host in self.joining:
+            endpoint = parse_endpoint(host.text("cluster_endpoint"))
+            if host.text("api_endpoint_provider") == "external" and endpoint:
+                self._probe.setdefault(host.name, {})[(ENDPOINT, "tcp", endpoint[1])] = {
+                    "host": ENDPOINT,
+                    "address": endpoint[0],
+                    "protocol": "tcp",
+                    "port": endpoint[1],
+                    "answer": False,
+                }
+        # As soon as there is a control plane it may be the one that has the address.
+        for host in control_planes if all(host.name in self._bare for host in control_planes) else ():
+            vip = virtual_address(host)
+            names = [
+                name
+                for name, network in _networks(host)
+                if vip is not None and vip.version == 4 and vip in network.network and network.network.num_addresses > 1
+            ]
+            if names:
+                self._vip[host.name] = (str(vip), host.text("api_endpoint_interface") or names[0])
+                self._probe.setdefault(host.name, {})
+            if host.text("api_endpoint_provider") == KEEPALIVED:
+                endpoint = parse_endpoint(host.text("cluster_endpoint"))
+                for other in self.joining if endpoint else ():
+                    self._pair(other, host, "tcp", t.cast(t.Tuple[str, int], endpoint)[1])
+
+    def as_dict(self) -> t.Dict[str, t.Any]:
+        """The arguments of peer_listen and peer_probe, by host."""
+        listen: t.Dict[str, t.Dict[str, t.Any]] = {}
+        for (name, protocol, port), peers in self._listen.items():
+            entry = listen.setdefault(name, {"address": _address(self._hosts[name]), "ports": []})
+            entry["ports"].append({"protocol": protocol, "port": port, "peers": sorted(peers)})
+        probe = {}
+        for name, connections in self._probe.items():
+            vip, interface = self._vip.get(name, ("", ""))
+            probe[name] = {"peers": list(connections.values()), "vip": vip, "interface": interface}
+        return {"listen": listen, "probe": probe, "timeout": 60 + len(self._known) // 2}
+
+
+def _networks(host: Host) -> t.Iterable[t.Tuple[str, t.Any]]:
+    """The names of a host's interfaces, with each network that they are in."""
+    for interface in (host.facts or {}).get("interfaces", []):
+        for _name, network in node_addresses([Host(host.name, facts={"interfaces": [interface]})]):
+            yield str(interface["name"]), network
+
+
+# What the results mean
+
+
+def _purpose(host: Host, protocol: str, port: int) -> str:
+    """What a port of a node is for."""
+    if protocol == "udp":
+        return "Flannel, for the traffic between pods"
+    if port in ETCD:
+        return "etcd"
+    return {KUBELET: "the kubelet, for logs, exec and metrics", api_port(host): "the API server"}.get(
+        port, "the endpoint of the API servers"
+    )
+
+
+def check_connections(hosts: Hosts) -> t.Iterable[Problem]:
+    """Machines that cannot reach each other on a port that they will need."""
+    by_name = {host.name: host for host in hosts}
+    exists = any(host.control_plane and host.joined for host in hosts)
+    for host in hosts:
+        for failure in host.peers.get("failures", []):
+            port, error = f"{failure['port']}/{failure['protocol']}", failure["error"]
+            if failure["host"] != ENDPOINT:
+                yield host.problem(
+                    "connection",
+                    f"{failure['host']} ({failure['address']}) cannot be reached on port {port}, which is for"
+                    f" {_purpose(by_name.get(failure['host'], host), failure['protocol'], failure['port'])}: {error}.",
+                    "Open it in the firewalls of both and between them, or correct cluster_node_ip.",
+                )
+            elif not exists and "refused" in error:
+                yield host.problem(
+                    ENDPOINT,
+                    f"{failure['address']} refuses connections on port {port}.",
+                    "That is right for a load balancer that has no API server to forward to yet; after that it has to"
+                    " accept them.",
+                    WARNING,
+                )
+            else:
+                yield host.problem(
+                    ENDPOINT,
+                    f"{failure['address']} cannot be reached on port {port}: {error}.",
+                    "Set up the load balancer first, and let all nodes reach it.",
+                )
+
+
+def check_segment(hosts: Hosts) -> t.Iterable[Problem]:
+    """A VIP that somebody has, and a VRRP router id that somebody speaks with."""
+    for host in hosts:
+        if host.peers.get("vip_holder"):
+            yield Problem(
+                CLUSTER,
+                "api_endpoint_vip",
+                f"{host.text('api_endpoint_vip')} is in use by a machine with the MAC address"
+                f" {host.peers['vip_holder']}, which is none of the control planes.",
+                "Choose a free address, or turn that machine off.",
+            )
+        wanted = host.number("__api_endpoint_router_id")
+        for seen in host.peers.get("vrrp", []):
+            if seen["router_id"] == wanted:
+                yield Problem(
+                    CLUSTER,
+                    "api_endpoint_router_id",
+                    f"{wanted} is used by {seen['sender']} in this network, for {', '.join(seen['addresses'])}.",
+                    "Set it to another number, 1 to 255.",
+                )
+
+
+# Clocks
+
+
+def check_clocks(hosts: Hosts) -> t.Iterable[Problem]:
+    """Clocks of nodes that are certainly apart; etcd and certificates do not bear that.
+
+    How far a clock is ahead is known as an interval, because the answer takes time. The controller's own clock does not
+    matter.
+    """
+    clocks = [(host.clock, host) for host in hosts if host.clock]
+    for index, (one, host) in enumerate(clocks[1:], start=1):
+        # The neighbour that is the furthest apart, so that each host is named once.
+        apart, other = max(
+            ((_apart(one, clock), peer) for clock, peer in clocks[:index]), key=lambda pair: abs(pair[0])
+        )
+        yield from _skew(host, other.name, apart)
+    for host in hosts:
+        for name, clock in host.peers.get("clocks", {}).items():
+            yield from _skew(
+                next((peer for peer in hosts if peer.name == name), host), host.name, _apart(clock, (0, 0))
+            )
+
+
+def _apart(one: t.Sequence[float], other: t.Sequence[float]) -> float:
+    """How many seconds the first clock is at least ahead of the other; negative when it is behind."""
+    ahead, behind = one[0] - other[1], other[0] - one[1]
+    return ahead if ahead > 0 else -behind if behind > 0 else 0.0
+
+
+def _skew(host: Host, other: str, seconds: float) -> t.Iterable[Problem]:
+    if abs(seconds) > SKEW[0]:
+        problem = host.problem(
+            "time",
+            f"the clock is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} that of {other}.",
+            "Synchronise the clocks of all nodes (node_prep_time_sync: install).",
+            "error" if abs(seconds) > SKEW[1] else WARNING,
+        )
+        yield problem
+
+
+def check_time_sync(hosts: Hosts) -> t.Iterable[Problem]:
+    """Machines on which nothing keeps the clock right."""
+    for host in hosts:
+        if (host.facts or {}).get("time_sync") == "" and host.text("node_prep_time_sync") == "check":
+            yield host.problem(
+                "time_sync",
+                "nothing synchronises the clock (neither systemd-timesyncd, chrony nor ntpd is active).",
+                "Set one up, or set node_prep_time_sync to install, or to leave when something else does it.",
+                WARNING,
+            )
+
+
+CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
+    check_connections,
+    check_segment,
+    check_clocks,
+    check_time_sync,
+)
