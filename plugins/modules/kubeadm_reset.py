@@ -14,6 +14,7 @@ description:
     processes, cgroups, mounts and network namespaces; the interfaces, routes and CNI configuration of the pod network;
     the chains and tables that kube-proxy, the kubelet, Flannel and the CNI plugins have put into iptables and nftables;
     the data of etcd and of the kubelet, certificates, kubeconfigs of that cluster, logs of pods, and our own records.
+    Backups of M(slipway.kubernetes.etcd_snapshot) stay.
   - B(All data that etcd has on this machine is lost.) It does not ask the cluster anything. On a cluster that goes on
     living remove the etcd member first, and the Node object.
   - Packages, the container runtime and its images stay. So does whatever belongs to others, such as rules of
@@ -124,8 +125,8 @@ _AUTHORITY = "/etc/kubernetes/pki/ca.crt"
 _STATE = "/var/lib/slipway"
 #: What Flannel copies among the CNI plugins, which are a package's.
 _FLANNEL_PLUGIN = "/opt/cni/bin/flannel"
-#: Records of tools that stay on the machine, and of what goes on.
-_KEPT_RECORDS = ("archives", os.path.basename(_kubeadm.MARKER), os.path.basename(_run_record.PATH))
+#: Records of tools that stay on the machine, and of what goes on; and backups, which outlive the node.
+_KEPT_RECORDS = ("archives", "etcd-backup", os.path.basename(_kubeadm.MARKER), os.path.basename(_run_record.PATH))
 _KUBELET = "kubelet.service"
 
 Found = t.Dict[str, t.List[str]]

@@ -94,6 +94,7 @@ class Machine:
             "srv/etcd/member/snap/db": "",
             "var/lib/slipway/archives/helm.json": "",
             "var/lib/slipway/run.json": "",
+            "var/lib/slipway/etcd-backup/etcd-lab.tar.gz": "",
             "var/lib/slipway/upgrade.json": "",
             "var/lib/cni/networks/cbr0/10.244.1.2": "",
             "var/lib/cni/networks/podman/10.88.0.2": "",
@@ -173,6 +174,7 @@ FOREIGN = [
     "opt/cni/bin/bridge",
     "var/lib/cni/networks/podman/10.88.0.2",
     "var/lib/slipway/archives/helm.json",
+    "var/lib/slipway/etcd-backup/etcd-lab.tar.gz",
     "var/lib/slipway/run.json",
 ]
 
