@@ -89,8 +89,9 @@ def check_port(hosts: Hosts) -> t.Iterable[Problem]:
 def check_address(hosts: Hosts) -> t.Iterable[Problem]:
     """The VIP: an address, the one that the endpoint leads to, and not one that belongs to something else."""
     control_planes = [host for host in hosts if host.control_plane]
+    first = {host.text("api_endpoint_vip"): host for host in reversed(control_planes)}
     for text, name in distinct(control_planes, "api_endpoint_vip"):
-        host = next(host for host in control_planes if host.text("api_endpoint_vip") == text)
+        host = first[text]
         if host.text("api_endpoint_provider") != KEEPALIVED or not host.text("cluster_endpoint"):
             continue
         address = _parse(text)
