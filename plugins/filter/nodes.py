@@ -19,12 +19,16 @@ def node_objects(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> t.L
     return wishes
 
 
-def node_identities(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
+def node_identities(
+    names: t.Sequence[str], hostvars: t.Mapping[str, t.Any], endpoints: t.Sequence[str] = ()
+) -> t.List[t.Dict[str, t.Any]]:
     """Names and addresses of nodes, as ``nodes`` of the module ``kube_csr_approve``.
 
     A node has the addresses that were found on its own interfaces, those of container networks left out, and the one
     that the inventory gives it.
     """
+    # An endpoint's address moves from node to node and is no node's own.
+    moving = {part for endpoint in endpoints for part in (endpoint, endpoint.rpartition(":")[0].strip("[]"))}
     identities = []
     for name in names:
         variables = hostvars[name]
@@ -35,9 +39,7 @@ def node_identities(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> 
             for item in interface["addresses"]
         }
         addresses.add(variables.get("cluster_node_ip") or "")
-        # The endpoint's address moves from node to node and is no node's own.
-        endpoint = str(variables.get("api_endpoint_vip") or variables.get("cluster_endpoint") or "")
-        addresses -= {endpoint, endpoint.rpartition(":")[0].strip("[]")} - {variables.get("cluster_node_ip")}
+        addresses -= moving - {variables.get("cluster_node_ip")}
         identities.append({"name": name, "addresses": sorted(filter(None, addresses))})
     return identities
 

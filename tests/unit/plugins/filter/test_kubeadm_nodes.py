@@ -76,16 +76,15 @@ def test_node_identities() -> None:
         "n3": {
             "slipway_node": {"interfaces": [interface("192.0.2.3", "192.0.2.200")]},
             "cluster_node_ip": "",
-            "cluster_endpoint": "192.0.2.200:8443",
         },
         "n4": {
             "slipway_node": {"interfaces": [interface("192.0.2.4", "192.0.2.200")]},
-            "cluster_endpoint": "192.0.2.4",
             "cluster_node_ip": "192.0.2.4",
-            "api_endpoint_vip": "192.0.2.200",
         },
     }
-    assert nodes.FilterModule().filters()["node_identities"](list(hostvars), hostvars) == [
+    assert nodes.FilterModule().filters()["node_identities"](
+        list(hostvars), hostvars, ["192.0.2.200:8443", "192.0.2.4", ""]
+    ) == [
         {"name": "n1", "addresses": ["192.0.2.1", "198.51.100.1", "fd00::1"]},
         {"name": "n2", "addresses": ["192.0.2.2"]},
         {"name": "n3", "addresses": ["192.0.2.3"]},
