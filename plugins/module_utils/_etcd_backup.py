@@ -383,11 +383,11 @@ def main(argv: t.Sequence[str]) -> int:
     try:
         result = Backup(settings).run()
     except BackupError as error:
-        print(f"No backup of etcd was taken: {error}", file=sys.stderr)
+        sys.stderr.write(f"No backup of etcd was taken: {error}\n")
         return 1
-    print(json.dumps(result))
+    sys.stdout.write(json.dumps(result) + "\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    raise SystemExit(main(sys.argv))
