@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .util import CACHE, LOGS, LabError, as_root, run, say, tail, write
+from .util import CACHE, LOGS, LabError, as_root, lock, run, say, tail, write
 
 
 def start_time(pid: int) -> str:
@@ -61,8 +61,12 @@ class Daemon:
         :param timeout: seconds.
         :raises LabError: when it ends or is not ready in time.
         """
-        if self.current() and ready():
-            return
+        # Two commands that begin at the same time would end each other's process.
+        with lock(self.name):
+            if not (self.current() and ready()):
+                self._start(ready, timeout)
+
+    def _start(self, ready: Callable[[], bool], timeout: float) -> None:
         self.stop()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("w", encoding="utf-8") as log:
