@@ -17,6 +17,18 @@ import pytest
 from lab_support import Site
 
 CONTROL_PLANE, WORKER = "flt7", "flt8"
+VIP = "172.30.0.229"
+KEEPALIVED = {"api_endpoint_provider": "keepalived", "cluster_endpoint": f"{VIP}:8443"}
+
+#: Says by multicast, again and again, that this machine is a VRRP master with the router id 77 and an address.
+MASTER = """
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 112)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("%s"))
+while True:
+    s.sendto(bytes([0x21, 77, 100, 1, 0, 1, 0, 0]) + socket.inet_aton("192.0.2.7") + bytes(8), ("224.0.0.18", 0))
+    time.sleep(0.5)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +100,53 @@ def test_foreign_processes_on_ports(site: Site) -> None:
         refused(site, *(f"{CONTROL_PLANE}: port {port}: is held by python3 (pid " for port in ports))
     finally:
         site.control_plane.shell(" ".join(["systemctl stop", *(f"foreign-{port}" for port in ports)]))
+
+
+def test_a_firewall_between_the_machines(site: Site) -> None:
+    rule = f"ip rule %s to {site.nodes[WORKER].address} ipproto tcp dport 10250 unreachable"
+    site.control_plane.shell(rule % "add")
+    try:
+        refused(
+            site,
+            f"{CONTROL_PLANE}: connection: {WORKER} ({site.nodes[WORKER].address}) cannot be reached on port"
+            " 10250/tcp, which is for the kubelet, for logs, exec and metrics: no route to host.",
+        )
+    finally:
+        site.control_plane.shell(rule % "del")
+
+
+def test_somebody_has_the_virtual_address(site: Site) -> None:
+    worker = site.nodes[WORKER]
+    worker.shell(f"ip address add {VIP}/24 dev eth0")
+    try:
+        mac = worker.shell("cat /sys/class/net/eth0/address").strip()
+        refused(site, f"api_endpoint_vip: {VIP} is in use by a machine with the MAC address {mac}", **KEEPALIVED)
+    finally:
+        worker.shell(f"ip address del {VIP}/24 dev eth0")
+
+
+def test_somebody_uses_the_router_id(site: Site) -> None:
+    worker = site.nodes[WORKER]
+    worker.execute("sh", "-c", "cat > /run/master.py", stdin=MASTER % worker.address)
+    worker.shell("systemd-run --quiet --unit=foreign-vrrp python3 /run/master.py")
+    try:
+        refused(
+            site,
+            f"api_endpoint_router_id: 77 is used by {worker.address} in this network, for 192.0.2.7.",
+            api_endpoint_router_id=77,
+            **KEEPALIVED,
+        )
+    finally:
+        worker.shell("systemctl stop foreign-vrrp; rm /run/master.py")
+
+
+def test_an_external_endpoint_that_nobody_reaches(site: Site) -> None:
+    refused(
+        site,
+        f"cluster_endpoint: {VIP} cannot be reached on port 6443: no route to host.",
+        api_endpoint_provider="external",
+        cluster_endpoint=f"{VIP}:6443",
+    )
 
 
 def test_a_stranger_in_the_group(site: Site) -> None:
