@@ -109,7 +109,7 @@ def test_a_firewall_between_the_machines(site: Site) -> None:
         refused(
             site,
             f"{CONTROL_PLANE}: connection: {WORKER} ({site.nodes[WORKER].address}) cannot be reached on port"
-            " 10250/tcp, which is for the kubelet, for logs, exec and metrics: no route to host.",
+            " 10250/tcp, which is for the kubelet, for logs, exec and metrics: network is unreachable.",
         )
     finally:
         site.control_plane.shell(rule % "del")
@@ -143,7 +143,7 @@ def test_somebody_uses_the_router_id(site: Site) -> None:
 def test_an_external_endpoint_that_nobody_reaches(site: Site) -> None:
     refused(
         site,
-        f"cluster_endpoint: {VIP} cannot be reached on port 6443: no route to host.",
+        f"cluster_endpoint: {VIP} cannot be reached on port 6443/tcp: no route to host.",
         api_endpoint_provider="external",
         cluster_endpoint=f"{VIP}:6443",
     )

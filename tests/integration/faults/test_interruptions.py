@@ -24,12 +24,14 @@ JOIN = "pgrep -f '[k]ubeadm join'"
 HELM = "pgrep -f '[h]elm upgrade'"
 PACKAGES = "Install and hold the Kubernetes packages"
 INITIALISE = "Initialise the control plane"
+# apt asks dpkg small questions before that.
+UNPACKS = "pgrep -f '[d]pkg .*--unpack'"
 # The file with the token that the kubelet gets its certificate with.
 BOOTSTRAPPING = f"{JOIN} && test -e /etc/kubernetes/bootstrap-kubelet.conf"
 
 UNTIL_INIT = [
-    Point("dpkg killed on the node", PACKAGES, "apt-get|dpkg", "pgrep -x dpkg"),
-    Point("while packages are installed", PACKAGES, MACHINE, "pgrep -x dpkg"),
+    Point("dpkg killed on the node", PACKAGES, "apt-get|dpkg", UNPACKS),
+    Point("while packages are installed", PACKAGES, MACHINE, UNPACKS),
     Point("containerd configured, not restarted", "Configure containerd", MACHINE, "test -e /etc/containerd/certs.d"),
     Point("init: certificates", INITIALISE, MACHINE, f"{INIT} && test -e /etc/kubernetes/pki/apiserver.crt"),
     Point("init: etcd starts", INITIALISE, MACHINE, f"{INIT} && pgrep -x etcd"),
@@ -41,7 +43,7 @@ UNTIL_INIT = [
 ]
 
 AFTER_INIT = [
-    Point("between init and the pod network", "Install Helm", ANSIBLE, control_plane=True),
+    Point("between init and the pod network", "Install Flannel", ANSIBLE, control_plane=True),
     Point("while Flannel is applied", "Install Flannel", MACHINE, HELM, control_plane=True),
     Point("before the join", "Mint a bootstrap token", ANSIBLE, control_plane=True),
     Point("in the middle of the join", "Join the cluster", MACHINE, BOOTSTRAPPING, WORKER, control_plane=True),
