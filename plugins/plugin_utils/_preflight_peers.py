@@ -79,8 +79,10 @@ class Plan:
         )
         if target.name in self._bare and not taken:
             self._listen.setdefault(key, set()).add(source.name)
-        elif target.name in self._bare or protocol == "udp":
-            return  # who has the port is reported elsewhere; a node does not answer our datagrams
+        elif target.name in self._bare or protocol == "udp" or not taken:
+            # Who has the port is reported elsewhere; a node does not answer our datagrams, and its servers may be down
+            # or not there yet.
+            return
         self._probe.setdefault(source.name, {})[key] = {
             "host": target.name,
             "address": _address(target),

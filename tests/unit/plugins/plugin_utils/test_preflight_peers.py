@@ -83,13 +83,21 @@ def test_nothing_is_tried_when_nobody_is_to_join() -> None:
 
 def test_a_new_worker() -> None:
     """Of old nodes only control planes take part; nothing listens on them, and they are only connected to."""
-    plan = peers.Plan([host("cp1", 1, joined=True), host("w1", 2, joined=True), host("w2", 3)]).as_dict()
+    api = {"protocol": "tcp", "port": 6443, "process": "kube-apiserver"}
+    old = [host("cp1", 1, joined=True, listening=[api]), host("w1", 2, joined=True)]
+    plan = peers.Plan([*old, host("w2", 3)]).as_dict()
     assert pairs(plan) == {
         ("w2", "cp1", "tcp", 6443, False),
         ("cp1", "w2", "tcp", 10250, True),
         ("cp1", "w2", "udp", 8472, True),
     }
     assert set(plan["listen"]) == {"w2"}
+
+
+def test_a_control_plane_that_is_not_there_yet() -> None:
+    """Its init was killed, or its API server is down: no firewall is to blame."""
+    plan = peers.Plan([host("cp1", 1, joined=True), host("w1", 2)]).as_dict()
+    assert not [pair for pair in pairs(plan) if pair[:2] == ("w1", "cp1")]
 
 
 def test_the_number_of_connections_grows_with_the_number_of_machines() -> None:
