@@ -32,7 +32,7 @@ LEFT = {
     "containers": "ctr --namespace=k8s.io containers list --quiet",
     "processes": "pgrep -a 'kube|etcd|flanneld|coredns'",
     "shims": "pgrep -af 'containerd-shim.* [k]8s.io'",
-    "kubelet": "systemctl is-enabled kubelet | grep -v disabled",
+    "kubelet": "systemctl is-enabled kubelet | grep -vE 'disabled|not-found'",
     "files": "find /etc/kubernetes /var/lib/kubelet /var/lib/etcd /var/lib/cni /run/flannel /var/log/pods"
     " /var/log/containers /var/lib/slipway -type f 2>/dev/null | grep -v /var/lib/slipway/archives/",
     "other files": "ls -d /etc/cni/net.d/*flannel* /opt/cni/bin/flannel /root/.kube/config"
