@@ -25,7 +25,7 @@ def node_identities(
     """Names and addresses of nodes, as ``nodes`` of the module ``kube_csr_approve``.
 
     A node has the addresses that were found on its own interfaces, those of container networks left out, and the one
-    that the inventory gives it.
+    that the inventory gives it. The one that its kubelet announces comes first: its certificate is valid for that.
     """
     # An endpoint's address moves from node to node and is no node's own.
     moving = {part for endpoint in endpoints for part in (endpoint, endpoint.rpartition(":")[0].strip("[]"))}
@@ -40,7 +40,9 @@ def node_identities(
         }
         addresses.add(variables.get("cluster_node_ip") or "")
         addresses -= moving - {variables.get("cluster_node_ip")}
-        identities.append({"name": name, "addresses": sorted(filter(None, addresses))})
+        announced = variables.get("cluster_node_ip") or variables["slipway_node"].get("default_address")
+        ordered = sorted(filter(None, addresses), key=lambda address: (address != announced, address))
+        identities.append({"name": name, "addresses": ordered})
     return identities
 
 

@@ -81,7 +81,13 @@ def test_node_identities() -> None:
             "slipway_node": {"interfaces": [interface("192.0.2.4", "192.0.2.200")]},
             "cluster_node_ip": "192.0.2.4",
         },
+        # What kubelets announce comes first.
+        "n5": {"slipway_node": {"interfaces": [interface("192.0.2.5", "198.51.100.5"), interface("fd00::5")]}},
+        "n6": {"slipway_node": {"interfaces": [interface("192.0.2.6", "198.51.100.6")]}},
     }
+    hostvars["n5"]["slipway_node"]["default_address"] = "198.51.100.5"
+    hostvars["n6"].update({"cluster_node_ip": "198.51.100.6"})
+    hostvars["n6"]["slipway_node"]["default_address"] = "192.0.2.6"
     assert nodes.FilterModule().filters()["node_identities"](
         list(hostvars), hostvars, ["192.0.2.200:8443", "192.0.2.4", ""]
     ) == [
@@ -89,4 +95,6 @@ def test_node_identities() -> None:
         {"name": "n2", "addresses": ["192.0.2.2"]},
         {"name": "n3", "addresses": ["192.0.2.3"]},
         {"name": "n4", "addresses": ["192.0.2.4"]},
+        {"name": "n5", "addresses": ["198.51.100.5", "192.0.2.5", "fd00::5"]},
+        {"name": "n6", "addresses": ["198.51.100.6", "192.0.2.6"]},
     ]
