@@ -12,7 +12,7 @@ SCENARIO ?= default
 # The scenarios that `make test` runs; each brings nodes of its own and removes them.
 SCENARIOS ?= default reuse ha
 # Those that only `make test-all` runs, and its fault runs: together they take hours.
-MORE_SCENARIOS = upgrade
+MORE_SCENARIOS = two_nics upgrade
 FAULTS ?= bad_machines drift interruptions secrets
 MORE_FAULTS = certificates control_plane_joins two_runs upgrade
 ENVIRONMENT = $(PYTHON) tests/gates/environments.py

@@ -56,6 +56,15 @@ def interface_of(interfaces: t.Sequence[t.Mapping[str, t.Any]], address: str) ->
     )
 
 
+def interface_with(interfaces: t.Sequence[t.Mapping[str, t.Any]], address: str) -> str:
+    """The name of the interface that has ``address``."""
+    wanted = ipaddress.ip_address(address)
+    for interface in interfaces:
+        if any(ipaddress.ip_address(item["address"]) == wanted for item in interface["addresses"]):
+            return str(interface["name"])
+    raise AnsibleFilterError(f"interface_with: no interface of this host has {address}.")
+
+
 def vrrp_router_id(text: str) -> int:
     """A VRRP router id, 1 to 255, that is always the same for ``text``."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % 255 + 1
@@ -69,5 +78,6 @@ class FilterModule:
             "api_endpoint_backends": api_endpoint_backends,
             "haproxy_server": haproxy_server,
             "interface_of": interface_of,
+            "interface_with": interface_with,
             "vrrp_router_id": vrrp_router_id,
         }

@@ -320,24 +320,39 @@ def check_node_ip(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
-def check_pod_network_interface(hosts: Hosts) -> t.Iterable[Problem]:
-    """Flannel takes the interface of the default route, which is not the one of cluster_node_ip on some machines."""
-    for host, facts in _known(hosts):
-        text = host.text("cluster_node_ip")
-        if not text or host.text("cni_provider") != "flannel" or text == facts.get("default_address"):
-            continue
-        holders = {
-            entry["address"]: interface["name"]
+def _interface_with(facts: t.Mapping[str, t.Any], address: str) -> str:
+    """The name of the interface that has the address; empty when there is none."""
+    return next(
+        (
+            str(interface["name"])
             for interface in facts["interfaces"]
             for entry in interface.get("addresses", [])
-        }
-        wanted, default = holders.get(text), holders.get(facts.get("default_address"))
-        chosen = host.text("cni_flannel_interface") or default
-        if wanted and chosen and chosen not in (wanted, text):
+            if entry["address"] == address
+        ),
+        "",
+    )
+
+
+def check_pod_network_interface(hosts: Hosts) -> t.Iterable[Problem]:
+    """Flannel takes the interface of one name everywhere, or else, without cluster_node_ip, those of default routes."""
+    known = [(host, facts, str(facts.get("default_address") or "")) for host, facts in _known(hosts)]
+    first = next((item for item in known if item[0].control_plane), None)
+    if first is None:
+        return
+    address = first[0].text("cluster_node_ip")
+    common = _interface_with(first[1], address) if address != first[2] else ""
+    for host, facts, default in known:
+        if host.text("cni_provider") != "flannel" or "--iface" in str(host.variables.get("cni_flannel_values")):
+            continue
+        own = host.text("cluster_node_ip") or default
+        wanted = _interface_with(facts, own)
+        chosen = host.text("cni_flannel_interface") or common or _interface_with(facts, default)
+        if wanted and chosen not in ("", wanted, own):
             yield host.problem(
                 "cni_flannel_interface",
-                f"{chosen} is what Flannel takes, but cluster_node_ip {text} is on {wanted}.",
-                f"Set cni_flannel_interface: {wanted}, for all hosts, so that the traffic of pods goes there, too.",
+                f"{chosen} is what Flannel takes, but the host's address {own} is on {wanted}.",
+                "Set it to a name that the interface has on all hosts; where names differ, put an --iface-regex into"
+                " flannel.args of cni_flannel_values.",
                 WARNING,
             )
 

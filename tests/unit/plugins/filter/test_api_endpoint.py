@@ -53,6 +53,16 @@ def test_no_interface() -> None:
         api_endpoint.interface_of(INTERFACES, "192.0.2.10")
 
 
+@pytest.mark.parametrize(("address", "name"), [("192.0.2.10", "eth0"), ("2001:db8:0::7", "eth1")])
+def test_interface_with(address: str, name: str) -> None:
+    assert api_endpoint.interface_with(INTERFACES, address) == name
+
+
+def test_no_interface_with_the_address() -> None:
+    with pytest.raises(AnsibleFilterError, match=r"has 198\.51\.100\.8"):
+        api_endpoint.interface_with(INTERFACES, "198.51.100.8")
+
+
 def test_vrrp_router_id() -> None:
     numbers = {api_endpoint.vrrp_router_id(f"cluster{number} 192.0.2.10") for number in range(2000)}
     assert (min(numbers), max(numbers), len(numbers)) == (1, 255, 255)
@@ -64,5 +74,6 @@ def test_filters() -> None:
         "api_endpoint_backends",
         "haproxy_server",
         "interface_of",
+        "interface_with",
         "vrrp_router_id",
     }

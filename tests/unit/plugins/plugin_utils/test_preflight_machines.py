@@ -317,22 +317,55 @@ def test_another_run() -> None:
     assert not list(checks.check_runs(hosts, run=theirs, check=False))
 
 
+BY_REGEX = {"flannel": {"args": ["--iface-regex=^198"]}}
+
+
 @pytest.mark.parametrize(
     ("given", "count"),
     [
-        ({"cluster_node_ip": "198.51.100.1"}, 1),
+        ({"cluster_node_ip": "198.51.100.1"}, 0),
         ({"cluster_node_ip": "198.51.100.1", "cni_flannel_interface": "eth0"}, 1),
+        ({"cluster_node_ip": "198.51.100.1", "cni_flannel_interface": "eth0", "cni_flannel_values": BY_REGEX}, 0),
         ({"cluster_node_ip": "198.51.100.1", "cni_flannel_interface": "eth1"}, 0),
-        ({"cluster_node_ip": "198.51.100.1", "cni_provider": "none"}, 0),
+        ({"cluster_node_ip": "198.51.100.1", "cni_flannel_interface": "198.51.100.1"}, 0),
+        ({"cluster_node_ip": "198.51.100.1", "cni_flannel_interface": "eth0", "cni_provider": "none"}, 0),
+        ({"cluster_node_ip": "198.51.100.9", "cni_flannel_interface": "eth0"}, 0),
         ({"cluster_node_ip": "192.0.2.1"}, 0),
+        ({"cni_flannel_interface": "eth1"}, 1),
         ({}, 0),
     ],
 )
 def test_the_interface_of_the_pod_network(given: t.Dict[str, t.Any], count: int) -> None:
-    facts = machine(1)
-    second = {"name": "eth1", "mac": "", "addresses": [{"address": "198.51.100.1", "prefix": 24, "family": 4}]}
-    facts["interfaces"].append(second)
+    facts = two_networks(1)
     problems = list(checks.check_pod_network_interface([host(1, facts=facts, **{"cni_provider": "flannel", **given})]))
     assert [(problem.subject, problem.severity) for problem in problems] == [
         ("cni_flannel_interface", "warning")
     ] * count
+
+
+def two_networks(number: int, name: str = "eth1") -> t.Dict[str, t.Any]:
+    facts = machine(number)
+    address = {"address": f"198.51.100.{number}", "prefix": 24, "family": 4}
+    facts["interfaces"].append({"name": name, "mac": "", "addresses": [address]})
+    return facts
+
+
+@pytest.mark.parametrize(
+    ("name", "addresses", "expected"),
+    [
+        ("eth1", ("198.51.100.1", "198.51.100.2"), []),
+        ("ens4", ("198.51.100.1", "198.51.100.2"), ["eth1 is what Flannel takes, but the host's address"]),
+        ("eth1", ("198.51.100.1", ""), ["eth1 is what Flannel takes, but the host's address 192.0.2.2 is on eth0."]),
+        ("eth1", ("", "198.51.100.2"), ["eth0 is what Flannel takes, but the host's address 198.51.100.2 is on eth1."]),
+    ],
+)
+def test_one_interface_for_all(name: str, addresses: t.Tuple[str, str], expected: t.List[str]) -> None:
+    hosts = [
+        host(1, facts=two_networks(1), cni_provider="flannel", cluster_node_ip=addresses[0]),
+        host(2, False, facts=two_networks(2, name), cni_provider="flannel", cluster_node_ip=addresses[1]),
+    ]
+    problems = list(checks.check_pod_network_interface(hosts))
+    assert [problem.host for problem in problems] == ["node2"] * len(expected)
+    for problem, text in zip(problems, expected):
+        assert problem.message.startswith(text)
+    assert not list(checks.check_pod_network_interface(hosts[1:]))
