@@ -14,7 +14,7 @@ SCENARIOS ?= default reuse ha
 # Those that only `make test-all` runs, and its fault runs: together they take hours.
 MORE_SCENARIOS = two_nics upgrade
 FAULTS ?= bad_machines drift interruptions secrets
-MORE_FAULTS = certificates control_plane_joins two_runs upgrade
+MORE_FAULTS = certificates control_plane_joins move_endpoint two_runs upgrade
 ENVIRONMENT = $(PYTHON) tests/gates/environments.py
 # Virtual environments lie in the cache, named by what is in them; the first use makes them.
 WITH_MAIN = bin="$$($(ENVIRONMENT) main)/bin"; export PATH="$$bin:$$PATH";

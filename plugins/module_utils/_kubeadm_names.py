@@ -38,6 +38,19 @@ def endpoint_host(endpoint: str) -> str:
     return (match.group(1) if match else endpoint).strip("[]")
 
 
+def endpoint_with_port(endpoint: str) -> str:
+    """``host`` or ``host:port`` as ``host:port``, with 6443 for a port that was not said."""
+    host, _colon, port = endpoint.rpartition(":")
+    if host and port.isdigit() and (":" not in host or host.endswith("]")):
+        return endpoint
+    return f"[{endpoint}]:6443" if ":" in endpoint and not endpoint.startswith("[") else f"{endpoint}:6443"
+
+
+def endpoint_place(endpoint: str) -> t.Tuple[str, int]:
+    """Host and port of an endpoint."""
+    return endpoint_host(endpoint), int(endpoint_with_port(endpoint).rpartition(":")[2])
+
+
 def apiserver_names(cluster: t.Mapping[str, t.Any], node: str, address: str) -> t.List[str]:
     """The sorted names in the certificate of the API server on ``node``.
 

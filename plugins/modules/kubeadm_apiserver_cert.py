@@ -79,9 +79,7 @@ restarted:
 """
 
 import glob
-import json
 import os
-import platform
 import shutil
 import tempfile
 import typing as t
@@ -90,7 +88,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _api_server,
     _certificates,
-    _kubeadm,
+    _cluster_configuration,
     _kubeadm_names,
     _static_pods,
 )
@@ -99,8 +97,6 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import r
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 
-_CONFIGURATION = "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
-_USER = "system:node:"
 #: Of the folder for a new certificate; a call that was killed leaves one behind.
 _PREFIX = ".slipway-"
 
@@ -130,13 +126,13 @@ class KubeadmApiserverCert:
             if self._check_mode:
                 return _result([], self._sans, changed=True)
             raise SlipwayError(f"There is no API server on this host that kubeadm made ({path}).")
-        cluster = self._cluster_configuration()
+        cluster = _cluster_configuration.read(self._kubectl)
         server = cluster.setdefault("apiServer", {})
         is_configured = sorted(server.get("certSANs") or []) == self._sans
         server["certSANs"] = self._sans
         try:
             present = sorted(_names(path))
-            wanted = _kubeadm_names.apiserver_names(cluster, self._node_name(), place[0])
+            wanted = _kubeadm_names.apiserver_names(cluster, _cluster_configuration.node_name(), place[0])
         except ValueError as error:
             raise SlipwayError(f"The names for {path} cannot be computed: {error}.") from error
         restarted = False
@@ -147,37 +143,15 @@ class KubeadmApiserverCert:
                 " run again."
             )
         if not self._check_mode:
-            documents = [self._init_configuration(*place), cluster]
             if not is_configured:
-                Kubeadm(self._runner).run(documents, "init", "phase", "upload-config", "kubeadm")
+                _cluster_configuration.write(self._runner, cluster, place)
             if present != wanted:
-                self._make(documents, wanted)
+                self._make([_cluster_configuration.init_configuration(place), cluster], wanted)
             restarted = _static_pods.take_up(_static_pods.API_SERVER, path, place, self._timeout)
             if present != wanted:
                 _static_pods.until("the API server", _api_server.is_ready, self._timeout)
         changed = present != wanted or not is_configured or restarted
         return {**_result(present, wanted, changed), "restarted": restarted}
-
-    def _cluster_configuration(self) -> t.Dict[str, t.Any]:
-        """kubeadm's ClusterConfiguration as the cluster has it; kubectl reads its YAML."""
-        text = json.loads(self._kubectl.run("get", f"--raw={_CONFIGURATION}").stdout)["data"]["ClusterConfiguration"]
-        argv = ["patch", "--local", "--type=merge", "--patch={}", "--output=json", "--filename=-"]
-        return json.loads(self._kubectl.run(*argv, stdin=text).stdout)
-
-    @staticmethod
-    def _node_name() -> str:
-        """This machine's name in the cluster, as its kubelet has it."""
-        path = os.path.join(_certificates.KUBELET_FOLDER, "kubelet-client-current.pem")
-        user = _certificates.read(path).common_name if os.path.exists(path) else ""
-        return user[len(_USER) :] if user.startswith(_USER) else platform.node().lower()
-
-    def _init_configuration(self, address: str, port: int) -> t.Dict[str, t.Any]:
-        return {
-            "apiVersion": _kubeadm.API_VERSION,
-            "kind": "InitConfiguration",
-            "nodeRegistration": {"name": self._node_name()},
-            "localAPIEndpoint": {"advertiseAddress": address, "bindPort": port},
-        }
 
     def _make(self, documents: t.Sequence[t.Mapping[str, t.Any]], wanted: t.Sequence[str]) -> None:
         """Let kubeadm make a certificate in a folder of its own, and take it over when it is right.

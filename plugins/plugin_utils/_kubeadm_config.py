@@ -44,14 +44,6 @@ def node_registration(settings: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     return registration
 
 
-def endpoint_with_port(endpoint: str) -> str:
-    """``host`` or ``host:port`` as ``host:port``, with 6443 for a port that was not said."""
-    host, _colon, port = endpoint.rpartition(":")
-    if host and port.isdigit() and (":" not in host or host.endswith("]")):
-        return endpoint
-    return f"[{endpoint}]:6443" if ":" in endpoint and not endpoint.startswith("[") else f"{endpoint}:6443"
-
-
 def kubeadm_init_config(
     settings: t.Mapping[str, t.Any], overrides: t.Optional[t.Mapping[str, t.Any]] = None
 ) -> t.List[t.Dict[str, t.Any]]:
@@ -85,7 +77,7 @@ def kubeadm_init_config(
     }
     names = [str(name) for name in settings.get("cert_sans") or [] if name]
     if settings.get("endpoint"):
-        cluster["controlPlaneEndpoint"] = endpoint_with_port(str(settings["endpoint"]))
+        cluster["controlPlaneEndpoint"] = _kubeadm_names.endpoint_with_port(str(settings["endpoint"]))
         # kubeadm knows it from the field above, but not in a cluster that got its endpoint later.
         names.append(_kubeadm_names.endpoint_host(cluster["controlPlaneEndpoint"]))
     cluster["apiServer"] = {"certSANs": sorted(set(names))}

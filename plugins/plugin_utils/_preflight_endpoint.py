@@ -223,6 +223,9 @@ def check_vrrp(hosts: Hosts) -> t.Iterable[Problem]:
 
 def check_existing(hosts: Hosts) -> t.Iterable[Problem]:
     """A cluster that was built with another endpoint: it is in its certificates, kubeconfigs and configuration."""
+    if any(host.flag("preflight_moves_endpoint") for host in hosts):
+        yield from _check_move(hosts)
+        return
     control_planes = [host for host in hosts if host.control_plane]
     own = {str(item.ip) for _name, item in node_addresses(control_planes)}
     for host in control_planes:
@@ -237,13 +240,33 @@ def check_existing(hosts: Hosts) -> t.Iterable[Problem]:
             yield host.problem(
                 "cluster_endpoint",
                 f"is {text}, but the cluster was built with {where}.",
-                f"Set it to that again, or move the cluster: {_HOW_TO}",
+                f"Let its clients use the new one by playbooks/move_endpoint.yml, or set it to that again. {_HOW_TO}"
+                if built[0] in own
+                else f"Set it to that again. {_HOW_TO}",
             )
         elif wanted is None and built[0] not in own:
             yield host.problem(
                 "cluster_endpoint",
                 f"is empty, but the cluster was built with {where}, which is no address of a control plane.",
                 "Set it to that again.",
+            )
+
+
+def _check_move(hosts: Hosts) -> t.Iterable[Problem]:
+    """A cluster that is moved from the address of its one control plane to an endpoint."""
+    planes = [host for host in hosts if host.control_plane and host.joined]
+    if not planes:
+        yield Problem(CLUSTER, "kubernetes", "there is no cluster on these hosts.", "Build it with site.yml.")
+    if all(not host.text("cluster_endpoint") for host in hosts):
+        yield Problem(CLUSTER, "cluster_endpoint", "is empty.", f"Set it to the endpoint's host:port. {_HOW_TO}")
+    own = {str(item.ip) for _name, item in node_addresses(planes)}
+    for host in planes:
+        built = parse_endpoint(str((host.facts or {})["kubernetes"].get("endpoint") or ""))
+        if built and built[0] not in own and built != parse_endpoint(host.text("cluster_endpoint")):
+            yield host.problem(
+                "cluster_endpoint",
+                f"is {host.text('cluster_endpoint')}, but the cluster has an endpoint already, {built[0]}:{built[1]}.",
+                "Point that one elsewhere, at your DNS server or load balancer: nodes that use it would be cut off.",
             )
 
 

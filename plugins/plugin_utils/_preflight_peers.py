@@ -65,7 +65,7 @@ class Plan:
         if self.joining:
             self._control_planes()
             self._overlay()
-            self._endpoint(hosts)
+        self._endpoint(hosts)
 
     def _pair(self, source: Host, target: Host, protocol: str, port: int) -> None:
         """Let one machine connect to another, when one of them shall become a node."""
@@ -126,8 +126,7 @@ class Plan:
                     "port": endpoint[1],
                     "answer": False,
                 }
-        # As soon as there is a control plane it may be the one that has the address.
-        for host in control_planes if all(host.name in self._bare for host in control_planes) else ():
+        for host in control_planes if all(map(self._is_without_endpoint, control_planes)) else ():
             vip = virtual_address(host)
             names = [
                 name
@@ -137,10 +136,18 @@ class Plan:
             if names:
                 self._vip[host.name] = (str(vip), host.text("api_endpoint_interface") or names[0])
                 self._probe.setdefault(host.name, {})
-            if host.text("api_endpoint_provider") == KEEPALIVED:
+            if host.text("api_endpoint_provider") == KEEPALIVED and host.name in self._bare:
                 endpoint = parse_endpoint(host.text("cluster_endpoint"))
                 for other in self.joining if endpoint else ():
                     self._pair(other, host, "tcp", t.cast(t.Tuple[str, int], endpoint)[1])
+
+    def _is_without_endpoint(self, host: Host) -> bool:
+        """Whether it cannot be the one that has the VIP: it is no control plane yet, or has another endpoint so far."""
+        if host.name in self._bare:
+            return True
+        built = parse_endpoint(str((host.facts or {}).get("kubernetes", {}).get("endpoint") or ""))
+        has_it = virtual_address(host) in [item.ip for _name, item in node_addresses([host])]
+        return built is not None and built != parse_endpoint(host.text("cluster_endpoint")) and not has_it
 
     def as_dict(self) -> t.Dict[str, t.Any]:
         """The arguments of peer_listen and peer_probe, by host."""

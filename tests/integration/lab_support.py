@@ -221,7 +221,8 @@ class Site:
         group_vars.mkdir(parents=True)
         for path in (ROOT / "inventory" / "group_vars" / "all").iterdir():
             (group_vars / path.name).symlink_to(path)
-        (group_vars / "zz_test.yml").write_text(json.dumps({"cluster_name": "test", **(variables or {})}))
+        self._variables = group_vars / "zz_test.yml"
+        self.configure({"cluster_name": "test", **(variables or {})})
         # Connections that are kept open are this site's: another machine may have had an address before.
         # The path of a socket may have some 100 characters only.
         self._sockets = tempfile.mkdtemp(prefix="slipway-cp-")
@@ -238,6 +239,11 @@ class Site:
     def artifacts(self) -> pathlib.Path:
         """Where a run leaves what is for the controller."""
         return self.folder / "artifacts"
+
+    def configure(self, variables: t.Mapping[str, t.Any]) -> None:
+        """Set what differs from the repository's group variables, besides what was set before."""
+        before = json.loads(self._variables.read_text()) if self._variables.exists() else {}
+        self._variables.write_text(json.dumps({**before, **variables}))
 
     def renew(self, *names: str) -> None:
         """Make machines anew."""

@@ -35,6 +35,25 @@ def test_canonical(name: str, expected: t.Optional[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("endpoint", "with_port"),
+    [
+        ("api.example.com", "api.example.com:6443"),
+        ("api.example.com:443", "api.example.com:443"),
+        ("192.0.2.1", "192.0.2.1:6443"),
+        ("192.0.2.1:8443", "192.0.2.1:8443"),
+        ("fd00::1", "[fd00::1]:6443"),
+        ("::1", "[::1]:6443"),
+        ("[fd00::1]", "[fd00::1]:6443"),
+        ("[fd00::1]:443", "[fd00::1]:443"),
+    ],
+)
+def test_endpoint_with_port(endpoint: str, with_port: str) -> None:
+    assert names.endpoint_with_port(endpoint) == with_port
+    host, port = names.endpoint_place(endpoint)
+    assert with_port == (f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+
+
+@pytest.mark.parametrize(
     ("endpoint", "host"),
     [
         ("api.example.org", "api.example.org"),

@@ -11,7 +11,12 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _certificates, _static_pods
+from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _api_server,
+    _certificates,
+    _cluster_configuration,
+    _static_pods,
+)
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_apiserver_cert
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -168,5 +173,5 @@ def test_a_node_whose_kubelet_says_no_name(
     plane: ControlPlane, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(_certificates, "KUBELET_FOLDER", str(tmp_path))
-    monkeypatch.setattr(kubeadm_apiserver_cert, "platform", types.SimpleNamespace(node=lambda: "Certs-CP1"))
+    monkeypatch.setattr(_cluster_configuration, "platform", types.SimpleNamespace(node=lambda: "Certs-CP1"))
     assert not plane.run()["changed"]

@@ -29,23 +29,6 @@ JOIN: t.Dict[str, t.Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "with_port"),
-    [
-        ("api.example.com", "api.example.com:6443"),
-        ("api.example.com:443", "api.example.com:443"),
-        ("192.0.2.1", "192.0.2.1:6443"),
-        ("192.0.2.1:8443", "192.0.2.1:8443"),
-        ("fd00::1", "[fd00::1]:6443"),
-        ("::1", "[::1]:6443"),
-        ("[fd00::1]", "[fd00::1]:6443"),
-        ("[fd00::1]:443", "[fd00::1]:443"),
-    ],
-)
-def test_endpoint_with_port(endpoint: str, with_port: str) -> None:
-    assert config.endpoint_with_port(endpoint) == with_port
-
-
 def test_init_config_of_few_settings() -> None:
     init, cluster, kubelet, proxy = config.kubeadm_init_config(SETTINGS)
     assert init == {

@@ -129,6 +129,7 @@ def test_passwords_that_differ() -> None:
     ("built", "wanted", "message"),
     [
         ("192.0.2.1:6443", "192.0.2.100:8443", "is 192.0.2.100:8443, but the cluster was built with 192.0.2.1:6443."),
+        ("api:8443", "192.0.2.100:8443", "is 192.0.2.100:8443, but the cluster was built with api:8443."),
         ("192.0.2.100:8443", "192.0.2.100:8443", ""),
         ("192.0.2.1:6443", "", ""),
         ("", "", ""),
@@ -141,3 +142,24 @@ def test_a_cluster_that_was_built_with_another_endpoint(built: str, wanted: str,
     variables = {**KEEPALIVED, "cluster_endpoint": wanted, "api_endpoint_provider": "external"}
     problems = list(checks.check_existing([Host("cp1", True, False, variables, facts=known)]))
     assert [problem.message for problem in problems] == ([message] if message else [])
+    # Only from the address of a control plane there is a way.
+    assert ["move_endpoint" in problem.remedy for problem in problems] == [built == "192.0.2.1:6443"] * len(problems)
+
+
+@pytest.mark.parametrize(
+    ("built", "wanted", "message"),
+    [
+        ("192.0.2.1:6443", "192.0.2.100:8443", ""),
+        ("192.0.2.100:8443", "192.0.2.100:8443", ""),
+        ("192.0.2.1:6443", "", "is empty."),
+        ("", "192.0.2.100:8443", ""),
+        ("api:1", "192.0.2.100:8443", "is 192.0.2.100:8443, but the cluster has an endpoint already, api:1."),
+    ],
+)
+def test_a_cluster_that_is_moved_to_an_endpoint(built: str, wanted: str, message: str) -> None:
+    known = facts(1, control_plane=True, unfinished=None, endpoint=built)
+    variables = {**KEEPALIVED, "cluster_endpoint": wanted, "preflight_moves_endpoint": True}
+    hosts = [Host("cp1", True, False, variables, facts=known), Host("cp2", True, False, variables, facts=facts(2))]
+    assert [problem.message for problem in checks.check_existing(hosts)] == ([message] if message else [])
+    (problem,) = checks.check_existing([Host("cp2", True, False, {**KEEPALIVED, **variables, "cluster_endpoint": "x"})])
+    assert problem.message == "there is no cluster on these hosts."

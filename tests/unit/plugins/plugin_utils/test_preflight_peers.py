@@ -142,6 +142,23 @@ def test_the_vip_is_looked_for_before_there_is_a_control_plane() -> None:
     assert peers.Plan([host("cp1", 1, **outside)]).as_dict()["probe"] == {}
 
 
+def test_the_vip_is_looked_for_before_a_cluster_is_moved_to_it() -> None:
+    def plan(address: str, endpoint: str) -> t.Dict[str, t.Any]:
+        plane = host("cp1", 1, joined=True, **KEEPALIVED)
+        assert plane.facts
+        plane.facts["kubernetes"]["endpoint"] = endpoint
+        plane.facts["interfaces"][0]["addresses"].append({"address": address, "prefix": 32})
+        return peers.Plan([plane, host("w1", 2, joined=True, **KEEPALIVED)]).as_dict()
+
+    assert plan("192.0.2.99", "192.0.2.1:6443")["probe"] == {
+        "cp1": {"peers": [], "vip": "192.0.2.100", "interface": "eth0"}
+    }
+    # The control plane has it already; it has been moved; nothing is known.
+    assert plan("192.0.2.100", "192.0.2.1:6443")["probe"] == {}
+    assert plan("192.0.2.99", "192.0.2.100:8443")["probe"] == {}
+    assert plan("192.0.2.99", "")["probe"] == {}
+
+
 def failure(name: str, port: int, protocol: str = "tcp", error: str = "no answer in 2 s") -> t.Dict[str, t.Any]:
     return {"failures": [{"host": name, "address": "192.0.2.9", "port": port, "protocol": protocol, "error": error}]}
 
