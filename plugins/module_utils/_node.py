@@ -24,6 +24,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _api_server,
     _certificates,
     _der,
+    _kubeadm_names,
     _netlink,
     _run_record,
     _upgrade,
@@ -170,11 +171,14 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
         authorities = _der.certificate_pins(read_text(authority)) if os.path.exists(authority) else []
     except _der.DerError:
         authorities = []
+    # A worker has no administrator's kubeconfig; that of a control plane's kubelet may lead to its own API server.
+    endpoint = endpoint_of(read_text("/etc/kubernetes/admin.conf") or read_text("/etc/kubernetes/kubelet.conf"))
     joined = os.path.exists("/etc/kubernetes/kubelet.conf")
     unfinished = read_marker(MARKER)
+    api_ready = _api_server.is_ready()
     return {
         "control_plane": os.path.exists(_api_server.MANIFEST),
-        "api_ready": _api_server.is_ready(),
+        "api_ready": api_ready,
         "apiserver_names": apiserver_names(),
         "admin_kubeconfig": os.path.exists("/etc/kubernetes/admin.conf"),
         "joined": joined,
@@ -183,8 +187,8 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
         "static_pods": _upgrade.kube_version(_upgrade.static_pods()),
         "upgrading": _upgrade.read_record(),
         "ca_cert_hashes": authorities,
-        # A worker has no administrator's kubeconfig; that of a control plane's kubelet may lead to its own API server.
-        "endpoint": endpoint_of(read_text("/etc/kubernetes/admin.conf") or read_text("/etc/kubernetes/kubelet.conf")),
+        "endpoint": endpoint,
+        "endpoint_ready": api_ready and _api_server.answers_ready(*_kubeadm_names.endpoint_place(endpoint), authority),
     }
 
 

@@ -160,6 +160,8 @@ ansible_facts:
             - C(static_pods) are the versions in the manifests of the control plane.
             - C(upgrading) is the record of a C(kubeadm upgrade) of ours that has not come to its end, or null.
             - C(endpoint) is where this machine reaches the API server of its cluster.
+            - C(endpoint_ready) says, on a control plane whose own API server is ready, that the endpoint leads to one,
+              too, with a certificate of the cluster's CA for its name.
             - C(ca_cert_hashes) are the hashes of the public keys of the cluster's CA, as kubeadm's discovery has them.
           returned: always
           type: dict
@@ -177,6 +179,7 @@ ansible_facts:
             static_pods: {}
             upgrading: null
             endpoint: api.example.com:8443
+            endpoint_ready: false
             ca_cert_hashes: ["sha256:d4f3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0998877665544332211aabb"]
         helm_version:
           description: Version of Helm; empty when it is not installed.

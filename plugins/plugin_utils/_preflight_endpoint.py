@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,
+    ERROR,
     WARNING,
     Host,
     Hosts,
@@ -252,6 +253,22 @@ def check_existing(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
+def check_answer(hosts: Hosts) -> t.Iterable[Problem]:
+    """A load balancer of the user that does not lead to the cluster, or to another one; machines that join ask it."""
+    joins = any(host.facts is not None and not host.joined for host in hosts)
+    for host in hosts:
+        state = (host.facts or {}).get("kubernetes", {})
+        is_lost = state.get("api_ready") and state["endpoint"] and not state["endpoint_ready"]
+        if is_lost and host.text("api_endpoint_provider") == "external":
+            yield host.problem(
+                "cluster_endpoint",
+                f"{state['endpoint']} does not lead from here to an API server of the cluster that is ready and has a"
+                " certificate for that name, and the one on this host is ready.",
+                f"See where it leads: curl --cacert /etc/kubernetes/pki/ca.crt https://{state['endpoint']}/readyz",
+                ERROR if joins else WARNING,
+            )
+
+
 def _check_move(hosts: Hosts) -> t.Iterable[Problem]:
     """A cluster that is moved from the address of its one control plane to an endpoint."""
     planes = [host for host in hosts if host.control_plane and host.joined]
@@ -277,4 +294,5 @@ CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_place,
     check_vrrp,
     check_existing,
+    check_answer,
 )

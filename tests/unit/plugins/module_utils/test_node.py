@@ -142,7 +142,16 @@ def test_kubernetes_state(
         "upgrading": None,
         "ca_cert_hashes": [],
         "endpoint": "",
+        "endpoint_ready": False,
     }
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_whether_the_endpoint_leads_to_the_cluster(monkeypatch: pytest.MonkeyPatch, ready: bool) -> None:
+    monkeypatch.setattr(_api_server, "is_ready", lambda: True)
+    monkeypatch.setattr(_node, "endpoint_of", lambda _text: "api.example.com:8443")
+    monkeypatch.setattr(_api_server, "answers_ready", lambda *asked: ready and asked[:2] == ("api.example.com", 8443))
+    assert _node.kubernetes_state()["endpoint_ready"] is ready
 
 
 def test_the_names_of_the_api_server(monkeypatch: pytest.MonkeyPatch) -> None:

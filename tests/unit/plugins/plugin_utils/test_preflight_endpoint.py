@@ -163,3 +163,24 @@ def test_a_cluster_that_is_moved_to_an_endpoint(built: str, wanted: str, message
     assert [problem.message for problem in checks.check_existing(hosts)] == ([message] if message else [])
     (problem,) = checks.check_existing([Host("cp2", True, False, {**KEEPALIVED, **variables, "cluster_endpoint": "x"})])
     assert problem.message == "there is no cluster on these hosts."
+
+
+@pytest.mark.parametrize(
+    ("provider", "ready", "joined", "severity"),
+    [
+        ("external", False, True, "warning"),
+        ("external", False, False, "error"),
+        ("external", True, False, ""),
+        ("keepalived", False, False, ""),
+    ],
+)
+def test_a_load_balancer_that_leads_elsewhere(provider: str, ready: bool, joined: bool, severity: str) -> None:
+    known = facts(1, joined=True, api_ready=True, endpoint="api:8443", endpoint_ready=ready)
+    variables = {"api_endpoint_provider": provider}
+    hosts = [
+        Host("cp1", True, False, variables, facts=known),
+        Host("worker1", False, True, variables, facts=facts(2, joined=joined)),
+        Host("worker2", False, True, variables),
+    ]
+    problems = list(checks.check_answer(hosts))
+    assert [(problem.host, problem.severity) for problem in problems] == ([("cp1", severity)] if severity else [])
