@@ -106,6 +106,11 @@ def unfinished(operation: str) -> t.Optional[t.Dict[str, t.Any]]:
             f"An interrupted reset of {(marker or {}).get('started')} has left this host half done. Run the playbook"
             " that began it again (reset.yml or remove_node.yml), which finishes it."
         )
+    if begun == "restore" != operation:
+        raise SlipwayError(
+            f"An interrupted restore of etcd of {(marker or {}).get('started')} has left this host half done. Run the"
+            " playbook etcd_restore.yml again, with the same archive, which finishes it."
+        )
     if begun != operation:
         raise SlipwayError(
             f"An interrupted `kubeadm {begun}` of {(marker or {}).get('started')} has left this host half done, so"

@@ -69,12 +69,12 @@ class Component:
         written = os.stat(self.file).st_mtime
         return started(pid) < written <= time.time()
 
-    def end(self) -> None:
-        """End its process; the kubelet starts another one."""
+    def end(self, how: int = signal.SIGTERM) -> None:
+        """End its process; the kubelet, when it runs, starts another one."""
         pid = self.pid()
         if pid:
             try:
-                os.kill(pid, signal.SIGTERM)
+                os.kill(pid, how)
             except ProcessLookupError:
                 return
 

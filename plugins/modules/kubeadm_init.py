@@ -16,6 +16,8 @@ description:
   - A call that was killed is finished by the next one. It waits for a kubeadm that is still running; when that has come
     to its end nothing is done again, otherwise what it has left is cleaned up and the machine is initialised anew.
   - The kubelet is enabled, so that it starts at boot.
+  - Where M(slipway.kubernetes.etcd_restore) has left a snapshot of etcd, the cluster begins with that, and forgets all
+    other nodes in it.
   - No bootstrap token is left in the cluster. kubeadm insists on making one, which is revoked at once.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
@@ -80,11 +82,18 @@ action:
 """
 
 import os
+import shutil
+import socket
 import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _etcd,
+    _etcd_backup,
+    _etcd_restore,
+    _kubeadm,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
@@ -98,6 +107,8 @@ TRACES = (
     "/var/lib/etcd/member",
 )
 _CA = ("/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/ca.key")
+#: What a cluster that begins with a snapshot has from before.
+_AUTHORITIES = tuple(f"{_etcd_backup.PKI}/{name}" for name in _etcd_backup.AUTHORITIES)
 #: The kubelet's kubeconfig; when all but the addons is done, kubeadm points it to the certificate that is rotated.
 _KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
 _ROTATED = "kubelet-client-current.pem"
@@ -178,21 +189,43 @@ class KubeadmInit:
         token = _kubeadm.new_token()
         documents = with_token(self._documents, token)
         kubeadm.validate(documents)
-        registration = _kubeadm.find_document(documents, "InitConfiguration").get("nodeRegistration") or {}
+        cri_socket = str(self._registration().get("criSocket", ""))
         if again:
             # Load balancers before the API server know the CA already.
-            kubeadm.reset(str(registration.get("criSocket", "")), keep=_CA)
+            kubeadm.reset(cri_socket, keep=_AUTHORITIES if os.path.exists(_etcd_restore.PENDING) else _CA)
         if "preflight" not in self._skip_phases:
             kubeadm.run(documents, "init", "phase", "preflight")
         kubeadm.enable_kubelet()
         token_id = _kubeadm.token_id(token)
         _kubeadm.write_marker("init", token_id=token_id)
+        if os.path.exists(_etcd_restore.PENDING):
+            self._restore(kubeadm, documents, cri_socket)
         skipped = ",".join(["preflight", *(phase for phase in self._skip_phases if phase != "preflight")])
         kubeadm.run(documents, "init", "--skip-token-print", f"--skip-phases={skipped}")
         self._finish(token_id)
 
+    def _registration(self) -> t.Mapping[str, t.Any]:
+        registration = _kubeadm.find_document(self._documents, "InitConfiguration").get("nodeRegistration")
+        return t.cast(t.Mapping[str, t.Any], registration or {})
+
+    def _restore(self, kubeadm: Kubeadm, documents: t.Sequence[t.Mapping[str, t.Any]], cri_socket: str) -> None:
+        """Make etcd's data out of the snapshot, for the member that kubeadm will start."""
+        kubeadm.run(documents, "init", "phase", "etcd", "local")
+        pod = _etcd.read_pod()
+        # For its own configuration only; kubeadm writes it again when it is its turn.
+        os.unlink(_etcd.MANIFEST)
+        tools = _etcd.Tools(self._runner, pod.image, cri_socket or _etcd.ETCD_ARGUMENTS["cri_socket"]["default"])
+        if not tools.has_image():
+            kubeadm.run(documents, "config", "images", "pull")
+        _etcd_restore.restore(tools, pod, _etcd_restore.PENDING, {pod.name: pod.peer_url})
+
     def _finish(self, token_id: str) -> None:
         """Revoke kubeadm's token, then forget that something was unfinished."""
+        if os.path.exists(_etcd_restore.PENDING):
+            own = str(self._registration().get("name") or socket.gethostname().lower())
+            others = [name for name in _etcd_restore.node_names(self._kubectl) if name != own]
+            _etcd_restore.forget_nodes(self._kubectl, others)
+            shutil.rmtree(_etcd_restore.STATE)
         if token_id:
             self._kubectl.run(
                 "delete", "secret", f"bootstrap-token-{token_id}", "--namespace=kube-system", "--ignore-not-found"
@@ -221,6 +254,9 @@ class KubeadmInit:
         if os.path.exists(_KUBELET_KUBECONFIG) and _ROTATED in read_text(_KUBELET_KUBECONFIG):
             self._expect_ready()
             return True
+        # What a snapshot has says nothing about how far kubeadm has come.
+        if os.path.exists(_etcd_restore.PENDING):
+            return False
         # A kubelet that rotates no certificate leaves no such trace; a control plane that has just begun comes up soon.
         if not all(os.path.exists(path) for path in TRACES) or not self._wait_until_ready(_GRACE):
             return False

@@ -1,0 +1,420 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: etcd_restore
+short_description: One step of restoring etcd from a snapshot
+version_added: 0.1.0
+description:
+  - The role P(slipway.kubernetes.etcd_restore#role) takes the steps, each of them on all control planes before the
+    next.
+  - On control planes these are V(inspected), V(stopped), V(restored), V(started), V(completed), and on one of them at
+    last V(settled). On a bare machine these are V(inspected) and V(seeded), and M(slipway.kubernetes.kubeadm_init) does
+    the rest.
+  - Each step may be taken again. A restore that was killed is done anew from its first step. Until it has come to its
+    end M(slipway.kubernetes.kubeadm_init) and M(slipway.kubernetes.kubeadm_join) refuse the machine.
+  - The data that was there is kept as C(member.before-restore) beside the new, one generation of it.
+author: slipway.kubernetes contributors (@slipway)
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+  - slipway.kubernetes.etcd
+attributes:
+  check_mode:
+    support: full
+    details: Changes nothing. V(inspected) does the same, the others say what would change.
+  diff_mode:
+    support: none
+  idempotent:
+    support: partial
+    details: V(restored) restores each time that it is called.
+options:
+  step:
+    description:
+      - V(inspected) looks what this machine is, and refuses a snapshot of another cluster.
+      - V(stopped) stops the kubelet and the processes of the control plane.
+      - V(restored) replaces the data of the member of etcd.
+      - V(started) starts the kubelet, which starts the control plane.
+      - V(completed) waits for etcd and the API server, and deletes the snapshot.
+      - V(settled) deletes Nodes, and waits until kubelets report.
+      - V(seeded) puts the authorities and the snapshot in place with which C(kubeadm init) begins.
+    type: str
+    choices: [inspected, stopped, restored, started, completed, settled, seeded]
+    required: true
+  snapshot:
+    description: The snapshot on this host, for V(stopped), V(restored), V(completed), V(seeded).
+    type: path
+    default: /var/lib/slipway/etcd-restore/snapshot.db
+  authority:
+    description: The certificate of the CA of the snapshot's cluster, in PEM, for V(inspected).
+    type: str
+  etcd_authority:
+    description: The certificate of etcd's CA of the snapshot's cluster, in PEM, for V(inspected).
+    type: str
+  version:
+    description: The version of Kubernetes of the snapshot, for V(inspected).
+    type: str
+  authorities:
+    description: Contents of files below C(/etc/kubernetes/pki) by their names, for V(seeded).
+    type: dict
+    default: {}
+  initial_cluster:
+    description: Peer URLs of all members by their names, as V(inspected) returns them, for V(restored).
+    type: dict
+    default: {}
+  forget_nodes:
+    description: Nodes whose machines are bare, for V(settled).
+    type: list
+    elements: str
+    default: []
+  nodes:
+    description: Nodes whose kubelets have to report, for V(settled).
+    type: list
+    elements: str
+    default: []
+  kubeconfig:
+    description: The administrator's kubeconfig.
+    type: path
+    default: /etc/kubernetes/admin.conf
+  timeout:
+    description: Seconds that V(completed) and V(settled) may take.
+    type: int
+    default: 300
+"""
+
+EXAMPLES = r"""
+- name: See what this machine is
+  slipway.kubernetes.etcd_restore:
+    step: inspected
+    version: 1.37.1
+  register: example_machine
+
+- name: Show whether there is a cluster to lose
+  ansible.builtin.debug:
+    var: example_machine.in_use
+"""
+
+RETURN = r"""
+kind:
+  description:
+    - V(member) is a control plane with an etcd by kubeadm, whether it has data or not.
+    - V(bare) is a machine without anything of Kubernetes but, maybe, a CA.
+  type: str
+  choices: [member, bare]
+  returned: when O(step=inspected)
+  sample: member
+in_use:
+  description: Whether the etcd of this host works and has a cluster of kubeadm in it.
+  type: bool
+  returned: when O(step=inspected)
+  sample: false
+unfinished:
+  description: Whether a restore was begun here that has not ended.
+  type: bool
+  returned: when O(step=inspected)
+  sample: false
+member:
+  description: Name of this host's member; empty when it has none.
+  type: str
+  returned: when O(step=inspected)
+  sample: cp1
+peer_url:
+  description: Its peer URL.
+  type: str
+  returned: when O(step=inspected)
+  sample: https://172.30.0.11:2380
+forgotten:
+  description: Nodes that were deleted.
+  type: list
+  elements: str
+  returned: when O(step=settled)
+  sample: []
+"""
+
+import os
+import shutil
+import signal
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _api_server,
+    _etcd,
+    _etcd_restore,
+    _kubeadm,
+    _node,
+    _static_pods,
+    _upgrade,
+)
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+
+_PKI = "/etc/kubernetes/pki"
+#: Files of a node; a machine without any of them is bare.
+_TRACES = (
+    "/etc/kubernetes/kubelet.conf",
+    "/etc/kubernetes/admin.conf",
+    "/etc/kubernetes/manifests/kube-apiserver.yaml",
+)
+_COMPONENTS = (
+    _static_pods.CONTROLLER_MANAGER,
+    _static_pods.SCHEDULER,
+    _static_pods.API_SERVER,
+    _static_pods.ETCD,
+)
+#: An etcd without it has no cluster of kubeadm, such as one that has started anew after it lost its data.
+_PROOF = "/registry/configmaps/kube-system/kubeadm-config"
+#: Seconds that processes have to end by themselves.
+_PATIENCE = 30
+
+
+def same_minor(one: str, other: str) -> bool:
+    """Whether two versions differ in nothing but the patch."""
+    return one.split(".")[:2] == other.split(".")[:2]
+
+
+class EtcdRestore:
+    """The steps on one machine."""
+
+    def __init__(self, params: t.Mapping[str, t.Any], runner: Runner, check_mode: bool = False) -> None:
+        self._params = params
+        self._runner = runner
+        self._check_mode = check_mode
+        self._kubectl = Kubectl(runner, params["kubeconfig"], request_timeout=10)
+
+    def run(self) -> t.Dict[str, t.Any]:
+        """Take the step.
+
+        :raises SlipwayError: when the snapshot does not fit this machine, or something fails.
+        """
+        step: t.Callable[[], t.Dict[str, t.Any]] = getattr(self, f"_{self._params['step']}")
+        return step()
+
+    # --- looking
+
+    def _inspected(self) -> t.Dict[str, t.Any]:
+        unfinished = self._unfinished()
+        # What a `kubeadm init` with a snapshot has left half done is done anew, as on a bare machine.
+        member = os.path.exists(self._params["manifest"]) and not os.path.exists(_etcd_restore.PENDING)
+        self._expect_same_cluster(member)
+        if not member:
+            found = [path for path in _TRACES if os.path.exists(path)]
+            if found and not unfinished:
+                raise SlipwayError(
+                    f"This host is part of a cluster ({', '.join(found)}) and has no etcd of kubeadm"
+                    f" ({self._params['manifest']}), so there is nothing to restore on it, nor is it bare. Take it down"
+                    " (reset.yml, remove_node.yml), or correct the inventory. Nothing was changed."
+                )
+        pod = _etcd.read_pod(self._params["manifest"]) if member else None
+        return {
+            "changed": False,
+            "kind": "member" if pod else "bare",
+            "in_use": pod is not None and self._in_use(pod),
+            "unfinished": unfinished,
+            "member": pod.name if pod else "",
+            "peer_url": pod.peer_url if pod else "",
+        }
+
+    def _unfinished(self) -> bool:
+        """Whether a restore has not ended.
+
+        :raises SlipwayError: when something else has not.
+        """
+        marker = _node.read_marker(_kubeadm.MARKER)
+        if marker is None:
+            return os.path.exists(_etcd_restore.PENDING)
+        if marker.get("operation") == "restore":
+            return True
+        if marker.get("operation") == "init" and os.path.exists(_etcd_restore.PENDING):
+            return True
+        _kubeadm.unfinished("restore")
+        return False
+
+    def _expect_same_cluster(self, member: bool) -> None:
+        for name, option in (("ca.crt", "authority"), ("etcd/ca.crt", "etcd_authority")):
+            path, wanted = os.path.join(_PKI, name), self._params[option]
+            if member and not os.path.exists(path):
+                raise SlipwayError(
+                    f"This host is a control plane without {path}: it has lost more than etcd's data. Turn it into a"
+                    " bare machine (reset.yml), which is restored as one. Nothing was changed."
+                )
+            if wanted and os.path.exists(path) and read_text(path).strip() != wanted.strip():
+                raise SlipwayError(
+                    f"The snapshot is of another cluster: its CA is not the one in {path} on this host. Nothing was"
+                    " changed."
+                )
+        version, here = self._params["version"], _upgrade.kube_version(_upgrade.static_pods()).get("kube-apiserver", "")
+        if member and version and here and not same_minor(version, here):
+            raise SlipwayError(
+                f"The snapshot is of Kubernetes {version}, and the control plane of this host of {here}. Restore one of"
+                " the same minor version. Nothing was changed."
+            )
+
+    def _pod(self) -> _etcd.Pod:
+        return _etcd.read_pod(self._params["manifest"])
+
+    def _in_use(self, pod: _etcd.Pod) -> bool:
+        if not _static_pods.ETCD.pid():
+            return False
+        etcd = _etcd.Etcd(self._runner, pod, self._params["cri_socket"])
+        try:
+            if not _etcd.quorum(etcd.members())["holds"]:
+                return False
+            return _PROOF in etcd.ctl("get", _PROOF, "--keys-only").stdout
+        except SlipwayError:
+            return False
+
+    # --- control planes
+
+    def _stopped(self) -> t.Dict[str, t.Any]:
+        """Nothing starts processes again when the kubelet does not run, so manifests stay where they are."""
+        if not self._check_mode:
+            pod = self._pod()
+            self._expect_tools(pod)
+            if os.path.isdir(pod.data):
+                _etcd_restore.expect_room(pod.data, self._params["snapshot"])
+            # From here on it is unfinished work. What an earlier try has put in place is not data of before.
+            if _node.read_marker(_kubeadm.MARKER) is None:
+                _kubeadm.write_marker("restore")
+            self._systemctl("stop")
+            for component in _COMPONENTS:
+                component.end()
+            if not _static_pods.within(_PATIENCE, lambda: not self._running()):
+                for component in self._running():
+                    component.end(signal.SIGKILL)
+                if not _static_pods.within(_PATIENCE, lambda: not self._running()):
+                    names = ", ".join(component.program for component in self._running())
+                    raise SlipwayError(f"{names} cannot be ended on this host. Restart the machine and run again.")
+        return {"changed": True}
+
+    def _expect_tools(self, pod: _etcd.Pod) -> None:
+        if not _etcd.Tools(self._runner, pod.image, self._params["cri_socket"]).has_image():
+            raise SlipwayError(
+                f"containerd has no image {pod.image} any more, in which etcdutl is. Pull it through the CRI"
+                " (`crictl pull`, or `kubeadm config images pull`) and run again."
+            )
+
+    @staticmethod
+    def _running() -> t.List[_static_pods.Component]:
+        return [component for component in _COMPONENTS if component.pid()]
+
+    def _systemctl(self, verb: str) -> None:
+        self._runner.run([self._runner.path("systemctl"), verb, "kubelet.service"])
+
+    def _restored(self) -> t.Dict[str, t.Any]:
+        pod = self._pod()
+        cluster: t.Dict[str, str] = self._params["initial_cluster"] or {pod.name: pod.peer_url}
+        if cluster.get(pod.name) != pod.peer_url:
+            raise SlipwayError(f"initial_cluster must have {pod.name}: {pod.peer_url}, the member of this host.")
+        if not self._check_mode:
+            if _static_pods.ETCD.pid():
+                raise SlipwayError("etcd runs on this host; the step `stopped` comes first.")
+            marker = _node.read_marker(_kubeadm.MARKER) or {}
+            _etcd_restore.restore(
+                _etcd.Tools(self._runner, pod.image, self._params["cri_socket"]),
+                pod,
+                self._params["snapshot"],
+                cluster,
+                again=bool(marker.get("restored")),
+                kept=lambda: _kubeadm.write_marker("restore", restored=True),
+            )
+        return {"changed": True}
+
+    def _started(self) -> t.Dict[str, t.Any]:
+        if not self._check_mode:
+            self._systemctl("start")
+        return {"changed": True}
+
+    def _completed(self) -> t.Dict[str, t.Any]:
+        if not self._check_mode:
+            deadline = time.monotonic() + self._params["timeout"]
+            etcd = _etcd.Etcd(self._runner, self._pod(), self._params["cri_socket"])
+            _static_pods.until("the API server", _api_server.is_ready, self._params["timeout"])
+            _static_pods.until("etcd", lambda: self._is_whole(etcd), max(deadline - time.monotonic(), 1))
+            if os.path.exists(self._params["snapshot"]):
+                os.unlink(self._params["snapshot"])
+            shutil.rmtree(_etcd_restore.STATE, ignore_errors=True)
+            _kubeadm.remove_marker()
+        return {"changed": True}
+
+    @staticmethod
+    def _is_whole(etcd: _etcd.Etcd) -> bool:
+        try:
+            return all(member.healthy for member in etcd.members())
+        except SlipwayError:
+            return False
+
+    def _settled(self) -> t.Dict[str, t.Any]:
+        """A Node may look Ready since the snapshot was taken: what counts is what its kubelet does now."""
+        if self._check_mode:
+            return {"changed": True, "forgotten": []}
+        gone = [name for name in _etcd_restore.node_names(self._kubectl) if name in self._params["forget_nodes"]]
+        _etcd_restore.forget_nodes(self._kubectl, gone)
+        first = _etcd_restore.heartbeats(self._kubectl)
+        silent: t.List[str] = []
+
+        def all_report() -> bool:
+            now = _etcd_restore.heartbeats(self._kubectl)
+            silent[:] = [name for name in self._params["nodes"] if now.get(name) in (None, first.get(name))]
+            return not silent
+
+        if not _static_pods.within(self._params["timeout"], all_report):
+            raise SlipwayError(
+                f"The cluster is restored, and after {self._params['timeout']} seconds the kubelets of"
+                f" {', '.join(silent)} do not report. See what they say (`journalctl -u kubelet`), then run site.yml."
+            )
+        return {"changed": bool(gone), "forgotten": gone}
+
+    # --- bare machines
+
+    def _seeded(self) -> t.Dict[str, t.Any]:
+        if not self._check_mode:
+            begun = _node.read_marker(_kubeadm.MARKER) or {}
+            # What a killed `kubeadm init` has left is cleaned up by the next, which begins with this snapshot again.
+            _kubeadm.write_marker("restore")
+            for name, content in sorted(self._params["authorities"].items()):
+                TextFile(os.path.join(_PKI, name), content, 0o600 if name.endswith(".key") else 0o644).write()
+            os.replace(self._params["snapshot"], _etcd_restore.PENDING)
+            if begun.get("operation") == "init":
+                _kubeadm.write_marker("init", token_id=begun.get("token_id", ""))
+            else:
+                _kubeadm.remove_marker()
+        return {"changed": True}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **_etcd.ETCD_ARGUMENTS,
+            "step": {
+                "type": "str",
+                "choices": ["inspected", "stopped", "restored", "started", "completed", "settled", "seeded"],
+                "required": True,
+            },
+            "snapshot": {"type": "path", "default": _etcd_restore.SNAPSHOT},
+            "authority": {"type": "str"},
+            "etcd_authority": {"type": "str"},
+            "version": {"type": "str"},
+            "authorities": {"type": "dict", "default": {}, "no_log": True},
+            "initial_cluster": {"type": "dict", "default": {}},
+            "forget_nodes": {"type": "list", "elements": "str", "default": []},
+            "nodes": {"type": "list", "elements": "str", "default": []},
+            "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+            "timeout": {"type": "int", "default": 300},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = EtcdRestore(module.params, Runner(module), module.check_mode).run()
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
