@@ -55,13 +55,13 @@ class ActionModule(ActionBase):
         problems = _etcd_archive.differences(archive.about, cluster, expected)
         if problems:
             raise _etcd_archive.ArchiveError(f"{path} does not fit, nothing was changed. " + " ".join(problems))
-        authorities = _etcd_archive.extract(archive, folder)
-        if os.path.exists(plain):
-            os.unlink(plain)
-        return {
+        opened = {
             "about": {name: archive.about[name] for name in _SHOWN},
-            "authorities": authorities,
+            "authorities": _etcd_archive.extract(archive, folder),
             "version": str(cluster.get("kubernetesVersion", "")).lstrip("v"),
             "authority": archive.read("pki/ca.crt").decode(),
             "etcd_authority": archive.read("pki/etcd/ca.crt").decode(),
         }
+        if os.path.exists(plain):
+            os.unlink(plain)
+        return opened

@@ -211,7 +211,7 @@ class KubeadmInit:
     def _restore(self, kubeadm: Kubeadm, documents: t.Sequence[t.Mapping[str, t.Any]], cri_socket: str) -> None:
         """Make etcd's data out of the snapshot, for the member that kubeadm will start."""
         kubeadm.run(documents, "init", "phase", "etcd", "local")
-        pod = _etcd.read_pod()
+        pod = _etcd.read_pod(_etcd.MANIFEST)
         # For its own configuration only; kubeadm writes it again when it is its turn.
         os.unlink(_etcd.MANIFEST)
         tools = _etcd.Tools(self._runner, pod.image, cri_socket or _etcd.ETCD_ARGUMENTS["cri_socket"]["default"])

@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import typing as t
 from pathlib import Path
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd_backup
 
 FIXTURES = Path(__file__).parent / "fixtures" / "etcd"
 FIRST = 17815618384001441648
@@ -53,3 +56,39 @@ def answers(
         "endpoint health": json.dumps(asked),
         "endpoint status": json.dumps(told) if told else "",
     }
+
+
+#: What kubectl says about the ConfigMap in an archive.
+CONFIGURATION = """\
+apiVersion: kubeadm.k8s.io/v1beta4
+controlPlaneEndpoint: api.example.com:6443
+kind: ClusterConfiguration
+kubernetesVersion: v1.37.1
+networking: {dnsDomain: cluster.local, podSubnet: 10.244.0.0/16, serviceSubnet: 10.96.0.0/12}
+"""
+
+
+def make_archive(
+    path: Path, more: t.Optional[t.Mapping[str, bytes]] = None, about: t.Optional[t.Mapping[str, t.Any]] = None
+) -> Path:
+    """An archive of the cluster ``lab`` as etcd_snapshot makes it."""
+    config = {"metadata": {"name": "kubeadm-config"}, "data": {"ClusterConfiguration": CONFIGURATION}}
+    contents = {
+        "snapshot.db": b"the snapshot",
+        "kubeadm.json": json.dumps({"items": [config]}).encode(),
+        **{f"pki/{name}": f"{name} of lab\n".encode() for name in ("ca.crt", "ca.key", "sa.key", "etcd/ca.crt")},
+        **(more or {}),
+    }
+    told = {
+        "format": _etcd_backup.FORMAT,
+        "created": "2026-11-21T12:00:00Z",
+        "cluster_name": "lab",
+        "member": "cp1",
+        "image": "registry.k8s.io/etcd:3.7.0-0",
+        "snapshot": {"revision": 3429},
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+        **(about or {}),
+    }
+    with path.open("wb") as stream:
+        _etcd_backup.add_all(stream, {"about.json": json.dumps(told).encode(), **contents})
+    return path

@@ -10,9 +10,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd, _etcd_restore, _kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_init
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import fixture
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
@@ -64,6 +65,46 @@ class Machine:
         monkeypatch.setattr(kubeadm_init, "TRACES", (str(self.kubeconfig), str(self.manifest)))
         monkeypatch.setattr(kubeadm_init, "_KUBELET_KUBECONFIG", str(self.kubelet))
         monkeypatch.setattr(kubeadm_init, "time", clock)
+        self.etcd = root / "etcd"
+        self.pending = root / "restore" / "pending.db"
+        self.etcd_manifest = root / "kubernetes/manifests/etcd.yaml"
+        monkeypatch.setattr(_etcd, "MANIFEST", str(self.etcd_manifest))
+        monkeypatch.setattr(_etcd_restore, "PENDING", str(self.pending))
+        monkeypatch.setattr(_etcd_restore, "STATE", str(self.pending.parent))
+        authority = root / "pki" / "sa.key"
+        authority.parent.mkdir()
+        authority.write_text("the old one")
+        monkeypatch.setattr(kubeadm_init, "_AUTHORITIES", (str(authority),))
+        self.authority = authority
+
+    def seeded(self) -> Machine:
+        """etcd_restore has left a snapshot; another name than the machine's own is in it."""
+        self.pending.parent.mkdir()
+        self.pending.write_text("the snapshot")
+        nodes = {"items": [{"metadata": {"name": name}} for name in ("cp1", "gone")]}
+        self.runner.answers = {
+            "phase etcd local": self._phase_etcd,
+            "images ls": "registry.k8s.io/etcd:3.7.0-0",
+            "images pull": "",
+            "containers ls": "",
+            "etcdutl": self._etcdutl,
+            "get nodes": json.dumps(nodes),
+            "delete pods": "",
+            "delete node": "",
+            **self.runner.answers,
+        }
+        self.runner.tools = ("kubeadm", "kubectl", "systemctl", "ctr")
+        return self
+
+    def _phase_etcd(self, _argv: t.List[str]) -> str:
+        self.etcd_manifest.write_text(fixture("etcd.yaml").replace("/var/lib/etcd", str(self.etcd)))
+        return ""
+
+    def _etcdutl(self, argv: t.List[str]) -> str:
+        assert not self.etcd_manifest.exists() and _kubeadm.unfinished("init") is not None
+        assert "--name=etcd-cp1" in argv
+        (self.etcd / ".slipway-restore" / "data" / "member").mkdir(parents=True)
+        return ""
 
     def _reset(self, _argv: t.List[str]) -> str:
         self.seen_markers.append(_kubeadm.unfinished("init"))
@@ -349,3 +390,58 @@ def test_an_init_configuration_is_made_when_there_is_none() -> None:
 )
 def test_wanted_addons(skipped: t.List[str], names: t.List[str]) -> None:
     assert kubeadm_init.wanted_addons(skipped) == names
+
+
+FORGOTTEN = [
+    "kubectl get nodes --output=json",
+    "kubectl delete pods --all-namespaces --field-selector=spec.nodeName=gone --force --grace-period=0 --wait=false",
+    "kubectl delete node gone --ignore-not-found",
+]
+
+
+@pytest.mark.parametrize("image", ["registry.k8s.io/etcd:3.7.0-0", ""])
+def test_a_cluster_begins_with_a_snapshot(machine: Machine, image: str) -> None:
+    machine.seeded().runner.answers["images ls"] = image
+    assert machine.run()["action"] == "initialised"
+    called = [line.partition(" --address")[0] for line in machine.called()]
+    pulled = [] if image else ["kubeadm config images pull --config=/dev/stdin"]
+    assert called == [
+        *INITIALISED[:3],
+        "kubeadm init phase etcd local --config=/dev/stdin",
+        "ctr",
+        *pulled,
+        "ctr",
+        "ctr",
+        INITIALISED[3],
+        *FORGOTTEN,
+        REVOKED,
+    ]
+    assert (machine.etcd / "member").is_dir()
+    assert not machine.pending.parent.exists() and not machine.marker.exists()
+
+
+def test_an_interrupted_init_with_a_snapshot_begins_with_it_again(machine: Machine) -> None:
+    # What the snapshot has, such as the addons, says nothing about how far kubeadm had come.
+    machine.seeded().begun().unfinished()
+
+    def reset(_argv: t.List[str]) -> str:
+        machine.authority.unlink()
+        machine.kubeconfig.unlink()
+        return ""
+
+    machine.runner.answers["kubeadm reset"] = reset
+    assert machine.run()["action"] == "reinitialised"
+    assert machine.authority.read_text() == "the old one"
+    assert (machine.etcd / "member").is_dir() and not machine.pending.exists()
+
+
+def test_a_complete_init_with_a_snapshot_is_finished(machine: Machine) -> None:
+    machine.seeded().built().unfinished()
+    assert machine.run()["action"] == "finished"
+    assert machine.called()[-4:-1] == FORGOTTEN
+    assert not machine.pending.exists() and not machine.marker.exists()
+
+
+def test_an_interrupted_restore_is_left_alone(machine: Machine) -> None:
+    machine.unfinished('{"operation": "restore", "started": "then"}')
+    assert "An interrupted restore of etcd of then" in machine.run()["msg"]

@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import shutil
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd, _etcd_restore
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import fixture
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
+
+CLUSTER = {"cp2": "https://172.30.0.46:2380", "etcd-cp1": "https://172.30.0.45:2380"}
+
+
+class Member:
+    """A member's data in a folder, and etcdutl that makes new data."""
+
+    def __init__(self, root: Path) -> None:
+        self.data = root / "etcd"
+        self.snapshot = root / "snapshot.db"
+        self.snapshot.write_text("the snapshot")
+        self.pod = _etcd.parse_pod(fixture("etcd.yaml").replace("/var/lib/etcd", str(self.data)))
+        self.runner = FakeRunner({"containers ls": "", "etcdutl": self._etcdutl}, tools=("ctr",))
+        self.fails = False
+        self.kept: t.List[t.Dict[str, str]] = []
+
+    def _etcdutl(self, argv: t.List[str]) -> str:
+        if self.fails:
+            raise SlipwayError("etcdutl refuses the snapshot")
+        assert Path(argv[argv.index("restore") + 1]).read_text() == "the snapshot"
+        target = Path(next(word for word in argv if word.startswith("--data-dir=")).partition("=")[2])
+        (target / "member").mkdir(parents=True)
+        (target / "member" / "db").write_text("restored")
+        return ""
+
+    def put(self, **contents: str) -> None:
+        for name, content in contents.items():
+            folder = self.data / name.replace("_", ".").replace("before.restore", "before-restore")
+            folder.mkdir(parents=True)
+            (folder / "db").write_text(content)
+
+    def found(self) -> t.Dict[str, str]:
+        return {path.name: (path / "db").read_text() for path in self.data.iterdir()}
+
+    def restore(self, again: bool = False) -> t.Dict[str, str]:
+        tools = _etcd.Tools(self.runner, self.pod.image)
+        _etcd_restore.restore(
+            tools, self.pod, str(self.snapshot), CLUSTER, again, lambda: self.kept.append({**self._named()})
+        )
+        return self.found()
+
+    def _named(self) -> t.Dict[str, str]:
+        return {path.name: (path / "db").read_text() for path in self.data.iterdir() if (path / "db").exists()}
+
+
+@pytest.fixture
+def member(tmp_path: Path) -> Member:
+    return Member(tmp_path)
+
+
+def test_restore_argv(member: Member) -> None:
+    assert _etcd_restore.restore_argv(member.pod, "/w/snapshot.db", "/w/data", CLUSTER, "cafe") == [
+        "etcdutl",
+        "snapshot",
+        "restore",
+        "/w/snapshot.db",
+        "--data-dir=/w/data",
+        "--name=etcd-cp1",
+        "--initial-cluster=cp2=https://172.30.0.46:2380,etcd-cp1=https://172.30.0.45:2380",
+        "--initial-cluster-token=slipway-cafe",
+        "--initial-advertise-peer-urls=https://172.30.0.45:2380",
+        "--bump-revision=1000000000",
+        "--mark-compacted",
+    ]
+
+
+def test_lost_data(member: Member) -> None:
+    assert member.restore() == {"member": "restored"}
+    assert member.data.stat().st_mode & 0o777 == 0o700
+    assert f"src={member.data}/.slipway-restore" in " ".join(member.runner.calls[-1])
+
+
+def test_what_was_there_is_kept(member: Member) -> None:
+    member.put(member="old", member_before_restore="older")
+    assert member.restore() == {"member": "restored", "member.before-restore": "old"}
+    # It is kept before the new comes.
+    assert member.kept == [{"member.before-restore": "old"}]
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_killed_when_the_old_was_kept(member: Member, again: bool) -> None:
+    member.put(member_before_restore="old")
+    assert member.restore(again) == {"member": "restored", "member.before-restore": "old"}
+
+
+def test_killed_when_the_new_was_there(member: Member) -> None:
+    member.put(member="half done", member_before_restore="old")
+    assert member.restore(again=True) == {"member": "restored", "member.before-restore": "old"}
+
+
+def test_a_failure_changes_nothing(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    member.put(member="old")
+    member.fails = True
+    with pytest.raises(SlipwayError, match="refuses"):
+        member.restore()
+    assert member.found() == {"member": "old"}
+    monkeypatch.setattr(_etcd_restore.shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(9, 9, 9))
+    with pytest.raises(SlipwayError, match="0 MB free, and the restore needs 0 MB there"):
+        member.restore()
+    assert member.found() == {"member": "old"} and member.kept == []
+
+
+def kubectl(**answers: t.Any) -> t.Tuple[Kubectl, FakeRunner]:
+    runner = FakeRunner({key.replace("_", " "): value for key, value in answers.items()}, tools=("kubectl",))
+    return Kubectl(runner, "/admin.conf"), runner
+
+
+def test_forget_nodes() -> None:
+    client, runner = kubectl(delete="")
+    _etcd_restore.forget_nodes(client, ["cp2", "w1"])
+    asked = [call[3:] for call in runner.calls]
+    assert asked[0][:4] == ["delete", "pods", "--all-namespaces", "--field-selector=spec.nodeName=cp2"]
+    assert {"--force", "--grace-period=0"} < set(asked[0])
+    assert asked[1] == ["delete", "node", "cp2", "--ignore-not-found"] and asked[3][2] == "w1"
+
+
+def test_heartbeats() -> None:
+    items = [{"metadata": {"name": "cp1"}, "spec": {"renewTime": "t1"}}, {"metadata": {"name": "w"}, "spec": {}}]
+    leases = json.dumps({"items": items})
+    assert _etcd_restore.heartbeats(kubectl(leases=leases)[0]) == {"cp1": "t1", "w": "None"}
+    assert _etcd_restore.heartbeats(kubectl(leases=(1, "", "refused"))[0]) == {}
+
+
+def test_node_names() -> None:
+    assert _etcd_restore.node_names(kubectl(nodes='{"items": [{"metadata": {"name": "cp1"}}]}')[0]) == ["cp1"]

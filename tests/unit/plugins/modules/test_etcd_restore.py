@@ -1,0 +1,316 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import signal
+import types
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd, _etcd_restore, _kubeadm, _static_pods
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.modules import etcd_restore
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import answers, fixture
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
+
+IMAGE = "registry.k8s.io/etcd:3.7.0-0"
+PEER = "https://172.30.0.45:2380"
+PROOF = "/registry/configmaps/kube-system/kubeadm-config\n\n"
+
+
+class Process:
+    """A component of the control plane."""
+
+    def __init__(self, program: str, stubborn: t.Container[int] = ()) -> None:
+        self.program, self.stubborn = program, stubborn
+        self.signals: t.List[int] = []
+        self.runs = True
+
+    def pid(self) -> int:
+        return 7 if self.runs else 0
+
+    def end(self, how: int = signal.SIGTERM) -> None:
+        self.signals.append(how)
+        self.runs = how in self.stubborn
+
+
+class Machine:
+    """A control plane in a folder."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner) -> None:
+        self._run_module, self._monkeypatch = run_module, monkeypatch
+        self.root = root
+        self.manifest = root / "manifests" / "etcd.yaml"
+        self.manifest.parent.mkdir()
+        self.manifest.write_text(fixture("etcd.yaml").replace("/var/lib/etcd", str(root / "etcd")))
+        self.pki = root / "pki"
+        (self.pki / "etcd").mkdir(parents=True)
+        for name in ("ca.crt", "etcd/ca.crt"):
+            (self.pki / name).write_text(f"{name} of lab\n")
+        (root / "etcd" / "member").mkdir(parents=True)
+        self.state = root / "state"
+        self.state.mkdir()
+        self.snapshot = self.state / "snapshot.db"
+        self.snapshot.write_text("the snapshot")
+        self.pending = self.state / "pending.db"
+        self.marker = root / "kubeadm.json"
+        self.processes = [Process("kube-apiserver"), Process("etcd")]
+        self.trace = root / "kubelet.conf"
+        self.clock = Clock()
+        self.ready = [True]
+        self.runner = FakeRunner(
+            {
+                "images ls": IMAGE,
+                "containers ls": "",
+                "systemctl": "",
+                "--keys-only": PROOF,
+                "etcdutl": self._etcdutl,
+                **answers("cp1"),
+            },
+            tools=("ctr", "systemctl", "kubectl"),
+        )
+        monkeypatch.setattr(etcd_restore, "Runner", lambda _module: self.runner)
+        monkeypatch.setattr(etcd_restore, "_PKI", str(self.pki))
+        monkeypatch.setattr(etcd_restore, "_TRACES", (str(self.trace),))
+        monkeypatch.setattr(etcd_restore, "_COMPONENTS", self.processes)
+        monkeypatch.setattr(etcd_restore._upgrade, "static_pods", lambda: {"kube-apiserver": "kube-apiserver:v1.37.1"})
+        monkeypatch.setattr(etcd_restore._api_server, "is_ready", lambda: self.ready[0])
+        monkeypatch.setattr(_static_pods, "ETCD", self.processes[-1])
+        clock = types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)
+        monkeypatch.setattr(_static_pods, "time", clock)
+        monkeypatch.setattr(etcd_restore, "time", clock)
+        monkeypatch.setattr(_kubeadm, "MARKER", str(self.marker))
+        monkeypatch.setattr(_etcd_restore, "STATE", str(self.state))
+        monkeypatch.setattr(_etcd_restore, "PENDING", str(self.pending))
+
+    def _etcdutl(self, argv: t.List[str]) -> str:
+        target = Path(next(word for word in argv if word.startswith("--data-dir=")).partition("=")[2])
+        (target / "member").mkdir(parents=True)
+        return ""
+
+    def record(self) -> t.Dict[str, t.Any]:
+        return json.loads(self.marker.read_text()) if self.marker.exists() else {}
+
+    def bare(self) -> None:
+        self.manifest.unlink()
+        for name in ("ca.crt", "etcd/ca.crt"):
+            (self.pki / name).unlink()
+        self.processes[0].runs = self.processes[1].runs = False
+
+    def take(self, step: str, check: bool = False, **options: t.Any) -> t.Dict[str, t.Any]:
+        given = {"step": step, "manifest": str(self.manifest), "snapshot": str(self.snapshot), **options}
+        return self._run_module(etcd_restore.main, given, check=check)
+
+    def called(self) -> t.List[str]:
+        return [" ".join([Path(call[0]).name, *call[1:]]) for call in self.runner.calls]
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner) -> Machine:
+    return Machine(tmp_path, monkeypatch, run_module)
+
+
+LAB = {"authority": "ca.crt of lab", "etcd_authority": "etcd/ca.crt of lab\n", "version": "1.37.4"}
+
+
+def test_inspected_member(machine: Machine) -> None:
+    result = machine.take("inspected", **LAB)
+    shown = {key: result[key] for key in ("changed", "kind", "in_use", "unfinished", "member", "peer_url")}
+    assert shown == {
+        "changed": False,
+        "kind": "member",
+        "in_use": True,
+        "unfinished": False,
+        "member": "etcd-cp1",
+        "peer_url": PEER,
+    }
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"--keys-only": ""}, {"member list": SlipwayError("down")}, answers("cp1", "cp2", down=["cp1", "cp2"])],
+)
+def test_an_etcd_that_may_be_overwritten(machine: Machine, answer: t.Dict[str, t.Any]) -> None:
+    machine.runner.answers.update(answer)
+    assert machine.take("inspected")["in_use"] is False
+
+
+def test_an_etcd_that_does_not_run(machine: Machine) -> None:
+    machine.processes[-1].runs = False
+    assert machine.take("inspected", **LAB)["in_use"] is False
+    assert machine.runner.calls == []
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"authority": "of another"}, "The snapshot is of another cluster"),
+        ({"etcd_authority": "of another"}, "its CA is not the one in"),
+        ({"version": "1.36.4"}, "The snapshot is of Kubernetes 1.36.4, and the control plane of this host of 1.37.1"),
+    ],
+)
+def test_a_foreign_snapshot(machine: Machine, options: t.Dict[str, str], text: str) -> None:
+    result = machine.take("inspected", **{**LAB, **options})
+    assert result["failed"] and text in result["msg"] and "Nothing was changed" in result["msg"]
+
+
+def test_a_control_plane_that_lost_its_authorities(machine: Machine) -> None:
+    (machine.pki / "ca.crt").unlink()
+    assert "it has lost more than etcd's data" in machine.take("inspected")["msg"]
+
+
+def test_inspected_bare_machine(machine: Machine) -> None:
+    machine.bare()
+    result = machine.take("inspected", **LAB)
+    assert (result["kind"], result["in_use"], result["unfinished"], result["member"]) == ("bare", False, False, "")
+    machine.trace.touch()
+    assert "has no etcd of kubeadm" in machine.take("inspected", **LAB)["msg"]
+
+
+@pytest.mark.parametrize(
+    ("record", "pending", "kind"),
+    [
+        ('{"operation": "restore"}', False, "member"),
+        ('{"operation": "init"}', True, "bare"),
+        (None, True, "bare"),
+    ],
+)
+def test_unfinished(machine: Machine, record: t.Optional[str], pending: bool, kind: str) -> None:
+    if record:
+        machine.marker.write_text(record)
+    if pending:
+        machine.pending.touch()
+        machine.trace.touch()
+    result = machine.take("inspected", **LAB)
+    assert (result["unfinished"], result["kind"]) == (True, kind)
+
+
+@pytest.mark.parametrize("operation", ["init", "reset", "join"])
+def test_something_else_is_unfinished(machine: Machine, operation: str) -> None:
+    machine.marker.write_text(json.dumps({"operation": operation}))
+    assert f"An interrupted {'reset' if operation == 'reset' else '`kubeadm'}" in machine.take("inspected")["msg"]
+
+
+def test_stopped(machine: Machine) -> None:
+    machine.processes[0].stubborn = [signal.SIGTERM]
+    assert machine.take("stopped")["changed"]
+    assert [process.signals for process in machine.processes] == [[signal.SIGTERM, signal.SIGKILL], [signal.SIGTERM]]
+    assert machine.called()[-1] == "systemctl stop kubelet.service"
+    assert machine.record()["operation"] == "restore"
+    # What an earlier try has recorded stays.
+    machine.marker.write_text('{"operation": "restore", "restored": true}')
+    machine.take("stopped")
+    assert machine.record()["restored"]
+
+
+def test_processes_that_do_not_end(machine: Machine) -> None:
+    machine.processes[0].stubborn = [signal.SIGTERM, signal.SIGKILL]
+    assert "kube-apiserver cannot be ended" in machine.take("stopped")["msg"]
+
+
+def test_nothing_is_stopped_when_it_cannot_go_on(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.runner.answers["images ls"] = ""
+    assert f"containerd has no image {IMAGE}" in machine.take("stopped")["msg"]
+    machine.runner.answers["images ls"] = IMAGE
+    monkeypatch.setattr(
+        _etcd_restore.shutil, "disk_usage", lambda _path: types.SimpleNamespace(free=1, total=1, used=0)
+    )
+    assert "MB free" in machine.take("stopped")["msg"]
+    assert machine.called()[-1].startswith("ctr") and not machine.marker.exists()
+
+
+def test_stopped_without_data(machine: Machine) -> None:
+    (machine.root / "etcd" / "member").rmdir()
+    (machine.root / "etcd").rmdir()
+    assert machine.take("stopped")["changed"]
+
+
+def test_restored(machine: Machine) -> None:
+    assert "the step `stopped` comes first" in machine.take("restored")["msg"]
+    machine.processes[-1].runs = False
+    assert "initial_cluster must have etcd-cp1" in machine.take("restored", initial_cluster={"x": "y"})["msg"]
+    assert machine.take("restored", initial_cluster={"etcd-cp1": PEER, "cp2": "https://h:2380"})["changed"]
+    assert (machine.root / "etcd" / "member.before-restore").is_dir()
+    assert machine.record()["restored"] is True
+    # Again: what is there is not data of before.
+    (machine.root / "etcd" / "member" / "half").touch()
+    machine.take("restored")
+    assert not list((machine.root / "etcd" / "member.before-restore").iterdir())
+    assert not list((machine.root / "etcd" / "member").iterdir())
+
+
+def test_started(machine: Machine) -> None:
+    assert machine.take("started")["changed"]
+    assert machine.called() == ["systemctl start kubelet.service"]
+
+
+def test_completed(machine: Machine) -> None:
+    machine.marker.write_text('{"operation": "restore"}')
+    assert machine.take("completed")["changed"]
+    assert not machine.state.exists() and not machine.marker.exists()
+    assert machine.take("completed")["changed"]
+
+
+def test_never_completed(machine: Machine) -> None:
+    machine.marker.write_text('{"operation": "restore"}')
+    machine.runner.answers["member list"] = SlipwayError("down")
+    assert "etcd is not healthy" in machine.take("completed", timeout=3)["msg"]
+    machine.ready[0] = False
+    assert "the API server is not healthy" in machine.take("completed", timeout=3)["msg"]
+    assert machine.marker.exists() and machine.snapshot.exists()
+
+
+def leases(**times: str) -> str:
+    return json.dumps(
+        {"items": [{"metadata": {"name": name}, "spec": {"renewTime": when}} for name, when in times.items()]}
+    )
+
+
+def test_settled(machine: Machine) -> None:
+    names = [{"metadata": {"name": name}} for name in ("cp1", "w1", "gone")]
+    later = [leases(cp1="1", w1="1"), leases(cp1="2", w1="1"), leases(cp1="3", w1="2")]
+    machine.runner.answers = {"get nodes": json.dumps({"items": names}), "leases": later, "delete": ""}
+    result = machine.take("settled", nodes=["cp1", "w1"], forget_nodes=["gone", "never"])
+    assert (result["changed"], result["forgotten"]) == (True, ["gone"])
+    assert machine.clock.pauses == [0.5]
+
+
+def test_settled_in_vain(machine: Machine) -> None:
+    machine.runner.answers = {"get nodes": '{"items": []}', "leases": leases(cp1="1")}
+    result = machine.take("settled", nodes=["cp1", "w1"], timeout=2)
+    assert "the kubelets of cp1, w1 do not report" in result["msg"]
+    machine.runner.answers["leases"] = [leases(cp1="1"), leases(cp1="2")]
+    assert machine.take("settled", nodes=["cp1"])["changed"] is False
+
+
+AUTHORITIES = {"ca.crt": "ca", "ca.key": "key", "etcd/ca.crt": "etcd"}
+
+
+def test_seeded(machine: Machine) -> None:
+    machine.bare()
+    assert machine.take("seeded", authorities=AUTHORITIES)["changed"]
+    modes = {name: (machine.pki / name).stat().st_mode & 0o777 for name in AUTHORITIES}
+    assert modes == {"ca.crt": 0o644, "ca.key": 0o600, "etcd/ca.crt": 0o644}
+    assert machine.pending.read_text() == "the snapshot" and not machine.snapshot.exists()
+    assert not machine.marker.exists()
+
+
+def test_seeded_again(machine: Machine) -> None:
+    machine.marker.write_text('{"operation": "init", "token_id": "abcdef"}')
+    machine.pending.write_text("of before")
+    machine.take("seeded", authorities=AUTHORITIES)
+    assert machine.pending.read_text() == "the snapshot"
+    assert (machine.record()["operation"], machine.record()["token_id"]) == ("init", "abcdef")
+
+
+@pytest.mark.parametrize("step", ["stopped", "restored", "started", "completed", "settled", "seeded"])
+def test_check_mode(machine: Machine, step: str) -> None:
+    assert machine.take(step, check=True)["changed"]
+    assert machine.runner.calls == [] and not machine.marker.exists() and machine.snapshot.exists()
+    assert _etcd.read_pod(str(machine.manifest)).name == "etcd-cp1"
