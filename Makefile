@@ -12,9 +12,9 @@ SCENARIO ?= default
 # The scenarios that `make test` runs; each brings nodes of its own and removes them.
 SCENARIOS ?= default reuse ha
 # Those that only `make test-all` runs, and its fault runs: together they take hours.
-MORE_SCENARIOS = two_nics upgrade
+MORE_SCENARIOS = two_nics upgrade backup_restore
 FAULTS ?= bad_machines drift interruptions secrets
-MORE_FAULTS = certificates control_plane_joins move_endpoint two_runs upgrade
+MORE_FAULTS = certificates control_plane_joins move_endpoint restore two_runs upgrade
 ENVIRONMENT = $(PYTHON) tests/gates/environments.py
 # Virtual environments lie in the cache, named by what is in them; the first use makes them.
 WITH_MAIN = bin="$$($(ENVIRONMENT) main)/bin"; export PATH="$$bin:$$PATH";

@@ -13,8 +13,8 @@ description:
   - The role P(slipway.kubernetes.etcd_restore#role) takes the steps, each of them on all control planes before the
     next.
   - On control planes these are V(inspected), V(stopped), V(restored), V(started), V(completed), and on one of them at
-    last V(settled). On a bare machine these are V(inspected) and V(seeded), and M(slipway.kubernetes.kubeadm_init) does
-    the rest.
+    last V(settled), then V(finished) on all. On a bare machine these are V(inspected) and V(seeded), and
+    M(slipway.kubernetes.kubeadm_init) does the rest.
   - Each step may be taken again. A restore that was killed is done anew from its first step. Until it has come to its
     end M(slipway.kubernetes.kubeadm_init) and M(slipway.kubernetes.kubeadm_join) refuse the machine.
   - The data that was there is kept as C(member.before-restore) beside the new, one generation of it.
@@ -37,15 +37,16 @@ options:
       - V(inspected) looks what this machine is, and refuses a snapshot of another cluster.
       - V(stopped) stops the kubelet and the processes of the control plane.
       - V(restored) replaces the data of the member of etcd.
-      - V(started) starts the kubelet, which starts the control plane.
-      - V(completed) waits for etcd and the API server, and deletes the snapshot.
+      - V(started) starts the kubelet anew, which starts the control plane where there is one.
+      - V(completed) waits for etcd and the API server.
       - V(settled) deletes Nodes, and waits until kubelets report.
+      - V(finished) deletes the snapshot, and forgets that something was unfinished.
       - V(seeded) puts the authorities and the snapshot in place with which C(kubeadm init) begins.
     type: str
-    choices: [inspected, stopped, restored, started, completed, settled, seeded]
+    choices: [inspected, stopped, restored, started, completed, settled, finished, seeded]
     required: true
   snapshot:
-    description: The snapshot on this host, for V(stopped), V(restored), V(completed), V(seeded).
+    description: The snapshot on this host, for V(stopped), V(restored), V(finished), V(seeded).
     type: path
     default: /var/lib/slipway/etcd-restore/snapshot.db
   authority:
@@ -80,7 +81,7 @@ options:
     type: path
     default: /etc/kubernetes/admin.conf
   timeout:
-    description: Seconds that V(completed) and V(settled) may take.
+    description: Seconds that V(completed) and V(settled) may take, and a kubeadm of an earlier run that still runs.
     type: int
     default: 300
 """
@@ -327,7 +328,7 @@ class EtcdRestore:
 
     def _started(self) -> t.Dict[str, t.Any]:
         if not self._check_mode:
-            self._systemctl("start")
+            self._systemctl("restart")
         return {"changed": True}
 
     def _completed(self) -> t.Dict[str, t.Any]:
@@ -336,11 +337,7 @@ class EtcdRestore:
             etcd = _etcd.Etcd(self._runner, self._pod(), self._params["cri_socket"])
             _static_pods.until("the API server", _api_server.is_ready, self._params["timeout"])
             _static_pods.until("etcd", lambda: self._is_whole(etcd), max(deadline - time.monotonic(), 1))
-            if os.path.exists(self._params["snapshot"]):
-                os.unlink(self._params["snapshot"])
-            shutil.rmtree(_etcd_restore.STATE, ignore_errors=True)
-            _kubeadm.remove_marker()
-        return {"changed": True}
+        return {"changed": False}
 
     @staticmethod
     def _is_whole(etcd: _etcd.Etcd) -> bool:
@@ -370,11 +367,25 @@ class EtcdRestore:
             )
         return {"changed": bool(gone), "forgotten": gone}
 
+    def _finished(self) -> t.Dict[str, t.Any]:
+        if not self._check_mode:
+            if os.path.exists(self._params["snapshot"]):
+                os.unlink(self._params["snapshot"])
+            shutil.rmtree(_etcd_restore.STATE, ignore_errors=True)
+            _kubeadm.remove_marker()
+        return {"changed": True}
+
     # --- bare machines
 
     def _seeded(self) -> t.Dict[str, t.Any]:
         if not self._check_mode:
+            _kubeadm.wait_for_running(self._params["timeout"])
             begun = _node.read_marker(_kubeadm.MARKER) or {}
+            if not begun and any(os.path.exists(path) for path in _TRACES):
+                raise SlipwayError(
+                    "A control plane has come up on this host meanwhile, by an earlier run that was killed. Run"
+                    " site.yml, which completes the cluster."
+                )
             # What a killed `kubeadm init` has left is cleaned up by the next, which begins with this snapshot again.
             _kubeadm.write_marker("restore")
             for name, content in sorted(self._params["authorities"].items()):
@@ -393,7 +404,16 @@ def main() -> None:
             **_etcd.ETCD_ARGUMENTS,
             "step": {
                 "type": "str",
-                "choices": ["inspected", "stopped", "restored", "started", "completed", "settled", "seeded"],
+                "choices": [
+                    "inspected",
+                    "stopped",
+                    "restored",
+                    "started",
+                    "completed",
+                    "settled",
+                    "finished",
+                    "seeded",
+                ],
                 "required": True,
             },
             "snapshot": {"type": "path", "default": _etcd_restore.SNAPSHOT},

@@ -71,6 +71,10 @@ class Site:
 
     def remove(self, node: str, *arguments: str, rc: int = 0) -> str:
         """Run the playbook and return what it prints."""
+        return self.play("remove_node", "-e", f"node={node}", *arguments, rc=rc)
+
+    def play(self, name: str, *arguments: str, rc: int = 0) -> str:
+        """Run a playbook of the collection and return what it prints."""
         dead = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
         groups = {"kube_control_plane": self.control_planes, "kube_node": ["w1", "w2"]}
         variables = {
@@ -90,7 +94,7 @@ class Site:
         (self.folder / "log").write_text("")
         command = [
             Path(sys.executable).with_name("ansible-playbook"),
-            "slipway.kubernetes.remove_node",
+            f"slipway.kubernetes.{name}",
             "-i",
             inventory,
         ]
@@ -102,7 +106,7 @@ class Site:
             "ANSIBLE_NOCOLOR": "1",
         }
         done = subprocess.run(
-            [*command, "-e", f"node={node}", *arguments],
+            [*command, *arguments],
             cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,

@@ -86,6 +86,7 @@ class Machine:
         monkeypatch.setattr(_static_pods, "time", clock)
         monkeypatch.setattr(etcd_restore, "time", clock)
         monkeypatch.setattr(_kubeadm, "MARKER", str(self.marker))
+        monkeypatch.setattr(_kubeadm, "running_commands", lambda: [])
         monkeypatch.setattr(_etcd_restore, "STATE", str(self.state))
         monkeypatch.setattr(_etcd_restore, "PENDING", str(self.pending))
 
@@ -247,14 +248,20 @@ def test_restored(machine: Machine) -> None:
 
 def test_started(machine: Machine) -> None:
     assert machine.take("started")["changed"]
-    assert machine.called() == ["systemctl start kubelet.service"]
+    assert machine.called() == ["systemctl restart kubelet.service"]
 
 
 def test_completed(machine: Machine) -> None:
     machine.marker.write_text('{"operation": "restore"}')
-    assert machine.take("completed")["changed"]
+    assert machine.take("completed")["failed"] is False
+    assert machine.marker.exists()
+
+
+def test_finished(machine: Machine) -> None:
+    machine.marker.write_text('{"operation": "restore"}')
+    assert machine.take("finished")["changed"]
     assert not machine.state.exists() and not machine.marker.exists()
-    assert machine.take("completed")["changed"]
+    assert machine.take("finished")["changed"]
 
 
 def test_never_completed(machine: Machine) -> None:
@@ -309,8 +316,14 @@ def test_seeded_again(machine: Machine) -> None:
     assert (machine.record()["operation"], machine.record()["token_id"]) == ("init", "abcdef")
 
 
-@pytest.mark.parametrize("step", ["stopped", "restored", "started", "completed", "settled", "seeded"])
+def test_seeded_too_late(machine: Machine) -> None:
+    machine.trace.touch()
+    assert "A control plane has come up on this host meanwhile" in machine.take("seeded")["msg"]
+    assert machine.snapshot.exists()
+
+
+@pytest.mark.parametrize("step", ["stopped", "restored", "started", "completed", "settled", "finished", "seeded"])
 def test_check_mode(machine: Machine, step: str) -> None:
-    assert machine.take(step, check=True)["changed"]
+    assert machine.take(step, check=True)["changed"] is (step != "completed")
     assert machine.runner.calls == [] and not machine.marker.exists() and machine.snapshot.exists()
     assert _etcd.read_pod(str(machine.manifest)).name == "etcd-cp1"

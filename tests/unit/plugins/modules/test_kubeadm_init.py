@@ -21,7 +21,7 @@ from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import Modu
 INIT = {
     "apiVersion": "kubeadm.k8s.io/v1beta4",
     "kind": "InitConfiguration",
-    "nodeRegistration": {"name": "cp1", "criSocket": "unix:///c.sock"},
+    "nodeRegistration": {"name": "cp1", "criSocket": "unix:///containerd.sock"},
     "bootstrapTokens": [{"token": "theirs.0123456789abcdef"}],
 }
 CLUSTER = {"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "ClusterConfiguration", "kubernetesVersion": "v1.37.1"}
@@ -314,7 +314,7 @@ def test_unfinished_and_incomplete_is_reset_and_initialised(machine: Machine, mi
     assert machine.called() == [
         *([IS_READY] * 3 if missing == READY else COMPLETE[:looks]),
         INITIALISED[0],
-        "kubeadm reset --force --cri-socket=unix:///c.sock",
+        "kubeadm reset --force --cri-socket=unix:///containerd.sock",
         *INITIALISED[1:],
     ]
     # Whenever it is killed, there is a record.
@@ -402,7 +402,8 @@ FORGOTTEN = [
 @pytest.mark.parametrize("image", ["registry.k8s.io/etcd:3.7.0-0", ""])
 def test_a_cluster_begins_with_a_snapshot(machine: Machine, image: str) -> None:
     machine.seeded().runner.answers["images ls"] = image
-    assert machine.run()["action"] == "initialised"
+    result = machine.run()
+    assert result.get("action") == "initialised", result
     called = [line.partition(" --address")[0] for line in machine.called()]
     pulled = [] if image else ["kubeadm config images pull --config=/dev/stdin"]
     assert called == [

@@ -1,0 +1,249 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""etcd_restore.yml with modules that only note that they were called: what it refuses, who does what and when."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.util
+import json
+import os
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible.parsing.vault import VaultLib, VaultSecret
+from test_remove_node import PROJECT, Site, facts
+
+CONFIGURATION = """\
+controlPlaneEndpoint: 192.0.2.9:8443
+kubernetesVersion: v1.37.1
+networking: {dnsDomain: cluster.local, podSubnet: 10.244.0.0/16, serviceSubnet: 10.96.0.0/12}
+"""
+# Preflight and site.yml have tests of their own.
+PREFLIGHT = "---\n- name: Look\n  slipway.kubernetes.preflight_gather:\n"
+SITE = """\
+---
+- name: The whole playbook
+  hosts: kube_control_plane[0]
+  gather_facts: false
+  tasks:
+    - name: Build
+      slipway.kubernetes.kubeadm_init:
+"""
+SECRET = "the key of the CA"
+
+
+def make_archive(path: Path) -> Path:
+    """An archive as etcd_snapshot makes it."""
+    spec = importlib.util.spec_from_file_location("backup", PROJECT / "plugins/module_utils/_etcd_backup.py")
+    assert spec and spec.loader
+    backup = importlib.util.module_from_spec(spec)
+    sys.modules["backup"] = backup
+    spec.loader.exec_module(backup)
+    config = {"metadata": {"name": "kubeadm-config"}, "data": {"ClusterConfiguration": CONFIGURATION}}
+    contents = {
+        "snapshot.db": b"the snapshot",
+        "kubeadm.json": json.dumps({"items": [config]}).encode(),
+        "pki/ca.crt": b"the CA",
+        "pki/ca.key": SECRET.encode(),
+        "pki/etcd/ca.crt": b"the CA of etcd",
+    }
+    about = {
+        "format": 1,
+        "created": "2026-11-21T12:00:00Z",
+        "cluster_name": "kubernetes",
+        "member": "cp1",
+        "image": "registry.k8s.io/etcd:3.7.0-0",
+        "snapshot": {"revision": 3429},
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+    }
+    with path.open("wb") as stream:
+        backup.add_all(stream, {"about.json": json.dumps(about).encode(), **contents})
+    return path
+
+
+def machine(kind: str = "member", number: int = 1, **more: t.Any) -> dict[str, t.Any]:
+    """What the step ``inspected`` says."""
+    member = {"member": f"cp{number}", "peer_url": f"https://192.0.2.1{number}:2380"}
+    return {"changed": True, "kind": kind, "in_use": False, "unfinished": False, **member, **more}
+
+
+class Cluster(Site):
+    """Three control planes and two workers, and an archive."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        collection = folder / "collections/ansible_collections/slipway/kubernetes"
+        (collection / "roles/preflight/tasks/main.yml").write_text(PREFLIGHT)
+        (collection / "playbooks/site.yml").write_text(SITE)
+        self.archive = make_archive(folder / "archive.tar.gz")
+        self.answers["kubeadm_init"] = {"changed": True}
+        for number in (1, 2, 3):
+            self.answers[f"etcd_restore:cp{number}"] = machine(number=number)
+            self.answers[f"node_facts:cp{number}"] = self.node()
+        for name in ("w1", "w2"):
+            self.answers[f"node_facts:{name}"] = self.node()
+
+    @staticmethod
+    def node(joined: bool = True) -> dict[str, t.Any]:
+        found = facts(joined)
+        found["ansible_facts"]["slipway_node"]["kubernetes"]["joined"] = joined
+        return found
+
+    def bare(self, *names: str) -> None:
+        for name in names:
+            self.answers[f"node_facts:{name}"] = self.node(False)
+            if name.startswith("cp"):
+                self.answers[f"etcd_restore:{name}"] = machine("bare", member="", peer_url="")
+
+    def restore(self, *arguments: str, rc: int = 0, **variables: t.Any) -> str:
+        given = {
+            "etcd_restore_archive": str(self.archive),
+            "__etcd_restore_snapshot": str(self.folder / "node" / "snapshot.db"),
+            **variables,
+        }
+        output = self.play("etcd_restore", "-e", json.dumps(given), *arguments, rc=rc)
+        # Whatever happens, nothing of the archive stays on the controller, and no key is shown.
+        assert not list((self.folder / "home").rglob("snapshot.db"))
+        assert SECRET not in output
+        return " ".join(output.split())
+
+    def steps(self) -> list[tuple[str, str]]:
+        """Host and step, or another module that would change something, in their order."""
+        log = [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
+        found = [(host, name, arguments.get("step", name)) for host, name, arguments in log]
+        return [(host, step) for host, name, step in found if name in ("etcd_restore", "kubeadm_init")]
+
+    def arguments(self, step: str) -> list[dict[str, t.Any]]:
+        """The arguments of the calls of a step."""
+        log = [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
+        return [arguments for _host, _name, arguments in log if arguments.get("step") == step]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    return Cluster(tmp_path_factory.mktemp("restore"))
+
+
+@pytest.fixture
+def cluster(made: Cluster) -> t.Iterator[Cluster]:
+    before = dict(made.answers)
+    yield made
+    made.answers = before
+
+
+INSPECTED = {(f"cp{number}", "inspected") for number in (1, 2, 3)}
+
+
+def test_all_members(cluster: Cluster) -> None:
+    output = cluster.restore("-vvv")
+    steps = cluster.steps()
+    wanted = ["inspected", "stopped", "restored", "started", "completed"]
+    for index, step in enumerate(wanted):
+        assert set(steps[3 * index : 3 * index + 3]) == {(f"cp{number}", step) for number in (1, 2, 3)}
+    assert set(steps[15:17]) == {("w1", "started"), ("w2", "started")}
+    assert steps[17] == ("cp1", "settled") and steps[-1] == ("cp1", "kubeadm_init")
+    assert set(steps[18:-1]) == {(f"cp{number}", "finished") for number in (1, 2, 3)}
+    (settled,) = cluster.arguments("settled")
+    assert (settled["forget_nodes"], settled["nodes"]) == ([], ["cp1", "cp2", "cp3", "w1", "w2"])
+    peers = {f"cp{number}": f"https://192.0.2.1{number}:2380" for number in (1, 2, 3)}
+    assert [arguments["initial_cluster"] for arguments in cluster.arguments("restored")] == [peers] * 3
+    assert cluster.arguments("inspected")[0]["authority"] == "the CA"
+    handed = cluster.folder / "node" / "snapshot.db"
+    assert (handed.read_text(), handed.stat().st_mode & 0o777) == ("the snapshot", 0o600)
+    assert "run_lock" in (cluster.folder / "log").read_text() and "failed=0" in output
+
+
+def test_a_machine_that_is_bare_joins_afterwards(cluster: Cluster) -> None:
+    cluster.bare("cp1", "w2")
+    output = cluster.restore()
+    steps = cluster.steps()
+    assert {host for host, step in steps if step == "restored"} == {"cp2", "cp3"}
+    assert steps[-5:-3] == [("w1", "started"), ("cp1", "settled")] and steps[-1] == ("cp1", "kubeadm_init")
+    assert set(steps[-3:-1]) == {("cp2", "finished"), ("cp3", "finished")}
+    assert "changed: [cp1 -> cp2]" in output
+    (settled,) = cluster.arguments("settled")
+    assert (sorted(settled["forget_nodes"]), settled["nodes"]) == (["cp1", "w2"], ["cp2", "cp3", "w1"])
+
+
+def test_bare_machines(cluster: Cluster) -> None:
+    cluster.bare("cp1", "cp2", "cp3", "w1", "w2")
+    cluster.restore("-vvv")
+    assert set(cluster.steps()[:3]) == INSPECTED
+    assert cluster.steps()[3:] == [("cp1", "seeded"), ("cp1", "kubeadm_init")]
+    (seeded,) = cluster.arguments("seeded")
+    assert seeded["authorities"] == {"ca.crt": "the CA", "ca.key": SECRET, "etcd/ca.crt": "the CA of etcd"}
+
+
+def test_check_mode(cluster: Cluster) -> None:
+    (cluster.folder / "node" / "snapshot.db").unlink(missing_ok=True)
+    cluster.restore("--check")
+    # site.yml cannot be asked about a cluster that is not there yet.
+    assert cluster.steps()[-1][1] == "finished"
+    cluster.bare("cp1", "cp2", "cp3", "w1", "w2")
+    cluster.restore("--check")
+    assert cluster.steps()[-2:] == [("cp1", "seeded"), ("cp1", "kubeadm_init")]
+    assert not (cluster.folder / "node" / "snapshot.db").exists()
+
+
+def test_a_cluster_that_works(cluster: Cluster) -> None:
+    cluster.answers["etcd_restore:cp2"] = machine(number=2, in_use=True)
+    refused = cluster.restore(rc=2)
+    assert "The etcd of kubernetes works." in refused and "back to 2026-11-21T12:00:00Z (revision 3429)" in refused
+    assert set(cluster.steps()) == INSPECTED
+    assert "run_lock" not in (cluster.folder / "log").read_text()
+    cluster.restore(etcd_restore_confirm=True)
+    # A restore that was killed when etcd was up again needs no other yes.
+    cluster.answers["etcd_restore:cp3"] = machine(number=3, unfinished=True)
+    cluster.restore()
+
+
+def test_one_machine_refuses(cluster: Cluster) -> None:
+    cluster.answers["etcd_restore:cp3"] = {"failed": True, "msg": "The snapshot is of another cluster"}
+    assert "The snapshot is of another cluster" in cluster.restore(rc=2)
+    assert set(cluster.steps()) == INSPECTED
+
+
+def test_a_machine_that_does_not_answer(cluster: Cluster) -> None:
+    cluster.dead = {"w2"}
+    try:
+        cluster.restore(rc=4)
+    finally:
+        cluster.dead = set()
+    assert {step for _host, step in cluster.steps()} <= {"inspected"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "text"),
+    [
+        ({"etcd_restore_archive": ""}, "Say which archive is to be restored: -e etcd_restore_archive=FILE"),
+        ({"etcd_restore_archive": "/nonexistent"}, "/nonexistent cannot be read on the controller"),
+        ({"etcd_restore_archive": __file__}, "The archive is damaged, or none of ours, nothing was changed"),
+        ({"cluster_name": "other"}, "It is of the cluster kubernetes, and cluster_name of the inventory is other."),
+        ({"cluster_version": "1.36.4"}, "It is of Kubernetes 1.37.1, and cluster_version is 1.36.4."),
+        ({"cluster_endpoint": ""}, "Its controlPlaneEndpoint is 192.0.2.9:8443, and cluster_endpoint is not set."),
+        ({"cluster_service_subnet": "10.1.0.0/16"}, "Its networking.serviceSubnet is 10.96.0.0/12"),
+    ],
+)
+def test_archives_that_are_refused(cluster: Cluster, variables: dict[str, t.Any], text: str) -> None:
+    assert text in cluster.restore(rc=2, **variables)
+    assert cluster.steps() == []
+
+
+def test_encrypted_archives(cluster: Cluster) -> None:
+    vault = cluster.folder / "sealed.tar.gz.vault"
+    content = base64.b64encode(cluster.archive.read_bytes())
+    vault.write_bytes(VaultLib([("default", VaultSecret(b"pw"))]).encrypt(content, VaultSecret(b"pw")))
+    sealed = {"etcd_restore_archive": str(vault)}
+    assert "Give etcd_backup_vault_password" in cluster.restore(rc=2, **sealed)
+    assert "does not open" in cluster.restore(rc=2, **sealed, etcd_backup_vault_password="wrong")
+    cluster.restore(**sealed, etcd_backup_vault_password="pw")
+    age = cluster.folder / "sealed.tar.gz.age"
+    age.write_text("age-encryption.org/v1\n")
+    sealed = {"etcd_restore_archive": str(age)}
+    assert "age --decrypt --identity KEY --output FILE.tar.gz" in cluster.restore(rc=2, **sealed)
+    assert os.listdir(cluster.folder / "home" / "tmp") == []
