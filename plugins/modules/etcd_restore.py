@@ -350,6 +350,8 @@ class EtcdRestore:
         """A Node may look Ready since the snapshot was taken: what counts is what its kubelet does now."""
         if self._check_mode:
             return {"changed": True, "forgotten": []}
+        # By the cluster's endpoint, whose load balancers may need a moment.
+        _static_pods.until("the cluster's endpoint", self._answers, self._params["timeout"])
         gone = [name for name in _etcd_restore.node_names(self._kubectl) if name in self._params["forget_nodes"]]
         _etcd_restore.forget_nodes(self._kubectl, gone)
         first = _etcd_restore.heartbeats(self._kubectl)
@@ -366,6 +368,9 @@ class EtcdRestore:
                 f" {', '.join(silent)} do not report. See what they say (`journalctl -u kubelet`), then run site.yml."
             )
         return {"changed": bool(gone), "forgotten": gone}
+
+    def _answers(self) -> bool:
+        return self._kubectl.run("get", "--raw=/readyz", check=False).rc == 0
 
     def _finished(self) -> t.Dict[str, t.Any]:
         if not self._check_mode:

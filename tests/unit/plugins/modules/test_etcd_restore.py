@@ -282,14 +282,16 @@ def leases(**times: str) -> str:
 def test_settled(machine: Machine) -> None:
     names = [{"metadata": {"name": name}} for name in ("cp1", "w1", "gone")]
     later = [leases(cp1="1", w1="1"), leases(cp1="2", w1="1"), leases(cp1="3", w1="2")]
-    machine.runner.answers = {"get nodes": json.dumps({"items": names}), "leases": later, "delete": ""}
+    ready = [(1, "", "refused"), "ok"]
+    nodes = json.dumps({"items": names})
+    machine.runner.answers = {"readyz": ready, "get nodes": nodes, "leases": later, "delete": ""}
     result = machine.take("settled", nodes=["cp1", "w1"], forget_nodes=["gone", "never"])
     assert (result["changed"], result["forgotten"]) == (True, ["gone"])
-    assert machine.clock.pauses == [0.5]
+    assert machine.clock.pauses == [0.5, 0.5]
 
 
 def test_settled_in_vain(machine: Machine) -> None:
-    machine.runner.answers = {"get nodes": '{"items": []}', "leases": leases(cp1="1")}
+    machine.runner.answers = {"readyz": "ok", "get nodes": '{"items": []}', "leases": leases(cp1="1")}
     result = machine.take("settled", nodes=["cp1", "w1"], timeout=2)
     assert "the kubelets of cp1, w1 do not report" in result["msg"]
     machine.runner.answers["leases"] = [leases(cp1="1"), leases(cp1="2")]
