@@ -24,7 +24,7 @@ kubernetesVersion: v1.37.1
 networking: {dnsDomain: cluster.local, podSubnet: 10.244.0.0/16, serviceSubnet: 10.96.0.0/12}
 """
 # Preflight and site.yml have tests of their own.
-PREFLIGHT = "---\n- name: Look\n  slipway.kubernetes.preflight_gather:\n"
+PREFLIGHT = "---\n- name: Look\n  slipway.kubernetes.sysctl_settings:\n"
 SITE = """\
 ---
 - name: The whole playbook
@@ -200,6 +200,12 @@ def test_a_cluster_that_works(cluster: Cluster) -> None:
     # A restore that was killed when etcd was up again needs no other yes.
     cluster.answers["etcd_restore:cp3"] = machine(number=3, unfinished=True)
     cluster.restore()
+
+
+def test_a_part_of_a_cluster(cluster: Cluster) -> None:
+    refused = cluster.restore("--limit", "cp1,cp2,w1", rc=2)
+    assert "--limit leaves out " in refused and "cp3" in refused and "w2" in refused
+    assert cluster.steps() == []
 
 
 def test_one_machine_refuses(cluster: Cluster) -> None:
