@@ -102,13 +102,7 @@ authority:
   description: The certificate of the cluster's CA, in PEM.
   type: str
   returned: success
-etcd_authorities:
-  description: Names of the files below C(pki).
-  type: list
-  elements: str
-  returned: success
-  sample: [ca.crt, ca.key, sa.key, sa.pub]
-authority:
+etcd_authority:
   description: The certificate of etcd's CA, in PEM.
   type: str
   returned: success
