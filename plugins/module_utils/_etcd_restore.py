@@ -111,6 +111,19 @@ def forget_nodes(kubectl: Kubectl, names: t.Iterable[str]) -> None:
         kubectl.run("delete", "node", name, "--ignore-not-found")
 
 
+def restart_agents(kubectl: Kubectl) -> None:
+    """Delete the pods of DaemonSets in the network of their hosts; others are started at once.
+
+    Such agents write into the API what their machine has, and do so when they start: Flannel, for one, the address of its
+    tunnel. After a restore the API may have what an earlier machine of that name had.
+    """
+    for item in kubectl.get("pods", "--all-namespaces")["items"]:
+        owners = [owner["kind"] for owner in item["metadata"].get("ownerReferences") or []]
+        if "DaemonSet" in owners and item["spec"].get("hostNetwork"):
+            place = f"--namespace={item['metadata']['namespace']}"
+            kubectl.run("delete", "pod", item["metadata"]["name"], place, "--ignore-not-found", "--wait=false")
+
+
 def heartbeats(kubectl: Kubectl) -> t.Dict[str, str]:
     """When each node's kubelet was last seen, in words of its own clock; empty while the API server is starting."""
     answer = kubectl.run("get", "leases", "--namespace=kube-node-lease", "--output=json", check=False)

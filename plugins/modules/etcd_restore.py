@@ -39,7 +39,8 @@ options:
       - V(restored) replaces the data of the member of etcd.
       - V(started) starts the kubelet anew, which starts the control plane where there is one.
       - V(completed) waits for etcd and the API server.
-      - V(settled) deletes Nodes, and waits until kubelets report.
+      - V(settled) deletes Nodes, restarts the agents of the others (DaemonSets in the network of their hosts), and waits
+        until kubelets report.
       - V(finished) deletes the snapshot, and forgets that something was unfinished.
       - V(seeded) puts the authorities and the snapshot in place with which C(kubeadm init) begins.
     type: str
@@ -354,6 +355,7 @@ class EtcdRestore:
         _static_pods.until("the cluster's endpoint", self._answers, self._params["timeout"])
         gone = [name for name in _etcd_restore.node_names(self._kubectl) if name in self._params["forget_nodes"]]
         _etcd_restore.forget_nodes(self._kubectl, gone)
+        _etcd_restore.restart_agents(self._kubectl)
         first = _etcd_restore.heartbeats(self._kubectl)
         silent: t.List[str] = []
 
@@ -367,7 +369,7 @@ class EtcdRestore:
                 f"The cluster is restored, and after {self._params['timeout']} seconds the kubelets of"
                 f" {', '.join(silent)} do not report. See what they say (`journalctl -u kubelet`), then run site.yml."
             )
-        return {"changed": bool(gone), "forgotten": gone}
+        return {"changed": True, "forgotten": gone}
 
     def _answers(self) -> bool:
         return self._kubectl.run("get", "--raw=/readyz", check=False).rc == 0

@@ -140,3 +140,17 @@ def test_heartbeats() -> None:
 
 def test_node_names() -> None:
     assert _etcd_restore.node_names(kubectl(nodes='{"items": [{"metadata": {"name": "cp1"}}]}')[0]) == ["cp1"]
+
+
+def test_restart_agents() -> None:
+    def pod(name: str, kind: str, host: bool) -> t.Dict[str, t.Any]:
+        owners = [{"kind": kind}] if kind else None
+        metadata = {"name": name, "namespace": "kube-flannel", "ownerReferences": owners}
+        return {"metadata": metadata, "spec": {"hostNetwork": True} if host else {}}
+
+    agents = [pod("flannel", "DaemonSet", True), pod("log", "DaemonSet", False)]
+    pods = [*agents, pod("etcd", "Node", True), pod("x", "", True)]
+    client, runner = kubectl(get=json.dumps({"items": pods}), delete="")
+    _etcd_restore.restart_agents(client)
+    assert [call[3:6] for call in runner.calls[1:]] == [["delete", "pod", "flannel"]]
+    assert "--namespace=kube-flannel" in runner.calls[1]

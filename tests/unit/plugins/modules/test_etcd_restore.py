@@ -284,18 +284,25 @@ def test_settled(machine: Machine) -> None:
     later = [leases(cp1="1", w1="1"), leases(cp1="2", w1="1"), leases(cp1="3", w1="2")]
     ready = [(1, "", "refused"), "ok"]
     nodes = json.dumps({"items": names})
-    machine.runner.answers = {"readyz": ready, "get nodes": nodes, "leases": later, "delete": ""}
+    machine.runner.answers = {
+        "readyz": ready,
+        "get nodes": nodes,
+        "leases": later,
+        "delete": "",
+        "get pods": '{"items": []}',
+    }
     result = machine.take("settled", nodes=["cp1", "w1"], forget_nodes=["gone", "never"])
     assert (result["changed"], result["forgotten"]) == (True, ["gone"])
     assert machine.clock.pauses == [0.5, 0.5]
 
 
 def test_settled_in_vain(machine: Machine) -> None:
-    machine.runner.answers = {"readyz": "ok", "get nodes": '{"items": []}', "leases": leases(cp1="1")}
+    nothing = '{"items": []}'
+    machine.runner.answers = {"readyz": "ok", "leases": leases(cp1="1"), "get ": nothing}
     result = machine.take("settled", nodes=["cp1", "w1"], timeout=2)
     assert "the kubelets of cp1, w1 do not report" in result["msg"]
     machine.runner.answers["leases"] = [leases(cp1="1"), leases(cp1="2")]
-    assert machine.take("settled", nodes=["cp1"])["changed"] is False
+    assert machine.take("settled", nodes=["cp1"])["forgotten"] == []
 
 
 AUTHORITIES = {"ca.crt": "ca", "ca.key": "key", "etcd/ca.crt": "etcd"}
