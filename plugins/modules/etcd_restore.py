@@ -39,8 +39,8 @@ options:
       - V(restored) replaces the data of the member of etcd.
       - V(started) starts the kubelet anew, which starts the control plane where there is one.
       - V(completed) waits for etcd and the API server.
-      - V(settled) deletes Nodes, restarts the agents of the others (DaemonSets in the network of their hosts), and waits
-        until kubelets report.
+      - V(settled) deletes Nodes, restarts the agents of the others (DaemonSets in the network of their hosts), and
+        waits until kubelets report.
       - V(finished) deletes the snapshot, and forgets that something was unfinished.
       - V(seeded) puts the authorities and the snapshot in place with which C(kubeadm init) begins.
     type: str
