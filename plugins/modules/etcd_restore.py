@@ -230,12 +230,9 @@ class EtcdRestore:
         marker = _node.read_marker(_kubeadm.MARKER)
         if marker is None:
             return os.path.exists(_etcd_restore.PENDING)
-        if marker.get("operation") == "restore":
-            return True
-        if marker.get("operation") == "init" and os.path.exists(_etcd_restore.PENDING):
-            return True
-        _kubeadm.unfinished("restore")
-        return False
+        if not (marker.get("operation") == "init" and os.path.exists(_etcd_restore.PENDING)):
+            _kubeadm.unfinished("restore")
+        return True
 
     def _expect_same_cluster(self, member: bool) -> None:
         for name, option in (("ca.crt", "authority"), ("etcd/ca.crt", "etcd_authority")):
