@@ -13,8 +13,8 @@ import typing as t
 from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import BackupError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import endpoint_with_port
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _etcd_archive
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._kubeadm_config import endpoint_with_port
 
 ARGUMENTS = {
     "path": {"type": "str", "required": True},
