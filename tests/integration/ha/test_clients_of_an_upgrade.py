@@ -22,6 +22,8 @@ WORKERS = {"upgrade-w1": "debian13", "upgrade-w2": "debian12"}
 VIP = "172.30.0.238"
 OLD, NEW = "1.36.4", "1.37.1"
 PLAYBOOK = "playbooks/upgrade.yml"
+#: Seconds that five nodes may take, one after the other.
+TIMEOUT = 3600
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,7 @@ def test_clients_notice_nothing(site: Site, service: str, measured: list[str]) -
     asked = [ApiRead("read", client), ApiWrite("write", client), Probe("service", Client(f"{service}/hostname"))]
     start = time.monotonic()
     with probes(*asked) as reports:
-        result = site.run("-e", f"cluster_version={NEW}", playbook=PLAYBOOK)
+        result = site.start("-e", f"cluster_version={NEW}", playbook=PLAYBOOK).wait(TIMEOUT)
     measured += [f"upgrade of 3 + 2: {time.monotonic() - start:.0f} s", *map(str, reports)]
     result.expect()
     read, write, requests = reports
