@@ -10,9 +10,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 SCENARIO ?= default
 # The scenarios that `make test` runs; each brings nodes of its own and removes them.
-SCENARIOS ?= default reuse ha
+SCENARIOS ?= default reuse ha upgrade
 # Those that only `make test-all` runs, and its fault runs: together they take hours.
-MORE_SCENARIOS = two_nics upgrade backup_restore
+MORE_SCENARIOS = backup_restore reset two_nics
 FAULTS ?= bad_machines drift interruptions secrets
 MORE_FAULTS = certificates control_plane_joins move_endpoint restore two_runs upgrade
 ENVIRONMENT = $(PYTHON) tests/gates/environments.py
@@ -51,7 +51,7 @@ test: lint unit lab-builds bad-inputs unit-minimum unit-newest build sanity ## a
 	@$(MAKE) --no-print-directory scenarios faults
 
 .PHONY: test-all
-test-all: test ## and what takes too long for CI: upgrades, failures of control planes, more fault runs
+test-all: test ## and what takes too long for CI: more scenarios, failures of control planes, more fault runs
 	@$(MAKE) --no-print-directory scenarios SCENARIOS="$(MORE_SCENARIOS)"
 	$(MAKE) --no-print-directory failures
 	$(MAKE) --no-print-directory faults FAULTS="$(MORE_FAULTS)"
