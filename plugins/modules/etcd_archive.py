@@ -74,7 +74,7 @@ seealso:
 EXAMPLES = r"""
 - name: Open an archive
   slipway.kubernetes.etcd_archive:
-    path: artifacts/lab/etcd-lab-20261121T120000Z.tar.gz
+    path: "{{ example_archive_file }}"
     expected:
       cluster_name: lab
       version: 1.37.1

@@ -58,12 +58,12 @@ requirements:
 EXAMPLES = r"""
 - name: Let the kubelet of a worker use the endpoint
   slipway.kubernetes.kubeadm_endpoint:
-    endpoint: api.example.org:8443
+    endpoint: "{{ example_endpoint }}"
     unit: kubelet.service
 
 - name: Let the cluster and its administrator use it
   slipway.kubernetes.kubeadm_endpoint:
-    endpoint: api.example.org:8443
+    endpoint: "{{ example_endpoint }}"
     cluster: true
     files:
       - /etc/kubernetes/super-admin.conf

@@ -56,6 +56,21 @@ VARIABLES = {
 }
 # What examples take for granted.
 BEFORE: dict[str, list[dict[str, object]]] = {
+    "etcd_archive": [
+        {
+            "name": "Take a backup of etcd",
+            "slipway.kubernetes.etcd_snapshot": {"cluster_name": "lab", "keep": 3},
+            "register": "example_backup",
+        },
+        {
+            "name": "Keep it on the controller",
+            "ansible.builtin.fetch": {
+                "src": "{{ example_backup.archive }}",
+                "dest": "{{ example_archive_file }}",
+                "flat": True,
+            },
+        },
+    ],
     "kube_csr_approve": [
         {
             "name": "Let the kubelet ask for its serving certificate",
@@ -99,7 +114,14 @@ def test_examples(name: str, tmp_path: Path) -> None:
     playbook = tmp_path / "examples.yml"
     playbook.write_text(yaml.safe_dump([play]), encoding="utf-8")
     inventory = str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent)
-    variables = json.dumps({**VARIABLES, "example_node_address": address})
+    variables = json.dumps(
+        {
+            **VARIABLES,
+            "example_archive_file": str(tmp_path / "etcd-lab.tar.gz"),
+            "example_endpoint": f"{address}:6443",
+            "example_node_address": address,
+        }
+    )
     done = subprocess.run(
         ["ansible-playbook", "--inventory", inventory, "--extra-vars", variables, str(playbook)],
         cwd=PROJECT,
