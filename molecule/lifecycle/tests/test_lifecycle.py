@@ -1,0 +1,173 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nodes go and come back while a client asks the API. Each test goes on where the one before has ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import connect, names
+
+PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
+CONVERGE = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]) / "converge.yml"
+INVENTORY = str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent)
+ARTIFACTS = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "artifacts" / "lifecycle"
+VARIABLES = yaml.safe_load(CONVERGE.read_text(encoding="utf-8"))[0]["vars"]
+ADMIN = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
+FIRST, SECOND, THIRD = names("kube_control_plane")
+WORKER = names("kube_node")[-1]
+
+_TASK = re.compile(r"^TASK \[(?:.* : )?(.*)\] \**$")
+_DONE = re.compile(r"^(ok|changed|failed|fatal): \[([^\] ]+)(?: -> ([^\](]+)[^\]]*)?\]")
+
+#: All that a worker that joins asks of one control plane, however many nodes there are.
+ASKED = [
+    "Look for a control plane that answers",
+    "Let no other run change the cluster",
+    "Ask it who is in the cluster",
+    "Mint a bootstrap token",
+    "Revoke the bootstrap token",
+    "Label and taint the nodes",
+    "Approve the kubelets' serving certificates",
+    "Wait until they are ready",
+    "List the nodes",
+    "Let the next run begin",
+]
+
+
+def play(playbook: str | Path, *arguments: str, rc: int = 0) -> str:
+    """Run a playbook with the variables that the cluster was built with; returns what it prints."""
+    argv = ["ansible-playbook", "--inventory", INVENTORY, "--extra-vars", json.dumps(VARIABLES), *arguments]
+    start = time.monotonic()
+    done = subprocess.run(
+        [*argv, PROJECT / "playbooks" / playbook],
+        cwd=PROJECT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    print(f"{playbook} {' '.join(arguments)}: {time.monotonic() - start:.0f} s", flush=True)
+    assert done.returncode == rc, done.stdout
+    return done.stdout
+
+
+def executions(output: str) -> t.List[t.Tuple[str, str, bool]]:
+    """Machine, task, and whether it changed something, of each task that was executed."""
+    found, task = [], ""
+    for line in output.splitlines():
+        if match := _TASK.match(line):
+            task = match.group(1)
+        elif match := _DONE.match(line):
+            found.append((match.group(3) or match.group(2), task, match.group(1) == "changed"))
+    return found
+
+
+def changes(output: str) -> int:
+    """How many tasks changed something."""
+    return sum(map(int, re.findall(r"changed=(\d+)", output)))
+
+
+def nodes() -> t.Dict[str, str]:
+    """The nodes, and whether they are ready."""
+    items = json.loads(connect(SECOND).check_output(f"{ADMIN} get nodes --output=json"))["items"]
+    return {
+        item["metadata"]["name"]: next(
+            entry["status"] for entry in item["status"]["conditions"] if entry["type"] == "Ready"
+        )
+        for item in items
+    }
+
+
+def members() -> t.Dict[str, bool]:
+    """etcd's members, and whether they vote."""
+    pki = "/etc/kubernetes/pki/etcd"
+    listed = connect(SECOND).check_output(
+        f"{ADMIN} exec --namespace=kube-system etcd-{SECOND} -- etcdctl --cacert={pki}/ca.crt"
+        f" --cert={pki}/peer.crt --key={pki}/peer.key member list --write-out=json"
+    )
+    return {item["name"]: not item.get("isLearner", False) for item in json.loads(listed)["members"]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def client() -> t.Iterator[None]:
+    """Somebody who reads and writes through the endpoint all the time; no write that was acknowledged may be lost.
+
+    How long a gap may be is measured by tests/integration/ha, where nothing else runs on the machine.
+    """
+    kubeconfig = ARTIFACTS / "asked.conf"
+    kubeconfig.touch(mode=0o600)
+    kubeconfig.write_text((ARTIFACTS / "admin.conf").read_text(encoding="utf-8"), encoding="utf-8")
+    argv = [sys.executable, str(PROJECT / "tests/integration/probe.py"), "--kubeconfig", str(kubeconfig)]
+    with subprocess.Popen([*argv, "--seconds", "3600"], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+            seen = process.communicate()[0]
+            kubeconfig.unlink()
+    print(seen)
+    assert process.returncode == 0 and "LOST" not in seen, seen
+
+
+def test_a_worker_dies() -> None:
+    subprocess.run(["docker", "stop", "--time=0", f"slipway-{WORKER}"], check=True, stdout=subprocess.DEVNULL)
+    # As long as the cluster does not know, nobody can: it may be the network only.
+    assert "is Ready" in play("remove_node.yml", "--extra-vars", f"node={WORKER}", rc=2)
+
+
+def test_the_first_control_plane_is_removed() -> None:
+    play("remove_node.yml", "--extra-vars", f"node={FIRST}")
+    assert set(nodes()) == {SECOND, THIRD, WORKER}
+    assert members() == {SECOND: True, THIRD: True}
+    assert not connect(FIRST).file("/etc/kubernetes/admin.conf").exists
+    assert changes(play("remove_node.yml", "--extra-vars", f"node={FIRST}")) == 0
+
+
+def test_the_dead_worker_is_removed() -> None:
+    deadline = time.monotonic() + 120
+    while nodes()[WORKER] == "True":
+        assert time.monotonic() < deadline, "the cluster does not notice that a node is dead"
+        time.sleep(1)
+    assert f"Not reset, since not reached: {WORKER}" in play("remove_node.yml", "--extra-vars", f"node={WORKER}")
+    assert nodes() == {SECOND: "True", THIRD: "True"}
+
+
+def test_a_new_worker_asks_little_of_the_others() -> None:
+    subprocess.run([sys.executable, "-m", "lab", "nodes", "--fresh", f"{WORKER}:debian13"], cwd=PROJECT, check=True)
+    output = play("add_nodes.yml", "--limit", WORKER)
+    assert nodes() == {SECOND: "True", THIRD: "True", WORKER: "True"}
+    elsewhere = [(host, task) for host, task, _changed in executions(output) if host not in (WORKER, "localhost")]
+    assert {host for host, _task in elsewhere} <= {FIRST, SECOND}
+    assert [task for host, task in elsewhere if host == SECOND] == ASKED
+    # The machine that is none yet was looked at first, as it is the first of the inventory.
+    assert [task for host, task in elsewhere if host == FIRST] == ASKED[:1]
+
+
+def test_the_first_control_plane_comes_back() -> None:
+    output = play("add_nodes.yml")
+    assert nodes() == dict.fromkeys((FIRST, SECOND, THIRD, WORKER), "True")
+    assert members() == dict.fromkeys((FIRST, SECOND, THIRD), True)
+    done = executions(output)
+    assert [task for host, task, _changed in done if host == WORKER] == []
+    # Its place in the load balancers of the others had been kept.
+    asked = [*ASKED, "Make the cluster's CA"]
+    assert [(host, task) for host, task, changed in done if changed and host != FIRST and task not in asked] == []
+
+
+def test_all_is_as_it_was() -> None:
+    assert changes(play(CONVERGE)) == 0
+    assert changes(play(CONVERGE, "--check")) == 0
+    play("verify.yml")
