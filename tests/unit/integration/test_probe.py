@@ -82,7 +82,7 @@ def server() -> collections.abc.Iterator[http.server.ThreadingHTTPServer]:
 
 def until(condition: collections.abc.Callable[[], bool]) -> None:
     """Wait for something that takes longer on a busy machine."""
-    end = time.monotonic() + 3
+    end = time.monotonic() + 30
     while not condition() and time.monotonic() < end:
         time.sleep(0.01)
     assert condition()
@@ -94,7 +94,7 @@ def client(server: http.server.HTTPServer) -> probe.Client:
 
 def test_all_is_well(server: http.server.ThreadingHTTPServer) -> None:
     with probe.Probe("web", client(server), interval=0.02) as web:
-        time.sleep(0.3)
+        until(lambda: len(server.paths) >= 6)
     report = web.report
     assert report.requests >= 5
     assert (report.failed, report.first_failure, report.last_failure) == (0, None, None)
@@ -106,7 +106,7 @@ def test_all_is_well(server: http.server.ThreadingHTTPServer) -> None:
 
 def test_errors_are_counted_and_their_gap_is_measured(server: http.server.ThreadingHTTPServer) -> None:
     with probe.Probe("web", client(server), interval=0.02) as web:
-        time.sleep(0.2)
+        until(lambda: len(server.paths) >= 3)
         server.mode = "refuse"
         time.sleep(0.5)
         server.mode = "answer"
@@ -115,7 +115,7 @@ def test_errors_are_counted_and_their_gap_is_measured(server: http.server.Thread
     assert 0 < report.failed < report.requests
     assert 0.4 < report.longest_gap < 0.5 + PATIENCE
     assert report.errors == {"HTTP 503": report.failed}
-    assert 0.1 < report.first_failure <= report.last_failure
+    assert 0 < report.first_failure <= report.last_failure
     assert f"({report.failed} HTTP 503)" in str(report)
 
 
