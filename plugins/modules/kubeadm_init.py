@@ -153,7 +153,9 @@ class KubeadmInit:
         self._skip_phases: t.List[str] = module.params["skip_phases"]
         self._timeout: int = module.params["timeout"]
         self._runner = Runner(module)
-        self._kubectl = Kubectl(self._runner, module.params["kubeconfig"], request_timeout=5)
+        # Questions are asked again and again; what has to be done is done once, and a new API server may be slow.
+        self._asking = Kubectl(self._runner, module.params["kubeconfig"], request_timeout=5)
+        self._kubectl = Kubectl(self._runner, module.params["kubeconfig"])
 
     def run(self) -> t.Dict[str, t.Any]:
         """Initialise, finish, or leave alone.
@@ -233,9 +235,9 @@ class KubeadmInit:
         _kubeadm.remove_marker()
 
     def _is_ready(self) -> bool:
-        if not self._kubectl.configured:
+        if not self._asking.configured:
             return False
-        return self._kubectl.run("get", "--raw=/readyz", check=False).rc == 0
+        return self._asking.run("get", "--raw=/readyz", check=False).rc == 0
 
     def _install_missing_addons(self) -> None:
         for name in wanted_addons(self._skip_phases):
@@ -244,7 +246,7 @@ class KubeadmInit:
 
     def _has(self, kind_and_name: str, namespace: str = "kube-system") -> bool:
         # Forbidden, too, is an answer: an early phase of kubeadm gives the administrator his rights.
-        return self._kubectl.run("get", kind_and_name, f"--namespace={namespace}", "-o=name", check=False).rc == 0
+        return self._asking.run("get", kind_and_name, f"--namespace={namespace}", "-o=name", check=False).rc == 0
 
     def _was_complete(self) -> bool:
         """Whether kubeadm had come to its end, though nobody saw it, or so far that others may use the cluster.
