@@ -10,24 +10,14 @@ module: kubeadm_upgrade_info
 short_description: What an upgrade of a cluster has to know about it
 version_added: 0.1.0
 description:
-  - Asks the API server on one control plane for what stands in the way of an upgrade.
+  - Asks the API server and the member of etcd on one control plane for what stands in the way of an upgrade.
     M(slipway.kubernetes.preflight_report) makes a report of it.
-  - It does not fail when the API server does not answer, but returns why.
+  - It does not fail when one of them does not answer, but returns why.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
-  - slipway.kubernetes.attributes
+  - slipway.kubernetes.attributes.read_only
+  - slipway.kubernetes.etcd
   - slipway.kubernetes.kubectl
-attributes:
-  check_mode:
-    support: full
-    details: Changes nothing in any mode.
-  diff_mode:
-    support: none
-    details: Changes nothing.
-  idempotent:
-    support: full
-requirements:
-  - kubectl
 """
 
 EXAMPLES = r"""
@@ -84,12 +74,20 @@ cluster:
       description: Mode and feature gates of kube-proxy.
       type: dict
       sample: {mode: nftables, gates: {}}
+    etcd:
+      description:
+        - The members of etcd, as M(slipway.kubernetes.etcd_member_info) has them, or why they could not be asked.
+        - No members and no problem where this host has no member.
+      type: dict
+      sample: {problem: "", members: [{name: cp1, healthy: true, alarms: []}]}
 """
 
+import os
 import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
@@ -190,16 +188,23 @@ def tight_nodes(nodes: t.Sequence[kube.Object], pods: t.Sequence[kube.Object]) -
 
 
 class KubeadmUpgradeInfo:
-    """Asks one cluster."""
+    """Asks one cluster.
 
-    def __init__(self, kubectl: Kubectl) -> None:
+    :param manifest: etcd's static pod on this host.
+    """
+
+    def __init__(self, runner: Runner, kubectl: Kubectl, manifest: str, cri_socket: str) -> None:
+        self._runner = runner
         self._kubectl = kubectl
+        self._manifest = manifest
+        self._cri_socket = cri_socket
 
     def run(self) -> t.Dict[str, t.Any]:
         """The module's return values."""
         cluster: t.Dict[str, t.Any] = {
             "problem": self._kubectl.missing(), "version": "", "nodes": [], "unhealthy": [], "budgets": [],
             "unmanaged": [], "tight": [], "deprecated_apis": [], "kube_proxy": {"mode": "", "gates": {}},
+            "etcd": self._ask_etcd(),
         }  # fmt: skip
         if not cluster["problem"]:
             try:
@@ -243,6 +248,17 @@ class KubeadmUpgradeInfo:
             },
         }
 
+    def _ask_etcd(self) -> t.Dict[str, t.Any]:
+        """The members of etcd, or why they cannot be asked; nothing of both when this host has none."""
+        found: t.Dict[str, t.Any] = {"problem": "", "members": []}
+        if os.path.exists(self._manifest):
+            try:
+                members = _etcd.Etcd(self._runner, _etcd.read_pod(self._manifest), self._cri_socket).members()
+                found["members"] = [member.as_dict() for member in members]
+            except SlipwayError as error:
+                found["problem"] = error.msg
+        return found
+
     def _configuration(self, name: str, key: str) -> str:
         """A text of a ConfigMap in kube-system; empty when there is none."""
         items = self._kubectl.get(
@@ -252,9 +268,10 @@ class KubeadmUpgradeInfo:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=dict(KUBECTL_ARGUMENTS), supports_check_mode=True)
-    kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"], request_timeout=10)
-    module.exit_json(**KubeadmUpgradeInfo(kubectl).run())
+    module = AnsibleModule(argument_spec={**KUBECTL_ARGUMENTS, **_etcd.ETCD_ARGUMENTS}, supports_check_mode=True)
+    params, runner = module.params, Runner(module)
+    kubectl = Kubectl(runner, params["kubeconfig"], params["context"], request_timeout=10)
+    module.exit_json(**KubeadmUpgradeInfo(runner, kubectl, params["manifest"], params["cri_socket"]).run())
 
 
 if __name__ == "__main__":

@@ -71,8 +71,8 @@ def check_etcd(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
     """All members of etcd are well: each control plane restarts its own."""
     etcd = cluster.get("etcd") or {}
     subject = "etcd"
-    if etcd.get("msg") and "members" not in etcd and not etcd.get("skipped") and not cluster.get("problem"):
-        yield Problem(CLUSTER, subject, f"cannot be asked: {etcd['msg']}", "Mend it before an upgrade restarts it.")
+    if etcd.get("problem") and not cluster.get("problem"):
+        yield Problem(CLUSTER, subject, f"cannot be asked: {etcd['problem']}", "Mend it before an upgrade restarts it.")
     by_name = {host.name: host for host in hosts}
     for member in etcd.get("members") or []:
         name = member.get("name") or member.get("id", "")

@@ -10,6 +10,7 @@ import typing as t
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_upgrade_info as info
+from ansible_collections.slipway.kubernetes.tests.unit.plugins import etcd_fakes
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -76,9 +77,10 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     run_module: ModuleRunner,
     kubeconfig: str = "/dev/null",
+    manifest: str = "/nowhere/etcd.yaml",
 ) -> t.Dict[str, t.Any]:
-    monkeypatch.setattr(info, "Runner", lambda _module: FakeRunner(answers, tools=("kubectl",)))
-    result = run_module(info.main, {"kubeconfig": kubeconfig})
+    monkeypatch.setattr(info, "Runner", lambda _module: FakeRunner(answers, tools=("kubectl", "ctr")))
+    result = run_module(info.main, {"kubeconfig": kubeconfig, "manifest": manifest})
     assert (result["failed"], result["changed"]) == (False, False)
     return result["cluster"]
 
@@ -120,6 +122,20 @@ def test_an_api_server_that_does_not_answer(
     answers["/readyz"] = (1, "", "refused\n")
     assert run(answers, monkeypatch, run_module)["problem"] == "refused"
     assert "does not exist" in run(answers, monkeypatch, run_module, "/nowhere")["problem"]
+
+
+def test_etcd(answers: t.Dict[str, t.Any], monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner) -> None:
+    manifest = str(etcd_fakes.FIXTURES / "etcd.yaml")
+    assert run(answers, monkeypatch, run_module)["etcd"] == {"problem": "", "members": []}
+    told = {**answers, **etcd_fakes.answers("cp1", "cp2", down=["cp2"])}
+    found = run(told, monkeypatch, run_module, manifest=manifest)["etcd"]
+    assert found["problem"] == ""
+    assert {member["name"]: member["healthy"] for member in found["members"]} == {"cp1": True, "cp2": False}
+    told["member list"] = (1, "", "context deadline exceeded")
+    found = run(told, monkeypatch, run_module, manifest=manifest)
+    assert found["etcd"]["members"] == []
+    assert "context deadline exceeded" in found["etcd"]["problem"]
+    assert found["problem"] == ""
 
 
 @pytest.mark.parametrize(

@@ -90,14 +90,16 @@ def test_api_server() -> None:
 def test_etcd() -> None:
     well = {"name": "cp1", "healthy": True, "alarms": []}
     sick = {"name": "cp2", "healthy": False, "alarms": ["NOSPACE"], "problem": "refused"}
-    assert find(cluster(etcd={"members": [well], "msg": "1 of 1"})) == []
-    assert find(cluster(etcd={"skipped": True, "msg": "x"})) == []
+    assert find(cluster(etcd={"members": [well], "problem": ""})) == []
+    assert find(cluster(etcd={"members": [], "problem": ""})) == []
     assert lines(find(cluster(etcd={"members": [well, sick, {"id": "f73d", "healthy": False}]}))) == [
         "error cp2 etcd: has raised an alarm: NOSPACE.",
         "error cp2 etcd: is a member that is not healthy: refused.",
         "error f73d etcd: is a member that is not healthy: it does not answer.",
     ]
-    assert lines(find(cluster(etcd={"msg": "no container"}))) == ["error  etcd: cannot be asked: no container"]
+    assert lines(find(cluster(etcd={"members": [], "problem": "no container"}))) == [
+        "error  etcd: cannot be asked: no container"
+    ]
     mending = [host("cp1", pods="1.36.4"), host("cp2", upgrading={"operation": "node"})]
     found = cluster(node("cp1", control_plane=True), node("cp2"), etcd={"members": [well, {**sick, "alarms": []}]})
     assert find(found, *mending) == []
