@@ -27,6 +27,12 @@ _PATIENCE = 5.0
 _LINGER = 1.0
 _MESSAGE_MAX = 1024
 
+#: What the options of both sides say about a port.
+PORT_ARGUMENTS: t.Dict[str, t.Any] = {
+    "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
+    "port": {"type": "int", "required": True},
+}
+
 Port = t.Mapping[str, t.Any]
 
 

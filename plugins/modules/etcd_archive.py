@@ -18,16 +18,7 @@ description:
     Ansible deletes when the run ends. Where the archive is refused nothing is left.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
-  - slipway.kubernetes.attributes
-attributes:
-  check_mode:
-    support: full
-    details: Does the same.
-  diff_mode:
-    support: none
-    details: Changes nothing.
-  idempotent:
-    support: full
+  - slipway.kubernetes.attributes.read_only
 options:
   path:
     description: The archive, on the controller. Whether and how it is encrypted is seen from its content.

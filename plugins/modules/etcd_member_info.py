@@ -14,15 +14,8 @@ description:
   - Works without a quorum, too, as long as the member on this host answers.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
-  - slipway.kubernetes.attributes
+  - slipway.kubernetes.attributes.read_only
   - slipway.kubernetes.etcd
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
 options: {}
 """
 

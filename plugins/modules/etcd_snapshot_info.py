@@ -14,14 +14,7 @@ description:
   - Fails on request when the newest is too old, or when the service that the role etcd_backup sets up has failed.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
-  - slipway.kubernetes.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
+  - slipway.kubernetes.attributes.read_only
 options:
   directory:
     description: Folder with the archives.

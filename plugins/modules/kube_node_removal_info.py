@@ -13,15 +13,8 @@ description:
   - Looks at the nodes of a cluster and says everything that is in the way of removing some of them.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
-  - slipway.kubernetes.attributes
+  - slipway.kubernetes.attributes.read_only
   - slipway.kubernetes.kubectl
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
 options:
   names:
     description:

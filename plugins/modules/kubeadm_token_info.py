@@ -13,15 +13,8 @@ description:
   - Lists the bootstrap tokens that are valid, without their secret part.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
-  - slipway.kubernetes.attributes
+  - slipway.kubernetes.attributes.read_only
   - slipway.kubernetes.kubectl
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
 seealso:
   - module: slipway.kubernetes.kubeadm_token
 """

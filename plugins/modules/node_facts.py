@@ -14,14 +14,7 @@ description:
   - The roles of this collection need no other facts, so that plays can go without C(gather_facts).
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
-  - slipway.kubernetes.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
+  - slipway.kubernetes.attributes.read_only
 options: {}
 notes:
   - Processes that hold ports, and the firmware's UUID, are only seen by root.

@@ -15,15 +15,7 @@ description:
   - Nothing on the machine is changed.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
-  - slipway.kubernetes.attributes
-attributes:
-  check_mode:
-    support: full
-    details: Does the same, as nothing is changed.
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
+  - slipway.kubernetes.attributes.read_only
 options:
   name:
     description: The name that it answers with.
@@ -84,11 +76,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _peers
 
 
 def main() -> None:
-    port = {
-        "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
-        "port": {"type": "int", "required": True},
-        "peers": {"type": "list", "elements": "str", "default": []},
-    }
+    port = {**_peers.PORT_ARGUMENTS, "peers": {"type": "list", "elements": "str", "default": []}}
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},

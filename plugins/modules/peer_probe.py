@@ -15,14 +15,7 @@ description:
   - Never fails because of what it finds; M(slipway.kubernetes.preflight_report) says what that means.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
-  - slipway.kubernetes.attributes
-attributes:
-  check_mode:
-    support: full
-  diff_mode:
-    support: none
-  idempotent:
-    support: full
+  - slipway.kubernetes.attributes.read_only
 options:
   name:
     description: The name of this machine, which the listeners wait for.
@@ -154,10 +147,9 @@ def look(vip: str, interface: str) -> t.Dict[str, t.Any]:
 
 def main() -> None:
     peer = {
+        **_peers.PORT_ARGUMENTS,
         "host": {"type": "str", "required": True},
         "address": {"type": "str", "required": True},
-        "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
-        "port": {"type": "int", "required": True},
         "answer": {"type": "bool", "default": True},
     }
     module = AnsibleModule(

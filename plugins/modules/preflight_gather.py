@@ -19,16 +19,7 @@ description:
 author:
   - slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
-  - slipway.kubernetes.attributes
-attributes:
-  check_mode:
-    support: full
-    details: Changes nothing in any mode.
-  diff_mode:
-    support: none
-    details: Changes nothing.
-  idempotent:
-    support: full
+  - slipway.kubernetes.attributes.read_only
 seealso:
   - module: slipway.kubernetes.preflight_report
 """

@@ -18,27 +18,8 @@ description:
 author:
   - slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
-  - slipway.kubernetes.attributes
-attributes:
-  check_mode:
-    support: full
-    details: Changes nothing in any mode.
-  diff_mode:
-    support: none
-    details: Changes nothing.
-  idempotent:
-    support: full
-options:
-  control_plane_hosts:
-    description: Inventory names of the control planes.
-    type: list
-    elements: str
-    required: true
-  worker_hosts:
-    description: Inventory names of the workers; a host may be in both lists.
-    type: list
-    elements: str
-    required: true
+  - slipway.kubernetes.attributes.read_only
+  - slipway.kubernetes.hosts
 seealso:
   - module: slipway.kubernetes.preflight_report
 """

@@ -21,27 +21,9 @@ description:
 author:
   - slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
-  - slipway.kubernetes.attributes
-attributes:
-  check_mode:
-    support: full
-    details: Changes nothing in any mode.
-  diff_mode:
-    support: none
-    details: Changes nothing.
-  idempotent:
-    support: full
+  - slipway.kubernetes.attributes.read_only
+  - slipway.kubernetes.hosts
 options:
-  control_plane_hosts:
-    description: Inventory names of the control planes.
-    type: list
-    elements: str
-    required: true
-  worker_hosts:
-    description: Inventory names of the workers; a host may be in both lists.
-    type: list
-    elements: str
-    required: true
   upgrade:
     description:
       - What M(slipway.kubernetes.kubeadm_upgrade_info) has returned as C(cluster).
