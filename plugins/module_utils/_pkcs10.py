@@ -33,10 +33,6 @@ class Request:
     #: Whatever else it asks for: names of other types, extensions, attributes.
     others: t.List[str] = dataclasses.field(default_factory=list)
 
-    def subject_values(self, identifier: str) -> t.List[str]:
-        """The values of one attribute of the subject."""
-        return [value for key, value in self.subject if key == identifier]
-
 
 def parse(pem: str) -> Request:
     """The one request in ``pem``.
