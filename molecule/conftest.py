@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import subprocess
+import time
 import typing as t
 from pathlib import Path
 
@@ -14,7 +18,12 @@ import testinfra
 import yaml
 from testinfra.host import Host
 
+PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+CONVERGE = SCENARIO / "converge.yml"
+#: Files of a scenario on the controller; they are gone when it is destroyed.
+ARTIFACTS = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "artifacts"
+_INVENTORY = str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent)
 
 
 def platforms() -> list[dict[str, t.Any]]:
@@ -30,6 +39,41 @@ def names(group: str = "lab_nodes") -> list[str]:
 def connect(name: str) -> Host:
     """Return a machine of the scenario, seen from outside of Ansible."""
     return testinfra.get_host(f"docker://slipway-{name}")
+
+
+def start(
+    playbook: str | Path, *arguments: str, variables: t.Mapping[str, t.Any] | None = None
+) -> subprocess.Popen[str]:
+    """Begin a playbook on the scenario's machines: a file, or the name of one that the collection has.
+
+    The configuration is that of the checkout and not molecule's, whose callbacks would print after the recap.
+    """
+    more = ["--extra-vars", json.dumps(variables)] if variables else []
+    return subprocess.Popen(
+        ["ansible-playbook", "--inventory", _INVENTORY, *more, *arguments, PROJECT / "playbooks" / playbook],
+        cwd=PROJECT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def play(playbook: str | Path, *arguments: str, rc: int = 0, variables: t.Mapping[str, t.Any] | None = None) -> str:
+    """Run a playbook to its end, as `start` begins it, and return what it prints."""
+    begun = time.monotonic()
+    process = start(playbook, *arguments, variables=variables)
+    output = process.communicate()[0]
+    print(f"{playbook} {' '.join(arguments)}: rc {process.returncode}, {time.monotonic() - begun:.0f} s", flush=True)
+    assert process.returncode == rc, output
+    return output
+
+
+def changes(output: str) -> int:
+    """How many tasks changed something, by the recap."""
+    return sum(map(int, re.findall(r"changed=(\d+)", output)))
 
 
 @pytest.fixture

@@ -8,22 +8,16 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import re
 import shutil
-import subprocess
 import tarfile
-import time
 import typing as t
 from pathlib import Path
 
 import pytest
+from conftest import ARTIFACTS, CONVERGE, changes, connect, play
 from testinfra.host import Host
 
-PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
-SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
-INVENTORY = str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent)
-ARTIFACTS = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "artifacts"
 NODES = ["restore-control", "restore-worker"]
 PASSWORD = "not so secret"
 ON_NODES = "/var/lib/slipway/etcd-backup"
@@ -37,29 +31,14 @@ VARIABLES = {
 TRACES = "ls -d /var/lib/slipway/etcd-restore /var/lib/slipway/kubeadm.json /var/lib/etcd/.slipway-restore 2>/dev/null"
 
 
-def run(playbook: Path | str, *arguments: str, rc: int = 0, **variables: t.Any) -> str:
-    """Run a playbook to its end and return what it prints."""
-    begun = time.monotonic()
-    path = playbook if isinstance(playbook, Path) else PROJECT / "playbooks" / f"{playbook}.yml"
-    more = json.dumps({**VARIABLES, **variables})
-    done = subprocess.run(
-        ["ansible-playbook", "--inventory", INVENTORY, "--extra-vars", more, *arguments, str(path)],
-        cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    print(f"{path.name} {' '.join(arguments)}: rc {done.returncode}, {time.monotonic() - begun:.0f} s")
-    assert done.returncode == rc, done.stdout
-    return done.stdout
+def run(playbook: str, *arguments: str, rc: int = 0, **variables: t.Any) -> str:
+    """Run a playbook of the collection with the variables that the cluster was built with, and more."""
+    return play(f"{playbook}.yml", *arguments, rc=rc, variables={**VARIABLES, **variables})
 
 
-def changes(output: str) -> int:
-    """How many tasks changed something."""
-    return sum(map(int, re.findall(r"changed=(\d+)", output)))
+def expect_no_change() -> None:
+    """Assert that a run of site.yml has nothing to do."""
+    assert changes(play(CONVERGE, variables=VARIABLES)) == 0
 
 
 def kubectl(node: Host, arguments: str) -> str:
@@ -82,22 +61,18 @@ def expect_restored(control: Host, machines: t.Sequence[Host]) -> None:
     for machine in machines:
         assert machine.run(TRACES).stdout == ""
         assert machine.run("ls /root/.ansible/tmp").stdout.strip() == ""
-    assert changes(run(SCENARIO / "converge.yml")) == 0
+    expect_no_change()
 
 
 @pytest.fixture
 def control() -> Host:
     """The control plane."""
-    from conftest import connect
-
     return connect("restore-control")
 
 
 @pytest.fixture
 def worker() -> Host:
     """The worker."""
-    from conftest import connect
-
     return connect("restore-worker")
 
 
@@ -206,7 +181,7 @@ def test_refusals(control: Host, worker: Host, tmp_path: Path) -> None:
     assert kubectl(control, "get configmap after --output=jsonpath={.data.is}") == "lost"
     for machine in (control, worker):
         assert machine.run(TRACES).stdout == ""
-    assert changes(run(SCENARIO / "converge.yml")) == 0
+    expect_no_change()
 
 
 @pytest.mark.last

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import typing as t
 from pathlib import Path
 
+from conftest import play
 from testinfra.host import Host
 
-PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 ADMIN = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
 VERSION = "1.37.1"
 # What each machine's distribution or repository has.
@@ -84,16 +83,7 @@ def test_metrics_come_from_verified_kubelets(control_plane: Host, machines: t.Se
 
 
 def test_the_cluster_works(machines: t.Set[str]) -> None:
-    inventory = str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent)
-    pools = json.dumps({"metallb_address_pools": [{"name": "default", "addresses": ["172.30.0.230-172.30.0.234"]}]})
-    done = subprocess.run(
-        ["ansible-playbook", "--inventory", inventory, "--extra-vars", pools, "playbooks/verify.yml"],
-        cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert f"{len(machines)} at {VERSION}" in done.stdout
-    assert "the load balancer answers from the controller  172.30.0.23" in done.stdout
+    pools = [{"name": "default", "addresses": ["172.30.0.230-172.30.0.234"]}]
+    output = play("verify.yml", variables={"metallb_address_pools": pools})
+    assert f"{len(machines)} at {VERSION}" in output
+    assert "the load balancer answers from the controller  172.30.0.23" in output

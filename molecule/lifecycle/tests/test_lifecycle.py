@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,12 +15,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import connect, names
+from conftest import ARTIFACTS, CONVERGE, PROJECT, changes, connect, names, play
 
-PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
-CONVERGE = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"]) / "converge.yml"
-INVENTORY = str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent)
-ARTIFACTS = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "artifacts" / "lifecycle"
 VARIABLES = yaml.safe_load(CONVERGE.read_text(encoding="utf-8"))[0]["vars"]
 ADMIN = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
 FIRST, SECOND, THIRD = names("kube_control_plane")
@@ -45,23 +40,9 @@ ASKED = [
 ]
 
 
-def play(playbook: str | Path, *arguments: str, rc: int = 0) -> str:
+def run(playbook: str | Path, *arguments: str, rc: int = 0) -> str:
     """Run a playbook with the variables that the cluster was built with; returns what it prints."""
-    argv = ["ansible-playbook", "--inventory", INVENTORY, "--extra-vars", json.dumps(VARIABLES), *arguments]
-    start = time.monotonic()
-    done = subprocess.run(
-        [*argv, PROJECT / "playbooks" / playbook],
-        cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    print(f"{playbook} {' '.join(arguments)}: {time.monotonic() - start:.0f} s", flush=True)
-    assert done.returncode == rc, done.stdout
-    return done.stdout
+    return play(playbook, *arguments, rc=rc, variables=VARIABLES)
 
 
 #: Sets a variable on the controller; its line names each control plane.
@@ -77,11 +58,6 @@ def executions(output: str) -> t.List[t.Tuple[str, str, bool]]:
         elif task != _CONTROLLER and (match := _DONE.match(line)):
             found.append((match.group(3) or match.group(2), task, match.group(1) == "changed"))
     return found
-
-
-def changes(output: str) -> int:
-    """How many tasks changed something."""
-    return sum(map(int, re.findall(r"changed=(\d+)", output)))
 
 
 def nodes() -> t.Dict[str, str]:
@@ -111,9 +87,9 @@ def client() -> t.Iterator[None]:
 
     How long a gap may be is measured by tests/integration/ha, where nothing else runs on the machine.
     """
-    kubeconfig = ARTIFACTS / "asked.conf"
+    kubeconfig = ARTIFACTS / "lifecycle" / "asked.conf"
     kubeconfig.touch(mode=0o600)
-    kubeconfig.write_text((ARTIFACTS / "admin.conf").read_text(encoding="utf-8"), encoding="utf-8")
+    kubeconfig.write_text((ARTIFACTS / "lifecycle" / "admin.conf").read_text(encoding="utf-8"), encoding="utf-8")
     argv = [sys.executable, str(PROJECT / "tests/integration/probe.py"), "--kubeconfig", str(kubeconfig)]
     with subprocess.Popen([*argv, "--seconds", "3600"], stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -129,15 +105,15 @@ def client() -> t.Iterator[None]:
 def test_a_worker_dies() -> None:
     subprocess.run(["docker", "stop", "--time=0", f"slipway-{WORKER}"], check=True, stdout=subprocess.DEVNULL)
     # As long as the cluster does not know, nobody can: it may be the network only.
-    assert "is Ready" in play("remove_node.yml", "--extra-vars", f"node={WORKER}", rc=2)
+    assert "is Ready" in run("remove_node.yml", "--extra-vars", f"node={WORKER}", rc=2)
 
 
 def test_the_first_control_plane_is_removed() -> None:
-    play("remove_node.yml", "--extra-vars", f"node={FIRST}")
+    run("remove_node.yml", "--extra-vars", f"node={FIRST}")
     assert set(nodes()) == {SECOND, THIRD, WORKER}
     assert members() == {SECOND: True, THIRD: True}
     assert not connect(FIRST).file("/etc/kubernetes/admin.conf").exists
-    assert changes(play("remove_node.yml", "--extra-vars", f"node={FIRST}")) == 0
+    assert changes(run("remove_node.yml", "--extra-vars", f"node={FIRST}")) == 0
 
 
 def test_the_dead_worker_is_removed() -> None:
@@ -145,13 +121,13 @@ def test_the_dead_worker_is_removed() -> None:
     while nodes()[WORKER] == "True":
         assert time.monotonic() < deadline, "the cluster does not notice that a node is dead"
         time.sleep(1)
-    assert f"Not reset, since not reached: {WORKER}" in play("remove_node.yml", "--extra-vars", f"node={WORKER}")
+    assert f"Not reset, since not reached: {WORKER}" in run("remove_node.yml", "--extra-vars", f"node={WORKER}")
     assert nodes() == {SECOND: "True", THIRD: "True"}
 
 
 def test_a_new_worker_asks_little_of_the_others() -> None:
     subprocess.run([sys.executable, "-m", "lab", "nodes", "--fresh", f"{WORKER}:debian13"], cwd=PROJECT, check=True)
-    output = play("add_nodes.yml", "--limit", WORKER)
+    output = run("add_nodes.yml", "--limit", WORKER)
     assert nodes() == {SECOND: "True", THIRD: "True", WORKER: "True"}
     elsewhere = [(host, task) for host, task, _changed in executions(output) if host not in (WORKER, "localhost")]
     assert {host for host, _task in elsewhere} <= {FIRST, SECOND}
@@ -161,7 +137,7 @@ def test_a_new_worker_asks_little_of_the_others() -> None:
 
 
 def test_the_first_control_plane_comes_back() -> None:
-    output = play("add_nodes.yml")
+    output = run("add_nodes.yml")
     assert nodes() == dict.fromkeys((FIRST, SECOND, THIRD, WORKER), "True")
     assert members() == dict.fromkeys((FIRST, SECOND, THIRD), True)
     done = executions(output)
@@ -172,6 +148,6 @@ def test_the_first_control_plane_comes_back() -> None:
 
 
 def test_all_is_as_it_was() -> None:
-    assert changes(play(CONVERGE)) == 0
-    assert changes(play(CONVERGE, "--check")) == 0
-    play("verify.yml")
+    assert changes(run(CONVERGE)) == 0
+    assert changes(run(CONVERGE, "--check")) == 0
+    run("verify.yml")

@@ -6,20 +6,16 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
+from conftest import ARTIFACTS, CONVERGE, changes, connect, play, start
 from testinfra.host import Host
 
-PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
-SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
-INVENTORY = str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent)
-KUBECONFIG = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "artifacts" / "admin.conf"
+KUBECONFIG = ARTIFACTS / "admin.conf"
 NAME = "molecule-reset"
+VARIABLES = {"cluster_name": NAME, "kubeconfig_fetch_directory": str(ARTIFACTS)}
 CONFIRMED = ("--extra-vars", "reset_confirm=true")
 
 # Each prints what is left; nothing is right.
@@ -79,37 +75,9 @@ ctr --namespace=foreign tasks list | grep -c RUNNING
 """
 
 
-def start(playbook: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Begin a playbook with the variables that the cluster was built with."""
-    variables = f'{{"cluster_name": "{NAME}", "kubeconfig_fetch_directory": "{KUBECONFIG.parent}"}}'
-    return subprocess.Popen(
-        ["ansible-playbook", "--inventory", INVENTORY, "--extra-vars", variables, *arguments, str(playbook)],
-        cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def play(playbook: Path, *arguments: str, rc: int = 0) -> str:
-    """Run a playbook to its end and return what it prints."""
-    process = start(playbook, *arguments)
-    output = process.communicate()[0]
-    assert process.returncode == rc, output
-    return output
-
-
 def reset(*arguments: str, rc: int = 0) -> str:
     """Run reset.yml."""
-    return play(PROJECT / "playbooks" / "reset.yml", *arguments, rc=rc)
-
-
-def changes(output: str) -> int:
-    """How many tasks changed something."""
-    return sum(map(int, re.findall(r"changed=(\d+)", output)))
+    return play("reset.yml", *arguments, rc=rc, variables=VARIABLES)
 
 
 def shell(node: Host, script: str) -> str:
@@ -131,8 +99,6 @@ def nodes(node: Host) -> str:
 
 @pytest.mark.last
 def test_reset() -> None:
-    from conftest import connect
-
     control, worker = machines = [connect("reset-control"), connect("reset-worker")]
     both = "node/reset-control\nnode/reset-worker"
     foreign = {}
@@ -156,12 +122,12 @@ def test_reset() -> None:
     assert control.package("kubeadm").is_installed
     assert changes(reset(*CONFIRMED)) == 0
 
-    play(SCENARIO / "converge.yml")
+    play(CONVERGE, variables=VARIABLES)
     assert nodes(control) == both
-    assert changes(play(SCENARIO / "converge.yml")) == 0
+    assert changes(play(CONVERGE, variables=VARIABLES)) == 0
 
     # Killed in the middle, with what it had started on the machines.
-    process = start(PROJECT / "playbooks" / "reset.yml", *CONFIRMED)
+    process = start("reset.yml", *CONFIRMED, variables=VARIABLES)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and "reset" not in shell(control, "cat /var/lib/slipway/kubeadm.json"):
         time.sleep(0.1)
@@ -169,7 +135,7 @@ def test_reset() -> None:
     process.communicate()
     for machine in machines:
         machine.run("pkill -KILL -x 'python3.*|kubeadm'")
-    refused = play(SCENARIO / "converge.yml", rc=2)
+    refused = play(CONVERGE, rc=2, variables=VARIABLES)
     assert "An interrupted reset of" in refused
     assert changes(reset(*CONFIRMED, "--extra-vars", "node_reset_packages=absent")) > 0
     assert {machine.backend.hostname: left(machine) for machine in machines if left(machine)} == {}

@@ -8,16 +8,13 @@ They change the machines, so that the other tests do not hold after them.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 from ansible.parsing.plugin_docs import read_docstring
+from conftest import PROJECT, play
 
-PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 MODULES = {path.stem: path for path in sorted((PROJECT / "plugins" / "modules").glob("*.py"))}
 # They look at the machines of a whole inventory: the scenario default runs them.
 OF_PLAYBOOKS = {"preflight_gather", "preflight_plan", "preflight_report"}
@@ -109,26 +106,13 @@ def test_examples(name: str, tmp_path: Path) -> None:
     tasks = yaml.safe_load(read_docstring(str(MODULES[name]))["plainexamples"])
     look = {"name": "Look at the machine", "slipway.kubernetes.node_facts": None}
     tasks = [look, *BEFORE.get(name, []), *tasks]
-    play = {"name": name, "hosts": machine, "become": True, "gather_facts": False, "tasks": tasks}
+    example = {"name": name, "hosts": machine, "become": True, "gather_facts": False, "tasks": tasks}
     address = "{{ slipway_node.default_address }}"
     playbook = tmp_path / "examples.yml"
-    playbook.write_text(yaml.safe_dump([play]), encoding="utf-8")
-    inventory = str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent)
-    variables = json.dumps(
-        {
-            **VARIABLES,
-            "example_archive_file": str(tmp_path / "etcd-lab.tar.gz"),
-            "example_endpoint": f"{address}:6443",
-            "example_node_address": address,
-        }
-    )
-    done = subprocess.run(
-        ["ansible-playbook", "--inventory", inventory, "--extra-vars", variables, str(playbook)],
-        cwd=PROJECT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
+    playbook.write_text(yaml.safe_dump([example]), encoding="utf-8")
+    more = {
+        "example_archive_file": str(tmp_path / "etcd-lab.tar.gz"),
+        "example_endpoint": f"{address}:6443",
+        "example_node_address": address,
+    }
+    play(playbook, variables={**VARIABLES, **more})

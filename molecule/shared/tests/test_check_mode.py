@@ -10,8 +10,7 @@ import os
 import subprocess
 from pathlib import Path
 
-PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
-SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+from conftest import CONVERGE, PROJECT
 
 
 def test_nothing_would_change(machines: set[str]) -> None:
@@ -19,7 +18,7 @@ def test_nothing_would_change(machines: set[str]) -> None:
     # The configuration of the checkout and not molecule's, whose callbacks would print after the report.
     environment = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}
     done = subprocess.run(
-        ["ansible-playbook", "--inventory", inventory, "--check", "--diff", str(SCENARIO / "converge.yml")],
+        ["ansible-playbook", "--inventory", inventory, "--check", "--diff", str(CONVERGE)],
         cwd=PROJECT,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,

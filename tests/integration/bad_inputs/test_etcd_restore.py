@@ -6,23 +6,16 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import importlib.util
 import json
 import os
-import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
-from test_remove_node import PROJECT, Site, facts
+from ansible_collections.slipway.kubernetes.tests.unit.plugins import etcd_fakes
+from test_remove_node import Site, facts
 
-CONFIGURATION = """\
-controlPlaneEndpoint: 192.0.2.9:8443
-kubernetesVersion: v1.37.1
-networking: {dnsDomain: cluster.local, podSubnet: 10.244.0.0/16, serviceSubnet: 10.96.0.0/12}
-"""
 # Preflight and site.yml have tests of their own.
 PREFLIGHT = "---\n- name: Look\n  slipway.kubernetes.sysctl_settings:\n"
 SITE = """\
@@ -35,35 +28,6 @@ SITE = """\
       slipway.kubernetes.kubeadm_init:
 """
 SECRET = "the key of the CA"
-
-
-def make_archive(path: Path) -> Path:
-    """An archive as etcd_snapshot makes it."""
-    spec = importlib.util.spec_from_file_location("backup", PROJECT / "plugins/module_utils/_etcd_backup.py")
-    assert spec and spec.loader
-    backup = importlib.util.module_from_spec(spec)
-    sys.modules["backup"] = backup
-    spec.loader.exec_module(backup)
-    config = {"metadata": {"name": "kubeadm-config"}, "data": {"ClusterConfiguration": CONFIGURATION}}
-    contents = {
-        "snapshot.db": b"the snapshot",
-        "kubeadm.json": json.dumps({"items": [config]}).encode(),
-        "pki/ca.crt": b"the CA",
-        "pki/ca.key": SECRET.encode(),
-        "pki/etcd/ca.crt": b"the CA of etcd",
-    }
-    about = {
-        "format": 1,
-        "created": "2026-11-21T12:00:00Z",
-        "cluster_name": "kubernetes",
-        "member": "cp1",
-        "image": "registry.k8s.io/etcd:3.7.0-0",
-        "snapshot": {"revision": 3429},
-        "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
-    }
-    with path.open("wb") as stream:
-        backup.add_all(stream, {"about.json": json.dumps(about).encode(), **contents})
-    return path
 
 
 def machine(kind: str = "member", number: int = 1, **more: t.Any) -> dict[str, t.Any]:
@@ -80,7 +44,12 @@ class Cluster(Site):
         collection = folder / "collections/ansible_collections/slipway/kubernetes"
         (collection / "roles/preflight/tasks/main.yml").write_text(PREFLIGHT)
         (collection / "playbooks/site.yml").write_text(SITE)
-        self.archive = make_archive(folder / "archive.tar.gz")
+        self.archive = etcd_fakes.make_archive(
+            folder / "archive.tar.gz",
+            {"pki/ca.key": SECRET.encode()},
+            {"cluster_name": "kubernetes"},
+            etcd_fakes.CONFIGURATION.replace("api.example.com:6443", "192.0.2.9:8443"),
+        )
         self.answers["kubeadm_init"] = {"changed": True}
         for number in (1, 2, 3):
             self.answers[f"etcd_restore:cp{number}"] = machine(number=number)
@@ -152,7 +121,7 @@ def test_all_members(cluster: Cluster) -> None:
     assert (settled["forget_nodes"], settled["nodes"]) == ([], ["cp1", "cp2", "cp3", "w1", "w2"])
     peers = {f"cp{number}": f"https://192.0.2.1{number}:2380" for number in (1, 2, 3)}
     assert [arguments["initial_cluster"] for arguments in cluster.arguments("restored")] == [peers] * 3
-    assert cluster.arguments("inspected")[0]["authority"] == "the CA"
+    assert cluster.arguments("inspected")[0]["authority"] == "ca.crt of lab\n"
     handed = cluster.folder / "node" / "snapshot.db"
     assert (handed.read_text(), handed.stat().st_mode & 0o777) == ("the snapshot", 0o600)
     assert "run_lock" in (cluster.folder / "log").read_text() and "failed=0" in output
@@ -176,7 +145,8 @@ def test_bare_machines(cluster: Cluster) -> None:
     assert set(cluster.steps()[:3]) == INSPECTED
     assert cluster.steps()[3:] == [("cp1", "seeded"), ("cp1", "kubeadm_init")]
     (seeded,) = cluster.arguments("seeded")
-    assert seeded["authorities"] == {"ca.crt": "the CA", "ca.key": SECRET, "etcd/ca.crt": "the CA of etcd"}
+    told = {name: f"{name} of lab\n" for name in ("ca.crt", "sa.key", "etcd/ca.crt")}
+    assert seeded["authorities"] == {**told, "ca.key": SECRET}
 
 
 def test_check_mode(cluster: Cluster) -> None:

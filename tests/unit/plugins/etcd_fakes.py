@@ -69,10 +69,13 @@ networking: {dnsDomain: cluster.local, podSubnet: 10.244.0.0/16, serviceSubnet: 
 
 
 def make_archive(
-    path: Path, more: t.Optional[t.Mapping[str, bytes]] = None, about: t.Optional[t.Mapping[str, t.Any]] = None
+    path: Path,
+    more: t.Optional[t.Mapping[str, bytes]] = None,
+    about: t.Optional[t.Mapping[str, t.Any]] = None,
+    configuration: str = CONFIGURATION,
 ) -> Path:
     """An archive of the cluster ``lab`` as etcd_snapshot makes it."""
-    config = {"metadata": {"name": "kubeadm-config"}, "data": {"ClusterConfiguration": CONFIGURATION}}
+    config = {"metadata": {"name": "kubeadm-config"}, "data": {"ClusterConfiguration": configuration}}
     contents = {
         "snapshot.db": b"the snapshot",
         "kubeadm.json": json.dumps({"items": [config]}).encode(),
