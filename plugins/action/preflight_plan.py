@@ -17,5 +17,6 @@ class ActionModule(preflight_report.ActionModule):
     def run(self, tmp: t.Any = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> t.Dict[str, t.Any]:
         """Returns the arguments of peer_listen and of peer_probe, by host."""
         _validation, arguments = self.validate_argument_spec(argument_spec=preflight_report.HOSTS)
-        _names, hosts = self.hosts(arguments, task_vars or {})
-        return {"changed": False, **Plan(hosts).as_dict()}
+        variables = task_vars or {}
+        _names, hosts = self.hosts(arguments, variables)
+        return {"changed": False, **Plan(hosts, variables["ansible_play_hosts"]).as_dict()}

@@ -52,11 +52,15 @@ def _is_bare(host: Host) -> bool:
 
 
 class Plan:
-    """What listens where, and who connects to it."""
+    """What listens where, and who connects to it.
 
-    def __init__(self, hosts: Hosts) -> None:
+    :param playing: Names of the hosts of the play. Others are connected to, when they are nodes, but do nothing.
+    """
+
+    def __init__(self, hosts: Hosts, playing: t.Container[str]) -> None:
         self._known = [host for host in hosts if host.facts is not None and _address(host)]
-        self.joining = [host for host in self._known if _is_bare(host)]
+        self._playing = playing
+        self.joining = [host for host in self._known if _is_bare(host) and host.name in playing]
         self._bare = {host.name for host in self.joining}
         self._listen: t.Dict[Key, t.Set[str]] = {}
         self._probe: t.Dict[str, t.Dict[Key, t.Dict[str, t.Any]]] = {}
@@ -70,6 +74,8 @@ class Plan:
     def _pair(self, source: Host, target: Host, protocol: str, port: int) -> None:
         """Let one machine connect to another, when one of them shall become a node."""
         if source.name == target.name or not {source.name, target.name} & self._bare:
+            return
+        if source.name not in self._playing:
             return
         key = (target.name, protocol, port)
         facts = target.facts or {}

@@ -36,6 +36,10 @@ def host(
     return Host(name, control_plane, not control_plane, {**VARIABLES, **given}, facts=facts, peers=found or {})
 
 
+def plan_of(hosts: t.Sequence[Host], playing: t.Optional[t.Sequence[str]] = None) -> peers.Plan:
+    return peers.Plan(hosts, [host.name for host in hosts] if playing is None else playing)
+
+
 def pairs(plan: t.Mapping[str, t.Any]) -> t.Set[t.Tuple[str, str, str, int, bool]]:
     return {
         (source, peer["host"], peer["protocol"], peer["port"], peer["answer"])
@@ -45,7 +49,7 @@ def pairs(plan: t.Mapping[str, t.Any]) -> t.Set[t.Tuple[str, str, str, int, bool
 
 
 def test_a_first_build() -> None:
-    plan = peers.Plan([host("cp1", 1), host("w1", 2), host("w2", 3)]).as_dict()
+    plan = plan_of([host("cp1", 1), host("w1", 2), host("w2", 3)]).as_dict()
     assert pairs(plan) == {
         ("w1", "cp1", "tcp", 6443, True),
         ("w2", "cp1", "tcp", 6443, True),
@@ -72,12 +76,19 @@ def test_a_first_build() -> None:
 
 
 def test_control_planes_reach_each_others_etcd() -> None:
-    plan = peers.Plan([host("cp1", 1), host("cp2", 2)]).as_dict()
+    plan = plan_of([host("cp1", 1), host("cp2", 2)]).as_dict()
     assert {pair[3] for pair in pairs(plan) if pair[:2] == ("cp2", "cp1")} == {6443, 2379, 2380, 8472, 10250}
 
 
+def test_a_machine_outside_of_the_play_does_nothing() -> None:
+    old = [host("cp1", 1, joined=True, listening=[{"protocol": "tcp", "port": 6443}]), host("cp2", 2), host("w1", 3)]
+    plan = plan_of(old, ["w1"]).as_dict()
+    assert pairs(plan) == {("w1", "cp1", "tcp", 6443, False)}
+    assert plan["listen"] == {}
+
+
 def test_nothing_is_tried_when_nobody_is_to_join() -> None:
-    plan = peers.Plan([host("cp1", 1, joined=True), host("w1", 2, joined=True), Host("w2")]).as_dict()
+    plan = plan_of([host("cp1", 1, joined=True), host("w1", 2, joined=True), Host("w2")]).as_dict()
     assert (plan["listen"], plan["probe"]) == ({}, {})
 
 
@@ -85,7 +96,7 @@ def test_a_new_worker() -> None:
     """Of old nodes only control planes take part; nothing listens on them, and they are only connected to."""
     api = {"protocol": "tcp", "port": 6443, "process": "kube-apiserver"}
     old = [host("cp1", 1, joined=True, listening=[api]), host("w1", 2, joined=True)]
-    plan = peers.Plan([*old, host("w2", 3)]).as_dict()
+    plan = plan_of([*old, host("w2", 3)]).as_dict()
     assert pairs(plan) == {
         ("w2", "cp1", "tcp", 6443, False),
         ("cp1", "w2", "tcp", 10250, True),
@@ -96,13 +107,13 @@ def test_a_new_worker() -> None:
 
 def test_a_control_plane_that_is_not_there_yet() -> None:
     """Its init was killed, or its API server is down: no firewall is to blame."""
-    plan = peers.Plan([host("cp1", 1, joined=True), host("w1", 2)]).as_dict()
+    plan = plan_of([host("cp1", 1, joined=True), host("w1", 2)]).as_dict()
     assert not [pair for pair in pairs(plan) if pair[:2] == ("w1", "cp1")]
 
 
 def test_the_number_of_connections_grows_with_the_number_of_machines() -> None:
     hosts = [host("cp1", 1), *(host(f"w{number}", number % 250 + 2) for number in range(100))]
-    assert len(pairs(peers.Plan(hosts).as_dict())) < 7 * len(hosts)
+    assert len(pairs(plan_of(hosts).as_dict())) < 7 * len(hosts)
 
 
 def test_ports_that_are_taken_are_left_alone() -> None:
@@ -110,36 +121,34 @@ def test_ports_that_are_taken_are_left_alone() -> None:
         {"protocol": "tcp", "port": 6443, "process": "nginx"},
         {"protocol": "udp", "port": 10250, "process": "x"},
     ]
-    plan = peers.Plan([host("cp1", 1, listening=foreign), host("w1", 2)]).as_dict()
+    plan = plan_of([host("cp1", 1, listening=foreign), host("w1", 2)]).as_dict()
     assert ("w1", "cp1", "tcp", 6443, True) not in pairs(plan)
     # What an earlier run has left is replaced.
     ours = [{"protocol": "tcp", "port": 6443, "process": "slipway-listen"}]
-    assert ("w1", "cp1", "tcp", 6443, True) in pairs(
-        peers.Plan([host("cp1", 1, listening=ours), host("w1", 2)]).as_dict()
-    )
+    assert ("w1", "cp1", "tcp", 6443, True) in pairs(plan_of([host("cp1", 1, listening=ours), host("w1", 2)]).as_dict())
 
 
 def test_another_pod_network() -> None:
-    plan = peers.Plan([host("cp1", 1, cni_provider="none"), host("w1", 2, cni_provider="none")]).as_dict()
+    plan = plan_of([host("cp1", 1, cni_provider="none"), host("w1", 2, cni_provider="none")]).as_dict()
     assert {pair[2] for pair in pairs(plan)} == {"tcp"}
 
 
 def test_the_endpoint_is_tried() -> None:
     given = {"api_endpoint_provider": "external", "cluster_endpoint": "api.example.com:443"}
-    plan = peers.Plan([host("cp1", 1, **given), host("w1", 2, **given)]).as_dict()
+    plan = plan_of([host("cp1", 1, **given), host("w1", 2, **given)]).as_dict()
     assert {pair[0] for pair in pairs(plan) if pair[1:] == (peers.ENDPOINT, "tcp", 443, False)} == {"cp1", "w1"}
 
 
 def test_the_vip_is_looked_for_before_there_is_a_control_plane() -> None:
-    plan = peers.Plan([host("cp1", 1, **KEEPALIVED), host("w1", 2, **KEEPALIVED)]).as_dict()
+    plan = plan_of([host("cp1", 1, **KEEPALIVED), host("w1", 2, **KEEPALIVED)]).as_dict()
     assert (plan["probe"]["cp1"]["vip"], plan["probe"]["cp1"]["interface"]) == ("192.0.2.100", "eth0")
     assert plan["probe"]["w1"]["vip"] == ""
     assert ("w1", "cp1", "tcp", 8443, True) in pairs(plan)
     hosts = [host("cp1", 1, **KEEPALIVED), host("cp2", 2, joined=True, **KEEPALIVED)]
-    assert {probe["vip"] for probe in peers.Plan(hosts).as_dict()["probe"].values()} == {""}
+    assert {probe["vip"] for probe in plan_of(hosts).as_dict()["probe"].values()} == {""}
     # An address outside of their network is reported elsewhere.
     outside = {**KEEPALIVED, "api_endpoint_vip": "203.0.113.5"}
-    assert peers.Plan([host("cp1", 1, **outside)]).as_dict()["probe"] == {}
+    assert plan_of([host("cp1", 1, **outside)]).as_dict()["probe"] == {}
 
 
 def test_the_vip_is_looked_for_before_a_cluster_is_moved_to_it() -> None:
@@ -148,7 +157,7 @@ def test_the_vip_is_looked_for_before_a_cluster_is_moved_to_it() -> None:
         assert plane.facts
         plane.facts["kubernetes"]["endpoint"] = endpoint
         plane.facts["interfaces"][0]["addresses"].append({"address": address, "prefix": 32})
-        return peers.Plan([plane, host("w1", 2, joined=True, **KEEPALIVED)]).as_dict()
+        return plan_of([plane, host("w1", 2, joined=True, **KEEPALIVED)]).as_dict()
 
     assert plan("192.0.2.99", "192.0.2.1:6443")["probe"] == {
         "cp1": {"peers": [], "vip": "192.0.2.100", "interface": "eth0"}
