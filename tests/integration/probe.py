@@ -288,11 +288,12 @@ def main() -> None:
     parser.add_argument("--server", default="", help="another URL for the API server")
     parser.add_argument("--get", action="append", default=[], help="a URL that is asked, too")
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--interval", type=float, default=INTERVAL, help="seconds between two requests")
     options = parser.parse_args()
-    asked: list[Probe] = [Probe(url, Client(url)) for url in options.get]
+    asked: list[Probe] = [Probe(url, Client(url), options.interval) for url in options.get]
     if options.kubeconfig:
         client = api_client(options.kubeconfig, options.server)
-        asked += [ApiRead("read", client), ApiWrite("write", client)]
+        asked += [ApiRead("read", client, options.interval), ApiWrite("write", client, options.interval)]
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -85,13 +85,14 @@ def members() -> t.Dict[str, bool]:
 def client() -> t.Iterator[None]:
     """Somebody who reads and writes through the endpoint all the time; no write that was acknowledged may be lost.
 
-    How long a gap may be is measured by tests/integration/ha, where nothing else runs on the machine.
+    How long a gap may be is measured by tests/integration/ha, where nothing else runs on the machine; twice a second is
+    enough here.
     """
     kubeconfig = ARTIFACTS / "lifecycle" / "asked.conf"
     kubeconfig.touch(mode=0o600)
     kubeconfig.write_text((ARTIFACTS / "lifecycle" / "admin.conf").read_text(encoding="utf-8"), encoding="utf-8")
     argv = [sys.executable, str(PROJECT / "tests/integration/probe.py"), "--kubeconfig", str(kubeconfig)]
-    with subprocess.Popen([*argv, "--seconds", "3600"], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([*argv, "--seconds", "3600", "--interval", "0.5"], stdout=subprocess.PIPE, text=True) as process:
         try:
             yield
         finally:
