@@ -91,8 +91,9 @@ def client() -> t.Iterator[None]:
     kubeconfig = ARTIFACTS / "lifecycle" / "asked.conf"
     kubeconfig.touch(mode=0o600)
     kubeconfig.write_text((ARTIFACTS / "lifecycle" / "admin.conf").read_text(encoding="utf-8"), encoding="utf-8")
-    argv = [sys.executable, str(PROJECT / "tests/integration/probe.py"), "--kubeconfig", str(kubeconfig)]
-    with subprocess.Popen([*argv, "--seconds", "3600", "--interval", "0.5"], stdout=subprocess.PIPE, text=True) as process:
+    probe = [sys.executable, str(PROJECT / "tests/integration/probe.py"), "--kubeconfig", str(kubeconfig)]
+    argv = [*probe, "--seconds", "3600", "--interval", "0.5"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield
         finally:
