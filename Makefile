@@ -10,9 +10,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 SCENARIO ?= default
 # The scenarios that `make test` runs; each brings nodes of its own and removes them.
-SCENARIOS ?= default reuse ha
+SCENARIOS ?= default reuse ha lifecycle upgrade
 # Those that only `make test-all` runs, and its fault runs: together they take hours.
-MORE_SCENARIOS = backup_restore reset two_nics upgrade
+MORE_SCENARIOS = backup_restore reset two_nics
 FAULTS ?= bad_machines drift interruptions secrets
 MORE_FAULTS = certificates control_plane_joins move_endpoint restore two_runs upgrade
 ENVIRONMENT = $(PYTHON) tests/gates/environments.py

@@ -228,7 +228,8 @@ class Site:
         self._sockets = tempfile.mkdtemp(prefix="slipway-cp-")
         self._runs: list[Run] = []
         self.nodes: dict[str, Node] = {}
-        self.renew(*control_planes, *workers)
+        # A machine may be both.
+        self.renew(*dict.fromkeys([*control_planes, *workers]))
 
     @property
     def control_plane(self) -> Node:

@@ -57,6 +57,7 @@ def executions(output: str) -> t.List[t.Tuple[str, str, bool]]:
             task = match.group(1)
         elif task != _CONTROLLER and (match := _DONE.match(line)):
             found.append((match.group(3) or match.group(2), task, match.group(1) == "changed"))
+    assert found, output
     return found
 
 
