@@ -119,8 +119,8 @@ faults: ## clusters of the lab: runs that are killed, drift, secrets, machines t
 	@$(WITH_MAIN) python -m pytest $(FAULTS:%=tests/integration/faults/test_%.py)
 
 .PHONY: failures
-failures: ## three control planes of which one fails, in nine ways: what clients notice; prints the numbers
-	@$(WITH_MAIN) python -m pytest tests/integration/ha/test_failures.py
+failures: ## control planes that fail, of three in nine ways and two of five: what clients notice; prints the numbers
+	@$(WITH_MAIN) python -m pytest tests/integration/ha/test_failures.py tests/integration/ha/test_five_control_planes.py
 
 .PHONY: scenarios
 scenarios: ## the scenarios that belong to `make test`

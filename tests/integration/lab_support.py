@@ -301,6 +301,17 @@ class Site:
         uid = self.control_plane.kubectl("get", "namespace", "kube-system", "--output=jsonpath={.metadata.uid}")
         return hashed, uid
 
+    def etcd_members(self) -> list[str]:
+        """Names of etcd's members that vote, by its own account."""
+        pki = "/etc/kubernetes/pki/etcd"
+        flags = f"--cacert={pki}/ca.crt --cert={pki}/server.crt --key={pki}/server.key"
+        pod = f"etcd-{self.control_plane.name}"
+        listed = self.control_plane.kubectl(
+            "exec", "--namespace=kube-system", pod, "--", "etcdctl", *flags.split(), "member", "list"
+        )
+        fields = [line.split(", ") for line in listed.splitlines()]
+        return sorted(name for _id, _state, name, _peers, _clients, learner in fields if learner == "false")
+
     def unready_nodes(self) -> list[str]:
         """Machines of the inventory that are not Ready, or no nodes at all."""
         template = '{range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}'

@@ -53,18 +53,6 @@ def site(tmp_path: pathlib.Path) -> t.Iterator[Site]:
     made.close()
 
 
-def members(site: Site) -> list[str]:
-    """Names of etcd's members that vote, by its own account."""
-    pki = "/etc/kubernetes/pki/etcd"
-    flags = f"--cacert={pki}/ca.crt --cert={pki}/server.crt --key={pki}/server.key"
-    pod = f"etcd-{site.control_plane.name}"
-    listed = site.control_plane.kubectl(
-        "exec", "--namespace=kube-system", pod, "--", "etcdctl", *flags.split(), "member", "list"
-    )
-    fields = [line.split(", ") for line in listed.splitlines()]
-    return sorted(name for _id, _state, name, _peers, _clients, learner in fields if learner == "false")
-
-
 def test_killed_joins_are_finished_by_the_next_run(site: Site) -> None:
     identity = None
     for point in POINTS:
@@ -76,5 +64,5 @@ def test_killed_joins_are_finished_by_the_next_run(site: Site) -> None:
     print("--- left alone", flush=True)
     site.run().expect()
     assert site.identity() == identity, "the cluster is another one"
-    assert members(site) == CONTROL_PLANES
+    assert site.etcd_members() == CONTROL_PLANES
     site.expect_settled()
