@@ -14,12 +14,14 @@ import pytest
 from lab_support import Site
 
 RECORD = "/var/lib/slipway/run.json"
+# Nothing of the addons could run on a control plane alone.
+VARIABLES = {"metrics_server_enabled": False, "metallb_enabled": False}
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
     """One bare machine."""
-    made = Site(tmp_path_factory.mktemp("two"), ["two-cp1"], [])
+    made = Site(tmp_path_factory.mktemp("two"), ["two-cp1"], [], variables=VARIABLES)
     yield made
     made.close()
 
