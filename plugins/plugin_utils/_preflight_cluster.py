@@ -434,6 +434,21 @@ def _pool_addresses(pool: t.Any) -> t.Tuple[str, t.List[str]]:
     return str(pool.get("name", "pool")), [str(address) for address in addresses or [] if isinstance(addresses, list)]
 
 
+def check_room_for_addons(hosts: Hosts) -> t.Iterable[Problem]:
+    """Addons, whose pods control planes do not take, are to be installed on a new cluster that has no workers."""
+    addons = ("metrics_server", "metallb")
+    wanted = [name for name in addons if any(host.flag(f"{name}_enabled") for host in hosts if host.control_plane)]
+    if wanted and not any(host.worker or host.joined for host in hosts):
+        yield Problem(
+            CLUSTER,
+            "cluster_worker_hosts",
+            f"is empty: control planes alone take no pods of {' and '.join(wanted)}, which the run would wait for.",
+            "Put a host in the group kube_node; a control plane that is there, too, takes pods. Or set"
+            f" {' and '.join(f'{name}_enabled' for name in wanted)} to false.",
+            WARNING,
+        )
+
+
 def check_metallb_pools(hosts: Hosts) -> t.Iterable[Problem]:
     """MetalLB's pools: syntax, and against the networks of the cluster and of its nodes."""
     on_nodes = node_addresses(hosts)
@@ -538,5 +553,6 @@ CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_node_networks,
     check_registry_mirrors,
     check_metallb_pools,
+    check_room_for_addons,
     check_labels,
 )

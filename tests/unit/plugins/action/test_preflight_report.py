@@ -40,11 +40,11 @@ def report(
     )
     loader = DataLoader()
     action = action_module(task, unittest.mock.MagicMock(), None, loader, Templar(loader=loader), None)
-    return action.run(task_vars={"hostvars": given})
+    return action.run(task_vars={"hostvars": given, "ansible_play_hosts": list(given)})
 
 
 def test_nothing_wrong() -> None:
-    result = report({"cp1": {"cluster_version": "1.37.1"}})
+    result = report({"cp1": {"cluster_version": "1.37.1", "metrics_server_enabled": False}})
     assert result["msg"] == "Preflight found nothing that stops 1 host."
     assert (result["problems"], result["preflight_warnings"], result["changed"]) == ([], [], False)
     assert "failed" not in result

@@ -201,6 +201,19 @@ def test_control_planes() -> None:
     assert "cluster_endpoint" not in text
 
 
+def test_addons_without_a_place() -> None:
+    alone = host(metrics_server_enabled=True, metallb_enabled="yes")
+    text = said(everything(alone))
+    assert (
+        "warning cluster: cluster_worker_hosts: is empty: control planes alone take no pods of metrics_server" in text
+    )
+    assert "Or set metrics_server_enabled and metallb_enabled to false." in text
+    assert "cluster_worker_hosts" not in said(everything(host(metrics_server_enabled=False)))
+    assert "cluster_worker_hosts" not in said(everything(alone, host("w1", "192.0.2.6/24", False)))
+    both = Host("cp1", True, True, alone.variables, facts=alone.facts)
+    assert "cluster_worker_hosts" not in said(everything(both))
+
+
 def test_names_of_hosts() -> None:
     assert "error Node_1: inventory_hostname: Node_1 cannot be the name of a node" in said(everything(host("Node_1")))
 
