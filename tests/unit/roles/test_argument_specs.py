@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from pathlib import Path
 
@@ -82,3 +83,29 @@ def test_everything_is_described(specs: dict[str, t.Any]) -> None:
 
     assert all(spec.get("short_description") for spec in specs.values())
     assert not [name for spec in specs.values() for name in undescribed(spec.get("options") or {})]
+
+
+def test_switches_may_be_text() -> None:
+    """What `-e name=false` sets is text, and true as such: only modules make a truth value of it by themselves."""
+    switches = {
+        name
+        for path in ROLES
+        for spec in load(path / "meta/argument_specs.yml")["argument_specs"].values()
+        for name, option in (spec.get("options") or {}).items()
+        if option.get("type") == "bool"
+    }
+    assert len(switches) > 20
+    use = re.compile(rf"(?<![\w=.])({'|'.join(switches)})(?![\w:=]|( \| default\([^)]*\))?( \| bool| }}}}\"))")
+    project = ROLES[0].parents[1]
+    files = [
+        *project.glob("roles/*/tasks/*.yml"),
+        *project.glob("roles/*/vars/*.yml"),
+        *project.glob("playbooks/**/*.yml"),
+    ]
+    found = [
+        f"{path.relative_to(project)}:{number}: {match.group(1)}"
+        for path in files
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        for match in use.finditer(line.split("# ")[0])
+    ]
+    assert not found
