@@ -262,9 +262,9 @@ class ApiWrite(Probe):
     def check(self) -> list[str]:
         found = json.loads(self._client.request("GET", self._maps + self._selector, timeout=30))["items"]
         there = {item["data"]["number"] for item in found}
-        # The API server gives up after a minute; what it has deleted until then is gone.
+        # The API server and load balancers give up after a minute; what has been deleted until then is gone.
         for _attempt in range(5):
-            with contextlib.suppress(AnswerError, TimeoutError):
+            with contextlib.suppress(*FAILURES):
                 self._client.request("DELETE", self._maps + self._selector, timeout=90)
                 break
         return sorted(str(number) for number in self.acknowledged() if str(number) not in there)
