@@ -18,6 +18,7 @@ description:
     Ansible deletes when the run ends. Where the archive is refused nothing is left.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
+  - slipway.kubernetes.attributes
   - slipway.kubernetes.attributes.read_only
 options:
   path:

@@ -14,6 +14,7 @@ description:
   - Works without a quorum, too, as long as the member on this host answers.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
+  - slipway.kubernetes.attributes
   - slipway.kubernetes.attributes.read_only
   - slipway.kubernetes.etcd
 options: {}

@@ -14,6 +14,7 @@ description:
   - Fails on request when the newest is too old, or when the service that the role etcd_backup sets up has failed.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
+  - slipway.kubernetes.attributes
   - slipway.kubernetes.attributes.read_only
 options:
   directory:

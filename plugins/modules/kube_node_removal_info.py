@@ -13,6 +13,7 @@ description:
   - Looks at the nodes of a cluster and says everything that is in the way of removing some of them.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
+  - slipway.kubernetes.attributes
   - slipway.kubernetes.attributes.read_only
   - slipway.kubernetes.kubectl
 options:

@@ -15,6 +15,7 @@ description:
   - On a worker there are only the kubelet's and the cluster's authority.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
+  - slipway.kubernetes.attributes
   - slipway.kubernetes.attributes.read_only
 options:
   soon:

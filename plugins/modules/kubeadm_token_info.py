@@ -13,6 +13,7 @@ description:
   - Lists the bootstrap tokens that are valid, without their secret part.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
+  - slipway.kubernetes.attributes
   - slipway.kubernetes.attributes.read_only
   - slipway.kubernetes.kubectl
 seealso:

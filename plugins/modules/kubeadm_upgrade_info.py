@@ -15,6 +15,7 @@ description:
   - It does not fail when one of them does not answer, but returns why.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
+  - slipway.kubernetes.attributes
   - slipway.kubernetes.attributes.read_only
   - slipway.kubernetes.etcd
   - slipway.kubernetes.kubectl

@@ -14,6 +14,7 @@ description:
   - The roles of this collection need no other facts, so that plays can go without C(gather_facts).
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
+  - slipway.kubernetes.attributes
   - slipway.kubernetes.attributes.read_only
 options: {}
 notes:

@@ -15,6 +15,7 @@ description:
   - Nothing on the machine is changed.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
+  - slipway.kubernetes.attributes
   - slipway.kubernetes.attributes.read_only
 options:
   name:

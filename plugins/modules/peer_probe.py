@@ -15,6 +15,7 @@ description:
   - Never fails because of what it finds; M(slipway.kubernetes.preflight_report) says what that means.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
+  - slipway.kubernetes.attributes
   - slipway.kubernetes.attributes.read_only
 options:
   name:

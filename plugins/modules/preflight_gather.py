@@ -19,6 +19,7 @@ description:
 author:
   - slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
+  - slipway.kubernetes.attributes
   - slipway.kubernetes.attributes.read_only
 seealso:
   - module: slipway.kubernetes.preflight_report

@@ -21,6 +21,7 @@ description:
 author:
   - slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
+  - slipway.kubernetes.attributes
   - slipway.kubernetes.attributes.read_only
   - slipway.kubernetes.hosts
 options:
