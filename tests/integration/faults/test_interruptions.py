@@ -21,7 +21,7 @@ CONTROL_PLANE, WORKER = "flt1", "flt2"
 # A condition that an earlier attempt has fulfilled already is of no use, so kubeadm has to run besides.
 INIT = "pgrep -f '[k]ubeadm init'"
 JOIN = "pgrep -f '[k]ubeadm join'"
-HELM = "pgrep -f '[h]elm upgrade'"
+HELM = "pgrep -f '[h]elm upgrade {}'"
 PACKAGES = "Install and hold the Kubernetes packages"
 INITIALISE = "Initialise the control plane"
 # apt asks dpkg small questions before that.
@@ -43,13 +43,14 @@ UNTIL_INIT = [
 ]
 
 AFTER_INIT = [
-    Point("between init and the pod network", "Install Flannel", ANSIBLE, control_plane=True),
-    Point("while Flannel is applied", "Install Flannel", MACHINE, HELM, control_plane=True),
+    Point("while Flannel is applied", "Install Flannel", MACHINE, HELM.format("flannel"), control_plane=True),
+    # Helm may go on and come to its end, so this comes after the one that kills it.
+    Point("before Flannel is applied again", "Install Flannel", ANSIBLE, control_plane=True),
     Point("before the join", "Mint a bootstrap token", ANSIBLE, control_plane=True),
     Point("in the middle of the join", "Join the cluster", MACHINE, BOOTSTRAPPING, WORKER, control_plane=True),
     Point("join: kubeadm killed", "Join the cluster", "kubeadm", BOOTSTRAPPING, WORKER, control_plane=True),
     Point("joined, token not revoked", "Revoke the bootstrap token", ANSIBLE, control_plane=True),
-    Point("while MetalLB is installed", "Install MetalLB", MACHINE, HELM, control_plane=True),
+    Point("while MetalLB is installed", "Install MetalLB", MACHINE, HELM.format("metallb"), control_plane=True),
     Point("while MetalLB's pools are applied", "Apply the address pools", ANSIBLE, control_plane=True),
 ]
 
