@@ -82,7 +82,8 @@ class Node:
 
 
 def start_nodes(*words: str) -> dict[str, Node]:
-    """Fresh machines by name; ``words`` are as for ``lab nodes``: NAME or NAME:os."""
+    """Fresh machines by name, and the mirror they need; ``words`` are as for ``lab nodes``: NAME or NAME:os."""
+    subprocess.run([sys.executable, "-m", "lab", "mirror"], cwd=ROOT, check=True)
     argv = [sys.executable, "-m", "lab", "nodes", "--fresh", "--json", *words]
     done = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout)
