@@ -57,6 +57,7 @@ class ActionModule(ActionBase):
             raise _etcd_archive.ArchiveError(f"{path} does not fit, nothing was changed. " + " ".join(problems))
         opened = {
             "about": {name: archive.about[name] for name in _SHOWN},
+            "checksum": archive.about["files"]["snapshot.db"],
             "authorities": _etcd_archive.extract(archive, folder),
             "version": str(cluster.get("kubernetesVersion", "")).lstrip("v"),
             "authority": archive.read("pki/ca.crt").decode(),

@@ -14,16 +14,23 @@ from ansible.errors import AnsibleFilterError
 def api_endpoint_backends(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
     """Name, address and port of the API servers, for a load balancer.
 
-    A machine that this run has not looked at, because it is down, keeps its place when its address is in the inventory.
+    A machine that is not looked at, because it is down, keeps its place when the inventory has its address.
+
+    :raises AnsibleFilterError: when nothing is known of an address: a load balancer must not forget the machine.
     """
     backends = []
     for name in names:
         variables = hostvars[name]
-        known = [variables.get("cluster_node_ip"), (variables.get("slipway_node") or {}).get("default_address")]
+        facts = variables.get("slipway_node") or {}
+        known = [variables.get("cluster_node_ip"), facts.get("default_address"), facts.get("default_address6")]
         address = next((str(text) for text in [*known, variables.get("ansible_host", name)] if is_address(text)), "")
         own = (variables.get("control_plane_init_configuration") or {}).get("localAPIEndpoint") or {}
-        if address:
-            backends.append({"name": name, "address": address, "port": int(own.get("bindPort", 6443))})
+        if not address:
+            raise AnsibleFilterError(
+                f"api_endpoint_backends: the address of {name} is not known: it was not looked at, as it is down or"
+                " left out, and the inventory has none. Set its cluster_node_ip."
+            )
+        backends.append({"name": name, "address": address, "port": int(own.get("bindPort", 6443))})
     return backends
 
 

@@ -28,9 +28,11 @@ def upgrade_batches(
     groups: t.Mapping[str, t.Sequence[str]],
     serial: t.Any = 1,
     pools: t.Sequence[str] = (),
+    present: t.Optional[t.Container[str]] = None,
 ) -> t.Dict[str, t.List[t.Any]]:
     """Hosts in the order of pools, and the sizes of batches that never reach over the end of a pool.
 
+    :param present: those that take part, all of them by default. A percentage is one of the whole pool all the same.
     :raises AnsibleFilterError: when a pool is no group, or the size is none.
     """
     unknown = [pool for pool in pools if pool not in groups]
@@ -44,8 +46,9 @@ def upgrade_batches(
         members = [host for host in left if host in pool]
         left = [host for host in left if host not in members]
         size = batch_size(serial, len(members))
-        ordered += members
-        sizes += [min(size, len(members) - first) for first in range(0, len(members), size)]
+        here = [host for host in members if present is None or host in present]
+        ordered += here
+        sizes += [min(size, len(here) - first) for first in range(0, len(here), size)]
     return {"hosts": ordered, "sizes": sizes}
 
 

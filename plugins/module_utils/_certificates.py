@@ -50,6 +50,7 @@ _KUBELET = (
 )
 _CLIENT_CERTIFICATE = re.compile(r"^\s*\"?client-certificate-data\"?:\s*\"?([A-Za-z0-9+/=]+)", re.MULTILINE)
 _DAY = 86400
+_NODE_USER = "system:node:"
 
 
 def kubeconfig_certificate(text: str) -> str:
@@ -121,6 +122,16 @@ class Entry:
             "urgency": self.urgency(now, soon),
             "problem": self.problem,
         }
+
+
+def node_name() -> str:
+    """The node that this machine is, by its kubelet's certificate; empty when it has none that can be read."""
+    path = os.path.join(KUBELET_FOLDER, "kubelet-client-current.pem")
+    try:
+        user = read(path).common_name if os.path.exists(path) else ""
+    except _der.DerError:
+        return ""
+    return user[len(_NODE_USER) :] if user.startswith(_NODE_USER) else ""
 
 
 def _entry(name: str, path: str, kind: str, authority: str, external: bool) -> Entry:

@@ -9,7 +9,6 @@ Private to this collection.
 from __future__ import annotations
 
 import json
-import os
 import platform
 import typing as t
 
@@ -19,7 +18,6 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
 
 _PATH = "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
-_USER = "system:node:"
 
 
 def read(kubectl: Kubectl) -> t.Dict[str, t.Any]:
@@ -53,6 +51,4 @@ def init_configuration(place: t.Tuple[str, int]) -> t.Dict[str, t.Any]:
 
 def node_name() -> str:
     """This machine's name in the cluster, as its kubelet has it."""
-    path = os.path.join(_certificates.KUBELET_FOLDER, "kubelet-client-current.pem")
-    user = _certificates.read(path).common_name if os.path.exists(path) else ""
-    return user[len(_USER) :] if user.startswith(_USER) else platform.node().lower()
+    return _certificates.node_name() or platform.node().lower()

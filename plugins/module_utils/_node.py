@@ -182,6 +182,7 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
         "apiserver_names": apiserver_names(),
         "admin_kubeconfig": os.path.exists("/etc/kubernetes/admin.conf"),
         "joined": joined,
+        "node_name": _certificates.node_name(),
         "unfinished": unfinished,
         "completed": joined and unfinished is None,
         "static_pods": _upgrade.kube_version(_upgrade.static_pods()),

@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import endpoint_host
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
 
 _ROLE = "node-role.kubernetes.io/control-plane"
@@ -75,13 +76,15 @@ class Removal:
         nodes: t.Sequence[kube.Object],
         members: t.Mapping[str, bool],
         machines: t.Container[str],
-        reachable: t.Container[str],
+        reachable: t.Mapping[str, t.Mapping[str, t.Any]],
         remembered_names: t.Container[str],
+        cluster: t.Mapping[str, t.Any],
     ) -> None:
         """
         :param members: members of etcd and whether they are healthy.
         :param machines: nodes whose machines are known, those that are nodes no more, too.
-        :param reachable: nodes whose machines answer.
+        :param reachable: nodes whose machines answer, and what ``node_facts`` says of their Kubernetes.
+        :param cluster: what it says of a control plane of the cluster.
         """
         self._names = list(dict.fromkeys(names))
         self._nodes = {node["metadata"]["name"]: node for node in nodes}
@@ -89,6 +92,7 @@ class Removal:
         self._machines = machines
         self._reachable = reachable
         self._remembered = remembered_names
+        self._cluster = cluster
 
     def _is_control_plane(self, name: str) -> bool:
         labels = self._nodes[name]["metadata"].get("labels") or {} if name in self._nodes else {}
@@ -97,15 +101,14 @@ class Removal:
     def _is_ready(self, name: str) -> bool:
         return not predicates.node_problem(self._nodes[name])
 
+    def _addresses(self, name: str, kind: str = "") -> t.List[str]:
+        entries = self._nodes.get(name, {}).get("status", {}).get("addresses") or []
+        return [entry["address"] for entry in entries if kind in ("", entry["type"])]
+
     def addresses(self) -> t.Dict[str, str]:
         """The internal address of each node that exists."""
-        found = {}
-        for name in self._names:
-            entries = self._nodes.get(name, {}).get("status", {}).get("addresses") or []
-            internal = [entry["address"] for entry in entries if entry["type"] == "InternalIP"]
-            if internal:
-                found[name] = internal[0]
-        return found
+        internal = {name: self._addresses(name, "InternalIP") for name in self._names}
+        return {name: addresses[0] for name, addresses in internal.items() if addresses}
 
     def plan(self) -> t.Dict[str, t.List[str]]:
         """What has to be done with which of them."""
@@ -133,7 +136,23 @@ class Removal:
                     f"{name} is Ready but {why}: it could not be reset, and would come back. Mend that, or, if the"
                     " machine shall not be touched, stop it and wait until the node is NotReady"
                 )
+        for name in self._names:
+            stranger = self._stranger(name)
+            if stranger:
+                found.append(
+                    f"{name}: the machine that answers is {stranger}, and would be reset. Correct its ansible_host, or"
+                    " take it out of the inventory"
+                )
         return found + self._control_plane_problems()
+
+    def _stranger(self, name: str) -> str:
+        """What the machine that answers is when it is not this node, nor a bare one."""
+        machine = self._reachable.get(name) or {}
+        own, authorities = machine.get("node_name"), machine.get("ca_cert_hashes")
+        ours = self._cluster.get("ca_cert_hashes")
+        if machine.get("joined") and authorities and ours and not set(authorities) & set(ours):
+            return f"a node of another cluster, with the CA {authorities[0]}"
+        return f"the node {own}" if machine.get("joined") and own and own != name else ""
 
     def _control_plane_problems(self) -> t.List[str]:
         going = self.plan()["control_planes"]
@@ -151,5 +170,12 @@ class Removal:
             ]
         if not any(self._is_ready(name) for name in left):
             return [f"no control plane that stays is Ready ({', '.join(left)}), so {' and '.join(going)} cannot go"]
+        endpoint = str(self._cluster.get("endpoint") or "")
+        found = [
+            f"{name} is where the nodes reach the cluster, at {endpoint}: without it they would lose it. First move the"
+            " cluster to an endpoint that belongs to no machine (docs/make-it-ha.md)"
+            for name in going
+            if endpoint and endpoint_host(endpoint) in [name, *self._addresses(name)]
+        ]
         problem = etcd_problem(self._members, going)
-        return [problem] if problem else []
+        return found + ([problem] if problem else [])

@@ -13,6 +13,7 @@ import json
 import typing as t
 
 APP = "slipway-verify"
+LABEL = "app.kubernetes.io/name"
 PORT = 8080
 
 
@@ -36,7 +37,7 @@ class Check:
 
 def objects(namespace: str, image: str, node_port: bool, load_balancer: bool) -> t.List[t.Dict[str, t.Any]]:
     """The namespace with one pod on each node and the services in front of them."""
-    labels = {"app.kubernetes.io/name": APP}
+    labels = {LABEL: APP}
     container = {
         "name": "netexec",
         "image": image,

@@ -180,7 +180,16 @@ class ClusterVerify:
         return {"changed": False}
 
     def _clean(self, wait: bool) -> None:
-        arguments = ["namespace", self._params["namespace"], "--ignore-not-found", f"--wait={str(wait).lower()}"]
+        name = self._params["namespace"]
+        found = self._kubectl.run("get", "namespace", name, "--ignore-not-found", "--output=json").stdout.strip()
+        if not found:
+            return
+        if (json.loads(found)["metadata"].get("labels") or {}).get(_verify.LABEL) != _verify.APP:
+            raise SlipwayError(
+                f"The namespace {name} is there and was not made by this check, which deletes its namespace when it"
+                " begins and when it ends. Choose another name; nothing was changed."
+            )
+        arguments = ["namespace", name, "--ignore-not-found", f"--wait={str(wait).lower()}"]
         self._kubectl.run("delete", *arguments, "--timeout=60s")
 
     def _until(self, name: str, look: t.Callable[[], _verify.Check]) -> _verify.Check:

@@ -84,6 +84,11 @@ about:
   type: dict
   returned: success
   sample: {cluster_name: lab, created: "2026-11-21T12:00:00Z", member: cp1, image: "registry.k8s.io/etcd:3.7.0-0"}
+checksum:
+  description: SHA-256 of the snapshot.
+  type: str
+  returned: success
+  sample: 5e3f0b5d3a0f2f9ae1c3c2a0f4d7f1f1d0a7b6c5e4d3c2b1a09f8e7d6c5b4a39
 authorities:
   description: Names of the files below C(pki).
   type: list

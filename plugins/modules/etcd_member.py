@@ -41,7 +41,8 @@ options:
     type: str
   address:
     description:
-      - Host in the member's peer URL. A member that was added and has never started has no name, but it has this.
+      - Host in the peer URL of a member that was added and has never started, which therefore has no name. A member
+        with a name is never meant by its address, which may be that of a machine that has come later.
       - A member that matches one of O(name), O(id) and O(address) is meant.
     type: str
 """
@@ -94,7 +95,7 @@ def matching(
         for member in members
         if (name and member.name == name)
         or (number and member.identifier == number)
-        or (address and address in member.hosts)
+        or (address and not member.name and address in member.hosts)
     ]
 
 

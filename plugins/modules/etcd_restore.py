@@ -35,21 +35,29 @@ options:
   step:
     description:
       - V(inspected) looks what this machine is, and refuses a snapshot of another cluster.
+      - V(checked) refuses when there is no room for the new data, or no image with etcd's tools.
       - V(stopped) stops the kubelet and the processes of the control plane.
       - V(restored) replaces the data of the member of etcd.
       - V(started) starts the kubelet anew, which starts the control plane where there is one.
-      - V(completed) waits for etcd and the API server.
+      - V(completed) waits for etcd and the API server. From then on the cluster is in use again, and what is left to be
+        done is done without replacing any data.
       - V(settled) deletes Nodes, restarts the agents of the others (DaemonSets in the network of their hosts), and
         waits until kubelets report.
       - V(finished) deletes the snapshot, and forgets that something was unfinished.
       - V(seeded) puts the authorities and the snapshot in place with which C(kubeadm init) begins.
     type: str
-    choices: [inspected, stopped, restored, started, completed, settled, finished, seeded]
+    choices: [inspected, checked, stopped, restored, started, completed, settled, finished, seeded]
     required: true
   snapshot:
-    description: The snapshot on this host, for V(stopped), V(restored), V(finished), V(seeded).
+    description: The snapshot on this host, for V(checked), V(restored), V(finished), V(seeded).
     type: path
     default: /var/lib/slipway/etcd-restore/snapshot.db
+  checksum:
+    description:
+      - Checksum of the snapshot, for V(inspected) and V(completed). By it a restore that has not ended is told from
+        another one.
+    type: str
+    default: ""
   authority:
     description: The certificate of the CA of the snapshot's cluster, in PEM, for V(inspected).
     type: str
@@ -114,7 +122,12 @@ in_use:
   returned: when O(step=inspected)
   sample: false
 unfinished:
-  description: Whether a restore was begun here that has not ended.
+  description: Whether a restore was begun here that has not ended. One of another snapshot counts until it is in use.
+  type: bool
+  returned: when O(step=inspected)
+  sample: false
+completed:
+  description: Whether a restore of this snapshot has not ended, but is in use already.
   type: bool
   returned: when O(step=inspected)
   sample: false
@@ -200,13 +213,15 @@ class EtcdRestore:
     # --- looking
 
     def _inspected(self) -> t.Dict[str, t.Any]:
-        unfinished = self._unfinished()
+        marker = self._unfinished()
+        completed = bool((marker or {}).get("completed"))
+        unfinished = marker is not None and (not completed or self._is_the_same(marker))
         # What a `kubeadm init` with a snapshot has left half done is done anew, as on a bare machine.
         member = os.path.exists(self._params["manifest"]) and not os.path.exists(_etcd_restore.PENDING)
         self._expect_same_cluster(member)
         if not member:
             found = [path for path in _TRACES if os.path.exists(path)]
-            if found and not unfinished:
+            if found and marker is None:
                 raise SlipwayError(
                     f"This host is part of a cluster ({', '.join(found)}) and has no etcd of kubeadm"
                     f" ({self._params['manifest']}), so there is nothing to restore on it, nor is it bare. Take it down"
@@ -218,21 +233,26 @@ class EtcdRestore:
             "kind": "member" if pod else "bare",
             "in_use": pod is not None and self._in_use(pod),
             "unfinished": unfinished,
+            "completed": completed and unfinished,
             "member": pod.name if pod else "",
             "peer_url": pod.peer_url if pod else "",
         }
 
-    def _unfinished(self) -> bool:
-        """Whether a restore has not ended.
+    def _is_the_same(self, marker: t.Mapping[str, t.Any]) -> bool:
+        return bool(marker.get("checksum")) and marker["checksum"] == self._params["checksum"]
+
+    @staticmethod
+    def _unfinished() -> t.Optional[t.Dict[str, t.Any]]:
+        """The record of a restore that has not ended; ``None`` when there is none.
 
         :raises SlipwayError: when something else has not.
         """
         marker = _node.read_marker(_kubeadm.MARKER)
         if marker is None:
-            return os.path.exists(_etcd_restore.PENDING)
+            return {} if os.path.exists(_etcd_restore.PENDING) else None
         if not (marker.get("operation") == "init" and os.path.exists(_etcd_restore.PENDING)):
             _kubeadm.unfinished("restore")
-        return True
+        return marker
 
     def _expect_same_cluster(self, member: bool) -> None:
         for name, option in (("ca.crt", "authority"), ("etcd/ca.crt", "etcd_authority")):
@@ -258,27 +278,35 @@ class EtcdRestore:
         return _etcd.read_pod(self._params["manifest"])
 
     def _in_use(self, pod: _etcd.Pod) -> bool:
+        """When etcd cannot be asked, the API server of this host knows whether it works."""
         if not _static_pods.ETCD.pid():
             return False
         etcd = _etcd.Etcd(self._runner, pod, self._params["cri_socket"])
         try:
-            if not _etcd.quorum(etcd.members())["holds"]:
-                return False
-            return _PROOF in etcd.ctl("get", _PROOF, "--keys-only").stdout
+            if _etcd.quorum(etcd.members())["holds"]:
+                return _PROOF in etcd.ctl("get", _PROOF, "--keys-only").stdout
         except SlipwayError:
-            return False
+            pass
+        return _api_server.is_ready()
 
     # --- control planes
 
-    def _stopped(self) -> t.Dict[str, t.Any]:
-        """Nothing starts processes again when the kubelet does not run, so manifests stay where they are."""
+    def _checked(self) -> t.Dict[str, t.Any]:
+        """On all hosts before the first is stopped: one that cannot be restored must not cost the others."""
         if not self._check_mode:
             pod = self._pod()
             self._expect_tools(pod)
             if os.path.isdir(pod.data):
                 _etcd_restore.expect_room(pod.data, self._params["snapshot"])
-            # From here on it is unfinished work. What an earlier try has put in place is not data of before.
-            if _node.read_marker(_kubeadm.MARKER) is None:
+        return {"changed": False}
+
+    def _stopped(self) -> t.Dict[str, t.Any]:
+        """Nothing starts processes again when the kubelet does not run, so manifests stay where they are."""
+        if not self._check_mode:
+            # From here on it is unfinished work. What an earlier try has put in place is not data of before, unless it
+            # has been in use since.
+            marker = _node.read_marker(_kubeadm.MARKER)
+            if marker is None or marker.get("completed"):
                 _kubeadm.write_marker("restore")
             self._systemctl("stop")
             for component in _COMPONENTS:
@@ -335,6 +363,7 @@ class EtcdRestore:
             etcd = _etcd.Etcd(self._runner, self._pod(), self._params["cri_socket"])
             _static_pods.until("the API server", _api_server.is_ready, self._params["timeout"])
             _static_pods.until("etcd", lambda: self._is_whole(etcd), max(deadline - time.monotonic(), 1))
+            _kubeadm.write_marker("restore", completed=True, checksum=self._params["checksum"])
         return {"changed": False}
 
     @staticmethod
@@ -364,7 +393,8 @@ class EtcdRestore:
         if not _static_pods.within(self._params["timeout"], all_report):
             raise SlipwayError(
                 f"The cluster is restored, and after {self._params['timeout']} seconds the kubelets of"
-                f" {', '.join(silent)} do not report. See what they say (`journalctl -u kubelet`), then run site.yml."
+                f" {', '.join(silent)} do not report. See what they say (`journalctl -u kubelet`), then run"
+                " etcd_restore.yml again with the same archive, which goes on from here and replaces no data."
             )
         return {"changed": True, "forgotten": gone}
 
@@ -410,6 +440,7 @@ def main() -> None:
                 "type": "str",
                 "choices": [
                     "inspected",
+                    "checked",
                     "stopped",
                     "restored",
                     "started",
@@ -421,6 +452,7 @@ def main() -> None:
                 "required": True,
             },
             "snapshot": {"type": "path", "default": _etcd_restore.SNAPSHOT},
+            "checksum": {"type": "str", "default": ""},
             "authority": {"type": "str"},
             "etcd_authority": {"type": "str"},
             "version": {"type": "str"},

@@ -338,8 +338,9 @@ class KubeDrain:
         stuck = self._why_blocked(blocked(result.stderr))
         head = f"The node {self._name} is not drained after {self._params['timeout']} seconds"
         tail = (
-            f" The node stays cordoned, what was evicted stays evicted. Run again to go on, or `kubectl uncordon"
-            f" {self._name}` to give up."
+            " The node stays cordoned, what was evicted stays evicted. Run again to go on; to give up, `kubectl"
+            f" uncordon {self._name}` and `kubectl annotate node {self._name} {ANNOTATION}-`, so that nothing uncordons"
+            " it later."
         )
         if stuck:
             return (

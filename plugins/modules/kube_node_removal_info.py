@@ -31,10 +31,18 @@ options:
     default: []
   reachable:
     description:
-      - Names of the nodes whose machines answer, so that they can be reset.
-    type: list
-    elements: str
-    default: []
+      - The nodes whose machines answer, so that they can be reset. The keys are their names; the values are what
+        M(slipway.kubernetes.node_facts) returns as C(slipway_node.kubernetes) on these machines.
+      - A machine that is another node, or a node of another cluster than that of O(cluster), is a problem. Without
+        these facts a machine is taken for what it is called.
+    type: dict
+    default: {}
+  cluster:
+    description:
+      - What M(slipway.kubernetes.node_facts) returns as C(slipway_node.kubernetes) on a control plane of the cluster.
+      - A control plane that is the endpoint itself is a problem.
+    type: dict
+    default: {}
   etcd_members:
     description:
       - The members of the cluster's own etcd, as M(slipway.kubernetes.etcd_member_info) returns them.
@@ -48,7 +56,7 @@ EXAMPLES = r"""
   slipway.kubernetes.kube_node_removal_info:
     names: ["{{ example_node_name }}"]
     machines: ["{{ example_node_name }}"]
-    reachable: ["{{ example_node_name }}"]
+    reachable: "{{ {example_node_name: {}} }}"
   register: example_removal
 """
 
@@ -132,6 +140,7 @@ class KubeNodeRemovalInfo:
             self._params["machines"],
             self._params["reachable"],
             _node_removal.remembered(self._kubectl),
+            self._params["cluster"],
         )
         return {
             "changed": False,
@@ -148,7 +157,8 @@ def main() -> None:
             **KUBECTL_ARGUMENTS,
             "names": {"type": "list", "elements": "str", "required": True},
             "machines": {"type": "list", "elements": "str", "default": []},
-            "reachable": {"type": "list", "elements": "str", "default": []},
+            "reachable": {"type": "dict", "default": {}},
+            "cluster": {"type": "dict", "default": {}},
             "etcd_members": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,

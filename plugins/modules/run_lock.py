@@ -13,7 +13,7 @@ description:
   - Writes a record of this run of C(ansible-playbook) to C(/var/lib/slipway/run.json) on a control plane, and fails
     when the record of another run is there that still goes on. The message says who and since when.
   - On the same controller it is known exactly whether the other run goes on, by its process. A run of another
-    controller counts as one that goes on for 10 minutes after its last sign of life, its last use of
+    controller counts as one that goes on for 30 minutes after its last sign of life, its last use of
     this module.
   - The same run may take the lock as often as it likes.
 author: slipway.kubernetes contributors (@slipway)

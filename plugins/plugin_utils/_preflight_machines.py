@@ -435,11 +435,21 @@ def check_membership(hosts: Hosts) -> t.Iterable[Problem]:
 
 
 def check_limit(hosts: Hosts) -> t.Iterable[Problem]:
-    """Machines that shall join while no control plane is in this run, which has to mint their token."""
+    """What must not be done while control planes are left out: joining without one, building a second cluster."""
     control_planes = [host for host in hosts if host.control_plane]
-    if not control_planes or any(host.facts is not None or host.failure for host in control_planes):
+    left_out = [host for host in control_planes if host.facts is None and not host.failure]
+    names = ", ".join(host.name for host in left_out)
+    if len(left_out) < len(control_planes) or not control_planes:
+        states = [facts["kubernetes"] for host, facts in _known(hosts) if host.control_plane]
+        if left_out and states and not any(state["control_plane"] or state["unfinished"] for state in states):
+            yield left_out[0].problem(
+                "--limit",
+                f"leaves out {names}, and the control planes that it does not leave out are bare: a new cluster would"
+                " be built beside the one that the others may have.",
+                "Run without --limit, or add a control plane that is complete; to build a cluster of some of the"
+                " machines, take the others out of the inventory.",
+            )
         return
-    names = ", ".join(host.name for host in control_planes)
     for host, facts in _known(hosts):
         if not facts["kubernetes"]["joined"] or facts["kubernetes"]["unfinished"]:
             yield host.problem(

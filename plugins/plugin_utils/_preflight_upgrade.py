@@ -32,6 +32,10 @@ IPVS_GATE, IPVS_GATED = "KubeProxyIPVS", (1, 37)
 CONTAINERD_2 = (1, 38)
 
 
+#: What kubeadm calls nothing: kubelets serve with it, and go on working when it has expired.
+SERVING = "kubelet-server"
+
+
 def _target(hosts: Hosts) -> t.Optional[Version]:
     """The version that is asked for; ``None`` when that is reported elsewhere."""
     versions = {parse_version(text) for text, _host in distinct(hosts, "cluster_version")}
@@ -179,12 +183,22 @@ def check_members(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
 def check_certificates(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
     """Certificates that have expired: kubeadm needs those of the administrator and of the control plane."""
     for name, expired in (cluster.get("expired") or {}).items():
-        if expired:
+        needed = [certificate for certificate in expired if certificate != SERVING]
+        if needed:
             yield Problem(
                 name,
                 "certificates",
-                f"have expired: {', '.join(expired)}.",
+                f"have expired: {', '.join(needed)}.",
                 "Renew them first, with renew_certificates.yml.",
+            )
+        if SERVING in expired:
+            yield Problem(
+                name,
+                "certificates",
+                "the kubelet's serving certificate has expired, so logs, exec and metrics of this node do not work.",
+                "The upgrade approves what the kubelet has asked for. One that it has signed itself"
+                " (serverTLSBootstrap: false) is made anew when it is deleted and the kubelet restarted.",
+                WARNING,
             )
 
 

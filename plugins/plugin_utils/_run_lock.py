@@ -18,8 +18,9 @@ import typing as t
 from ansible import context
 from ansible_collections.slipway.kubernetes.plugins.module_utils._run_record import Record, is_same_run
 
-#: Seconds after its last sign of life for which a run of another controller counts as one that goes on.
-PATIENCE = 600
+#: Seconds after its last sign of life for which a run of another controller counts as one that goes on. Longer than an
+#: upgrade of one node may take by default: to drain it, to upgrade it, and for pods and node to be ready.
+PATIENCE = 1800
 
 
 def _text(path: str) -> str:

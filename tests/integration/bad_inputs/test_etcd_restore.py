@@ -33,7 +33,7 @@ SECRET = "the key of the CA"
 def machine(kind: str = "member", number: int = 1, **more: t.Any) -> dict[str, t.Any]:
     """What the step ``inspected`` says."""
     member = {"member": f"cp{number}", "peer_url": f"https://192.0.2.1{number}:2380"}
-    return {"changed": True, "kind": kind, "in_use": False, "unfinished": False, **member, **more}
+    return {"changed": True, "kind": kind, "in_use": False, "unfinished": False, "completed": False, **member, **more}
 
 
 class Cluster(Site):
@@ -111,12 +111,12 @@ INSPECTED = {(f"cp{number}", "inspected") for number in (1, 2, 3)}
 def test_all_members(cluster: Cluster) -> None:
     output = cluster.restore("-vvv")
     steps = cluster.steps()
-    wanted = ["inspected", "stopped", "restored", "started", "completed"]
+    wanted = ["inspected", "checked", "stopped", "restored", "started", "completed"]
     for index, step in enumerate(wanted):
         assert set(steps[3 * index : 3 * index + 3]) == {(f"cp{number}", step) for number in (1, 2, 3)}
-    assert set(steps[15:17]) == {("w1", "started"), ("w2", "started")}
-    assert steps[17] == ("cp1", "settled") and steps[-1] == ("cp1", "kubeadm_init")
-    assert set(steps[18:-1]) == {(f"cp{number}", "finished") for number in (1, 2, 3)}
+    assert set(steps[18:20]) == {("w1", "started"), ("w2", "started")}
+    assert steps[20] == ("cp1", "settled") and steps[-1] == ("cp1", "kubeadm_init")
+    assert set(steps[21:-1]) == {(f"cp{number}", "finished") for number in (1, 2, 3)}
     (settled,) = cluster.arguments("settled")
     assert (settled["forget_nodes"], settled["nodes"]) == ([], ["cp1", "cp2", "cp3", "w1", "w2"])
     peers = {f"cp{number}": f"https://192.0.2.1{number}:2380" for number in (1, 2, 3)}
@@ -170,6 +170,16 @@ def test_a_cluster_that_works(cluster: Cluster) -> None:
     # A restore that was killed when etcd was up again needs no other yes.
     cluster.answers["etcd_restore:cp3"] = machine(number=3, unfinished=True)
     cluster.restore()
+
+
+def test_a_restore_that_is_in_use(cluster: Cluster) -> None:
+    """Its data is not replaced once more: what has been written since would be lost."""
+    cluster.answers["etcd_restore:cp2"] = machine(number=2, in_use=True, unfinished=True, completed=True)
+    cluster.restore()
+    steps = [step for host, step in cluster.steps() if host.startswith("cp")]
+    assert steps == ["inspected"] * 3 + ["settled"] + ["finished"] * 3 + ["kubeadm_init"]
+    checksums = {arguments["checksum"] for arguments in cluster.arguments("inspected")}
+    assert len(checksums) == 1 and len(checksums.pop()) == 64
 
 
 def test_a_part_of_a_cluster(cluster: Cluster) -> None:

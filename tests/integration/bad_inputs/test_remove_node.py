@@ -36,8 +36,8 @@ os._exit(0)
 """
 
 
-def facts(control_plane: bool = True) -> dict[str, t.Any]:
-    kubernetes = {"control_plane": control_plane, "unfinished": None, "api_ready": control_plane}
+def facts(control_plane: bool = True, **more: t.Any) -> dict[str, t.Any]:
+    kubernetes = {"control_plane": control_plane, "unfinished": None, "api_ready": control_plane, **more}
     return {"changed": False, "ansible_facts": {"slipway_node": {"kubernetes": kubernetes}}}
 
 
@@ -155,7 +155,11 @@ def test_the_first_control_plane(site: Site) -> None:
         ("cp1", "kubeadm_reset", ""),
         ("cp2", "kube_node_delete", "['cp1']"),
     ]
-    assert sorted(site.calls("haproxy_drain")) == [(name, "haproxy_drain", "cp1") for name in ("cp1", "cp2", "cp3")]
+    # Drained on all; on those that stay that is ended, as it would last when one comes back under that name.
+    calls = [(name, "haproxy_drain", "cp1") for name in ("cp1", "cp2", "cp2", "cp3", "cp3")]
+    assert sorted(site.calls("haproxy_drain")) == calls
+    states = [line for line in (site.folder / "log").read_text().splitlines() if '"state": "ready"' in line]
+    assert [json.loads(line)[0] for line in sorted(states)] == ["cp2", "cp3"]
     assert "Take cp1 out of the inventory" in output
 
 
@@ -181,6 +185,19 @@ def test_members_that_are_not_healthy_leave_first(site: Site) -> None:
     site.answers["kube_node_removal_info"] = judged(members=["cp2", "cp1"], control_planes=["cp1", "cp2"])
     site.remove("cp1,cp2")
     assert site.calls("etcd_member") == [("cp3", "etcd_member", "cp2"), ("cp3", "etcd_member", "cp1")]
+
+
+def test_what_is_known_of_machines_is_handed_over(site: Site) -> None:
+    site.dead = {"w2"}
+    site.answers["kube_node_removal_info"] = judged()
+    site.answers["node_facts:w1"] = facts(False, node_name="w7", ca_cert_hashes=["sha256:2"])
+    site.answers["node_facts:cp1"] = facts(node_name="cp1", endpoint="192.0.2.9:8443")
+    site.remove("w1,w2")
+    log = [json.loads(line) for line in (site.folder / "log").read_text().splitlines()]
+    [given] = [arguments for _host, module, arguments in log if module == "kube_node_removal_info"]
+    assert list(given["reachable"]) == ["w1"] and given["reachable"]["w1"]["node_name"] == "w7"
+    assert given["cluster"]["endpoint"] == "192.0.2.9:8443"
+    assert site.calls("haproxy_drain", "kube_drain", "config_files") == []
 
 
 def test_out_of_the_inventory(site: Site) -> None:

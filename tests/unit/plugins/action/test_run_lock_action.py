@@ -14,7 +14,7 @@ from ansible_collections.slipway.kubernetes.plugins.action import run_lock
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _run_lock
 
 THEIRS = {"controller": "desk", "pid": 1, "playbook": "site.yml", "user": "bob", "since": "12:00 UTC", "age": 60}
-DEAD = {**THEIRS, "age": 700}
+DEAD = {**THEIRS, "age": 1900}
 
 
 def lock(

@@ -26,15 +26,20 @@ INTERFACES: t.List[t.Dict[str, t.Any]] = [
         (FACTS, ("192.0.2.1", 6443)),
         ({**FACTS, "cluster_node_ip": "198.51.100.1", "ansible_host": "203.0.113.1"}, ("198.51.100.1", 6443)),
         ({"ansible_host": "203.0.113.1", "cluster_node_ip": ""}, ("203.0.113.1", 6443)),
-        ({"ansible_host": "cp1.example.org"}, None),
-        ({}, None),
+        ({"slipway_node": {"default_address": "", "default_address6": "2001:db8::1"}}, ("2001:db8::1", 6443)),
         ({**FACTS, "control_plane_init_configuration": {"localAPIEndpoint": {"bindPort": 7443}}}, ("192.0.2.1", 7443)),
         ({**FACTS, "control_plane_init_configuration": {"nodeRegistration": {}}}, ("192.0.2.1", 6443)),
     ],
 )
-def test_backends(variables: t.Dict[str, t.Any], expected: t.Optional[t.Tuple[str, int]]) -> None:
+def test_backends(variables: t.Dict[str, t.Any], expected: t.Tuple[str, int]) -> None:
     found = api_endpoint.api_endpoint_backends(["cp1"], {"cp1": variables})
-    assert found == ([{"name": "cp1", "address": expected[0], "port": expected[1]}] if expected else [])
+    assert found == [{"name": "cp1", "address": expected[0], "port": expected[1]}]
+
+
+@pytest.mark.parametrize("variables", [{"ansible_host": "cp2.example.org"}, {}])
+def test_no_backend_is_forgotten(variables: t.Dict[str, t.Any]) -> None:
+    with pytest.raises(AnsibleFilterError, match="the address of cp2 is not known: it was not looked at"):
+        api_endpoint.api_endpoint_backends(["cp1", "cp2"], {"cp1": FACTS, "cp2": variables})
 
 
 @pytest.mark.parametrize(("address", "shown"), [("192.0.2.1", "192.0.2.1:6443"), ("2001:db8::1", "[2001:db8::1]:6443")])

@@ -30,6 +30,22 @@ def test_batches(serial: t.Any, pools: t.Sequence[str], hosts: t.List[str], size
     assert FilterModule().filters()["upgrade_batches"](HOSTS, GROUPS, serial, pools) == {"hosts": hosts, "sizes": sizes}
 
 
+@pytest.mark.parametrize(
+    ("serial", "pools", "present", "hosts", "sizes"),
+    [
+        ("50%", ["big"], ["w2", "w3", "w4", "w5"], ["w2", "w3", "w4", "w5"], [2, 2]),
+        # Half of the pool at a time, whoever of it takes part; the sizes of pools that do not are not there.
+        ("50%", ["odd", "big"], ["w2", "w4"], ["w2", "w4"], [1, 1]),
+        (3, ["odd"], ["w1", "w2"], ["w1", "w2"], [1, 1]),
+        (1, [], [], [], []),
+    ],
+)
+def test_batches_of_some(
+    serial: t.Any, pools: t.Sequence[str], present: t.List[str], hosts: t.List[str], sizes: t.List[int]
+) -> None:
+    assert upgrade_batches(HOSTS, GROUPS, serial, pools, present) == {"hosts": hosts, "sizes": sizes}
+
+
 def test_no_hosts() -> None:
     assert upgrade_batches([], {}) == {"hosts": [], "sizes": []}
 

@@ -112,6 +112,18 @@ def test_a_kubeconfig_without_a_certificate() -> None:
         _certificates.kubeconfig_certificate("client-certificate-data: w6Q=")
 
 
+def test_which_node_it_is(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_certificates, "KUBELET_FOLDER", str(machine / "kubelet"))
+    assert _certificates.node_name() == "certs-cp1"
+    current = machine / "kubelet" / "kubelet-client-current.pem"
+    current.write_bytes((machine / "pki" / "apiserver.crt").read_bytes())
+    assert _certificates.node_name() == ""
+    current.write_text("-----BEGIN CERT")
+    assert _certificates.node_name() == ""
+    current.unlink()
+    assert _certificates.node_name() == ""
+
+
 def test_the_table(machine: Path) -> None:
     (machine / "pki" / "etcd" / "ca.key").unlink()
     (machine / "scheduler.conf").write_text("")

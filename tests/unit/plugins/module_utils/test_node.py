@@ -136,6 +136,7 @@ def test_kubernetes_state(
         "apiserver_names": [],
         "admin_kubeconfig": False,
         "joined": bool(present),
+        "node_name": "",
         "unfinished": unfinished,
         "completed": completed,
         "static_pods": {},

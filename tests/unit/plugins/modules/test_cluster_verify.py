@@ -51,6 +51,8 @@ class Cluster:
         self.clock = Clock()
         self.requests: t.Dict[str, t.Any] = {"items": []}
         self.urls: t.List[str] = []
+        #: What has been there under the name of ours.
+        self.namespace: t.Dict[str, t.Any] = {}
         #: Parts of URLs that are not answered, or answered wrongly.
         self.broken: t.Dict[str, t.Any] = {}
         self.runner = FakeRunner(
@@ -64,6 +66,7 @@ class Cluster:
                 "metrics.k8s.io": lambda _argv: json.dumps(
                     {"items": [{"metadata": {"name": name}} for name in self.metered]}
                 ),
+                "get namespace ": lambda _argv: json.dumps(self.namespace) if self.namespace else "",
                 "delete namespace": "",
                 "apply": "",
             },
@@ -131,7 +134,17 @@ def test_cluster_that_works(cluster: Cluster) -> None:
     assert "load_balancer" not in result and cluster.clock.pauses == []
 
 
+@pytest.mark.parametrize("labels", [{}, {"labels": {"app.kubernetes.io/name": "shop"}}])
+@pytest.mark.parametrize("phase", ["probe", "clean"])
+def test_a_namespace_of_others_is_left_alone(cluster: Cluster, labels: t.Dict[str, t.Any], phase: str) -> None:
+    cluster.namespace = {"metadata": {"name": "tools", **labels}}
+    result = cluster.run(namespace="tools", phase=phase)
+    assert result["failed"] and "The namespace tools is there and was not made by this check" in result["msg"]
+    assert not {"delete", "apply"} & set(cluster.verbs())
+
+
 def test_leftovers_are_deleted_before_anything_is_made(cluster: Cluster) -> None:
+    cluster.namespace = {"metadata": {"name": "checks", "labels": {"app.kubernetes.io/name": "slipway-verify"}}}
     cluster.run(namespace="checks")
     changes = [call[3:] for call in cluster.runner.calls if call[3] in ("delete", "apply")]
     assert changes == [
@@ -249,8 +262,10 @@ def test_load_balancer(cluster: Cluster) -> None:
 
 
 def test_clean(cluster: Cluster) -> None:
+    assert cluster.run(phase="clean")["failed"] is False and cluster.verbs() == ["get"]
+    cluster.namespace = {"metadata": {"labels": {"app.kubernetes.io/name": "slipway-verify"}}}
     result = cluster.run(phase="clean")
-    assert (result["changed"], result["failed"], cluster.verbs()) == (False, False, ["delete"])
+    assert (result["changed"], result["failed"], cluster.verbs()[1:]) == (False, False, ["get", "delete"])
 
 
 def test_check_mode_asks_nobody(cluster: Cluster) -> None:

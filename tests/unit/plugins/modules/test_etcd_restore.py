@@ -139,6 +139,9 @@ def test_inspected_member(machine: Machine) -> None:
 )
 def test_an_etcd_that_may_be_overwritten(machine: Machine, answer: t.Dict[str, t.Any]) -> None:
     machine.runner.answers.update(answer)
+    # An etcd that does not answer in time works all the same when the API server, which needs it, is ready.
+    assert machine.take("inspected")["in_use"] is (answer != {"--keys-only": ""})
+    machine.ready[0] = False
     assert machine.take("inspected")["in_use"] is False
 
 
@@ -189,7 +192,21 @@ def test_unfinished(machine: Machine, record: t.Optional[str], pending: bool, ki
         machine.pending.touch()
         machine.trace.touch()
     result = machine.take("inspected", **LAB)
-    assert (result["unfinished"], result["kind"]) == (True, kind)
+    assert (result["unfinished"], result["completed"], result["kind"]) == (True, False, kind)
+
+
+def test_unfinished_but_in_use(machine: Machine) -> None:
+    """What comes after the data is done by the next run; another snapshot is another restore, which needs a yes."""
+    machine.take("completed", checksum="abc")
+    same, other, nameless = (machine.take("inspected", **LAB, checksum=checksum) for checksum in ("abc", "xyz", ""))
+    assert (same["unfinished"], same["completed"], same["in_use"]) == (True, True, True)
+    assert (
+        (other["unfinished"], other["completed"]) == (False, False) == (nameless["unfinished"], nameless["completed"])
+    )
+    # The data of now is what is kept then.
+    machine.take("stopped")
+    assert machine.record()["operation"] == "restore" and "restored" not in machine.record()
+    assert "completed" not in machine.record()
 
 
 @pytest.mark.parametrize("operation", ["init", "reset", "join"])
@@ -217,18 +234,19 @@ def test_processes_that_do_not_end(machine: Machine) -> None:
 
 def test_nothing_is_stopped_when_it_cannot_go_on(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.runner.answers["images ls"] = ""
-    assert f"containerd has no image {IMAGE}" in machine.take("stopped")["msg"]
+    assert f"containerd has no image {IMAGE}" in machine.take("checked")["msg"]
     machine.runner.answers["images ls"] = IMAGE
     monkeypatch.setattr(
         _etcd_restore.shutil, "disk_usage", lambda _path: types.SimpleNamespace(free=1, total=1, used=0)
     )
-    assert "MB free" in machine.take("stopped")["msg"]
+    assert "MB free" in machine.take("checked")["msg"]
     assert machine.called()[-1].startswith("ctr") and not machine.marker.exists()
 
 
 def test_stopped_without_data(machine: Machine) -> None:
     (machine.root / "etcd" / "member").rmdir()
     (machine.root / "etcd").rmdir()
+    assert machine.take("checked")["failed"] is False
     assert machine.take("stopped")["changed"]
 
 
@@ -253,8 +271,8 @@ def test_started(machine: Machine) -> None:
 
 def test_completed(machine: Machine) -> None:
     machine.marker.write_text('{"operation": "restore"}')
-    assert machine.take("completed")["failed"] is False
-    assert machine.marker.exists()
+    assert machine.take("completed", checksum="abc")["failed"] is False
+    assert (machine.record()["completed"], machine.record()["checksum"]) == (True, "abc")
 
 
 def test_finished(machine: Machine) -> None:
@@ -270,7 +288,7 @@ def test_never_completed(machine: Machine) -> None:
     assert "etcd is not healthy" in machine.take("completed", timeout=3)["msg"]
     machine.ready[0] = False
     assert "the API server is not healthy" in machine.take("completed", timeout=3)["msg"]
-    assert machine.marker.exists() and machine.snapshot.exists()
+    assert "completed" not in machine.record() and machine.snapshot.exists()
 
 
 def leases(**times: str) -> str:
@@ -331,8 +349,10 @@ def test_seeded_too_late(machine: Machine) -> None:
     assert machine.snapshot.exists()
 
 
-@pytest.mark.parametrize("step", ["stopped", "restored", "started", "completed", "settled", "finished", "seeded"])
+@pytest.mark.parametrize(
+    "step", ["checked", "stopped", "restored", "started", "completed", "settled", "finished", "seeded"]
+)
 def test_check_mode(machine: Machine, step: str) -> None:
-    assert machine.take(step, check=True)["changed"] is (step != "completed")
+    assert machine.take(step, check=True)["changed"] is (step not in ("checked", "completed"))
     assert machine.runner.calls == [] and not machine.marker.exists() and machine.snapshot.exists()
     assert _etcd.read_pod(str(machine.manifest)).name == "etcd-cp1"

@@ -32,8 +32,9 @@ def judge(kubectl: FakeKubectl, *names: str, members: t.Any = (), **more: t.Any)
     params = {
         "names": list(names),
         "machines": everything,
-        "reachable": everything,
+        "reachable": {name: {} for name in everything},
         "etcd_members": list(members),
+        "cluster": {},
         **more,
     }
     return kube_node_removal_info.KubeNodeRemovalInfo(params, kubectl).run()
@@ -65,14 +66,14 @@ def test_a_worker() -> None:
 
 
 def test_a_dead_worker() -> None:
-    result = judge(three(["w1"]), "w1", machines=[], reachable=[])
+    result = judge(three(["w1"]), "w1", machines=[], reachable={})
     assert result["problems"] == [] and result["cordon"] == ["w1"] and result["drain"] == []
 
 
 def test_control_planes() -> None:
     result = judge(three(), "cp1", members=ALL)
     assert result["problems"] == [] and result["members"] == ["cp1"] == result["control_planes"]
-    result = judge(three(["cp1"]), "cp1", members=[member("cp1", False), *ALL[1:]], reachable=[])
+    result = judge(three(["cp1"]), "cp1", members=[member("cp1", False), *ALL[1:]], reachable={})
     assert result["problems"] == [] and result["drain"] == []
     # Two of three, the dead one first.
     members = [member("cp1"), member("cp2", False), member("cp3")]
@@ -82,7 +83,7 @@ def test_control_planes() -> None:
 
 def test_a_member_without_a_node() -> None:
     kubectl = FakeKubectl(node("cp1", control_plane=True), node("cp2", control_plane=True))
-    result = judge(kubectl, "cp3", members=ALL, machines=[], reachable=[])
+    result = judge(kubectl, "cp3", members=ALL, machines=[], reachable={})
     assert result["problems"] == [] and result["members"] == ["cp3"] and result["gone"] == []
 
 
@@ -112,14 +113,40 @@ def test_refusals(names: t.List[str], sick: t.List[str], members: t.Any, words: 
 
 def test_the_last_control_plane() -> None:
     kubectl = FakeKubectl(node("cp1", control_plane=True), node("w1"))
-    result = judge(kubectl, "cp1", "nobody", "w1", machines=["cp1"], reachable=["cp1"], members=[member("cp1")])
+    result = judge(kubectl, "cp1", "nobody", "w1", machines=["cp1"], reachable={"cp1": {}}, members=[member("cp1")])
     assert [problem.partition(":")[0] for problem in result["problems"]] == [
         "nobody",
         "w1 is Ready but it is not in the inventory",
         "cp1 is the last control plane",
     ]
-    result = judge(kubectl, "w1", reachable=[])
+    result = judge(kubectl, "w1", reachable={})
     assert "w1 is Ready but Ansible cannot reach its machine: it could not be reset" in result["problems"][0]
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({"joined": True, "node_name": "cp2", "ca_cert_hashes": ["sha256:1"]}, "is the node cp2, and would be reset"),
+        ({"joined": True, "node_name": "w1", "ca_cert_hashes": ["sha256:2"]}, "is a node of another cluster, with the"),
+        ({"joined": True, "node_name": "w1", "ca_cert_hashes": ["sha256:1"]}, ""),
+        ({"joined": True, "node_name": "", "ca_cert_hashes": []}, ""),
+        ({"joined": False, "node_name": "cp2", "ca_cert_hashes": ["sha256:2"]}, ""),
+    ],
+)
+@pytest.mark.parametrize("gone", [False, True])
+def test_another_machine_answers(found: t.Dict[str, t.Any], words: str, gone: bool) -> None:
+    nodes = [node("cp1", control_plane=True), *([] if gone else [node("w1", False)])]
+    cluster = {"ca_cert_hashes": ["sha256:1"]}
+    problems = judge(FakeKubectl(*nodes), "w1", reachable={"w1": found}, cluster=cluster)["problems"]
+    assert [problem.startswith(f"w1: the machine that answers {words}") for problem in problems] == [True] * bool(words)
+
+
+@pytest.mark.parametrize("endpoint", ["192.0.2.3:6443", "cp1:6443", "192.0.2.3"])
+def test_the_endpoint_itself(endpoint: str) -> None:
+    [problem] = judge(three(), "cp1", members=ALL, cluster={"endpoint": endpoint})["problems"]
+    assert problem.startswith(f"cp1 is where the nodes reach the cluster, at {endpoint}")
+    assert judge(three(), "cp1", members=ALL, cluster={"endpoint": "192.0.2.9:8443"})["problems"] == []
+    assert judge(three(), "w1", members=ALL, cluster={"endpoint": endpoint})["problems"] == []
 
 
 def test_learners_do_not_count() -> None:
@@ -178,7 +205,7 @@ def test_delete_and_remember() -> None:
     assert len(forced) == 1 and forced[0][0] == "delete"
     assert not delete(kubectl, "w1")["changed"]
     # Asked for again, by somebody who has taken it out of the inventory already.
-    again = judge(kubectl, "w1", machines=[], reachable=[])
+    again = judge(kubectl, "w1", machines=[], reachable={})
     assert again["problems"] == [] and again["gone"] == ["w1"]
     delete(kubectl, "w2")
     assert sorted(_node_removal.remembered(kubectl)) == ["w1", "w2"]
@@ -220,7 +247,7 @@ def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None
     kubectl = three()
     monkeypatch.setattr(kube_node_removal_info, "Kubectl", lambda *_: kubectl)
     monkeypatch.setattr(kube_node_delete, "Kubectl", lambda *_: kubectl)
-    options = {"names": ["w1"], "reachable": ["w1"]}
+    options = {"names": ["w1"], "reachable": {"w1": {}}}
     assert run_module(kube_node_removal_info.main, options)["problems"] == []
     assert run_module(kube_node_delete.main, {"names": ["w1"]})["changed"]
     kubectl.fail("Unauthorized", times=2)

@@ -284,7 +284,20 @@ def test_limit_without_a_control_plane() -> None:
     assert said(left_out, host(2, False, machine(2, **kubernetes(joined=True)))) == ""
     gone = Host("node1", True, False, VARIABLES, failure=Failure("connection", "the host is unreachable.", "Check."))
     assert "--limit" not in said(gone, host(2, False))
-    assert "--limit" not in said(host(), left_out, host(2, False))
+    complete = machine(3, **kubernetes(joined=True, control_plane=True))
+    assert "--limit" not in said(host(3, True, complete), left_out, host(2, False))
+
+
+def test_limit_builds_no_second_cluster() -> None:
+    left_out = Host("node2", True, False, VARIABLES)
+    refused = "error node2: --limit: leaves out node2, and the control planes that it does not leave out are bare"
+    assert refused in said(host(), left_out, host(3, False))
+    assert refused in said(host(facts=machine(**kubernetes(joined=True))), left_out)
+    for state in ({"joined": True, "control_plane": True}, {"unfinished": {"operation": "init"}}):
+        assert "--limit" not in said(host(facts=machine(**kubernetes(**state))), left_out)
+    assert "--limit" not in said(host(), host(2))
+    gone = Host("node1", True, False, VARIABLES, failure=Failure("connection", "the host is unreachable.", "Check."))
+    assert "--limit" not in said(gone, left_out)
 
 
 @pytest.mark.parametrize(

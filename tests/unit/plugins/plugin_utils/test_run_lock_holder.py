@@ -79,7 +79,7 @@ def test_on_this_controller_it_is_known_exactly() -> None:
         ({"controller": "desk", "machine_id": "n"}, True),
         ({"controller": "desk", "machine_id": "n", "boot_id": "b"}, True),
         ({"namespace": "pid:[9]"}, True),
-        ({"controller": "desk", "machine_id": "n", "age": 601}, False),
+        ({"controller": "desk", "machine_id": "n", "age": 1801}, False),
         ({"boot_id": "before"}, False),
         ({"boot_id": "before", "machine_id": ""}, True),
     ],
