@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import subprocess
@@ -36,7 +37,7 @@ ASKED = [
     "Approve the kubelets' serving certificates",
     "Wait until they are ready",
     "List the nodes",
-    "Let the next run begin",
+    "Give the lock back",
 ]
 
 
@@ -149,6 +150,26 @@ def test_the_first_control_plane_comes_back() -> None:
     asked = [*ASKED, "Make the cluster's CA"]
     others = [(host, task) for host, task, changed in done if changed and host not in (FIRST, "localhost")]
     assert [entry for entry in others if entry[1] not in asked] == []
+    for host in (FIRST, SECOND, THIRD):
+        assert not connect(host).file("/var/lib/slipway/run.json").exists, f"{host}: another controller would wait"
+
+
+def test_load_balancers_send_requests_to_it_again() -> None:
+    """That it takes no new ones was said to haproxy when it was removed; its name is the same now."""
+    script = (
+        "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/haproxy/admin.sock');"
+        " s.sendall(b'show stat -1 4 -1\\n'); print(s.makefile().read())"
+    )
+    deadline = time.monotonic() + 30
+    for host in (FIRST, SECOND, THIRD):
+        while True:
+            table = connect(host).check_output("python3 -c %s", script).lstrip("# ").splitlines()
+            servers = [row for row in csv.DictReader(filter(None, table)) if row["pxname"] == "ready"]
+            states = {row["svname"]: row["status"] for row in servers}
+            if states == dict.fromkeys((FIRST, SECOND, THIRD), "UP"):
+                break
+            assert time.monotonic() < deadline, f"{host}: {states}"
+            time.sleep(1)
 
 
 def test_all_is_as_it_was() -> None:
