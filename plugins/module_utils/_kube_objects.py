@@ -28,13 +28,15 @@ _FIRST_KINDS = ("Namespace", "CustomResourceDefinition")
 
 _NO_KIND = re.compile(r'no matches for kind "([^"]+)" in version "([^"]+)"')
 _NO_NAMESPACE = re.compile(r'namespaces "([^"]+)" not found')
-#: What kubectl prints while the API server, an aggregated API, a webhook or a CustomResourceDefinition is coming up.
+#: What kubectl prints while the API server, an aggregated API, a webhook or a CustomResourceDefinition is coming up. An
+#: API server that has just started refuses everybody until it knows its roles, kubeadm's administrator, too.
 _TRANSIENT = re.compile(
     r"failed calling webhook|no endpoints available|connection refused|was refused - did you specify"
     r"|no matches for kind|ensure CRDs are installed first|could not find the requested resource"
     r"|currently unable to handle the request|connection reset by peer|unexpected EOF|TLS handshake timeout"
     r"|i/o timeout|context deadline exceeded|request timed out|etcdserver: leader changed|no route to host"
-    r"|the object has been modified|Too Many Requests|ServiceUnavailable",
+    r"|the object has been modified|Too Many Requests|ServiceUnavailable"
+    r"|User \"kubernetes-admin\" cannot \w+ resource",
     re.IGNORECASE,
 )
 _CONFLICT_ADVICE = re.compile(r"Please review the fields above.*", re.DOTALL)

@@ -70,6 +70,13 @@ def test_what_kubectl_says() -> None:
     assert not kube.is_transient('Error from server (NotFound): namespaces "demo" not found')
 
 
+@pytest.mark.parametrize(("user", "transient"), [("kubernetes-admin", True), ("jane", False)])
+def test_an_api_server_that_does_not_know_its_roles_yet(user: str, transient: bool) -> None:
+    """Seen in the lab, when the new kubelet had started the API server anew."""
+    text = f'nodes "cp1" is forbidden: User "{user}" cannot get resource "nodes" in API group "" at the cluster scope'
+    assert kube.is_transient(f"Error from server (Forbidden): {text}\n") is transient
+
+
 def test_complaint() -> None:
     log = 'E1121 05:53:01.578624    6726 memcache.go:381] "Unhandled" err="connect: connection refused"\n'
     refused = "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?\n"
