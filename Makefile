@@ -14,6 +14,7 @@ SCENARIOS ?= default reuse ha lifecycle upgrade
 # Those that only `make test-all` runs, and its fault runs: together they take hours.
 MORE_SCENARIOS = backup_restore reset two_nics
 FAULTS ?= bad_machines drift interruptions secrets
+FAILURES = failures five_control_planes late_control_planes
 MORE_FAULTS = certificates control_plane_joins move_endpoint restore two_runs upgrade
 ENVIRONMENT = $(PYTHON) tests/gates/environments.py
 # Virtual environments lie in the cache, named by what is in them; the first use makes them.
@@ -124,7 +125,7 @@ faults: ## clusters of the lab: runs that are killed, drift, secrets, machines t
 
 .PHONY: failures
 failures: ## control planes that fail, of three in nine ways and two of five: what clients notice; prints the numbers
-	@$(WITH_MAIN) python -m pytest tests/integration/ha/test_failures.py tests/integration/ha/test_five_control_planes.py
+	@$(WITH_MAIN) python -m pytest $(FAILURES:%=tests/integration/ha/test_%.py)
 
 .PHONY: scenarios
 scenarios: ## the scenarios that belong to `make test`

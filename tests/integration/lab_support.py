@@ -253,6 +253,10 @@ class Site:
         self.nodes.update(
             start_nodes(*(f"{name}:{self._systems[name]}" if name in self._systems else name for name in names))
         )
+        self.write_inventory()
+
+    def write_inventory(self) -> None:
+        """Write the groups with the addresses of their machines."""
         groups = {
             group: {"hosts": {name: {"ansible_host": self.nodes[name].address} for name in members}}
             for group, members in self.groups.items()

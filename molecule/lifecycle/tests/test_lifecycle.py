@@ -29,8 +29,8 @@ _DONE = re.compile(r"^(ok|changed|failed|fatal): \[([^\] ]+)(?: -> ([^\](]+)[^\]
 #: All that a worker that joins asks of one control plane, however many nodes there are.
 ASKED = [
     "Look for a control plane that answers",
-    "Let no other run change the cluster",
     "Ask it who is in the cluster",
+    "Let no other run change the cluster",
     "Mint a bootstrap token",
     "Revoke the bootstrap token",
     "Label and taint the nodes",
