@@ -124,7 +124,7 @@ faults: ## clusters of the lab: runs that are killed, drift, secrets, machines t
 	@$(WITH_MAIN) python -m pytest $(FAULTS:%=tests/integration/faults/test_%.py)
 
 .PHONY: failures
-failures: ## control planes that fail, of three in nine ways and two of five: what clients notice; prints the numbers
+failures: ## control planes that fail, of three in nine ways and two of five, or are added late: what clients notice; prints the numbers
 	@$(WITH_MAIN) python -m pytest $(FAILURES:%=tests/integration/ha/test_%.py)
 
 .PHONY: scenarios
