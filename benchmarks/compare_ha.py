@@ -20,18 +20,12 @@ import time
 PROJECT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "tests" / "integration"))
 
-from lab_support import Result, Site, remove_nodes, start_nodes
+from lab_support import Result, Site, behind, remove_nodes, start_nodes
 
 CONTROL_PLANES = {"bench-cp1": "debian12", "bench-cp2": "debian13", "bench-cp3": "debian12"}
 WORKERS = {"bench-w1": "debian12", "bench-w2": "debian13"}
 BY_HAND, BY_PLAYBOOK = "bench-w3", "bench-w4"
 VIP = "172.30.0.231"
-VARIABLES = {
-    "api_endpoint_provider": "keepalived",
-    "cluster_endpoint": f"{VIP}:8443",
-    "metrics_server_enabled": False,
-    "metallb_address_pools": [],
-}
 
 
 def words(*groups: dict[str, str]) -> list[str]:
@@ -80,7 +74,7 @@ def main() -> None:
             systems = {**CONTROL_PLANES, **WORKERS}
             if site is None:
                 folder = pathlib.Path(tempfile.mkdtemp(prefix="slipway-bench-"))
-                site = Site(folder, list(CONTROL_PLANES), list(WORKERS), systems, VARIABLES)
+                site = Site(folder, list(CONTROL_PLANES), list(WORKERS), systems, behind(VIP))
             else:
                 site.renew(*systems)
             built, _result = play(site)

@@ -41,6 +41,16 @@ _CHANGED = re.compile(r"^changed: \[(\S+?)(?: -> [^\]]*)?\]")
 _RECAP = re.compile(r"^(\S+)\s+: (ok=.*)$", re.MULTILINE)
 
 
+def behind(vip: str) -> dict[str, t.Any]:
+    """Variables of a cluster behind a virtual address of its own, without addons."""
+    return {
+        "api_endpoint_provider": "keepalived",
+        "cluster_endpoint": f"{vip}:8443",
+        "metrics_server_enabled": False,
+        "metallb_address_pools": [],
+    }
+
+
 @dataclasses.dataclass(frozen=True)
 class Node:
     """A machine of the lab."""

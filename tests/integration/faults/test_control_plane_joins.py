@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 from interruptions import ANSIBLE, MACHINE, RESTART, Point
-from lab_support import Site
+from lab_support import Site, behind
 
 CONTROL_PLANES = ["flt3", "flt4", "flt5"]
 SECOND, THIRD = CONTROL_PLANES[1:]
@@ -42,12 +42,7 @@ def site(tmp_path: pathlib.Path) -> t.Iterator[Site]:
         CONTROL_PLANES,
         [],
         systems={SECOND: "debian13"},
-        variables={
-            "api_endpoint_provider": "keepalived",
-            "cluster_endpoint": "172.30.0.233:8443",
-            "metrics_server_enabled": False,
-            "metallb_address_pools": [],
-        },
+        variables=behind("172.30.0.233"),
     )
     yield made
     made.close()

@@ -10,16 +10,10 @@ import time
 import typing as t
 
 import pytest
-from lab_support import Site
+from lab_support import Site, behind
 from probe import ApiRead, ApiWrite, api_client, probes
 
 CONTROL_PLANES = [f"five-cp{number}" for number in range(1, 6)]
-VARIABLES = {
-    "api_endpoint_provider": "keepalived",
-    "cluster_endpoint": "172.30.0.237:8443",
-    "metrics_server_enabled": False,
-    "metallb_address_pools": [],
-}
 #: Seconds until the API has to answer again, as for one control plane that fails.
 PROMISE = 5.0
 
@@ -27,7 +21,7 @@ PROMISE = 5.0
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
     """Five machines that are control planes only."""
-    made = Site(tmp_path_factory.mktemp("five"), CONTROL_PLANES, [], variables=VARIABLES)
+    made = Site(tmp_path_factory.mktemp("five"), CONTROL_PLANES, [], variables=behind("172.30.0.237"))
     yield made
     made.close()
 

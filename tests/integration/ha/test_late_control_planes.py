@@ -10,25 +10,19 @@ import time
 import typing as t
 
 import pytest
-from lab_support import Site, remove_nodes
+from lab_support import Site, behind, remove_nodes
 from probe import ApiRead, ApiWrite, api_client, probes
 
 FIRST = ["late-cp1", "late-cp2"]
 THIRD, FOURTH = "late-cp3", "late-cp4"
 VIP = "172.30.0.238"
-VARIABLES = {
-    "api_endpoint_provider": "keepalived",
-    "cluster_endpoint": f"{VIP}:8443",
-    "metrics_server_enabled": False,
-    "metallb_address_pools": [],
-}
 ADD = "playbooks/add_nodes.yml"
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
     """A cluster of two control planes."""
-    made = Site(tmp_path_factory.mktemp("late"), FIRST, [], variables=VARIABLES)
+    made = Site(tmp_path_factory.mktemp("late"), FIRST, [], variables=behind(VIP))
     made.run().expect()
     yield made
     made.close()
