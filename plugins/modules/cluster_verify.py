@@ -137,7 +137,7 @@ class ClusterVerify:
         nodes = self._kubectl.get("nodes")["items"]
         checks.append(self._until("nodes are Ready", self._nodes))
         made = _verify.objects(params["namespace"], params["image"], params["node_port"], params["load_balancer"])
-        self._clean(wait=True)
+        self._clean()
         self._kubectl.run(
             "apply", "--server-side", "--field-manager=slipway", "--filename=-",
             stdin="\n".join(json.dumps(item) for item in made),
@@ -176,10 +176,10 @@ class ClusterVerify:
 
     def clean(self) -> t.Dict[str, t.Any]:
         """Delete what :meth:`probe` made."""
-        self._clean(wait=True)
+        self._clean()
         return {"changed": False}
 
-    def _clean(self, wait: bool) -> None:
+    def _clean(self) -> None:
         name = self._params["namespace"]
         found = self._kubectl.run("get", "namespace", name, "--ignore-not-found", "--output=json").stdout.strip()
         if not found:
@@ -189,7 +189,7 @@ class ClusterVerify:
                 f"The namespace {name} is there and was not made by this check, which deletes its namespace when it"
                 " begins and when it ends. Choose another name; nothing was changed."
             )
-        arguments = ["namespace", name, "--ignore-not-found", f"--wait={str(wait).lower()}"]
+        arguments = ["namespace", name, "--ignore-not-found", "--wait=true"]
         self._kubectl.run("delete", *arguments, "--timeout=60s")
 
     def _until(self, name: str, look: t.Callable[[], _verify.Check]) -> _verify.Check:
