@@ -14,7 +14,7 @@ SCENARIOS ?= default reuse ha lifecycle upgrade
 # Those that only `make test-all` runs, and its fault runs: together they take hours.
 MORE_SCENARIOS = backup_restore reset two_nics
 FAULTS ?= bad_machines drift interruptions secrets
-FAILURES = failures five_control_planes late_control_planes
+FAILURES ?= clients_of_an_upgrade failures five_control_planes killed_upgrades late_control_planes
 MORE_FAULTS = certificates control_plane_joins move_endpoint restore two_runs upgrade
 ENVIRONMENT = $(PYTHON) tests/gates/environments.py
 # Virtual environments lie in the cache, named by what is in them; the first use makes them.
@@ -80,7 +80,7 @@ unit: ## unit tests, with the branch coverage of the plugins
 	@$(WITH_MAIN) python -m pytest tests/unit --cov --cov-report=term
 
 .PHONY: bad-inputs
-bad-inputs: ## what preflight says about some fifty wrong inventories; needs no machines
+bad-inputs: ## what is said about more than a hundred wrong inputs; needs no machines
 	@$(WITH_MAIN) python -m pytest --quiet tests/integration/bad_inputs
 
 .PHONY: lab-builds
@@ -124,7 +124,7 @@ faults: ## clusters of the lab: runs that are killed, drift, secrets, machines t
 	@$(WITH_MAIN) python -m pytest $(FAULTS:%=tests/integration/faults/test_%.py)
 
 .PHONY: failures
-failures: ## control planes that fail, of three in nine ways and two of five, or are added late: what clients notice; prints the numbers
+failures: ## control planes that fail, are added late or upgraded, also by runs that are killed: what clients notice, in numbers
 	@$(WITH_MAIN) python -m pytest $(FAILURES:%=tests/integration/ha/test_%.py)
 
 .PHONY: scenarios

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Control planes that are added behind a virtual address while not all of the others take part."""
+"""Nodes that are added behind a virtual address while not all of the control planes take part."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from probe import ApiRead, ApiWrite, api_client, probes
 
 FIRST = ["late-cp1", "late-cp2"]
 THIRD, FOURTH = "late-cp3", "late-cp4"
+WORKER = "late-worker"
 VIP = "172.30.0.238"
 ADD = "playbooks/add_nodes.yml"
 
@@ -28,8 +29,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
     made.close()
 
 
-def add(site: Site, name: str) -> None:
-    site.groups["kube_control_plane"].append(name)
+def add(site: Site, name: str, group: str = "kube_control_plane") -> None:
+    site.groups[group].append(name)
     site.renew(name)
 
 
@@ -57,7 +58,7 @@ def test_one_that_the_others_do_not_know(site: Site, measured: list[str]) -> Non
 
 
 def test_while_another_one_is_down(site: Site) -> None:
-    """kubeadm would wait for minutes, and then not join it; when that one has been removed it joins."""
+    """A worker can be added. With a control plane kubeadm would wait for minutes, and then not join it."""
     subprocess.run(["docker", "kill", site.nodes[THIRD].container], check=True, stdout=subprocess.DEVNULL)
     add(site, FOURTH)
     deadline = time.monotonic() + 120
@@ -67,6 +68,10 @@ def test_while_another_one_is_down(site: Site) -> None:
     refused = " ".join(site.run(playbook=ADD).expect(rc=2).output.split())
     assert f"{FOURTH} cannot be added while {THIRD} is not Ready" in refused and "Nothing was changed" in refused
     assert not site.nodes[FOURTH].shell("ls -d /etc/kubernetes", check=False)
+    add(site, WORKER, "kube_node")
+    result = site.run("--limit", WORKER, playbook=ADD).expect()
+    assert {host for host, _task in result.changed} == {WORKER}, result.output
+    assert site.unready_nodes() == [THIRD, FOURTH]
     site.run("--extra-vars", f"node={THIRD}", playbook="playbooks/remove_node.yml").expect()
     site.groups["kube_control_plane"].remove(THIRD)
     remove_nodes([THIRD])

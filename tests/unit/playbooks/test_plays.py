@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A machine that is lost in the middle of a play ends the playbook.
+
+With ``any_errors_fatal`` Ansible counts such a machine as failed and as unreachable. One play stops, but the next
+batch of ``serial`` and the next play begin, since more machines are lost than took part. ``max_fail_percentage: 0``
+ends the playbook, though not the batches; a play of one machine at a time needs neither.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[3]
+PLAYS = [
+    pytest.param(play, id=f"{path.stem}: {play['name']}")
+    for path in sorted((PROJECT / "playbooks").glob("*.yml"))
+    for play in yaml.safe_load(path.read_text(encoding="utf-8"))
+    if "hosts" in play
+]
+Play = t.Dict[str, t.Any]
+
+#: What the playbooks use, by a name.
+ENDS: t.Dict[str, Play] = {
+    "one by one": {"hosts": "all:!other", "serial": 1},
+    "all at once": {"hosts": "all:!other", "any_errors_fatal": True, "max_fail_percentage": 0},
+    "a single one": {"hosts": "lost"},
+}
+
+
+@pytest.mark.parametrize("play", PLAYS)
+def test_plays_end_with_a_machine_that_is_lost(play: Play) -> None:
+    assert not (play.get("any_errors_fatal") and "serial" in play)
+    assert play.get("max_fail_percentage") == (0 if play.get("any_errors_fatal") else None)
+
+
+@pytest.mark.parametrize("keywords", ENDS.values(), ids=ENDS)
+def test_that_ansible_does_so(keywords: Play, tmp_path: Path) -> None:
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    gone = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    hosts = {"before": local, "lost": gone, "after": local, "other": local}
+    (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}, sort_keys=False))
+    work = {"gather_facts": False, "tasks": [{"ansible.builtin.ping": None}, {"ansible.builtin.debug": {"msg": "on"}}]}
+    plays = [{**work, **keywords}, {**work, "name": "next", "hosts": "other"}]
+    (tmp_path / "play.yml").write_text(yaml.safe_dump(plays))
+    done = subprocess.run(
+        [Path(sys.executable).parent / "ansible-playbook", "-i", tmp_path / "inventory.yml", tmp_path / "play.yml"],
+        cwd=tmp_path,
+        env={**os.environ, "ANSIBLE_HOME": str(tmp_path), "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (2, 4), done.stdout + done.stderr
+    assert "UNREACHABLE" in done.stdout
+    assert "PLAY [next]" not in done.stdout
+    assert "ok: [after] =>" not in done.stdout.partition("UNREACHABLE")[2]
