@@ -197,7 +197,7 @@ def test_one_machine_refuses(cluster: Cluster) -> None:
 def test_a_machine_that_does_not_answer(cluster: Cluster) -> None:
     cluster.dead = {"w2"}
     try:
-        cluster.restore(rc=4)
+        cluster.restore(rc=2)
     finally:
         cluster.dead = set()
     assert {step for _host, step in cluster.steps()} <= {"inspected"}
