@@ -327,6 +327,11 @@ class Site:
         fields = [line.split(", ") for line in listed.splitlines()]
         return sorted(name for _id, _state, name, _peers, _clients, learner in fields if learner == "false")
 
+    def versions(self) -> dict[str, str]:
+        """The version of each node's kubelet."""
+        nodes = json.loads(self.control_plane.kubectl("get", "nodes", "--output=json"))["items"]
+        return {node["metadata"]["name"]: node["status"]["nodeInfo"]["kubeletVersion"][1:] for node in nodes}
+
     def unready_nodes(self) -> list[str]:
         """Machines of the inventory that are not Ready, or no nodes at all."""
         template = '{range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}'

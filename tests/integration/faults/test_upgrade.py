@@ -58,12 +58,6 @@ def refused(result: Result, *texts: str) -> None:
     assert result.changed == set(), result.output
 
 
-def kubelets(site: Site) -> dict[str, str]:
-    """The versions of the nodes."""
-    nodes = json.loads(site.control_plane.kubectl("get", "nodes", "--output=json"))["items"]
-    return {node["metadata"]["name"]: node["status"]["nodeInfo"]["kubeletVersion"][1:] for node in nodes}
-
-
 def wait_for_worker(site: Site, condition: str) -> None:
     """Wait until the worker is Ready (True) or not (Unknown)."""
     site.control_plane.kubectl("wait", f"node/{WORKER}", f"--for=condition=Ready={condition}", "--timeout=180s")
@@ -123,7 +117,7 @@ def test_check_mode_tells_what_would_be_done(site: Site) -> None:
             "Upgrade what kubeadm manages",
             "Drain the node",
         } <= tasks, result.output
-    assert set(kubelets(site).values()) == {OLD}
+    assert set(site.versions().values()) == {OLD}
 
 
 def start(site: Site) -> Run:
@@ -148,14 +142,14 @@ def test_interruptions(site: Site) -> None:
     failed = run.wait().expect(rc=2)
     first.shell(f"iptables --delete {MIRROR_RULE}")
     assert "172.30.0.1" in failed.output
-    assert set(kubelets(site).values()) == {OLD}
+    assert set(site.versions().values()) == {OLD}
 
     print("--- a full disk on the control plane", flush=True)
     first.shell("mkdir -p /etc/kubernetes/tmp && mount -t tmpfs -o size=64k tmpfs /etc/kubernetes/tmp")
     failed = upgrade(site).expect(rc=2)
     assert "no space left on device" in failed.output.lower(), failed.output
     first.shell("umount /etc/kubernetes/tmp")
-    assert kubelets(site)[CONTROL_PLANE] == OLD
+    assert site.versions()[CONTROL_PLANE] == OLD
 
     print("--- the control plane loses its power while the API server is exchanged", flush=True)
     run = start(site)
@@ -186,7 +180,7 @@ def test_interruptions(site: Site) -> None:
 
     print("--- left alone", flush=True)
     upgrade(site).expect()
-    assert set(kubelets(site).values()) == {NEW}
+    assert set(site.versions().values()) == {NEW}
     assert site.identity() == identity
     assert "SchedulingDisabled" not in site.control_plane.kubectl("get", "nodes")
     upgrade(site).expect(changed=[])

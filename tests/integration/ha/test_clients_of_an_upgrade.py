@@ -14,7 +14,7 @@ import typing as t
 
 import pytest
 import yaml
-from lab_support import ROOT, Site
+from lab_support import ROOT, Site, behind
 from probe import ApiRead, ApiWrite, Client, Probe, api_client, probes
 
 CONTROL_PLANES = {"upgrade-cp1": "debian12", "upgrade-cp2": "debian13", "upgrade-cp3": "debian12"}
@@ -35,10 +35,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
         list(WORKERS),
         systems={**CONTROL_PLANES, **WORKERS},
         variables={
+            **behind(VIP),
             "cluster_version": OLD,
-            "api_endpoint_provider": "keepalived",
-            "cluster_endpoint": f"{VIP}:8443",
-            "metrics_server_enabled": False,
             "metallb_address_pools": [{"name": "default", "addresses": ["172.30.0.240-172.30.0.243"]}],
         },
     )
@@ -77,9 +75,8 @@ def test_clients_notice_nothing(site: Site, service: str, measured: list[str]) -
 
 
 def test_all_nodes_are_of_the_version(site: Site) -> None:
-    nodes = json.loads(site.control_plane.kubectl("get", "nodes", "--output=json"))["items"]
-    assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes} == {f"v{NEW}"}
-    assert not [node["metadata"]["name"] for node in nodes if node["spec"].get("unschedulable")]
+    assert site.versions() == dict.fromkeys([*CONTROL_PLANES, *WORKERS], NEW)
+    assert "SchedulingDisabled" not in site.control_plane.kubectl("get", "nodes")
 
 
 def test_a_second_run_changes_nothing(site: Site) -> None:
