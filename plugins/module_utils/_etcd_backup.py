@@ -107,8 +107,13 @@ def sha256_of_file(path: str) -> str:
         return sha256_of(stream)
 
 
+def status_words(snapshot: str) -> t.List[str]:
+    """The command that shows what a snapshot has."""
+    return ["etcdutl", "snapshot", "status", snapshot, "--write-out=json"]
+
+
 def parse_status(text: str) -> t.Dict[str, t.Any]:
-    """What ``etcdutl snapshot status --write-out=json`` says about a snapshot.
+    """What :func:`status_words` prints about a snapshot.
 
     :raises BackupError: when there is nothing in it.
     """
@@ -207,9 +212,7 @@ class Backup:
         self._expect_room(work)
         snapshot = os.path.join(work, "snapshot.db")
         run(self.save_argv(snapshot))
-        status = parse_status(
-            run(self.tool_argv({work: "ro"}, "etcdutl", "snapshot", "status", snapshot, "--write-out=json"))
-        )
+        status = parse_status(run(self.tool_argv({work: "ro"}, *status_words(snapshot))))
         configuration = run(self._kubectl("get", "configmaps", "kubeadm-config", "kubelet-config", "kube-proxy"))
         created = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         contents = self._contents(snapshot, configuration.encode())

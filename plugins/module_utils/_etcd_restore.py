@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd, _etcd_backup
@@ -26,16 +27,29 @@ PENDING = os.path.join(STATE, "pending.db")
 #: The data of before, beside the new.
 KEPT = "member.before-restore"
 _WORK = ".slipway-restore"
-#: What clients have seen before the restore must not come again as something else. A revision is one write.
-_BUMP = 1_000_000_000
+#: Revisions that are left out when the clock has gone back since the last restore: more than were written since then.
+_BLIND_BUMP = 1_000_000_000
 
 
-def restore_argv(pod: _etcd.Pod, snapshot: str, data: str, cluster: t.Mapping[str, str], token: str) -> t.List[str]:
+def revision_now() -> int:
+    """The revision that a restore of now gives etcd: microseconds since 1970.
+
+    What clients have seen before the restore must not come again as something else, nor lie in the future, where they
+    would wait for it and miss every change until then. A revision is one write, of which etcd has less than one in a
+    microsecond: no cluster has come as far as that, whatever it was restored from before, and how often.
+    """
+    return time.time_ns() // 1000
+
+
+def restore_argv(
+    pod: _etcd.Pod, snapshot: str, data: str, cluster: t.Mapping[str, str], token: str, bump: int
+) -> t.List[str]:
     """The command line of ``etcdutl snapshot restore``, which checks the hash that the snapshot ends with.
 
     :param data: the folder that it makes.
     :param cluster: peer URLs of all members by their names.
-    :param token: the same for all members, and another one for another snapshot.
+    :param token: the same for all members, and another one for another restore.
+    :param bump: what is added to the snapshot's revision.
     """
     members = ",".join(f"{name}={url}" for name, url in sorted(cluster.items()))
     return [
@@ -48,7 +62,7 @@ def restore_argv(pod: _etcd.Pod, snapshot: str, data: str, cluster: t.Mapping[st
         f"--initial-cluster={members}",
         f"--initial-cluster-token=slipway-{token}",
         f"--initial-advertise-peer-urls={pod.peer_url}",
-        f"--bump-revision={_BUMP}",
+        f"--bump-revision={bump}",
         "--mark-compacted",
     ]
 
@@ -66,6 +80,7 @@ def restore(
     pod: _etcd.Pod,
     snapshot: str,
     cluster: t.Mapping[str, str],
+    revision: int,
     again: bool = False,
     kept: t.Callable[[], None] = lambda: None,
 ) -> None:
@@ -73,6 +88,7 @@ def restore(
 
     What was there is kept as :data:`KEPT`. The new data comes into its place by a rename, complete or not at all.
 
+    :param revision: the one that etcd has then, from :func:`revision_now`; the same for all members.
     :param again: whether what is there is that of a restore which has not ended: it is not kept.
     :param kept: called when what was there has been kept, before the new data comes.
     :raises SlipwayError: when there is no room, or ``etcdutl`` refuses.
@@ -86,8 +102,12 @@ def restore(
         copy, made = os.path.join(work, "snapshot.db"), os.path.join(work, "data")
         shutil.copyfile(snapshot, copy)
         tools.remove_leftovers()
-        token = _etcd_backup.sha256_of_file(snapshot)[:16]
-        tools.run(restore_argv(pod, copy, made, cluster, token), {work: True}, failure="etcdutl refuses the snapshot")
+        failure = "etcdutl refuses the snapshot"
+        status = tools.run(_etcd_backup.status_words(copy), {work: False}, failure=failure).stdout
+        had = int(json.loads(status)["revision"])
+        bump = revision - had if revision > had else _BLIND_BUMP
+        token = f"{_etcd_backup.sha256_of_file(snapshot)[:16]}-{revision}"
+        tools.run(restore_argv(pod, copy, made, cluster, token, bump), {work: True}, failure=failure)
         if again:
             shutil.rmtree(member, ignore_errors=True)
         elif os.path.isdir(member):

@@ -108,6 +108,13 @@ folder:
   type: str
   returned: success
   sample: /root/.ansible/tmp/ansible-local-4711abc/etcd-archive-xyz
+revision:
+  description:
+    - The revision that a restore of this moment gives etcd on all hosts, microseconds since 1970. Clients have seen
+      none as high as that, also when the cluster has been restored before.
+  type: int
+  returned: success
+  sample: 1795500000000000
 version:
   description: The version of Kubernetes that the cluster had.
   type: str

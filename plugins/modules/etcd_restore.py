@@ -75,6 +75,12 @@ options:
     description: Peer URLs of all members by their names, as V(inspected) returns them, for V(restored).
     type: dict
     default: {}
+  revision:
+    description:
+      - The revision that etcd has then, for V(restored); the same on all hosts. It must be higher than any that clients
+        have seen. What M(slipway.kubernetes.etcd_archive) returns grows with time.
+      - Required if O(step=restored).
+    type: int
   forget_nodes:
     description: Nodes whose machines are bare, for V(settled).
     type: list
@@ -347,6 +353,7 @@ class EtcdRestore:
                 pod,
                 self._params["snapshot"],
                 cluster,
+                self._params["revision"],
                 again=bool(marker.get("restored")),
                 kept=lambda: _kubeadm.write_marker("restore", restored=True),
             )
@@ -458,11 +465,13 @@ def main() -> None:
             "version": {"type": "str"},
             "authorities": {"type": "dict", "default": {}, "no_log": True},
             "initial_cluster": {"type": "dict", "default": {}},
+            "revision": {"type": "int"},
             "forget_nodes": {"type": "list", "elements": "str", "default": []},
             "nodes": {"type": "list", "elements": "str", "default": []},
             "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
             "timeout": {"type": "int", "default": 300},
         },
+        required_if=[("step", "restored", ["revision"])],
         supports_check_mode=True,
     )
     try:

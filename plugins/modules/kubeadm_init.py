@@ -219,7 +219,8 @@ class KubeadmInit:
         tools = _etcd.Tools(self._runner, pod.image, cri_socket or _etcd.ETCD_ARGUMENTS["cri_socket"]["default"])
         if not tools.has_image():
             kubeadm.run(documents, "config", "images", "pull")
-        _etcd_restore.restore(tools, pod, _etcd_restore.PENDING, {pod.name: pod.peer_url})
+        revision = _etcd_restore.revision_now()
+        _etcd_restore.restore(tools, pod, _etcd_restore.PENDING, {pod.name: pod.peer_url}, revision)
 
     def _finish(self, token_id: str) -> None:
         """Revoke kubeadm's token, then forget that something was unfinished."""

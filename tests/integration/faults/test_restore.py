@@ -36,6 +36,16 @@ FRESH = [
     Point("in kubeadm", "Initialise the control plane", MACHINE, "pgrep -x kube-apiserver"),
 ]
 
+# Ends with 0 when the cluster's DNS has an address for a name, with 3 when there is no such name.
+ASK = r"""
+import socket, struct, sys
+name = b"".join(bytes([len(word)]) + word.encode() for word in sys.argv[1].split(".")) + b"\0"
+asking = socket.socket(type=socket.SOCK_DGRAM)
+asking.settimeout(3)
+asking.sendto(struct.pack(">6H", 1, 0x100, 1, 0, 0, 0) + name + struct.pack(">2H", 1, 1), ("10.96.0.10", 53))
+sys.exit(asking.recv(512)[3] & 15)
+"""
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
@@ -74,6 +84,26 @@ def expect_restored(site: Site) -> None:
     site.run(playbook="playbooks/verify.yml").expect()
 
 
+def revision(site: Site) -> int:
+    """The revision that the API has now."""
+    listed = json.loads(site.control_plane.kubectl("get", "--raw=/api/v1/namespaces?limit=1"))
+    return int(listed["metadata"]["resourceVersion"])
+
+
+def expect_dns(site: Site, **services: bool) -> None:
+    """Assert that the cluster's DNS comes to know Services, or not to know them, within a minute."""
+    known: dict[str, bool | None] = {}
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for name in services:
+            asked = site.control_plane.execute("python3", "-c", ASK, f"{name}.default.svc.cluster.local", check=False)
+            known[name] = {0: True, 3: False}.get(asked.returncode)
+        if known == services:
+            return
+        time.sleep(1)
+    raise AssertionError(f"DNS knows {known}, and should {services}")
+
+
 def strike_all(site: Site, points: list[Point], arguments: list[str]) -> None:
     """Kill one restore after the other; in between site.yml does not build another cluster."""
     for point in points:
@@ -97,6 +127,25 @@ def test_a_cluster_that_works(site: Site, archive: list[str]) -> None:
     assert "The etcd of test works." in " ".join(refused.output.split())
     site.control_plane.kubectl("create", "configmap", "after")
     site.run(*archive, "-e", "etcd_restore_confirm=true", playbook=PLAYBOOK).expect()
+    expect_restored(site)
+
+
+def test_the_same_archive_again(site: Site, archive: list[str]) -> None:
+    """What watches the API goes on with what it has seen, and must not take that for the future."""
+    again = (*archive, "-e", "etcd_restore_confirm=true")
+    site.run(*again, playbook=PLAYBOOK).expect()
+    items = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"many-{i}"}} for i in range(1000)]
+    many = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    create = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "create", "--filename=-")
+    site.control_plane.execute(*create, stdin=many)
+    site.control_plane.kubectl("create", "service", "clusterip", "lost", "--tcp=80")
+    expect_dns(site, lost=True)
+    seen = revision(site)
+    site.run(*again, playbook=PLAYBOOK).expect()
+    assert revision(site) > seen
+    site.control_plane.kubectl("create", "service", "clusterip", "later", "--tcp=80")
+    expect_dns(site, lost=False, later=True)
+    site.control_plane.kubectl("delete", "service", "later")
     expect_restored(site)
 
 

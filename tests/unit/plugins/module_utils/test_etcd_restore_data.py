@@ -29,12 +29,15 @@ class Member:
         self.pod = _etcd.parse_pod(fixture("etcd.yaml").replace("/var/lib/etcd", str(self.data)))
         self.runner = FakeRunner({"containers ls": "", "etcdutl": self._etcdutl}, tools=("ctr",))
         self.fails = False
+        self.revision = 544
         self.kept: t.List[t.Dict[str, str]] = []
 
     def _etcdutl(self, argv: t.List[str]) -> str:
         if self.fails:
             raise SlipwayError("etcdutl refuses the snapshot")
-        assert Path(argv[argv.index("restore") + 1]).read_text() == "the snapshot"
+        assert Path(argv[argv.index("snapshot") + 2]).read_text() == "the snapshot"
+        if "status" in argv:
+            return json.dumps({"hash": 1, "revision": self.revision, "totalKey": 9, "totalSize": 9})
         target = Path(next(word for word in argv if word.startswith("--data-dir=")).partition("=")[2])
         (target / "member").mkdir(parents=True)
         (target / "member" / "db").write_text("restored")
@@ -49,12 +52,18 @@ class Member:
     def found(self) -> t.Dict[str, str]:
         return {path.name: (path / "db").read_text() for path in self.data.iterdir()}
 
-    def restore(self, again: bool = False) -> t.Dict[str, str]:
+    def restore(self, again: bool = False, revision: int = 1_795_500_000_000_000) -> t.Dict[str, str]:
         tools = _etcd.Tools(self.runner, self.pod.image)
         _etcd_restore.restore(
-            tools, self.pod, str(self.snapshot), CLUSTER, again, lambda: self.kept.append({**self._named()})
+            tools, self.pod, str(self.snapshot), CLUSTER, revision, again, lambda: self.kept.append({**self._named()})
         )
         return self.found()
+
+    def bump(self, revision: int) -> t.Tuple[int, str]:
+        """What a restore to ``revision`` adds to the snapshot's, and the token of its cluster."""
+        self.restore(revision=revision)
+        options = dict(word.split("=", 1) for word in self.runner.calls[-1] if "=" in word)
+        return int(options["--bump-revision"]), options["--initial-cluster-token"]
 
     def _named(self) -> t.Dict[str, str]:
         return {path.name: (path / "db").read_text() for path in self.data.iterdir() if (path / "db").exists()}
@@ -66,7 +75,7 @@ def member(tmp_path: Path) -> Member:
 
 
 def test_restore_argv(member: Member) -> None:
-    assert _etcd_restore.restore_argv(member.pod, "/w/snapshot.db", "/w/data", CLUSTER, "cafe") == [
+    assert _etcd_restore.restore_argv(member.pod, "/w/snapshot.db", "/w/data", CLUSTER, "cafe-17", 9000000000) == [
         "etcdutl",
         "snapshot",
         "restore",
@@ -74,11 +83,32 @@ def test_restore_argv(member: Member) -> None:
         "--data-dir=/w/data",
         "--name=etcd-cp1",
         "--initial-cluster=cp2=https://172.30.0.46:2380,etcd-cp1=https://172.30.0.45:2380",
-        "--initial-cluster-token=slipway-cafe",
+        "--initial-cluster-token=slipway-cafe-17",
         "--initial-advertise-peer-urls=https://172.30.0.45:2380",
-        "--bump-revision=1000000000",
+        "--bump-revision=9000000000",
         "--mark-compacted",
     ]
+
+
+def test_a_later_restore_has_a_higher_revision(member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also with an older archive than that of the one before, and with the same."""
+    start, second = 1_795_500_000_000_000, 1_000_000
+    found = []
+    # The second archive was taken after the first restore.
+    for after, member.revision in ((0, 544), (100, start + 671), (200, 544), (300, 544)):
+        monkeypatch.setattr(_etcd_restore.time, "time_ns", lambda now=start + after * second: now * 1000)
+        found.append(member.revision + member.bump(_etcd_restore.revision_now())[0])
+    assert found == [start + after * second for after in (0, 100, 200, 300)]
+
+
+def test_a_clock_that_has_gone_back(member: Member) -> None:
+    assert member.bump(revision=543)[0] == member.bump(revision=544)[0] == 1_000_000_000
+    assert member.bump(revision=545)[0] == 1
+
+
+def test_each_restore_makes_a_cluster_of_its_own(member: Member) -> None:
+    """What a machine has that was left out of a second restore must not be taken for the same cluster."""
+    assert member.bump(revision=17)[1] != member.bump(revision=18)[1]
 
 
 def test_lost_data(member: Member) -> None:

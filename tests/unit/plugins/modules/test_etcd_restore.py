@@ -20,6 +20,7 @@ from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes imp
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
 IMAGE = "registry.k8s.io/etcd:3.7.0-0"
+REVISION = 1_795_500_000_000_000
 PEER = "https://172.30.0.45:2380"
 PROOF = "/registry/configmaps/kube-system/kubeadm-config\n\n"
 
@@ -91,6 +92,8 @@ class Machine:
         monkeypatch.setattr(_etcd_restore, "PENDING", str(self.pending))
 
     def _etcdutl(self, argv: t.List[str]) -> str:
+        if "status" in argv:
+            return json.dumps({"revision": 544})
         target = Path(next(word for word in argv if word.startswith("--data-dir=")).partition("=")[2])
         (target / "member").mkdir(parents=True)
         return ""
@@ -251,15 +254,19 @@ def test_stopped_without_data(machine: Machine) -> None:
 
 
 def test_restored(machine: Machine) -> None:
-    assert "the step `stopped` comes first" in machine.take("restored")["msg"]
+    assert "revision" in machine.take("restored")["msg"]
+    assert "the step `stopped` comes first" in machine.take("restored", revision=REVISION)["msg"]
     machine.processes[-1].runs = False
-    assert "initial_cluster must have etcd-cp1" in machine.take("restored", initial_cluster={"x": "y"})["msg"]
-    assert machine.take("restored", initial_cluster={"etcd-cp1": PEER, "cp2": "https://h:2380"})["changed"]
+    wrong = machine.take("restored", initial_cluster={"x": "y"}, revision=REVISION)
+    assert "initial_cluster must have etcd-cp1" in wrong["msg"]
+    cluster = {"etcd-cp1": PEER, "cp2": "https://h:2380"}
+    assert machine.take("restored", initial_cluster=cluster, revision=REVISION)["changed"]
+    assert f"--bump-revision={REVISION - 544}" in machine.runner.calls[-1]
     assert (machine.root / "etcd" / "member.before-restore").is_dir()
     assert machine.record()["restored"] is True
     # Again: what is there is not data of before.
     (machine.root / "etcd" / "member" / "half").touch()
-    machine.take("restored")
+    machine.take("restored", revision=REVISION)
     assert not list((machine.root / "etcd" / "member.before-restore").iterdir())
     assert not list((machine.root / "etcd" / "member").iterdir())
 
@@ -353,6 +360,7 @@ def test_seeded_too_late(machine: Machine) -> None:
     "step", ["checked", "stopped", "restored", "started", "completed", "settled", "finished", "seeded"]
 )
 def test_check_mode(machine: Machine, step: str) -> None:
-    assert machine.take(step, check=True)["changed"] is (step not in ("checked", "completed"))
+    options = {"revision": REVISION} if step == "restored" else {}
+    assert machine.take(step, check=True, **options)["changed"] is (step not in ("checked", "completed"))
     assert machine.runner.calls == [] and not machine.marker.exists() and machine.snapshot.exists()
     assert _etcd.read_pod(str(machine.manifest)).name == "etcd-cp1"

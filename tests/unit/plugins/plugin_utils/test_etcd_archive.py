@@ -164,6 +164,7 @@ def test_action(plain: Path, tmp_path: Path) -> None:
     for path in (plain, sealed(plain)):
         result = run(tmp_path, path=str(path), vault_password="pw", expected=EXPECTED)
         assert (result["changed"], result["version"], result["authority"]) == (False, "1.37.1", "ca.crt of lab\n")
+        assert result["revision"] > 1_795_000_000_000_000
         assert result["etcd_authority"] == "etcd/ca.crt of lab\n"
         assert set(result["about"]) == {"cluster_name", "created", "member", "image", "snapshot"}
         # No sa.pub: the archive has none.
