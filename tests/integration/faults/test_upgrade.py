@@ -14,13 +14,14 @@ import typing as t
 import pytest
 from lab_support import Node, Result, Run, Site
 
-CONTROL_PLANE, WORKER = "upgrade1", "upgrade2"
+CONTROL_PLANE, WORKER, OTHER = "upgrade1", "upgrade2", "upgrade3"
 OLD, NEW = "1.36.4", "1.37.1"
 PLAYBOOK = "playbooks/upgrade.yml"
 
 #: All that runs for a task of ours on a machine.
 OURS = "python3.*|kubeadm|kubectl|apt-get|dpkg"
 MIRROR_RULE = "OUTPUT --destination 172.30.0.1 --protocol tcp --match multiport --dports 5000,8080 --jump REJECT"
+CORDONED = "kubectl --kubeconfig=/etc/kubernetes/admin.conf get node {} --output=yaml | grep -q unschedulable"
 BUDGET = {
     "apiVersion": "policy/v1",
     "kind": "PodDisruptionBudget",
@@ -35,9 +36,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
     made = Site(
         tmp_path_factory.mktemp("upgrade"),
         [CONTROL_PLANE],
-        [WORKER],
+        [WORKER, OTHER],
         systems={WORKER: "debian13"},
         variables={"cluster_version": OLD, "metallb_address_pools": []},
+        kubernetes=[OLD, NEW],
     )
     made.run().expect()
     yield made
@@ -120,9 +122,9 @@ def test_check_mode_tells_what_would_be_done(site: Site) -> None:
     assert set(site.versions().values()) == {OLD}
 
 
-def start(site: Site) -> Run:
+def start(site: Site, *arguments: str) -> Run:
     """Begin to upgrade."""
-    return site.start("-e", f"cluster_version={NEW}", playbook=PLAYBOOK)
+    return site.start("-e", f"cluster_version={NEW}", *arguments, playbook=PLAYBOOK)
 
 
 def kill(run: Run, node: Node) -> None:
@@ -166,11 +168,18 @@ def test_interruptions(site: Site) -> None:
 
     print("--- killed while a node is drained", flush=True)
     run = start(site)
-    cordoned = (
-        f"kubectl --kubeconfig=/etc/kubernetes/admin.conf get node {WORKER} --output=yaml | grep -q unschedulable"
-    )
-    assert run.sees(first, cordoned), run.output
+    assert run.sees(first, CORDONED.format(WORKER)), run.output
     kill(run, first)
+
+    print("--- one worker of the last batch cannot be upgraded", flush=True)
+    run = start(site, "-e", "upgrade_serial=2")
+    assert run.sees(first, CORDONED.format(OTHER)), run.output
+    worker.shell(f"iptables --insert {MIRROR_RULE}")
+    failed = run.wait().expect(rc=2)
+    worker.shell(f"iptables --delete {MIRROR_RULE}")
+    assert f"{WORKER} could not be upgraded, and the others have been." in " ".join(failed.output.split())
+    assert "Wait until all nodes are ready" not in failed.output
+    assert site.versions() == {CONTROL_PLANE: NEW, WORKER: OLD, OTHER: NEW}
 
     print("--- the worker is restarted in the middle", flush=True)
     run = start(site)
