@@ -65,6 +65,7 @@ def main() -> None:
     options = parser.parse_args()
     extra = [] if options.addons else ["--extra-vars", WITHOUT_ADDONS]
     site = ["ansible-playbook", "site.yml", "-i", "inventory", *extra]
+    run(sys.executable, "-m", "lab", "mirror")
     ratios, ready_ratios = [], []
     for number in range(1, options.rounds + 1):
         fresh_nodes()

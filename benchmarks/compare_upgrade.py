@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 
 from compare import fresh_nodes, recap, run
@@ -34,6 +35,7 @@ def main() -> None:
     options = parser.parse_args()
     upgrade = ["ansible-playbook", "playbooks/upgrade.yml", "-i", "inventory", "-e", VARIABLES]
     upgrade += ["-e", f"cluster_version={options.new}"]
+    run(sys.executable, "-m", "lab", "mirror", "--kubernetes", f"{options.new},{options.old}")
     ratios = []
     for number in range(1, options.rounds + 1):
         build(options.old)

@@ -91,9 +91,14 @@ class Node:
         return self.execute("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", *arguments).stdout
 
 
-def start_nodes(*words: str) -> dict[str, Node]:
-    """Fresh machines by name, and the mirror they need; ``words`` are as for ``lab nodes``: NAME or NAME:os."""
-    subprocess.run([sys.executable, "-m", "lab", "mirror"], cwd=ROOT, check=True)
+def start_nodes(*words: str, kubernetes: t.Sequence[str] = ()) -> dict[str, Node]:
+    """Fresh machines by name, and the mirror they need.
+
+    :param words: as for ``lab nodes``: NAME or NAME:os.
+    :param kubernetes: releases that the mirror serves; the lab's default when there are none.
+    """
+    releases = ["--kubernetes", ",".join(kubernetes)] if kubernetes else []
+    subprocess.run([sys.executable, "-m", "lab", "mirror", *releases], cwd=ROOT, check=True)
     argv = [sys.executable, "-m", "lab", "nodes", "--fresh", "--json", *words]
     done = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout)
@@ -219,14 +224,17 @@ class Site:
         workers: t.Sequence[str],
         systems: t.Mapping[str, str] | None = None,
         variables: t.Mapping[str, t.Any] | None = None,
+        kubernetes: t.Sequence[str] = (),
     ) -> None:
         """
         :param systems: a machine's system by its name, as ``lab nodes`` knows it.
         :param variables: what differs from the repository's group variables.
+        :param kubernetes: releases that are needed, where it is not the lab's default alone.
         """
         self.folder = folder
         self.groups = {"kube_control_plane": list(control_planes), "kube_node": list(workers)}
         self._systems = dict(systems or {})
+        self._kubernetes = kubernetes
         self.inventory = folder / "inventory"
         group_vars = self.inventory / "group_vars" / "all"
         group_vars.mkdir(parents=True)
@@ -260,9 +268,8 @@ class Site:
     def renew(self, *names: str) -> None:
         """Make machines anew."""
         self._close_connections()
-        self.nodes.update(
-            start_nodes(*(f"{name}:{self._systems[name]}" if name in self._systems else name for name in names))
-        )
+        words = [f"{name}:{self._systems[name]}" if name in self._systems else name for name in names]
+        self.nodes.update(start_nodes(*words, kubernetes=self._kubernetes))
         self.write_inventory()
 
     def write_inventory(self) -> None:

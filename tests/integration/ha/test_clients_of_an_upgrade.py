@@ -39,6 +39,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
             "cluster_version": OLD,
             "metallb_address_pools": [{"name": "default", "addresses": ["172.30.0.240-172.30.0.243"]}],
         },
+        kubernetes=[OLD, NEW],
     )
     try:
         made.run().expect()

@@ -53,6 +53,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
         [],
         systems={SECOND: "debian13"},
         variables={**behind(VIP), "cluster_version": OLD},
+        kubernetes=[OLD, NEW],
     )
     try:
         made.run().expect()
