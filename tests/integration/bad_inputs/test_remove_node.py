@@ -51,6 +51,8 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.dead: set[str] = set()
+        # Machines on which each task takes longer than on the others.
+        self.slow: set[str] = set()
         self.control_planes = ["cp1", "cp2", "cp3"]
         self.answers: dict[str, t.Any] = {
             "node_facts": facts(),
@@ -83,9 +85,10 @@ class Site:
             "ansible_remote_tmp": f"{self.folder}/{{{{ inventory_hostname }}}}",
             "cluster_endpoint": "192.0.2.9:8443",
         }
+        slow = {"ansible_become": "{{ lookup('pipe', 'sleep 0.3') != '' }}"}
+        settings = {**dict.fromkeys(self.slow, slow), **dict.fromkeys(self.dead, dead)}
         children = {
-            group: {"hosts": {name: dead if name in self.dead else {} for name in names}}
-            for group, names in groups.items()
+            group: {"hosts": {name: settings.get(name, {}) for name in names}} for group, names in groups.items()
         }
         inventory = self.folder / "hosts.json"
         inventory.write_text(json.dumps({"all": {"vars": variables, "children": children}}))
