@@ -20,7 +20,7 @@ import string
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _node
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _leftovers, _node
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
 
@@ -226,8 +226,11 @@ class Kubeadm:
         argv = [self.path, "reset", "--force"]
         if cri_socket:
             argv.append(f"--cri-socket={cri_socket}")
+        folders = ["/etc/kubernetes/manifests", "/etc/kubernetes/tmp", "/var/lib/kubelet/pki"]
+        # Known as long as kubeadm has not removed what tells it.
+        etcd_data = _leftovers.etcd_data()
         self._runner.run(argv, check=False)
-        for path in ("/etc/kubernetes/manifests", "/etc/kubernetes/tmp", "/var/lib/etcd", "/var/lib/kubelet/pki"):
+        for path in [*folders, etcd_data] if etcd_data else folders:
             shutil.rmtree(path, ignore_errors=True)
         for path in glob.glob("/etc/kubernetes/*.conf"):
             os.unlink(path)

@@ -38,7 +38,10 @@ _CNI_CONFIGURATION = re.compile(r"(flannel|calico|cilium)[^/]*$")
 _SHIM = "containerd-shim"
 #: Seconds that processes have until they have gone after SIGKILL.
 _PATIENCE = 10
-_OWN = b"Ansible managed"
+#: What our own files say; those of other people's roles are "Ansible managed", too.
+_OWN = b"Ansible managed (slipway.kubernetes)"
+#: Where kubeadm lets etcd keep its data unless told otherwise.
+_ETCD_DATA = "/var/lib/etcd"
 
 
 def parse_mounts(text: str) -> t.List[str]:
@@ -158,10 +161,18 @@ def cni_state(networks: t.Iterable[str], folder: str = "/var/lib/cni") -> t.List
     return sorted(found)
 
 
-def etcd_data(manifest: str = "/etc/kubernetes/manifests/etcd.yaml") -> str:
-    """The folder that etcd keeps its data in, by its static pod; the default one when there is none."""
+def etcd_data(kubernetes: str = "/etc/kubernetes") -> str:
+    """The folder that kubeadm's etcd keeps its data in; empty on machines that have none.
+
+    By its static pod; while that is missing, by the certificate that kubeadm makes for it before. Another etcd of the
+    machine, whose data may well be below the same folder, has neither.
+    """
+    manifest = f"{kubernetes}/manifests/etcd.yaml"
     match = re.search(r"--data-dir=(/[^\s\"']+/[^\s\"']+)", read_text(manifest))
-    return match.group(1) if match else "/var/lib/etcd"
+    if match:
+        return match.group(1)
+    own = os.path.exists(manifest) or os.path.exists(f"{kubernetes}/pki/etcd/server.crt")
+    return _ETCD_DATA if own else ""
 
 
 def authority_of(kubeconfig: str) -> str:
@@ -171,7 +182,7 @@ def authority_of(kubeconfig: str) -> str:
 
 
 def is_managed(path: str) -> bool:
-    """Whether Ansible has written this file: its head says so."""
+    """Whether this collection has written this file: its head says so."""
     try:
         with open(path, "rb") as stream:
             return _OWN in stream.read(512)

@@ -46,8 +46,9 @@ options:
     default: [root]
   services:
     description:
-      - Services that this collection has configured for the API server's endpoint.
-      - Each is stopped, disabled and its files are removed when Ansible has written its configuration.
+      - Services besides the kubelet that this collection may have configured.
+      - Each is stopped, disabled and its files are removed when the head of its configuration says that this collection
+        has written it.
     type: list
     elements: dict
     default: []
@@ -158,9 +159,8 @@ class KubeadmReset:
         self._pod_network: str = record.get("pod_network") or _leftovers.pod_network(
             self._at("/run/flannel/subnet.env")
         )
-        self._etcd_data: str = record.get("etcd_data") or self._at(
-            _leftovers.etcd_data(self._at("/etc/kubernetes/manifests/etcd.yaml"))
-        )
+        etcd_data = _leftovers.etcd_data(self._at("/etc/kubernetes"))
+        self._etcd_data: str = record.get("etcd_data") or (self._at(etcd_data) if etcd_data else "")
         self._authority: str = record.get("authority") or self._own_authority()
         self._iptables = [
             tool
@@ -419,7 +419,7 @@ class KubeadmReset:
         cni = self._at("/var/lib/cni")
         folders = [f"{cni}/networks", f"{cni}/results", f"{cni}/cache/results", f"{cni}/cache", cni]
         folders += map(self._at, ("/run/flannel", "/run/kubernetes", "/var/log/pods", "/var/log/containers"))
-        folders.append(self._etcd_data)
+        folders += [self._etcd_data] if self._etcd_data else []
         folders += [os.path.dirname(path) for entry in self._params["services"] for path in entry["files"]]
         _leftovers.remove_if_empty(*folders)
         if self._params["services"]:

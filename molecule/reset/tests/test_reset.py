@@ -30,9 +30,11 @@ LEFT = {
     "shims": "pgrep -af 'containerd-shim.* [k]8s.io'",
     "kubelet": "systemctl is-enabled kubelet | grep -vE 'disabled|not-found'",
     "files": "find /etc/kubernetes /var/lib/kubelet /var/lib/etcd /var/lib/cni /run/flannel /var/log/pods"
-    " /var/log/containers /var/lib/slipway -type f 2>/dev/null | grep -v /var/lib/slipway/archives/",
+    " /var/log/containers /var/lib/slipway -type f 2>/dev/null"
+    " | grep -vE '/var/lib/(slipway/(archives|etcd-backup)|etcd/foreign)/'",
     "other files": "ls -d /etc/cni/net.d/*flannel* /opt/cni/bin/flannel /root/.kube/config"
-    " /etc/bash_completion.d/slipway-kubernetes 2>/dev/null",
+    " /etc/bash_completion.d/slipway-kubernetes /etc/systemd/system/slipway-* /etc/slipway /usr/local/lib/slipway"
+    " 2>/dev/null",
 }
 
 # A table of nftables, as another program would make one: `nft` is not on the lab's machines.
@@ -70,7 +72,7 @@ STILL_THERE = f"""
 iptables-save | grep -E 'FOREIGN|192.0.2.0|DOCKER_' | sed -E 's/[0-9]+$//'
 python3 -c '{LIST_TABLES}' | grep -o foreign
 ip netns list | grep foreign
-ls -d /sys/class/net/foreign0 /etc/cni/net.d/87-foreign.conflist
+ls -d /sys/class/net/foreign0 /etc/cni/net.d/87-foreign.conflist /var/lib/etcd/foreign/* 2>/dev/null
 ctr --namespace=foreign tasks list | grep -c RUNNING
 """
 
@@ -102,12 +104,18 @@ def test_reset() -> None:
     control, worker = machines = [connect("reset-control"), connect("reset-worker")]
     both = "node/reset-control\nnode/reset-worker"
     foreign = {}
+    # An etcd of somebody else keeps its data below the folder that kubeadm's takes on a control plane.
+    worker.run("install -D /dev/null /var/lib/etcd/foreign/db")
     for machine in machines:
         done = machine.run(FOREIGN)
         assert done.rc == 0, done.stderr
         foreign[machine] = shell(machine, STILL_THERE)
         assert foreign[machine].count("FOREIGN") == 3 and foreign[machine].endswith("1"), foreign[machine]
     assert KUBECONFIG.exists()
+
+    timer = ("--extra-vars", "etcd_backup_timer=true", "--extra-vars", "etcd_backup_fetch=false")
+    play("etcd_backup.yml", *timer, variables=VARIABLES)
+    assert control.service("slipway-etcd-backup.timer").is_running
 
     # Nobody is there who could be asked, a part of the cluster, and a dry run: nothing happens.
     assert "Where nobody can be asked, say" in reset(rc=2)
@@ -120,6 +128,9 @@ def test_reset() -> None:
     assert {machine: shell(machine, STILL_THERE) for machine in machines} == foreign
     assert not KUBECONFIG.exists()
     assert control.package("kubeadm").is_installed
+    assert not control.service("slipway-etcd-backup.timer").is_running
+    # Whoever takes a cluster down may want its backup.
+    assert control.file("/var/lib/slipway/etcd-backup").listdir()
     assert changes(reset(*CONFIRMED)) == 0
 
     play(CONVERGE, variables=VARIABLES)

@@ -245,6 +245,8 @@ def test_reset_cleans_what_kubeadm_leaves(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(_kubeadm, "shutil", types.SimpleNamespace(rmtree=lambda path, **_more: removed.append(path)))
     monkeypatch.setattr(_kubeadm, "os", types.SimpleNamespace(unlink=removed.append, path=os.path))
     monkeypatch.setattr(_kubeadm, "glob", types.SimpleNamespace(glob=lambda _pattern: next(files)))
+    etcd_data = iter(["/srv/etcd", ""])
+    monkeypatch.setattr(_kubeadm, "_leftovers", types.SimpleNamespace(etcd_data=lambda: next(etcd_data)))
     runner = FakeRunner({"reset": (1, "", "no runtime")}, tools=("kubeadm",))
     _kubeadm.Kubeadm(runner).reset("unix:///c.sock")
     _kubeadm.Kubeadm(runner).reset("")
@@ -252,8 +254,9 @@ def test_reset_cleans_what_kubeadm_leaves(monkeypatch: pytest.MonkeyPatch) -> No
         ["/usr/bin/kubeadm", "reset", "--force", "--cri-socket=unix:///c.sock"],
         ["/usr/bin/kubeadm", "reset", "--force"],
     ]
-    folders = ["/etc/kubernetes/manifests", "/etc/kubernetes/tmp", "/var/lib/etcd", "/var/lib/kubelet/pki"]
-    assert removed == [*folders, "/etc/kubernetes/admin.conf"] * 2
+    folders = ["/etc/kubernetes/manifests", "/etc/kubernetes/tmp", "/var/lib/kubelet/pki"]
+    file = "/etc/kubernetes/admin.conf"
+    assert removed == [*folders, "/srv/etcd", file, *folders, file]
 
 
 def test_reset_keeps_what_it_is_told_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

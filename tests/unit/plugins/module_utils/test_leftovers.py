@@ -118,12 +118,17 @@ def test_cni(tmp_path: Path) -> None:
 
 
 def test_etcd_data(tmp_path: Path) -> None:
-    manifest = tmp_path / "etcd.yaml"
-    assert _leftovers.etcd_data(str(manifest)) == "/var/lib/etcd"
+    assert _leftovers.etcd_data(str(tmp_path)) == ""
+    certificate = tmp_path / "pki/etcd/server.crt"
+    certificate.parent.mkdir(parents=True)
+    certificate.touch()
+    assert _leftovers.etcd_data(str(tmp_path)) == "/var/lib/etcd"
+    manifest = tmp_path / "manifests/etcd.yaml"
+    manifest.parent.mkdir()
     manifest.write_text("    - --data-dir=/srv/etcd\n")
-    assert _leftovers.etcd_data(str(manifest)) == "/srv/etcd"
+    assert _leftovers.etcd_data(str(tmp_path)) == "/srv/etcd"
     manifest.write_text("    - --data-dir=/\n")
-    assert _leftovers.etcd_data(str(manifest)) == "/var/lib/etcd"
+    assert _leftovers.etcd_data(str(tmp_path)) == "/var/lib/etcd"
 
 
 def test_authority(tmp_path: Path) -> None:
@@ -141,6 +146,8 @@ def test_is_managed(tmp_path: Path) -> None:
     path.write_text("# mine\n")
     assert not _leftovers.is_managed(str(path))
     path.write_text("# Ansible managed\n")
+    assert not _leftovers.is_managed(str(path))
+    path.write_text("# Ansible managed (slipway.kubernetes): changes made here by hand are lost.\n")
     assert _leftovers.is_managed(str(path))
 
 

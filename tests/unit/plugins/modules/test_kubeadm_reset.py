@@ -104,9 +104,9 @@ class Machine:
             "opt/cni/bin/flannel": "",
             "opt/cni/bin/bridge": "",
             "root/.kube/config": f"certificate-authority-data: {base64.b64encode(CA.encode()).decode()}\n",
-            "etc/keepalived/keepalived.conf": "# Ansible managed\n",
+            "etc/keepalived/keepalived.conf": "# Ansible managed (slipway.kubernetes): x\n",
             "etc/keepalived/slipway.conf": "",
-            "etc/haproxy/haproxy.cfg": "# mine\n",
+            "etc/haproxy/haproxy.cfg": "# Ansible managed\n",
             "etc/bash_completion.d/slipway-kubernetes": "",
         }.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -231,6 +231,15 @@ def test_a_reset_that_was_killed_is_finished(machine: Machine) -> None:
     assert machine.reset()["changed"]
     assert machine.files() == FOREIGN
     assert machine.routes == ""
+
+
+def test_an_etcd_of_somebody_else(machine: Machine) -> None:
+    (machine.root / "etc/kubernetes/manifests/etcd.yaml").unlink()
+    foreign = machine.root / "var/lib/etcd/default/member/snap/db"
+    foreign.parent.mkdir(parents=True)
+    foreign.touch()
+    machine.reset()
+    assert foreign.exists()
 
 
 def test_only_the_record_is_left(machine: Machine) -> None:
