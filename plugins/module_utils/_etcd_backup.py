@@ -133,11 +133,12 @@ def parse_status(text: str) -> t.Dict[str, t.Any]:
     return status
 
 
-def archives(directory: str) -> t.List[str]:
-    """The archives in a folder, newest first."""
-    found = glob.glob(os.path.join(directory, f"etcd-*{_SUFFIX}")) + glob.glob(
-        os.path.join(directory, f"etcd-*{_SUFFIX}.age")
-    )
+def archives(directory: str, cluster_name: str = "") -> t.List[str]:
+    """The archives in a folder, newest first; of all clusters when none is named."""
+    cluster = re.escape(cluster_name) if cluster_name else ".+"
+    name = re.compile(rf"etcd-{cluster}-\d{{8}}T\d{{6}}Z{re.escape(_SUFFIX)}(\.age)?")
+    folder = os.listdir(directory) if os.path.isdir(directory) else []
+    found = [os.path.join(directory, entry) for entry in folder if name.fullmatch(entry)]
     return sorted(found, key=lambda path: (os.path.getmtime(path), path), reverse=True)
 
 
@@ -230,7 +231,7 @@ class Backup:
         self._write(partial, {"about.json": (json.dumps(about, indent=1, sort_keys=True) + "\n").encode(), **contents})
         path = os.path.join(settings.directory, name)
         os.replace(partial, path)
-        deleted = archives(settings.directory)[settings.keep :]
+        deleted = archives(settings.directory, settings.cluster_name)[settings.keep :]
         for old in deleted:
             os.unlink(old)
         return {

@@ -26,6 +26,16 @@ options:
       - Hours that the newest archive may be old. It fails when that is older or absent. V(0) lets everything pass.
     type: int
     default: 0
+  cluster_name:
+    description: Only archives of the cluster with this name count. Without one, all do.
+    type: str
+    default: ""
+  scheduled_only:
+    description:
+      - Lets everything pass on a host where the timer of the role etcd_backup is not enabled, whatever O(max_age) says.
+        Backups that are taken without it are on one control plane only.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -78,6 +88,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import archives
 
 SERVICE = "slipway-etcd-backup.service"
+TIMER = "slipway-etcd-backup.timer"
 
 
 def problem(found: t.Sequence[t.Mapping[str, t.Any]], service_result: str, max_age: int) -> str:
@@ -99,9 +110,8 @@ def problem(found: t.Sequence[t.Mapping[str, t.Any]], service_result: str, max_a
 class EtcdSnapshotInfo:
     """The backups on this machine."""
 
-    def __init__(self, directory: str, max_age: int, runner: Runner, now: t.Callable[[], float] = time.time) -> None:
-        self._directory = directory
-        self._max_age = max_age
+    def __init__(self, params: t.Mapping[str, t.Any], runner: Runner, now: t.Callable[[], float] = time.time) -> None:
+        self._params = params
         self._runner = runner
         self._now = now
 
@@ -116,10 +126,11 @@ class EtcdSnapshotInfo:
                 "size": os.path.getsize(path),
                 "hours": round((self._now() - os.path.getmtime(path)) / 3600, 1),
             }
-            for path in archives(self._directory)
+            for path in archives(self._params["directory"], self._params["cluster_name"])
         ]
-        service_result = self._service_result()
-        wrong = problem(found, service_result, self._max_age)
+        service_result = self._shown(SERVICE, "Result")
+        is_asked = not self._params["scheduled_only"] or self._shown(TIMER, "UnitFileState") == "enabled"
+        wrong = problem(found, service_result, self._params["max_age"] if is_asked else 0)
         if wrong:
             raise SlipwayError(wrong, archives=found, service_result=service_result)
         newest = f", the newest {found[0]['hours']} hours old" if found else ""
@@ -130,14 +141,14 @@ class EtcdSnapshotInfo:
             "service_result": service_result,
         }
 
-    def _service_result(self) -> str:
-        """The result of the service's last run; empty when it is not there or there is no systemd."""
+    def _shown(self, unit: str, name: str) -> str:
+        """A property of a unit; empty when it is not there or there is no systemd."""
         systemctl = self._runner.which("systemctl", required=False)
         if systemctl is None:
             return ""
-        shown = self._runner.run([systemctl, "show", SERVICE, "--property=LoadState,Result"], check=False).stdout
+        shown = self._runner.run([systemctl, "show", unit, f"--property=LoadState,{name}"], check=False).stdout
         values = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
-        return values.get("Result", "") if values.get("LoadState") == "loaded" else ""
+        return values.get(name, "") if values.get("LoadState") == "loaded" else ""
 
 
 def main() -> None:
@@ -145,11 +156,13 @@ def main() -> None:
         argument_spec={
             "directory": {"type": "path", "default": "/var/lib/slipway/etcd-backup"},
             "max_age": {"type": "int", "default": 0},
+            "cluster_name": {"type": "str", "default": ""},
+            "scheduled_only": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     try:
-        result = EtcdSnapshotInfo(module.params["directory"], module.params["max_age"], Runner(module)).run()
+        result = EtcdSnapshotInfo(module.params, Runner(module)).run()
     except SlipwayError as error:
         module.fail_json(msg=error.msg, **error.details)
     module.exit_json(**result)

@@ -149,12 +149,15 @@ def _encrypt_with_nothing(original: t.Callable[..., None]) -> t.Callable[..., No
 def test_retention(machine: Path) -> None:
     folder = machine / "backups"
     (folder / ".work-killed").mkdir(parents=True)
-    for age, name in enumerate(["etcd-lab-1.tar.gz", "etcd-lab-2.tar.gz.age", "other.tar.gz"]):
+    # The first one is to go; the last two are of another cluster and of nobody.
+    old, recent = "etcd-lab-20261120T030000Z.tar.gz", "etcd-lab-20261121T030000Z.tar.gz.age"
+    foreign = ["etcd-lab-2-20261001T030000Z.tar.gz", "etcd-lab.tar.gz"]
+    for age, name in enumerate([old, recent, *foreign]):
         (folder / name).write_text("")
         os.utime(folder / name, (1000 + age, 1000 + age))
     result = _etcd_backup.Backup(settings(machine)).run()
-    assert result["deleted"] == [str(folder / "etcd-lab-1.tar.gz")]
-    assert {"etcd-lab-2.tar.gz.age", "other.tar.gz"} < set(os.listdir(folder))
+    assert result["deleted"] == [str(folder / old)]
+    assert {recent, *foreign} < set(os.listdir(folder))
     assert not (folder / ".work-killed").exists()
 
 

@@ -28,13 +28,17 @@ def archive(folder: Path, name: str, hours: float) -> None:
 
 
 def test_listed(runner: FakeRunner, run_module: ModuleRunner, tmp_path: Path) -> None:
-    archive(tmp_path, "etcd-lab-1.tar.gz", 50)
-    archive(tmp_path, "etcd-lab-2.tar.gz.age", 2)
+    archive(tmp_path, "etcd-lab-20261120T030000Z.tar.gz", 50)
+    archive(tmp_path, "etcd-lab-20261122T030000Z.tar.gz.age", 2)
     archive(tmp_path, "notes.txt", 0)
     options = {"directory": str(tmp_path), "max_age": 26}
     result = run_module(etcd_snapshot_info.main, options, check=True)
     assert (result["changed"], result["msg"]) == (False, "2 backups of etcd, the newest 2.0 hours old")
-    assert result["archives"][0] == {"path": str(tmp_path / "etcd-lab-2.tar.gz.age"), "size": 5, "hours": 2.0}
+    assert result["archives"][0] == {
+        "path": str(tmp_path / "etcd-lab-20261122T030000Z.tar.gz.age"),
+        "size": 5,
+        "hours": 2.0,
+    }
     assert result["service_result"] == "success"
     failed = run_module(etcd_snapshot_info.main, {**options, "max_age": 1})
     assert failed["failed"] and "is 2.0 hours old, and 1 are allowed" in failed["msg"]
@@ -52,3 +56,19 @@ def test_failures(runner: FakeRunner, run_module: ModuleRunner, tmp_path: Path) 
     assert run_module(etcd_snapshot_info.main, options)["service_result"] == ""
     runner.tools = ()
     assert run_module(etcd_snapshot_info.main, options)["service_result"] == ""
+
+
+def test_of_another_cluster(runner: FakeRunner, run_module: ModuleRunner, tmp_path: Path) -> None:
+    archive(tmp_path, "etcd-lab-2-20261122T030000Z.tar.gz", 1)
+    options = {"directory": str(tmp_path), "max_age": 26, "cluster_name": "lab"}
+    assert "There is no backup" in run_module(etcd_snapshot_info.main, options)["msg"]
+    assert not run_module(etcd_snapshot_info.main, {**options, "cluster_name": "lab-2"}).get("failed")
+
+
+def test_without_a_timer(runner: FakeRunner, run_module: ModuleRunner, tmp_path: Path) -> None:
+    options = {"directory": str(tmp_path), "max_age": 26, "scheduled_only": True}
+    timer = "slipway-etcd-backup.timer"
+    runner.answers = {timer: "LoadState=loaded\nUnitFileState=disabled\n", **runner.answers}
+    assert not run_module(etcd_snapshot_info.main, options).get("failed")
+    runner.answers[timer] = "LoadState=loaded\nUnitFileState=enabled\n"
+    assert "There is no backup" in run_module(etcd_snapshot_info.main, options)["msg"]
