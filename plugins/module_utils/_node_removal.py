@@ -53,7 +53,7 @@ def etcd_problem(members: t.Mapping[str, bool], going: t.Iterable[str]) -> str:
         if len(healthy) < quorum(len(left)):
             return (
                 f"etcd has no quorum: {len(healthy)} of {len(left)} members are healthy, {quorum(len(left))} have to"
-                " be. Bring members back, or restore a snapshot (docs/etcd-restore.md)"
+                " be. Bring members back, or restore a snapshot (docs/restore.md)"
             )
         healthy_after = [other for other in healthy if other != name]
         if len(healthy_after) < quorum(len(left) - 1):

@@ -45,6 +45,13 @@ options:
         with a name is never meant by its address, which may be that of a machine that has come later.
       - A member that matches one of O(name), O(id) and O(address) is meant.
     type: str
+  removal_order:
+    description:
+      - Names of several members that are removed by one call each, in this order. Check mode takes those before O(name)
+        for gone, so that it says what removing one after the other would do. Without check mode it has no effect.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -113,7 +120,9 @@ class EtcdMember:
         :raises SlipwayError: when that would cost the quorum, or etcd refuses.
         """
         params = self._params
-        members = self._etcd.members()
+        order = params["removal_order"] if self._check_mode else []
+        gone = order[: order.index(params["name"])] if params["name"] in order else []
+        members = [member for member in self._etcd.members() if member.name not in gone]
         leaving = matching(members, params["name"], params["id"], params["address"])
         result = {"members": [member.as_dict() for member in members]}
         if not leaving:
@@ -149,6 +158,7 @@ def main() -> None:
             "name": {"type": "str"},
             "id": {"type": "str"},
             "address": {"type": "str"},
+            "removal_order": {"type": "list", "elements": "str", "default": []},
         },
         required_one_of=[("name", "id", "address")],
         supports_check_mode=True,

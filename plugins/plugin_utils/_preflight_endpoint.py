@@ -251,6 +251,24 @@ def check_existing(hosts: Hosts) -> t.Iterable[Problem]:
                 f"is empty, but the cluster was built with {where}, which is no address of a control plane.",
                 "Set it to that again.",
             )
+    yield from _check_workers(hosts)
+
+
+def _check_workers(hosts: Hosts) -> t.Iterable[Problem]:
+    """Nodes that were away when the cluster was moved to its endpoint, and would be lost with the old address."""
+    moved = {(host.facts or {}).get("kubernetes", {}).get("endpoint") for host in hosts if host.control_plane}
+    for host in hosts:
+        state = (host.facts or {}).get("kubernetes", {})
+        built, text = str(state.get("endpoint") or ""), host.text("cluster_endpoint")
+        is_old = bool(built and text) and parse_endpoint(built) != parse_endpoint(text)
+        if host.control_plane or state.get("unfinished") or not is_old or built in moved:
+            continue
+        yield host.problem(
+            "cluster_endpoint",
+            f"is {text}, but the host reaches the cluster at {built}.",
+            "Run playbooks/move_endpoint.yml again, with this host in the inventory.",
+            WARNING,
+        )
 
 
 def check_answer(hosts: Hosts) -> t.Iterable[Problem]:
@@ -274,6 +292,14 @@ def _check_move(hosts: Hosts) -> t.Iterable[Problem]:
     planes = [host for host in hosts if host.control_plane and host.joined]
     if not planes:
         yield Problem(CLUSTER, "kubernetes", "there is no cluster on these hosts.", "Build it with site.yml.")
+    left_out = [host.name for host in hosts if planes and host.facts is None and not host.failure]
+    if left_out:
+        yield Problem(
+            CLUSTER,
+            "--limit",
+            f"leaves out {', '.join(left_out)}: nodes among them would go on with the old address.",
+            "Run without --limit. What is gone for good has to leave the cluster (remove_node.yml) and the inventory.",
+        )
     if all(not host.text("cluster_endpoint") for host in hosts):
         yield Problem(CLUSTER, "cluster_endpoint", "is empty.", f"Set it to the endpoint's host:port. {_HOW_TO}")
     own = {str(item.ip) for _name, item in node_addresses(planes)}

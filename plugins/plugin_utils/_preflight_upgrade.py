@@ -54,6 +54,15 @@ def _upgrading(host: t.Any) -> bool:
 
 def check_cluster(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
     """There is a cluster, its API server answers, and it is healthy."""
+    control_planes = [host for host in hosts if host.control_plane]
+    if control_planes and not any(host.facts or host.failure for host in control_planes):
+        yield Problem(
+            CLUSTER,
+            "control planes",
+            "are left out of this run by --limit, so the cluster cannot be asked whether it is fit for an upgrade.",
+            "Leave them in (--limit kube_control_plane,worker1): those that are upgraded already are left alone.",
+        )
+        return
     if not any(host.joined for host in hosts):
         if any(host.facts for host in hosts):
             yield Problem(CLUSTER, "kubernetes", "there is no cluster on these hosts.", "Build it with site.yml.")

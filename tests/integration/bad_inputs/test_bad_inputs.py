@@ -399,7 +399,7 @@ CASES = [
 
 
 def playbook(name: str, inventory: Values, folder: pathlib.Path) -> t.Tuple[int, str]:
-    """Run a playbook of this folder; its return code and all it printed, as one line."""
+    """Run a playbook, by its path from this folder; its return code and all it printed, as one line."""
     path = folder / "inventory.json"
     path.write_text(json.dumps(inventory), encoding="utf-8")
     environment = {
@@ -461,6 +461,18 @@ def test_several_at_once(tmp_path: pathlib.Path) -> None:
     assert "Preflight found 5 problems on 3 hosts; nothing was changed." in output
     for text in case.expected:
         assert text in output, output
+    assert_nothing_changed(output)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml")))
+def test_no_control_planes(name: str, tmp_path: pathlib.Path) -> None:
+    """A forgotten -i: all plays would be skipped, with success."""
+    rc, output = playbook(f"../../../playbooks/{name}.yml", {"all": {"hosts": {"somewhere": {}}}}, tmp_path)
+    if name == "release_lock":
+        # Nothing but the end of others.
+        assert rc == 0
+        return
+    assert rc == 2 and "The group kube_control_plane of the inventory has no hosts." in output
     assert_nothing_changed(output)
 
 

@@ -85,6 +85,15 @@ def test_refused(runner: FakeRunner, manifest: str, run_module: ModuleRunner) ->
     assert len(failed["members"]) == 3 and not runner.called("remove")
 
 
+def test_check_mode_of_several(runner: FakeRunner, manifest: str, run_module: ModuleRunner) -> None:
+    """cp2 may leave when cp3, which is dead, has left before."""
+    runner.answers.update(answers("cp1", "cp2", "cp3", down=["cp3"]))
+    options = {"manifest": manifest, "name": "cp2", "removal_order": ["cp3", "cp2"]}
+    assert run_module(etcd_member.main, options, check=True)["removed"] == [CP2]
+    # What is so and not what was to be counts when something is done.
+    assert run_module(etcd_member.main, options)["failed"]
+
+
 def test_late_answer(runner: FakeRunner, manifest: str, run_module: ModuleRunner) -> None:
     lists = [
         json.dumps(json.loads(answers(*names)["member list"])) for names in (("cp1", "cp2", "cp3"), ("cp1", "cp3"))

@@ -165,6 +165,36 @@ def test_a_cluster_that_is_moved_to_an_endpoint(built: str, wanted: str, message
     assert problem.message == "there is no cluster on these hosts."
 
 
+def test_a_move_without_a_node() -> None:
+    known = facts(1, control_plane=True, unfinished=None, endpoint="192.0.2.1:6443")
+    variables = {**KEEPALIVED, "cluster_endpoint": "192.0.2.100:8443", "preflight_moves_endpoint": True}
+    hosts = [Host("cp1", True, False, variables, facts=known), Host("worker1", False, True, variables)]
+    (problem,) = checks.check_existing(hosts)
+    assert (problem.subject, problem.severity) == ("--limit", "error") and "leaves out worker1" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("plane", "worker", "is_said"),
+    [
+        ("192.0.2.100:8443", "192.0.2.1:6443", True),
+        ("192.0.2.100:8443", "192.0.2.100:8443", False),
+        ("192.0.2.100:8443", "", False),
+        # That the whole cluster has another one is said once.
+        ("192.0.2.1:6443", "192.0.2.1:6443", False),
+    ],
+)
+def test_a_worker_that_was_away_when_the_cluster_was_moved(plane: str, worker: str, is_said: bool) -> None:
+    variables = {**KEEPALIVED, "cluster_endpoint": "192.0.2.100:8443"}
+    hosts = [
+        Host("cp1", True, False, variables, facts=facts(1, control_plane=True, unfinished=None, endpoint=plane)),
+        Host("worker1", False, True, variables, facts=facts(2, unfinished=None, endpoint=worker)),
+    ]
+    found = [problem for problem in checks.check_existing(hosts) if problem.host == "worker1"]
+    assert [(problem.severity, problem.message) for problem in found] == (
+        [("warning", "is 192.0.2.100:8443, but the host reaches the cluster at 192.0.2.1:6443.")] if is_said else []
+    )
+
+
 @pytest.mark.parametrize(
     ("provider", "ready", "joined", "severity"),
     [

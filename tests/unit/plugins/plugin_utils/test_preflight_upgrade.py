@@ -82,6 +82,14 @@ def test_no_cluster() -> None:
     assert find({}, Host(name="cp1", failure=Failure("ssh", "no", "yes"))) == []
 
 
+def test_workers_alone() -> None:
+    """Nobody would know that their kubelets become newer than the API server."""
+    left_out = Host(name="cp1", control_plane=True)
+    (problem,) = find({}, left_out, host("w1"))
+    assert problem.subject == "control planes" and "--limit kube_control_plane,worker1" in problem.remedy
+    assert find({}, Host(name="cp1", control_plane=True, failure=Failure("ssh", "no", "yes")), host("w1")) == []
+
+
 def test_api_server() -> None:
     assert "cannot be asked: refused" in find({"problem": "refused"})[0].message
     assert "etcd is not healthy" in find(cluster(unhealthy=["etcd"]))[0].message
