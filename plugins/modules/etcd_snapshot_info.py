@@ -33,7 +33,7 @@ options:
   scheduled_only:
     description:
       - Lets everything pass on a host where the timer of the role etcd_backup is not enabled, whatever O(max_age) says.
-        Backups that are taken without it are on one control plane only.
+        Backups that are taken without it are on one control plane only. So does a timer that was never due.
     type: bool
     default: false
 """
@@ -129,7 +129,7 @@ class EtcdSnapshotInfo:
             for path in archives(self._params["directory"], self._params["cluster_name"])
         ]
         service_result = self._shown(SERVICE, "Result")
-        is_asked = not self._params["scheduled_only"] or self._shown(TIMER, "UnitFileState") == "enabled"
+        is_asked = not self._params["scheduled_only"] or self._is_due(bool(found))
         wrong = problem(found, service_result, self._params["max_age"] if is_asked else 0)
         if wrong:
             raise SlipwayError(wrong, archives=found, service_result=service_result)
@@ -140,6 +140,11 @@ class EtcdSnapshotInfo:
             "archives": found,
             "service_result": service_result,
         }
+
+    def _is_due(self, is_found: bool) -> bool:
+        """Whether the timer has to have made backups."""
+        enabled = self._shown(TIMER, "UnitFileState") == "enabled"
+        return enabled and (is_found or self._shown(TIMER, "LastTriggerUSec") not in ("", "n/a"))
 
     def _shown(self, unit: str, name: str) -> str:
         """A property of a unit; empty when it is not there or there is no systemd."""

@@ -70,5 +70,10 @@ def test_without_a_timer(runner: FakeRunner, run_module: ModuleRunner, tmp_path:
     timer = "slipway-etcd-backup.timer"
     runner.answers = {timer: "LoadState=loaded\nUnitFileState=disabled\n", **runner.answers}
     assert not run_module(etcd_snapshot_info.main, options).get("failed")
-    runner.answers[timer] = "LoadState=loaded\nUnitFileState=enabled\n"
+    runner.answers[timer] = "LoadState=loaded\nUnitFileState=enabled\nLastTriggerUSec=\n"
+    assert not run_module(etcd_snapshot_info.main, options).get("failed")
+    runner.answers[timer] = "LoadState=loaded\nUnitFileState=enabled\nLastTriggerUSec=Sun 2026-11-22 03:01:07 UTC\n"
     assert "There is no backup" in run_module(etcd_snapshot_info.main, options)["msg"]
+    runner.answers[timer] = "LoadState=loaded\nUnitFileState=enabled\nLastTriggerUSec=\n"
+    archive(tmp_path, "etcd-lab-20261120T030000Z.tar.gz", 50)
+    assert "is 50.0 hours old" in run_module(etcd_snapshot_info.main, options)["msg"]
