@@ -13,8 +13,8 @@ description:
   - Writes a record of this run of C(ansible-playbook) to C(/var/lib/slipway/run.json) on a control plane, and fails
     when the record of another run is there that still goes on. The message says who and since when.
   - On the same controller it is known exactly whether the other run goes on, by its process. A run of another
-    controller counts as one that goes on for 30 minutes after its last sign of life, its last use of
-    this module.
+    controller counts as one that goes on for as long after its last sign of life, its last use of this module, as
+    it has said by O(patience).
   - The same run may take the lock as often as it likes.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
@@ -38,6 +38,10 @@ options:
     description: Whether a record of another controller is taken for one of a run that has ended.
     type: bool
     default: false
+  patience:
+    description: Seconds without a sign of life after which other controllers may take this run for one that has ended.
+    type: int
+    default: 1800
   run:
     description: This run. The action plugin of the same name fills it in.
     type: dict
@@ -82,6 +86,7 @@ def main() -> None:
         argument_spec={
             "state": {"type": "str", "choices": ["absent", "present"], "default": "present"},
             "take_over": {"type": "bool", "default": False},
+            "patience": {"type": "int", "default": 1800},
             "run": {"type": "dict"},
             "over": {"type": "dict"},
         },

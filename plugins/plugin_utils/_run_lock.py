@@ -18,8 +18,9 @@ import typing as t
 from ansible import context
 from ansible_collections.slipway.kubernetes.plugins.module_utils._run_record import Record, is_same_run
 
-#: Seconds after its last sign of life for which a run of another controller counts as one that goes on. Longer than an
-#: upgrade of one node may take by default: to drain it, to upgrade it, and for pods and node to be ready.
+#: Seconds after its last sign of life for which a run of another controller counts as one that goes on, when it does
+#: not say so itself. Longer than an upgrade of one node may take by default: to drain it, to upgrade it, and for pods
+#: and node to be ready.
 PATIENCE = 1800
 
 
@@ -71,6 +72,11 @@ def this_run(pid: int) -> t.Dict[str, t.Any]:
     }
 
 
+def patience_of(record: Record) -> int:
+    """Seconds that a run is to be waited for after its last sign of life."""
+    return int(record.get("patience") or PATIENCE)
+
+
 @dataclasses.dataclass(frozen=True)
 class Holder:
     """Another run that goes on, or may.
@@ -98,7 +104,8 @@ class Holder:
         age = int(self.record.get("age", 0))
         return (
             f"Wait for its end. Its last sign of life was {age // 60} min {age % 60} s ago, and after"
-            f" {PATIENCE // 60} min it counts as dead. When you know that it has ended: -e preflight_take_over=true"
+            f" {patience_of(self.record) // 60} min it counts as dead. When you know that it has ended:"
+            " -e preflight_take_over=true"
         )
 
 
@@ -117,6 +124,6 @@ def holder_of(record: t.Optional[Record], run: Record, take_over: bool = False) 
     same_controller = run.get("machine_id") and all(record.get(key) == run.get(key) for key in here)
     if same_controller and record.get("boot_id") != run.get("boot_id"):
         return None  # it has been booted since
-    if take_over or float(record.get("age", 0)) > PATIENCE:
+    if take_over or float(record.get("age", 0)) > patience_of(record):
         return None
     return Holder(record, False)

@@ -62,3 +62,9 @@ def test_a_record_that_changes_all_the_time(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(_run_lock, "PATIENCE", 1)
     result, over = lock(*[{**DEAD, "pid": number} for number in (1, 2, 3)])
     assert result["failed"] and len(over) == 3
+
+
+def test_a_run_that_asks_for_patience() -> None:
+    """An upgrade whose nodes may be drained for longer than half an hour."""
+    result, over = lock({**DEAD, "patience": 4800})
+    assert result["failed"] and "after 80 min it counts as dead" in result["msg"] and len(over) == 1
