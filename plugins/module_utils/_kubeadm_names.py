@@ -73,4 +73,4 @@ def apiserver_names(cluster: t.Mapping[str, t.Any], node: str, address: str) -> 
     }
     if cluster.get("controlPlaneEndpoint"):
         names.add(endpoint_host(cluster["controlPlaneEndpoint"]))
-    return sorted(canonical(name) for name in names)
+    return sorted({canonical(name) for name in names})

@@ -40,7 +40,7 @@ MARKER = "/var/lib/slipway/kubeadm.json"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x"}
 #: Interfaces that container networks make; they say nothing about the machine.
 _VIRTUAL = re.compile(
-    r"^(veth|cni|flannel|cali|tunl|vxlan|docker|podman|br-|virbr|kube-|cilium|lxc|ovs|antrea|weave|genev|nodelocaldns"
+    r"^(veth|cni|flannel|cali|tunl|vxlan|docker|podman|br-[0-9a-f]{12}$|virbr|kube-|cilium|lxc|ovs|antrea|weave|genev|nodelocaldns"
     r"|dummy|ifb|sit\d|gre\d|gretap|erspan|ip6|ip_vti)"
 )
 #: The paths whose file systems Kubernetes, its runtime and their packages fill; those that exist are looked at.

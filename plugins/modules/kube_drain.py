@@ -143,7 +143,12 @@ DRY_RUN_SECONDS = 4
 _EVICTED = re.compile(r"^(?:evicting|deleting) pod (\S+/\S+)", re.MULTILINE)
 # In the end only: what was refused at first may have gone a moment later.
 _BLOCKED = re.compile(r'^error when evicting pods?/"([^"]+)" -n "([^"]+)": global timeout reached', re.MULTILINE)
-_HANGING = re.compile(r'^error when waiting for pod "([^"]+)" in namespace "([^"]+)" to terminate: ', re.MULTILINE)
+# kubectl gives up at once when it cannot ask, which is no matter of the pod.
+_HANGING = re.compile(
+    r'^error when waiting for pod "([^"]+)" in namespace "([^"]+)" to terminate:'
+    r" (?:context deadline exceeded|global timeout reached.*)$",
+    re.MULTILINE,
+)
 _UNMANAGED = re.compile(r"^cannot delete .*\(use --force to override\): (.*)$", re.MULTILINE)
 _LOCAL_DATA = re.compile(r"^cannot delete .*\(use --delete-emptydir-data to override\): (.*)$", re.MULTILINE)
 

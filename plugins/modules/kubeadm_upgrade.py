@@ -54,6 +54,12 @@ options:
     type: list
     elements: str
     default: []
+  patches:
+    description:
+      - Folder on the host with kubeadm's patches for static pods and the kubelet's configuration. kubeadm does not keep
+        where those are that a node was made with, and makes the files anew.
+    type: path
+    default: ""
   timeout:
     description: Seconds that a running kubeadm, the API server, and the static pods are waited for, each.
     type: int
@@ -137,6 +143,11 @@ def reasons(stderr: str) -> str:
     return "\n".join((errors or said or lines)[-8:]) or "it printed nothing"
 
 
+def numbers(version: str) -> t.List[int]:
+    """The numbers in a version, to compare it with another."""
+    return [int(number) for number in re.findall(r"\d+", version)]
+
+
 def configured_version(text: str) -> str:
     """The version in kubeadm's ClusterConfiguration; empty when there is none."""
     match = _CONFIGURATION.search(text)
@@ -178,6 +189,7 @@ class KubeadmUpgrade:
         self._version: str = (params["version"] or "").lstrip("v")
         self._name: str = params["name"] or os.uname().nodename.lower()
         self._ignored: t.List[str] = params["ignore_preflight_errors"]
+        self._patches: str = params["patches"]
         self._timeout: int = params["timeout"]
         self._runner = Runner(module)
         self._control_plane = bool(_upgrade.static_pods())
@@ -190,6 +202,8 @@ class KubeadmUpgrade:
         argv = [kubeadm, "upgrade", self._operation]
         if self._operation == "apply":
             argv += [f"v{self._version}", "--yes"]
+        if self._patches:
+            argv.append(f"--patches={self._patches}")
         return [*argv, f"--ignore-preflight-errors={','.join(self._ignored)}"] if self._ignored else argv
 
     def run(self) -> t.Dict[str, t.Any]:
@@ -242,6 +256,9 @@ class KubeadmUpgrade:
             wanted["etcd"] = self._etcd_image(pods["etcd"])
         versions = _upgrade.kube_version
         before, after = versions(pods), versions(wanted)
+        # kubeadm never gives etcd an older version than it has.
+        if "etcd" in pods and numbers(after["etcd"]) < numbers(before["etcd"]):
+            after["etcd"] = before["etcd"]
         found = [
             {"name": name, "before": before[name], "after": after[name]} for name in pods if before[name] != after[name]
         ]
@@ -384,6 +401,7 @@ def main() -> None:
             "version": {"type": "str"},
             "name": {"type": "str"},
             "ignore_preflight_errors": {"type": "list", "elements": "str", "default": []},
+            "patches": {"type": "path", "default": ""},
             "timeout": {"type": "int", "default": 300},
         },
         required_if=[("operation", "apply", ["version"]), ("operation", "node", ["version"])],

@@ -55,6 +55,10 @@ DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*")
 QUALIFIED_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
+#: kubeadm's defaults.
+PKI = "/etc/kubernetes/pki"
+API_PORT = "6443"
+
 Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
@@ -443,7 +447,7 @@ def check_room_for_addons(hosts: Hosts) -> t.Iterable[Problem]:
             CLUSTER,
             "cluster_worker_hosts",
             f"is empty: control planes alone take no pods of {' and '.join(wanted)}, which the run would wait for.",
-            "Put a host in the group kube_node; a control plane that is there, too, takes pods. Or set"
+            "Put a host in the group kube_node; a control plane that is there from the start takes pods, too. Or set"
             f" {' and '.join(f'{name}_enabled' for name in wanted)} to false.",
             WARNING,
         )
@@ -544,6 +548,58 @@ def check_labels(hosts: Hosts) -> t.Iterable[Problem]:
                 yield host.problem("cluster_node_taints", f"{key}={value} is not a valid taint.", syntax)
 
 
+def check_overrides(hosts: Hosts) -> t.Iterable[Problem]:
+    """Fields of kubeadm's configuration that would be ignored, or that the rest of the collection does not follow."""
+    several = sum(host.control_plane for host in hosts) > 1
+    for host in hosts:
+        certificates = host.mapping("control_plane_cluster_configuration").get("certificatesDir") or PKI
+        if host.control_plane and certificates != PKI:
+            yield host.problem(
+                "control_plane_cluster_configuration",
+                f"certificatesDir is {certificates}, and the certificates are looked for in {PKI}.",
+                "Leave it out.",
+            )
+        for name in ("control_plane_init_configuration", "node_join_configuration"):
+            document = host.mapping(name)
+            registration = document.get("nodeRegistration")
+            called = registration.get("name") if isinstance(registration, dict) else None
+            if called not in (None, host.name):
+                yield host.problem(
+                    name,
+                    f"nodeRegistration.name is {called}, and nodes have the names of their hosts in the inventory.",
+                    "Leave it out, and give the host that name; ansible_host says where it is.",
+                )
+            if document.get("skipPhases"):
+                yield host.problem(
+                    name,
+                    "kubeadm ignores skipPhases when it is told on its command line what to skip, as it is here.",
+                    "Leave it out; control_plane_skip_phases is for kubeadm init.",
+                )
+        joining = host.mapping("node_join_configuration").get("controlPlane")
+        if joining is not None and not host.control_plane:
+            yield host.problem(
+                "node_join_configuration",
+                "has the field controlPlane, with which this worker would become a control plane.",
+                "Set it for hosts of the group kube_control_plane only.",
+            )
+        port, joined = (
+            _bind_port(document) for document in (host.mapping("control_plane_init_configuration"), joining)
+        )
+        if host.control_plane and several and port != joined:
+            yield host.problem(
+                "node_join_configuration",
+                f"control planes that join would listen on {joined}, and the one that is initialised on {port}.",
+                "Set localAPIEndpoint.bindPort in control_plane_init_configuration, and the same as"
+                " controlPlane.localAPIEndpoint.bindPort in node_join_configuration of all control planes.",
+            )
+
+
+def _bind_port(document: t.Any) -> str:
+    """The port of the API server in a document of kubeadm."""
+    endpoint = document.get("localAPIEndpoint") if isinstance(document, dict) else None
+    return str(endpoint.get("bindPort") or API_PORT) if isinstance(endpoint, dict) else API_PORT
+
+
 CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_hosts,
     check_cluster_wide,
@@ -555,4 +611,5 @@ CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_metallb_pools,
     check_room_for_addons,
     check_labels,
+    check_overrides,
 )

@@ -228,7 +228,12 @@ def check_room(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
             else "The drain waits for it, as long as upgrade_drain_timeout says.",
             *([] if never and not first.flag("upgrade_drain_disable_eviction") else [WARNING]),
         )
-    pending = {node["name"] for node in cluster.get("nodes") or [] if parse_version(node["version"]) != _target(hosts)}
+    playing = {host.name for host in hosts if host.facts is not None}
+    pending = {
+        node["name"]
+        for node in cluster.get("nodes") or []
+        if node["name"] in playing and parse_version(node["version"]) != _target(hosts)
+    }
     for pod in cluster.get("unmanaged") or []:
         if pod["node"] in pending and not first.flag("upgrade_drain_force"):
             yield Problem(
@@ -294,12 +299,9 @@ def check_removed(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
                 node["name"],
                 "containerd",
                 f"{node['runtime'][13:]} does not work with kubelets of {_dotted(CONTAINERD_2)} and newer.",
-                "Upgrade it to 2.x, node by node"
-                + (
-                    " (container_runtime_source: docker, upgrade_container_runtime: true)."
-                    if gone
-                    else ", before that."
-                ),
+                "Upgrade it to 2.x before that, node by node (upgrade_container_runtime). Where the package repository"
+                " has none: remove_node.yml, remove the package, and add the node again with"
+                " container_runtime_source: docker.",
                 *([] if gone else [WARNING]),
             )
 

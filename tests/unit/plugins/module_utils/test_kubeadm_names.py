@@ -80,3 +80,7 @@ def test_all() -> None:
     }
     expected = ["192.0.2.1", "192.0.2.100", "b", "cp1", "fd01::1", *KUBERNETES[:3], "kubernetes.default.svc.c.example"]
     assert names.apiserver_names(cluster, "cp1", "192.0.2.1") == expected
+    # One address in two spellings is one name.
+    assert (
+        names.apiserver_names({"controlPlaneEndpoint": "[fd00:0::10]:6443"}, "cp1", "fd00::10").count("fd00::10") == 1
+    )

@@ -181,6 +181,9 @@ def test_an_api_server_that_moves() -> None:
     cluster = Cluster("left", refused, refused, "drained")
     assert drain(cluster).run()["pods"] == WEB
     assert cluster.calls[-1][3] == "--timeout=298s"
+    # kubectl ends at once when that happens while it waits for a pod that is told to end.
+    waiting = f'error when waiting for pod "web" in namespace "default" to terminate: {refused}'
+    assert drain(Cluster("left", waiting, "drained")).run()["pods"] == WEB
     with pytest.raises(SlipwayError, match="is not drained: The connection to the server"):
         drain(Cluster("left", *[refused] * 9), timeout=3).run()
     with pytest.raises(SlipwayError, match="is not drained: error: no"):

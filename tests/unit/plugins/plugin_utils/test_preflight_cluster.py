@@ -261,3 +261,39 @@ def test_distinct() -> None:
         ("flannel", "cp1"),
         ("none", "b"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"control_plane_cluster_configuration": {"certificatesDir": "/srv/pki"}}, "certificatesDir is /srv/pki"),
+        ({"control_plane_cluster_configuration": {"certificatesDir": "/etc/kubernetes/pki"}}, ""),
+        ({"node_join_configuration": {"nodeRegistration": {"name": "a"}}}, "nodeRegistration.name is a, and nodes"),
+        ({"control_plane_init_configuration": {"nodeRegistration": {"name": "cp1"}}}, ""),
+        ({"control_plane_init_configuration": {"nodeRegistration": "x"}}, ""),
+        ({"control_plane_init_configuration": {"skipPhases": ["addon/kube-proxy"]}}, "control_plane_skip_phases is"),
+        # One control plane alone may listen where it likes.
+        ({"control_plane_init_configuration": {"localAPIEndpoint": {"bindPort": 7443}}}, ""),
+    ],
+)
+def test_overrides(variables: t.Dict[str, t.Any], expected: str) -> None:
+    found = said(checks.check_overrides([host(**variables)]))
+    assert expected in found and bool(expected) == bool(found)
+
+
+def test_a_worker_that_would_be_a_control_plane() -> None:
+    document = {"controlPlane": {"localAPIEndpoint": {"advertiseAddress": "192.0.2.6"}}}
+    hosts = [host(name, control_plane=name == "cp1", node_join_configuration=document) for name in ("cp1", "worker1")]
+    (problem,) = checks.check_overrides(hosts)
+    assert problem.host == "worker1" and "would become a control plane" in problem.message
+
+
+@pytest.mark.parametrize("join", [{}, {"controlPlane": {"localAPIEndpoint": {"bindPort": 7443}}}])
+def test_ports_of_several_api_servers(join: t.Dict[str, t.Any]) -> None:
+    document = {"localAPIEndpoint": {"bindPort": 7443}}
+    hosts = [
+        host(name, control_plane_init_configuration=document, node_join_configuration=join) for name in ("cp1", "cp2")
+    ]
+    problems = list(checks.check_overrides(hosts))
+    assert [problem.host for problem in problems] == ([] if join else ["cp1", "cp2"])
+    assert all("would listen on 6443, and the one that is initialised on 7443" in each.message for each in problems)

@@ -166,6 +166,9 @@ def test_room() -> None:
         "warning w1 drain: its pods ask for 1024 MiB of memory, and the other nodes that take them have 0 MiB left:"
         " some will wait until it is back.",
     ]
+    # What is left out by --limit is not drained.
+    given = [host("cp1", pods="1.36.4"), Host(name="w1")]
+    assert {problem.subject for problem in find(cluster(**ROOM), *given)} == {"PodDisruptionBudget", "node"}
     forced = find(cluster(**ROOM), upgrade_drain_force=True, upgrade_drain_disable_eviction=True)
     assert {problem.severity for problem in forced} == {"warning"}
     done = cluster(node("cp1", "1.37.1"), node("w1", "1.37.1"), **ROOM)
