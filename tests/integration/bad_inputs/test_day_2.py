@@ -19,9 +19,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 @pytest.fixture
 def site(made: Site) -> t.Iterator[Site]:
-    before = dict(made.answers)
-    yield made
-    made.answers, made.dead = before, set()
+    with made.for_one_test() as kept:
+        yield kept
 
 
 def hosts(site: Site, module: str) -> list[str]:

@@ -100,9 +100,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
 
 @pytest.fixture
 def cluster(made: Cluster) -> t.Iterator[Cluster]:
-    before = dict(made.answers)
-    yield made
-    made.answers, made.slow = before, set()
+    with made.for_one_test() as kept:
+        yield kept
 
 
 INSPECTED = {(f"cp{number}", "inspected") for number in (1, 2, 3)}

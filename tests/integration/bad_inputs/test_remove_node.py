@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -69,6 +70,13 @@ class Site:
         for path in (collection / "plugins/modules").glob("*.py"):
             path.write_text(MODULE.replace("NAME", path.stem))
         (folder / "ansible.cfg").write_text("[defaults]\n")
+
+    @contextlib.contextmanager
+    def for_one_test(self) -> t.Iterator[t.Any]:
+        """What a test changes is undone after it; the copies of the collection stay."""
+        before = dict(self.answers), set(self.dead), set(self.slow), list(self.control_planes)
+        yield self
+        self.answers, self.dead, self.slow, self.control_planes = before
 
     def remove(self, node: str, *arguments: str, rc: int = 0) -> str:
         """Run the playbook and return what it prints."""
@@ -137,9 +145,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 @pytest.fixture
 def site(made: Site) -> t.Iterator[Site]:
-    before = dict(made.answers), set(made.dead), list(made.control_planes)
-    yield made
-    made.answers, made.dead, made.control_planes = before
+    with made.for_one_test() as kept:
+        yield kept
 
 
 CHANGING = ("kube_drain", "config_files", "etcd_member", "kubeadm_reset", "kube_node_delete")
