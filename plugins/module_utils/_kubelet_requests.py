@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kubelets' requests for the certificates of their ports (CertificateSigningRequest).
+"""Kubelets' requests for the certificates of their ports (CertificateSigningRequest): who asks for what, and may he.
+
+Nothing of Ansible is needed here, so that programs on nodes judge by the same rules as the modules.
 
 Private to this collection.
 """
@@ -10,12 +12,38 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
+import ipaddress
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _pkcs10
 
 SIGNER = "kubernetes.io/kubelet-serving"
 USER_PREFIX = "system:node:"
+GROUP = "system:nodes"
+#: What a kubelet asks for, with an RSA key and with any other (as the signer in kube-controller-manager demands).
+USAGES = (
+    ["digital signature", "key encipherment", "server auth"],
+    ["digital signature", "server auth"],
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """A node and what its certificate may bear; DNS names in lower case, addresses in their canonical form."""
+
+    name: str
+    addresses: t.Tuple[str, ...]
+    dns_names: t.FrozenSet[str]
+
+    @classmethod
+    def of(cls, name: str, addresses: t.Iterable[str], dns_names: t.Iterable[str] = ()) -> Identity:
+        """The node ``name``, which may bear its name, ``addresses`` and ``dns_names``.
+
+        :raises ValueError: when an address is not an IP address.
+        """
+        canonical = tuple(str(ipaddress.ip_address(address)) for address in addresses)
+        return cls(name, canonical, frozenset(text.lower() for text in [name, *dns_names]))
 
 
 def is_pending(item: t.Mapping[str, t.Any]) -> bool:
@@ -52,3 +80,56 @@ def describe(item: t.Mapping[str, t.Any]) -> str:
     else:
         asked = ", ".join([*request.dns_names, *request.addresses, *request.others]) or "no name"
     return f"The request {item['metadata']['name']} of {who} for a serving certificate is pending: it asks for {asked}."
+
+
+def judge(
+    item: t.Mapping[str, t.Any], allowed: t.Mapping[str, Identity]
+) -> t.Tuple[t.Optional[_pkcs10.Request], t.List[str]]:
+    """The parsed request and the reasons against it; without reasons it may be approved.
+
+    :param item: the CertificateSigningRequest, as the API server has it.
+    :param allowed: the nodes whose requests may be approved, by name.
+    """
+    spec = item["spec"]
+    name = node_name(item)
+    if not name:
+        return None, [f"it comes from the user {spec.get('username', '')!r}, who is not a node"]
+    reasons = []
+    if GROUP not in (spec.get("groups") or []):
+        reasons.append(f"its user is not in the group {GROUP}")
+    usages = spec.get("usages") or []
+    if sorted(usages) not in USAGES:
+        reasons.append(f"it asks for the usages {', '.join(sorted(usages))} instead of those of a server")
+    try:
+        request = read(item)
+    except _der.DerError as error:
+        return None, [*reasons, f"it cannot be read: {error}"]
+    node = allowed.get(name)
+    beyond = _beyond(request, node) if node else [f"{name} is not among the given nodes"]
+    return request, [*reasons, *_unlike_a_kubelet(request, spec["username"]), *beyond]
+
+
+def _unlike_a_kubelet(request: _pkcs10.Request, user: str) -> t.List[str]:
+    """What no kubelet asks for, whatever its names are."""
+    reasons = []
+    if sorted(request.subject) != [(_pkcs10.ORGANIZATION, GROUP), (_pkcs10.COMMON_NAME, user)]:
+        labels = {_pkcs10.COMMON_NAME: "CN", _pkcs10.ORGANIZATION: "O"}
+        shown = ", ".join(f"{labels.get(key, key)}={value}" for key, value in request.subject)
+        reasons.append(f"its subject ({shown}) is not CN={user}, O={GROUP}")
+    if request.others:
+        reasons.append(f"it asks for more than names: {', '.join(request.others)}")
+    if not request.dns_names and not request.addresses:
+        reasons.append("it names neither a DNS name nor an address")
+    return reasons
+
+
+def _beyond(request: _pkcs10.Request, node: Identity) -> t.List[str]:
+    """The names and addresses that ``node`` may not bear."""
+    reasons = []
+    for dns_name in request.dns_names:
+        if dns_name.lower() not in node.dns_names:
+            reasons.append(f"it asks for the name {dns_name}, allowed are {', '.join(sorted(node.dns_names))}")
+    for address in request.addresses:
+        if address not in node.addresses:
+            reasons.append(f"it asks for the address {address}, allowed are {', '.join(node.addresses)}")
+    return reasons

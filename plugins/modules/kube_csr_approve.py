@@ -158,90 +158,33 @@ refused:
 """
 
 import concurrent.futures
-import dataclasses
-import ipaddress
 import socket
 import ssl
 import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _kubelet_requests, _pkcs10
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubelet_requests
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet_requests import Identity
 
-GROUP = "system:nodes"
-#: What a kubelet asks for, with an RSA key and with any other (as the signer in kube-controller-manager demands).
-USAGES = (
-    ["digital signature", "key encipherment", "server auth"],
-    ["digital signature", "server auth"],
-)
 #: Seconds that a kubelet may take to answer.
 PROBE_TIMEOUT = 3.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Node:
-    """A node and what its certificate may bear; DNS names in lower case, addresses in their canonical form."""
+def identity(params: t.Mapping[str, t.Any]) -> Identity:
+    """The node that ``params`` describes.
 
-    name: str
-    addresses: t.Tuple[str, ...]
-    dns_names: t.FrozenSet[str]
-
-    @classmethod
-    def of(cls, params: t.Mapping[str, t.Any]) -> Node:
-        """The node that ``params`` describes.
-
-        :raises SlipwayError: when an address is not an IP address.
-        """
-        try:
-            addresses = tuple(str(ipaddress.ip_address(address)) for address in params["addresses"])
-        except ValueError as error:
-            raise SlipwayError(f"nodes: {params['name']}: addresses: {error}") from error
-        names = frozenset(name.lower() for name in [params["name"], *params["dns_names"]])
-        return cls(params["name"], addresses, names)
-
-
-def examine(
-    item: t.Mapping[str, t.Any], nodes: t.Mapping[str, Node]
-) -> t.Tuple[t.Optional[_pkcs10.Request], t.List[str]]:
-    """The parsed request and the reasons against it; without reasons it may be approved."""
-    spec = item["spec"]
-    name = _kubelet_requests.node_name(item)
-    if not name:
-        return None, [f"it comes from the user {spec.get('username', '')!r}, who is not a node"]
-    reasons = []
-    if GROUP not in (spec.get("groups") or []):
-        reasons.append(f"its user is not in the group {GROUP}")
-    usages = spec.get("usages") or []
-    if sorted(usages) not in USAGES:
-        reasons.append(f"it asks for the usages {', '.join(sorted(usages))} instead of those of a server")
+    :raises SlipwayError: when an address is not an IP address.
+    """
     try:
-        request = _kubelet_requests.read(item)
-    except _der.DerError as error:
-        return None, [*reasons, f"it cannot be read: {error}"]
-    expected = [(_pkcs10.ORGANIZATION, GROUP), (_pkcs10.COMMON_NAME, spec["username"])]
-    if sorted(request.subject) != expected:
-        labels = {_pkcs10.COMMON_NAME: "CN", _pkcs10.ORGANIZATION: "O"}
-        shown = ", ".join(f"{labels.get(key, key)}={value}" for key, value in request.subject)
-        reasons.append(f"its subject ({shown}) is not CN={spec['username']}, O={GROUP}")
-    if request.others:
-        reasons.append(f"it asks for more than names: {', '.join(request.others)}")
-    if not request.dns_names and not request.addresses:
-        reasons.append("it names neither a DNS name nor an address")
-    node = nodes.get(name)
-    if node is None:
-        return request, [*reasons, f"{name} is not among the given nodes"]
-    for dns_name in request.dns_names:
-        if dns_name.lower() not in node.dns_names:
-            reasons.append(f"it asks for the name {dns_name}, allowed are {', '.join(sorted(node.dns_names))}")
-    for address in request.addresses:
-        if address not in node.addresses:
-            reasons.append(f"it asks for the address {address}, allowed are {', '.join(node.addresses)}")
-    return request, reasons
+        return Identity.of(params["name"], params["addresses"], params["dns_names"])
+    except ValueError as error:
+        raise SlipwayError(f"nodes: {params['name']}: addresses: {error}") from error
 
 
-def probe(node: Node, port: int, context: ssl.SSLContext) -> str:
+def probe(node: Identity, port: int, context: ssl.SSLContext) -> str:
     """Why the kubelet of ``node`` cannot be trusted yet; empty when it presents a certificate of the cluster's CA.
 
     The certificate must be valid for the address that the kubelet is reached at.
@@ -272,11 +215,11 @@ class KubeCsrApprove:
         params: t.Mapping[str, t.Any],
         kubectl: Kubectl,
         check_mode: bool = False,
-        probe_node: t.Callable[[Node, int, ssl.SSLContext], str] = probe,
+        probe_node: t.Callable[[Identity, int, ssl.SSLContext], str] = probe,
         clock: t.Callable[[], float] = time.monotonic,
         sleep: t.Callable[[float], None] = time.sleep,
     ) -> None:
-        self._nodes = {node.name: node for node in map(Node.of, params["nodes"])}
+        self._nodes = {node.name: node for node in map(identity, params["nodes"])}
         self._params = params
         self._kubectl = kubectl
         self._check_mode = check_mode
@@ -340,7 +283,7 @@ class KubeCsrApprove:
             if not _kubelet_requests.is_pending(item) or name in self._approved:
                 continue
             node = _kubelet_requests.node_name(item)
-            request, reasons = examine(item, self._nodes)
+            request, reasons = _kubelet_requests.judge(item, self._nodes)
             if request is None or reasons:
                 user = item["spec"].get("username", "")
                 self._refused[name] = {"request": name, "node": node or user, "reasons": reasons}
@@ -355,7 +298,7 @@ class KubeCsrApprove:
         if names and not self._check_mode:
             self._kubectl.run(*self.approve_argv(names))
 
-    def _probe(self, context: ssl.SSLContext, nodes: t.Sequence[Node]) -> t.Dict[str, str]:
+    def _probe(self, context: ssl.SSLContext, nodes: t.Sequence[Identity]) -> t.Dict[str, str]:
         """The problems of those nodes that have one."""
         if not nodes:
             return {}

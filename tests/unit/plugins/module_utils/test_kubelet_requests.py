@@ -4,6 +4,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubelet_requests
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import fixture
 
@@ -20,3 +25,46 @@ def test_sentences() -> None:
 def test_a_request_that_cannot_be_read() -> None:
     item = {"metadata": {"name": "x"}, "spec": {"username": "system:node:n", "request": "?"}}
     assert "of n for" in _kubelet_requests.describe(item) and "cannot be read" in _kubelet_requests.describe(item)
+
+
+def crafted(name: str, **spec: t.Any) -> t.Dict[str, t.Any]:
+    items = {item["metadata"]["name"]: item for item in fixture("csr-crafted.json")["items"]}
+    return {**items[name], "spec": {**items[name]["spec"], **spec}}
+
+
+def reasons(item: t.Dict[str, t.Any]) -> t.List[str]:
+    worker = _kubelet_requests.Identity.of("worker1", ["127.0.0.1", "FD00::1"])
+    return _kubelet_requests.judge(item, {"worker1": worker})[1]
+
+
+def test_the_judgement() -> None:
+    assert reasons(crafted("good")) == []
+    assert reasons(crafted("good", groups=["system:authenticated"])) == ["its user is not in the group system:nodes"]
+    assert reasons(crafted("good", request="LS0t"))[0].startswith("it cannot be read: expected one PEM block")
+    assert reasons(crafted("good", request="?"))[0].startswith("it cannot be read")
+    both = crafted("client", usages=["server auth", "digital signature"])
+    assert reasons(both) == ["it names neither a DNS name nor an address"]
+
+
+def test_what_is_pending() -> None:
+    assert [
+        item["metadata"]["name"]
+        for item in fixture("csr-crafted.json")["items"]
+        if not _kubelet_requests.is_pending(item)
+    ] == ["client", "good"]
+
+
+def test_programs_on_nodes_can_judge_without_ansible() -> None:
+    """A node has Python alone; a program there needs nothing but these files in a package of their names."""
+    folder = Path(_kubelet_requests.__file__).parent
+    package = "ansible_collections.slipway.kubernetes.plugins.module_utils"
+    program = f"""
+import importlib.util, sys, types
+for name in {[package.rsplit(".", count)[0] for count in range(4, -1, -1)]!r}:
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [{str(folder)!r}] if name == {package!r} else []
+from {package} import _kubelet_requests
+assert _kubelet_requests.judge({{"spec": {{}}}}, {{}})[1]
+assert not [name for name in sys.modules if name == "ansible" or name.startswith("ansible.")]
+"""
+    subprocess.run([sys.executable, "-I", "-c", program], check=True)

@@ -9,7 +9,6 @@ import ssl
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubelet_requests
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_csr_approve
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, FakeKubectl, fixture
@@ -139,33 +138,6 @@ def test_refuses_with_reasons() -> None:
     }
 
 
-def crafted(name: str, **spec: t.Any) -> t.Dict[str, t.Any]:
-    items = {item["metadata"]["name"]: item for item in fixture("csr-crafted.json")["items"]}
-    return {**items[name], "spec": {**items[name]["spec"], **spec}}
-
-
-def reasons(item: t.Dict[str, t.Any]) -> t.List[str]:
-    node = kube_csr_approve.Node.of(WORKER)
-    return kube_csr_approve.examine(item, {"worker1": node})[1]
-
-
-def test_examine() -> None:
-    assert reasons(crafted("good")) == []
-    assert reasons(crafted("good", groups=["system:authenticated"])) == ["its user is not in the group system:nodes"]
-    assert reasons(crafted("good", request="LS0t"))[0].startswith("it cannot be read: expected one PEM block")
-    assert reasons(crafted("good", request="?"))[0].startswith("it cannot be read")
-    both = crafted("client", usages=["server auth", "digital signature"])
-    assert reasons(both) == ["it names neither a DNS name nor an address"]
-
-
-def test_what_is_pending() -> None:
-    assert [
-        item["metadata"]["name"]
-        for item in fixture("csr-crafted.json")["items"]
-        if not _kubelet_requests.is_pending(item)
-    ] == ["client", "good"]
-
-
 def test_bad_addresses() -> None:
     with pytest.raises(SlipwayError, match=r"nodes: x: addresses: '1\.2\.3' does not appear"):
         build(FakeKubectl(), nodes=[{"name": "x", "addresses": ["1.2.3"], "dns_names": []}])
@@ -242,13 +214,13 @@ def ssl_error(kind: t.Type[ssl.SSLError], reason: str) -> ssl.SSLError:
 def test_probe(monkeypatch: pytest.MonkeyPatch, error: t.Optional[Exception], problem: str) -> None:
     monkeypatch.setattr(socket, "create_connection", lambda *_: Connection())
     context = Context(error)
-    node = kube_csr_approve.Node.of(WORKER)
+    node = kube_csr_approve.identity(WORKER)
     assert kube_csr_approve.probe(node, 1, context) == problem  # type: ignore[arg-type]
     assert context.names[0] == "127.0.0.1"
 
 
 def test_probe_without_addresses() -> None:
-    node = kube_csr_approve.Node("x", (), frozenset())
+    node = kube_csr_approve.Identity("x", (), frozenset())
     assert kube_csr_approve.probe(node, 1, Context()) == "no address is given"  # type: ignore[arg-type]
 
 
