@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import (
     _preflight_cluster,
     _preflight_endpoint,
+    _preflight_foreign,
     _preflight_machines,
     _preflight_options,
     _preflight_peers,
@@ -60,6 +61,7 @@ class ActionModule(ActionBase):
             functools.partial(_preflight_options.check_types, catalogue=catalogue),
             *_preflight_cluster.CHECKS,
             *_preflight_machines.CHECKS,
+            *_preflight_foreign.CHECKS,
             *_preflight_endpoint.CHECKS,
             *_preflight_peers.CHECKS,
             functools.partial(_preflight_machines.check_runs, run=this_run(os.getppid()), check=self._task.check_mode),

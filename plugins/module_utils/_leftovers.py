@@ -38,8 +38,6 @@ _CNI_CONFIGURATION = re.compile(r"(flannel|calico|cilium)[^/]*$")
 _SHIM = "containerd-shim"
 #: Seconds that processes have until they have gone after SIGKILL.
 _PATIENCE = 10
-#: What our own files say; those of other people's roles are "Ansible managed", too.
-_OWN = b"Ansible managed (slipway.kubernetes)"
 #: Where kubeadm lets etcd keep its data unless told otherwise.
 _ETCD_DATA = "/var/lib/etcd"
 
@@ -179,15 +177,6 @@ def authority_of(kubeconfig: str) -> str:
     """The only CA that a kubeconfig trusts, as it stands there; empty when there are none or several."""
     found = set(re.findall(r"certificate-authority-data:\s*(\S+)", read_text(kubeconfig)))
     return found.pop() if len(found) == 1 else ""
-
-
-def is_managed(path: str) -> bool:
-    """Whether this collection has written this file: its head says so."""
-    try:
-        with open(path, "rb") as stream:
-            return _OWN in stream.read(512)
-    except OSError:
-        return False
 
 
 def contents(folder: str, kept: t.Container[str] = ()) -> t.List[str]:

@@ -25,6 +25,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _certificates,
     _der,
     _kubeadm_names,
+    _marks,
     _netlink,
     _run_record,
     _upgrade,
@@ -324,6 +325,7 @@ class NodeFacts:
                 "ufw": ufw_is_active(read_text("/etc/ufw/ufw.conf")),
                 "firewalld": os.path.lexists("/run/systemd/units/invocation:firewalld.service"),
             },
+            "foreign_files": _marks.foreign(),
         }
         versions = asked.result()
         return {

@@ -110,6 +110,19 @@ changed_paths:
   elements: str
   returned: success
   sample: [/etc/example.d/a.conf]
+foreign_paths:
+  description:
+    - Paths of files that somebody else had written and that are replaced by files whose head says that they are ours.
+  type: list
+  elements: str
+  returned: success
+  sample: []
+copies:
+  description: Where what was in them is kept; empty in check mode.
+  type: list
+  elements: str
+  returned: success
+  sample: []
 """
 
 import glob
@@ -118,6 +131,7 @@ import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, deletion_diff
 
@@ -203,10 +217,13 @@ class ConfigFiles:
         :raises SlipwayError: when an owner or group is unknown; then nothing has been written.
         """
         differing = [file for file in self._files if file.differs()]
+        foreign = [file.path for file in differing if _marks.is_marked(file.content) and _marks.is_foreign(file.path)]
+        copies = []
         diff = [file.diff() for file in differing] + [deletion_diff(path) for path in self._unwanted]
         if not check_mode:
             for file in differing:
                 file.ids()
+            copies = [_marks.keep(path) for path in foreign]
             for file in differing:
                 file.write()
             for path in self._unwanted:
@@ -218,6 +235,8 @@ class ConfigFiles:
             "changed": bool(differing or self._unwanted),
             "paths": [file.path for file in self._files],
             "changed_paths": [file.path for file in differing] + self._unwanted,
+            "foreign_paths": foreign,
+            "copies": copies,
             "diff": diff,
         }
 
@@ -255,7 +274,10 @@ def main() -> None:
     params = module.params
     try:
         files = ConfigFiles(params["files"], params["purge"], params["directory_mode"])
-        module.exit_json(**files.run(module.check_mode))
+        result = files.run(module.check_mode)
+        for path in result["foreign_paths"]:
+            module.warn(f"{path} was somebody else's. What was in it is kept beside it ({_marks.KEPT}).")
+        module.exit_json(**result)
     except SlipwayError as error:
         module.fail_json(msg=error.msg, **error.details)
     except OSError as error:

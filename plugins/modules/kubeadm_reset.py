@@ -71,7 +71,7 @@ options:
         default: []
   files:
     description:
-      - More files that are removed.
+      - More files that are removed, but for those that others use to write, and that are not ours by their heads.
     type: list
     elements: path
     default: []
@@ -115,6 +115,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _kubeadm,
     _leftovers,
+    _marks,
     _netfilter,
     _node,
     _run_record,
@@ -234,7 +235,7 @@ class KubeadmReset:
         return found
 
     def _managed_services(self) -> t.List[t.Mapping[str, t.Any]]:
-        return [entry for entry in self._params["services"] if _leftovers.is_managed(entry["configuration"])]
+        return [entry for entry in self._params["services"] if _marks.is_managed(entry["configuration"])]
 
     def _ctr(self, *arguments: str) -> t.List[str]:
         """The command line of containerd's own client; empty where it is not installed or does not run."""
@@ -290,7 +291,7 @@ class KubeadmReset:
             *_leftovers.cni_state(self._networks, self._at("/var/lib/cni")),
             *([self._at(_FLANNEL_PLUGIN)] if self._is_copied_plugin() else []),
             *self._kubeconfigs(),
-            *self._params["files"],
+            *(path for path in self._params["files"] if path not in _marks.foreign()),
             *(path for entry in services for path in entry["files"]),
             # The last, since it says that the service is ours.
             *(entry["configuration"] for entry in services),

@@ -204,6 +204,14 @@ ansible_facts:
           returned: always
           type: dict
           sample: {ufw: false, firewalld: false}
+        foreign_files:
+          description:
+            - Files that roles of this collection would write, and that somebody else has written.
+            - Neither does their head say that they are ours, nor are they what their package has brought.
+          returned: always
+          type: list
+          elements: str
+          sample: [/etc/haproxy/haproxy.cfg]
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -140,17 +140,6 @@ def test_authority(tmp_path: Path) -> None:
     assert _leftovers.authority_of(str(path)) == ""
 
 
-def test_is_managed(tmp_path: Path) -> None:
-    path = tmp_path / "keepalived.conf"
-    assert not _leftovers.is_managed(str(path))
-    path.write_text("# mine\n")
-    assert not _leftovers.is_managed(str(path))
-    path.write_text("# Ansible managed\n")
-    assert not _leftovers.is_managed(str(path))
-    path.write_text("# Ansible managed (slipway.kubernetes): changes made here by hand are lost.\n")
-    assert _leftovers.is_managed(str(path))
-
-
 def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("empty", "full"):
         (tmp_path / name).mkdir()

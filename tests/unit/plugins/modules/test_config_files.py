@@ -134,3 +134,23 @@ def test_a_path_that_cannot_be_written(tmp_path: Path, run_module: ModuleRunner)
     result = run_module(config_files.main, {"files": [{"path": f"{tmp_path}/a/b", "content": ""}]})
     assert result["failed"]
     assert "could not be written" in result["msg"]
+
+
+def test_what_somebody_else_has_written_is_named_and_kept(tmp_path: Path, run_module: ModuleRunner) -> None:
+    path = tmp_path / "haproxy.cfg"
+    path.write_bytes(b"frontend shop \xff\n")
+    path.chmod(0o640)
+    ours = "# Ansible managed (slipway.kubernetes): changes made here by hand are lost.\n"
+    options = {"files": [{"path": str(path), "content": ours}]}
+    assert run_module(config_files.main, options, check=True)["foreign_paths"] == [str(path)]
+    assert os.listdir(tmp_path) == ["haproxy.cfg"]
+    done = run_module(config_files.main, options)
+    copy = tmp_path / "haproxy.cfg.before-slipway"
+    assert done["copies"] == [str(copy)]
+    assert str(path) in str(done["warnings"])
+    assert (copy.read_bytes(), copy.stat().st_mode & 0o777) == (b"frontend shop \xff\n", 0o640)
+    assert run_module(config_files.main, options)["copies"] == []
+    # One that comes later does not take the first one's place.
+    path.write_text("frontend other\n")
+    assert run_module(config_files.main, options)["copies"] == [f"{copy}.2"]
+    assert copy.read_bytes() == b"frontend shop \xff\n"

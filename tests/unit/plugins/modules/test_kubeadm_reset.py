@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm, _leftovers, _netfilter, _node
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm, _leftovers, _marks, _netfilter, _node
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_reset
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -322,3 +322,14 @@ def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None
     services = [{"name": "haproxy.service", "configuration": "/etc/haproxy/haproxy.cfg"}]
     assert run_module(kubeadm_reset.main, {"services": services})["services"][0]["files"] == []
     assert run_module(kubeadm_reset.main, {"timeout": -1})["failed"]
+
+
+def test_a_file_that_others_write_too_is_removed_only_when_it_is_ours(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = machine.root / "_kubectl"
+    monkeypatch.setattr(_marks, "WRITTEN", (str(path),))
+    path.write_text("#compdef kubectl\nof the package\n")
+    assert str(path) not in machine.reset(files=[str(path)])["removed"]["files"]
+    path.write_text("#compdef kubectl\n# Ansible managed (slipway.kubernetes)\n")
+    assert machine.reset(files=[str(path)])["removed"]["files"] == [str(path)]

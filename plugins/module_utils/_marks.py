@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose a file is: ours say so in their head, a package's untouched one is nobody's, all others are somebody's.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_exactly
+
+#: What our own files say; those of other people's roles are "Ansible managed", too.
+MARK = "Ansible managed (slipway.kubernetes)"
+#: How many bytes of a file are its head.
+_HEAD = 512
+#: Files that roles write and that others may have under the same name (shell patterns); node_facts looks at them. Those
+#: whose names have "slipway" in them are ours by their names.
+WRITTEN = (
+    "/etc/haproxy/haproxy.cfg",
+    "/etc/keepalived/keepalived.conf",
+    "/usr/local/share/zsh/site-functions/_kubectl",
+)
+#: What dpkg knows about packages, among it the checksums of their configuration files.
+_DPKG_STATUS = "/var/lib/dpkg/status"
+#: What the name of a copy ends with.
+KEPT = ".before-slipway"
+
+
+def is_managed(path: str) -> bool:
+    """Whether this collection has written this file: its head says so."""
+    return is_marked(read_exactly(path))
+
+
+def is_marked(text: str) -> bool:
+    """Whether a text is that of a file of ours."""
+    return MARK in text[:_HEAD]
+
+
+def is_package_default(path: str, status: str = _DPKG_STATUS) -> bool:
+    """Whether the file is what its package has brought, and nobody has changed it."""
+    known = re.search(rf"^ {re.escape(path)} ([0-9a-f]{{32}})\b", read_exactly(status), re.MULTILINE)
+    if known is None:
+        return False
+    with open(path, "rb") as stream:
+        content = stream.read()
+    try:
+        return hashlib.md5(content).hexdigest() == known.group(1)
+    except ValueError:
+        # Where MD5 is forbidden nothing can be compared, and the file is taken for somebody's.
+        return False
+
+
+def is_foreign(path: str, status: str = _DPKG_STATUS) -> bool:
+    """Whether somebody else has put something into this file."""
+    if not os.path.isfile(path) or is_managed(path):
+        return False
+    return bool(read_exactly(path).strip()) and not is_package_default(path, status)
+
+
+def foreign(patterns: t.Optional[t.Iterable[str]] = None, status: str = _DPKG_STATUS) -> t.List[str]:
+    """The files of somebody else among those that match; among :data:`WRITTEN` when no patterns are given."""
+    paths = {path for pattern in patterns or WRITTEN for path in glob.glob(pattern)}
+    return sorted(path for path in paths if is_foreign(path, status))
+
+
+def keep(path: str) -> str:
+    """Keep a copy of a file beside it, with its mode and owner; returns where.
+
+    A copy that is there already is another one's, or of an earlier time: it stays, and this one gets a number.
+    """
+    status = os.stat(path)
+    content = read_exactly(path)
+    target, number = path + KEPT, 1
+    while os.path.lexists(target) and read_exactly(target) != content:
+        number += 1
+        target = f"{path}{KEPT}.{number}"
+    file = TextFile(target, content, status.st_mode & 0o777, str(status.st_uid), str(status.st_gid))
+    if file.differs():
+        file.write()
+    return target

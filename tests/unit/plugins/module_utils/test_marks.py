@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whose a file is."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks
+
+OURS = "# Ansible managed (slipway.kubernetes): changes made here by hand are lost.\n"
+
+
+def test_is_managed(tmp_path: Path) -> None:
+    path = tmp_path / "keepalived.conf"
+    assert not _marks.is_managed(str(path))
+    path.write_text("# mine\n")
+    assert not _marks.is_managed(str(path))
+    path.write_text("# Ansible managed\n")
+    assert not _marks.is_managed(str(path))
+    path.write_text("x" * 512 + OURS)
+    assert not _marks.is_managed(str(path))
+    path.write_text("#compdef kubectl\n" + OURS)
+    assert _marks.is_managed(str(path))
+
+
+def test_foreign_are_those_that_are_neither_ours_nor_a_packages(tmp_path: Path) -> None:
+    names = ("ours", "default", "changed", "somebodys", "empty")
+    paths = {name: tmp_path / f"{name}.cfg" for name in names}
+    paths["ours"].write_text(OURS)
+    paths["default"].write_text("of the package\n")
+    paths["changed"].write_text("of the package, and mine\n")
+    paths["somebodys"].write_text("mine\n")
+    paths["empty"].write_text("\n")
+    (tmp_path / "folder.cfg").mkdir()
+    digest = hashlib.md5(b"of the package\n").hexdigest()
+    status = tmp_path / "status"
+    status.write_text(
+        f"Package: haproxy\nConffiles:\n {paths['default']} {digest}\n {paths['changed']} {digest} obsolete\n"
+    )
+    found = _marks.foreign([f"{tmp_path}/*.cfg", f"{tmp_path}/none"], str(status))
+    assert found == [str(paths["changed"]), str(paths["somebodys"])]
+
+
+def test_without_md5_a_file_is_taken_for_somebodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, status = tmp_path / "a.cfg", tmp_path / "status"
+    path.write_text("of the package\n")
+    status.write_text(f" {path} {hashlib.md5(b'of the package' + bytes([10])).hexdigest()}\n")
+    assert not _marks.is_foreign(str(path), str(status))
+
+    def forbidden(_content: bytes) -> None:
+        raise ValueError("disabled for FIPS")
+
+    monkeypatch.setattr(hashlib, "md5", forbidden)
+    assert _marks.is_foreign(str(path), str(status))
+
+
+def test_a_copy_is_kept_once(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text("mine\n")
+    path.chmod(0o600)
+    kept = _marks.keep(str(path))
+    assert kept == f"{path}.before-slipway" == _marks.keep(str(path))
+    assert (tmp_path / "config.before-slipway").stat().st_mode & 0o777 == 0o600
