@@ -11,9 +11,9 @@ from __future__ import annotations
 import http.client
 import os
 import re
-import ssl
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 
 MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
@@ -39,7 +39,7 @@ def answers_ready(host: str, port: int, authority: str, timeout: float = 2) -> b
     :param timeout: seconds for the connection, and for the answer.
     """
     try:
-        context = ssl.create_default_context(cafile=authority)
+        context = _tls.verified_by(authority)
         connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
         try:
             connection.request("GET", "/readyz")

@@ -19,11 +19,10 @@ import os
 import re
 import signal
 import socket
-import ssl
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _certificates, _der
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _certificates, _der, _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 
@@ -102,11 +101,10 @@ def presented(host: str, port: int) -> str:
 
     It is not verified: the caller compares it with the one that is in the file.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     try:
-        with socket.create_connection((host, port), _PATIENCE) as connection, context.wrap_socket(connection) as secure:
+        with socket.create_connection((host, port), _PATIENCE) as connection, _tls.unverified().wrap_socket(
+            connection
+        ) as secure:
             return hashlib.sha256(secure.getpeercert(binary_form=True) or b"").hexdigest()
     except OSError:
         return ""
@@ -114,11 +112,8 @@ def presented(host: str, port: int) -> str:
 
 def is_healthy(host: str, port: int) -> bool:
     """Whether ``/healthz`` of a component says so. Those of a control plane answer it to everybody."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # Controller manager and scheduler present a certificate that they have signed themselves.
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    connection = http.client.HTTPSConnection(host, port, timeout=_PATIENCE, context=context)
+    connection = http.client.HTTPSConnection(host, port, timeout=_PATIENCE, context=_tls.unverified())
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == 200

@@ -164,7 +164,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubelet_requests
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubelet_requests, _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet_requests import Identity
@@ -267,13 +267,11 @@ class KubeCsrApprove:
         return {"approved": list(self._approved.values()), "refused": list(self._refused.values())}
 
     def _context(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         ca_file = self._params["ca_file"]
         try:
-            context.load_verify_locations(cafile=ca_file)
+            return _tls.verified_by(ca_file)
         except OSError as error:
             raise SlipwayError(f"Cannot read the cluster's CA certificate {ca_file}: {error}") from error
-        return context
 
     def _approve(self) -> None:
         names = []

@@ -9,6 +9,7 @@ argument_specs; the ones here pass over them.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import ipaddress
 import re
@@ -19,6 +20,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
     CLUSTER,
     ERROR,
     WARNING,
+    Host,
     Hosts,
     Problem,
 )
@@ -461,32 +463,46 @@ def check_metallb_pools(hosts: Hosts) -> t.Iterable[Problem]:
         for name in ("cluster_pod_subnet", "cluster_service_subnet")
         for network in networks_of(hosts, name)
     ]
+    # Pools that many hosts share are looked at once: each look compares them with all hosts.
+    known: t.Dict[str, t.List[Problem]] = {}
     for host in hosts:
-        names: t.Set[str] = set()
-        seen: t.List[t.Tuple[str, Network]] = []
-        for pool in host.sequence("metallb_address_pools"):
-            # A pool without a name or addresses is reported by the checks on argument_specs.
-            name, addresses = _pool_addresses(pool)
-            subject = f"metallb_address_pools[{name}]"
-            if not DNS_NAME.fullmatch(name):
-                yield host.problem(subject, "is not a valid name.", "Use lowercase letters, digits and dashes.")
-            if name in names:
-                yield host.problem(subject, "is the name of two pools.", "Give each pool a name of its own.")
-            if isinstance(pool, dict) and "name" in pool:
-                names.add(name)
-            for text in addresses:
-                try:
-                    networks = parse_range(text)
-                except ValueError as error:
-                    yield host.problem(
-                        subject, f"is malformed: {error}.", "Write 10.0.0.0/28 or 10.0.0.200-10.0.0.220."
-                    )
-                    continue
-                yield from (
-                    host.problem(subject, message, remedy, severity)
-                    for message, remedy, severity in _check_pool(text, networks, own, on_nodes, seen)
-                )
-                seen.extend((text, network) for network in networks)
+        pools = host.sequence("metallb_address_pools")
+        key = repr(pools)
+        if key not in known:
+            known[key] = list(_check_pools(host, pools, own, on_nodes))
+        yield from (dataclasses.replace(problem, host=host.name) for problem in known[key])
+
+
+def _check_pools(
+    host: Host,
+    pools: t.Sequence[t.Any],
+    own: t.Sequence[t.Tuple[str, Network]],
+    on_nodes: t.Sequence[t.Tuple[str, t.Any]],
+) -> t.Iterable[Problem]:
+    """What is wrong with one list of pools."""
+    names: t.Set[str] = set()
+    seen: t.List[t.Tuple[str, Network]] = []
+    for pool in pools:
+        # A pool without a name or addresses is reported by the checks on argument_specs.
+        name, addresses = _pool_addresses(pool)
+        subject = f"metallb_address_pools[{name}]"
+        if not DNS_NAME.fullmatch(name):
+            yield host.problem(subject, "is not a valid name.", "Use lowercase letters, digits and dashes.")
+        if name in names:
+            yield host.problem(subject, "is the name of two pools.", "Give each pool a name of its own.")
+        if isinstance(pool, dict) and "name" in pool:
+            names.add(name)
+        for text in addresses:
+            try:
+                networks = parse_range(text)
+            except ValueError as error:
+                yield host.problem(subject, f"is malformed: {error}.", "Write 10.0.0.0/28 or 10.0.0.200-10.0.0.220.")
+                continue
+            yield from (
+                host.problem(subject, message, remedy, severity)
+                for message, remedy, severity in _check_pool(text, networks, own, on_nodes, seen)
+            )
+            seen.extend((text, network) for network in networks)
 
 
 def _check_pool(

@@ -14,8 +14,8 @@ import fnmatch
 import pathlib
 import typing as t
 
-import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.yaml import yaml_load  # libyaml's parser where it is there: ten times faster
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Hosts, Problem
 
 
@@ -46,7 +46,7 @@ class Catalogue:
 
 def _read(path: pathlib.Path) -> t.Dict[str, t.Any]:
     """The dictionary in a YAML file; empty when there is no such file."""
-    return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
+    return (yaml_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
 
 
 def read_catalogue(roles: pathlib.Path) -> Catalogue:

@@ -251,17 +251,19 @@ def check_clocks(hosts: Hosts) -> t.Iterable[Problem]:
     matter.
     """
     clocks = [(host.clock, host) for host in hosts if host.clock]
-    for index, (one, host) in enumerate(clocks[1:], start=1):
-        # The neighbour that is the furthest apart, so that each host is named once.
+    slowest, fastest = clocks[:1], clocks[:1]
+    for clock, host in clocks[1:]:
+        # The one before that is the furthest apart, so that each host is named once.
         apart, other = max(
-            ((_apart(one, clock), peer) for clock, peer in clocks[:index]), key=lambda pair: abs(pair[0])
+            ((_apart(clock, known), peer) for known, peer in slowest + fastest), key=lambda pair: abs(pair[0])
         )
         yield from _skew(host, other.name, apart)
+        slowest = [min([*slowest, (clock, host)], key=lambda pair: pair[0][1])]
+        fastest = [max([*fastest, (clock, host)], key=lambda pair: pair[0][0])]
+    by_name = {host.name: host for host in hosts}
     for host in hosts:
         for name, clock in host.peers.get("clocks", {}).items():
-            yield from _skew(
-                next((peer for peer in hosts if peer.name == name), host), host.name, _apart(clock, (0, 0))
-            )
+            yield from _skew(by_name.get(name, host), host.name, _apart(clock, (0, 0)))
 
 
 def _apart(one: t.Sequence[float], other: t.Sequence[float]) -> float:

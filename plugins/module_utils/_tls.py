@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How TLS servers of a cluster are verified: by the cluster's CA as Kubernetes itself does it, and not more strictly.
+
+``ssl.create_default_context`` is not that: since Python 3.13 it refuses a CA without a key usage, as ``openssl req
+-x509`` makes it, and every certificate of such a CA. kubeadm and Go accept both.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import ssl
+
+#: ssl.VERIFY_X509_PARTIAL_CHAIN, which Python names since 3.10.
+_PARTIAL_CHAIN = 0x80000
+
+
+def verified_by(ca_file: str) -> ssl.SSLContext:
+    """Servers must present a certificate of a CA in ``ca_file`` that is valid for the name they are reached by.
+
+    Each certificate in the file is trusted, whoever signed it, as Go does: a cluster's CA may be an intermediate one.
+
+    :raises OSError: when the file cannot be read or holds no certificate (``ssl.SSLError`` is one, too).
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags |= _PARTIAL_CHAIN
+    context.load_verify_locations(cafile=ca_file)
+    return context
+
+
+def unverified() -> ssl.SSLContext:
+    """Whatever a server presents is taken: for callers that compare the certificate themselves, or trust nothing."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
