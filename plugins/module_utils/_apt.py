@@ -316,6 +316,8 @@ class Apt:
             hint = f"; similar names are {', '.join(similar)}" if similar else ""
             return f"package {name} is unknown{hint}"
         versions = ", ".join(nearest_versions(wanted or "", policy.versions)) or "none"
+        if not wanted:
+            return f"{name} has no candidate, since a pin of this host forbids its versions; available are {versions}"
         return f"{name} has no version {wanted}; available are {versions}"
 
 

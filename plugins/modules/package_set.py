@@ -47,7 +47,9 @@ options:
       version:
         description:
           - The whole version (V(1.37.1-1.1)), the upstream version (V(1.37.1)), or a shell pattern (V(1.37.*)).
-          - Any installed version is fine when it is absent; a package that is not installed gets the newest.
+          - Any installed version is fine when it is absent or V(*); a package that is not installed gets the candidate
+            of apt then, which follows pins and does not take from backports unless told to.
+          - Of several versions that a pattern means it is the candidate, too, else the newest.
         type: str
       hold:
         description:
@@ -204,10 +206,17 @@ class Wanted(t.NamedTuple):
         return package is not None and package.present and version_matches(self.version, package.version)
 
     def choose(self, policy: t.Optional[Policy]) -> t.Optional[str]:
-        """The version to install of those that the package sources offer."""
-        if policy is None:
-            return None
-        return find_version(self.version, policy.versions) if self.version else policy.candidate
+        """The version to install of those that the package sources offer: apt's candidate unless another is asked for.
+
+        The highest version of all is not what ``apt-get install`` takes: backports, experimental and pins are for
+        those who ask for them.
+        """
+        if policy is None or not self.version:
+            return policy.candidate if policy else None
+        offered = policy.candidate if policy.candidate in policy.versions else None
+        if offered and version_matches(self.version, offered):
+            return offered
+        return find_version(self.version, policy.versions)
 
 
 Packages = t.Dict[str, Installed]
@@ -225,7 +234,8 @@ def parse_wanted(packages: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[Wanted]:
             raise SlipwayError(f"packages: {name!r} is not the name of a package.")
         if name in wanted:
             raise SlipwayError(f"packages: {name} is there twice.")
-        wanted[name] = Wanted(name, item["version"] or None, item["hold"], item["state"] == "present")
+        version = item["version"] or ""
+        wanted[name] = Wanted(name, version if version.strip("*") else None, item["hold"], item["state"] == "present")
     return list(wanted.values())
 
 

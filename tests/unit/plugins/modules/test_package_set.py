@@ -69,6 +69,38 @@ def test_second_run_asks_dpkg_only(check: bool) -> None:
     assert result["diff"] == {"before": "", "after": ""}
 
 
+BACKPORTS = (
+    "containerd:\n  Installed: (none)\n  Candidate: {}\n  Version table:\n"
+    "     2.1.4-1~bpo12+1 100\n        100 http://mirror bookworm-backports/main amd64 Packages\n"
+    "     1.7.24-1 500\n        500 http://mirror site/main amd64 Packages\n"
+    "     1.6.20-1 500\n        500 http://mirror bookworm/main amd64 Packages\n"
+)
+
+
+def installable(version: str, candidate: str) -> t.Dict[str, t.Any]:
+    """Answers of a host where containerd is installed in this version when apt is asked to."""
+    done = f"{BARE}containerd\t{version}\tinstall ok installed\n"
+    return {"dpkg-query": [BARE, done], "install": "", "policy": BACKPORTS.format(candidate), "update": ""}
+
+
+@pytest.mark.parametrize("asked", [None, "", "*", "1.*"])
+def test_no_version_asked_for_is_what_apt_would_install(asked: t.Optional[str]) -> None:
+    _result, runner = run(installable("1.7.24-1", "1.7.24-1"), {"name": "containerd", "version": asked})
+    (install,) = runner.called("apt-get")
+    assert install[-1] == "containerd=1.7.24-1"
+
+
+@pytest.mark.parametrize(("asked", "taken"), [("1.*", "1.6.20-1"), ("2.*", "2.1.4-1~bpo12+1"), ("1.7.24", "1.7.24-1")])
+def test_a_pin_decides_between_the_versions_that_are_meant(asked: str, taken: str) -> None:
+    _result, runner = run(installable(taken, "1.6.20-1"), {"name": "containerd", "version": asked})
+    assert runner.called("apt-get")[0][-1] == f"containerd={taken}"
+
+
+def test_a_pin_that_forbids_a_package_is_named() -> None:
+    with pytest.raises(SlipwayError, match=r"containerd has no candidate, since a pin .* available are 2\.1\.4"):
+        run(installable("1.7.24-1", "(none)"), {"name": "containerd", "version": "*"})
+
+
 def test_check_mode_where_the_source_is_not_there_yet() -> None:
     result, runner = run({"dpkg-query": BARE, "policy": policy("jq", "1.6-1"), "pkgnames": ""}, KUBEADM, JQ, check=True)
     assert result["changed"] and result["versions"] == {"kubeadm": "1.37.1", "jq": "1.6-1"}
