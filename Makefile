@@ -48,7 +48,7 @@ cluster: lab ## build the cluster of the lab and prove that it works
 # --- the gates
 
 # The longest come first; as many at once as there are processors. Clusters come after them, one at a time.
-GATES = bad-inputs sanity lint unit lab-builds unit-minimum unit-newest build
+GATES = bad-inputs sanity lint unit differential lab-builds unit-minimum unit-newest build
 
 .PHONY: test
 test: ## all tests, as CI runs them
@@ -58,6 +58,7 @@ test: ## all tests, as CI runs them
 .PHONY: test-all
 test-all: test ## and what takes too long for CI: more scenarios, failures of control planes, more fault runs
 	@$(MAKE) --no-print-directory scenarios SCENARIOS="$(MORE_SCENARIOS)"
+	DIFFERENTIAL_MUTATIONS=400000 DIFFERENTIAL_SEED="$$(date +%s)" $(MAKE) --no-print-directory differential
 	$(MAKE) --no-print-directory failures
 	$(MAKE) --no-print-directory faults FAULTS="$(MORE_FAULTS)"
 
@@ -86,6 +87,10 @@ bad-inputs: ## what is said about more than a hundred wrong inputs; needs no mac
 .PHONY: lab-builds
 lab-builds: ## the lab's own programs and packages, with Go and dpkg
 	@$(WITH_MAIN) python -m pytest --quiet tests/integration/lab_builds
+
+.PHONY: differential
+differential: ## what we read in requests, certificates and keys against what Go and gpg read in them, mutated at random
+	@$(WITH_MAIN) python -m pytest --capture=no tests/integration/differential
 
 .PHONY: unit-minimum
 unit-minimum: ## unit tests and syntax check with the oldest ansible-core that is supported

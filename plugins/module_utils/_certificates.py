@@ -56,11 +56,13 @@ _NODE_USER = "system:node:"
 def kubeconfig_certificate(text: str) -> str:
     """The client certificate in a kubeconfig, as PEM; empty when it has none in itself.
 
-    :raises _der.DerError: when it is not base64.
+    :raises _der.DerError: when it is not base64, or there are several and only clients know which is meant.
     """
-    match = _CLIENT_CERTIFICATE.search(text)
+    found = _CLIENT_CERTIFICATE.findall(text)
+    if len(found) > 1:
+        raise _der.DerError("there are several client-certificate-data")
     try:
-        return base64.b64decode(match.group(1), validate=True).decode("ascii") if match else ""
+        return base64.b64decode(found[0], validate=True).decode("ascii") if found else ""
     except (binascii.Error, UnicodeDecodeError) as error:
         raise _der.DerError("client-certificate-data is not the base64 of a certificate") from error
 

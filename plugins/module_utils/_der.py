@@ -4,7 +4,9 @@
 """Read DER (ITU-T X.690) and PEM (RFC 7468): as much as certificates and certificate requests need.
 
 Strict: what DER does not allow (indefinite or needlessly long lengths, bytes left over) is an error, so that nobody
-reads another meaning out of the same bytes than we do.
+reads another meaning out of the same bytes than we do. Kubernetes reads with Go's encoding/pem, encoding/asn1 and
+crypto/x509: whatever is read here, they read the same (tests/integration/differential tries it). Where they are more
+lenient, this is an error.
 
 Private to this collection.
 """
@@ -12,9 +14,7 @@ Private to this collection.
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
-import hashlib
 import re
 import typing as t
 
@@ -25,6 +25,7 @@ OCTET_STRING = 0x04
 NULL = 0x05
 OBJECT_IDENTIFIER = 0x06
 UTF8_STRING = 0x0C
+NUMERIC_STRING = 0x12
 PRINTABLE_STRING = 0x13
 TELETEX_STRING = 0x14
 IA5_STRING = 0x16
@@ -34,11 +35,23 @@ SET = 0x31
 
 _TEXT_ENCODINGS = {
     UTF8_STRING: "utf-8",
+    NUMERIC_STRING: "ascii",
     PRINTABLE_STRING: "ascii",
     TELETEX_STRING: "latin-1",
     IA5_STRING: "ascii",
     BMP_STRING: "utf-16-be",
 }
+#: The characters of those types that have less than their encoding. The asterisk and the ampersand do not belong to
+#: PrintableString, but are so common that Go takes them.
+_CHARACTERS = {
+    NUMERIC_STRING: re.compile(r"[0-9 ]*"),
+    PRINTABLE_STRING: re.compile(r"[A-Za-z0-9 '()+,./:=?*&-]*"),
+    # The Basic Multilingual Plane without what is reserved for ever.
+    BMP_STRING: re.compile("[^\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff\U00010000-\U0010ffff]*"),
+}
+#: The largest number in an object identifier that others read.
+_LARGEST_NUMBER = 2**31 - 1
+_BEGIN = re.compile(r"-----BEGIN ([A-Z0-9]+(?: [A-Z0-9]+)*)-----")
 
 
 class DerError(ValueError):
@@ -88,10 +101,14 @@ class Element:
         if not self.content or self.content[-1] & 0x80:
             raise DerError("an object identifier ends in the middle of a number")
         numbers = []
-        value = 0
+        value, begins = 0, True
         for octet in self.content:
-            value = value << 7 | octet & 0x7F
-            if not octet & 0x80:
+            if begins and octet == 0x80:
+                raise DerError("a number in an object identifier is encoded in more octets than it needs")
+            value, begins = value << 7 | octet & 0x7F, not octet & 0x80
+            if value > _LARGEST_NUMBER:
+                raise DerError("a number in an object identifier is too large")
+            if begins:
                 numbers.append(value)
                 value = 0
         first = min(numbers[0] // 40, 2)
@@ -102,13 +119,21 @@ class Element:
         self.expect(INTEGER)
         if not self.content:
             raise DerError("an integer has no octets")
+        if len(self.content) > 1 and self.content[0] == (0xFF if self.content[1] & 0x80 else 0):
+            raise DerError("an integer is encoded in more octets than it needs")
         return int.from_bytes(self.content, "big", signed=True)
 
+    def boolean(self) -> bool:
+        """The value of a BOOLEAN."""
+        if self.expect(BOOLEAN).content not in (b"\0", b"\xff"):
+            raise DerError("a boolean is neither true nor false")
+        return self.content == b"\xff"
+
     def bits(self) -> bytes:
-        """The octets of a BIT STRING without the leading count of unused bits."""
+        """The octets of a BIT STRING that consists of whole octets, as keys and signatures do."""
         self.expect(BIT_STRING)
-        if not self.content or self.content[0] > 7:
-            raise DerError("a bit string lacks its count of unused bits")
+        if not self.content or self.content[0] != 0:
+            raise DerError("a bit string does not consist of whole octets")
         return self.content[1:]
 
     def octets(self) -> bytes:
@@ -121,9 +146,13 @@ class Element:
         if encoding is None:
             raise DerError(f"expected a character string, found tag 0x{self.tag:02x}")
         try:
-            return self.content.decode(encoding)
+            text = self.content.decode(encoding)
         except UnicodeDecodeError as error:
             raise DerError(f"a character string is not {encoding}") from error
+        if self.tag in _CHARACTERS and not _CHARACTERS[self.tag].fullmatch(text):
+            raise DerError(f"a character string with tag 0x{self.tag:02x} has characters that its type has not")
+        # Some end such strings like those of C, and Go leaves that out.
+        return text[:-1] if self.tag == BMP_STRING and text.endswith("\0") else text
 
 
 def parse(data: bytes) -> Element:
@@ -158,34 +187,65 @@ def _read(data: bytes, start: int) -> Element:
     return Element(tag, data[position:end], data[start:end])
 
 
-def certificate_pins(pem: str) -> t.List[str]:
-    """``sha256:`` and the hash of each certificate's public key, as kubeadm's discovery wants it.
+def pem_block(text: str, label: str) -> bytes:
+    """The content of ``text``, which is one PEM block with ``label`` and nothing else.
 
-    It is the SHA-256 of the DER of SubjectPublicKeyInfo (RFC 7469, and kubeadm's ``pubkeypin`` package).
+    This is for what others sent: there is one way to write it, as Go's pem.Encode does but for the length of lines.
+    Headers, spaces, carriage returns, empty lines, anything before or after the block are errors.
 
-    :raises DerError: when a certificate is malformed.
+    :raises DerError: when it is something else.
     """
-    pins = []
-    for block in pem_blocks(pem, "CERTIFICATE"):
-        fields = parse(block).children()[0].children()
-        # version is [0] and optional; then serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo.
-        place = 6 if fields and fields[0].tag == context(0, constructed=True) else 5
-        if place >= len(fields):
-            raise DerError("a certificate has no public key")
-        pins.append("sha256:" + hashlib.sha256(fields[place].encoded).hexdigest())
-    return pins
+    match = re.fullmatch(f"-----BEGIN {label}-----\n((?:[A-Za-z0-9+/=]+\n)+)-----END {label}-----\n?", text)
+    if not match:
+        raise DerError(f"expected one PEM block {label} and nothing else")
+    return _base64(match.group(1).replace("\n", ""), label)
 
 
 def pem_blocks(text: str, label: str) -> t.List[bytes]:
     """The decoded PEM blocks with ``label``, for example ``CERTIFICATE``, in their order.
 
-    :raises DerError: when a block is not base64.
+    Between blocks there may be text, as openssl and people write it. What begins or ends a block stands on a line of
+    its own, and blocks have no headers: what others might read as another block, or not as one, is an error.
+
+    :raises DerError: when a block is malformed or not base64.
     """
-    name = re.escape(label)
-    blocks = []
-    for match in re.finditer(f"-----BEGIN {name}-----(.*?)-----END {name}-----", text, re.DOTALL):
-        try:
-            blocks.append(base64.b64decode("".join(match.group(1).split()), validate=True))
-        except binascii.Error as error:
-            raise DerError(f"a PEM block {label} is not base64") from error
+    blocks: t.List[bytes] = []
+    if "\n-----END " not in text:
+        # Nothing ends, as in a file that was written in part: there is no block.
+        return blocks
+    inside, body = "", ""
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        # A carriage return belongs to the end of a line, not to that of the text.
+        stripped = (line[:-1] if line.endswith("\r") and number < len(lines) - 1 else line).rstrip(" \t")
+        begin = _BEGIN.fullmatch(stripped)
+        if begin and not inside:
+            inside, body = begin.group(1), ""
+        elif inside and stripped == f"-----END {inside}-----":
+            if inside == label:
+                blocks.append(_base64(body, label))
+            inside = ""
+        elif "-----BEGIN" in line or "-----END" in line:
+            raise DerError(f"line {number + 1} begins or ends a PEM block where none can begin or end")
+        elif inside and ":" in line:
+            raise DerError(f"a PEM block {inside} has a header")
+        else:
+            body += stripped
+    if inside:
+        raise DerError(f"a PEM block {inside} has no end")
     return blocks
+
+
+def _base64(body: str, label: str) -> bytes:
+    """What ``body`` says, which is the only way to write that.
+
+    :raises DerError: when it is not.
+    """
+    try:
+        content = base64.b64decode(body, validate=True)
+        canonical = base64.b64encode(content).decode() == body
+    except ValueError as error:
+        raise DerError(f"a PEM block {label} is not base64") from error
+    if not canonical:
+        raise DerError(f"a PEM block {label} is not base64 as it is written by rule")
+    return content

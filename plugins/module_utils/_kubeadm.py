@@ -20,7 +20,7 @@ import string
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _leftovers, _node
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _leftovers, _node, _x509
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
 
@@ -65,7 +65,7 @@ def ca_certificate_hash(pem: str) -> str:
     :raises SlipwayError: when there is no certificate in ``pem``.
     """
     try:
-        return _der.certificate_pins(pem)[0]
+        return _x509.certificate_pins(pem)[0]
     except (IndexError, ValueError) as error:
         raise SlipwayError(f"There is no readable certificate in the CA file: {error}") from error
 

@@ -13,10 +13,9 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
-import ipaddress
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _pkcs10
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _pkcs10, _x509
 
 SIGNER = "kubernetes.io/kubelet-serving"
 USER_PREFIX = "system:node:"
@@ -42,7 +41,7 @@ class Identity:
 
         :raises ValueError: when an address is not an IP address.
         """
-        canonical = tuple(str(ipaddress.ip_address(address)) for address in addresses)
+        canonical = tuple(map(_x509.canonical_address, addresses))
         return cls(name, canonical, frozenset(text.lower() for text in [name, *dns_names]))
 
 

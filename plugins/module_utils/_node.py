@@ -29,6 +29,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _netlink,
     _run_record,
     _upgrade,
+    _x509,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
@@ -169,7 +170,7 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
     """
     authority = _api_server.AUTHORITY
     try:
-        authorities = _der.certificate_pins(read_text(authority)) if os.path.exists(authority) else []
+        authorities = _x509.certificate_pins(read_text(authority)) if os.path.exists(authority) else []
     except _der.DerError:
         authorities = []
     # A worker has no administrator's kubeconfig; that of a control plane's kubelet may lead to its own API server.

@@ -3,6 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read certificate requests (PKCS #10, RFC 2986): who asks for which names.
 
+Strict: a request is what kubelets send, in the one way in which they write it. kube-controller-manager reads it with
+Go's pem.Decode and x509.ParseCertificateRequest, which take more (text and headers around the block, all kinds of
+strings, attributes that nobody looks at, ...). What could be read in two ways is refused here.
+
 The signature is not verified here: the API server refuses a CertificateSigningRequest whose signature does not fit.
 
 Private to this collection.
@@ -35,40 +39,59 @@ class Request:
 
 
 def parse(pem: str) -> Request:
-    """The one request in ``pem``.
+    """The request in ``pem``, which holds nothing else.
 
-    :raises _der.DerError: when there is not exactly one, or it is malformed.
+    :raises _der.DerError: when it is malformed or not as kubelets write it.
     """
-    blocks = _der.pem_blocks(pem, "CERTIFICATE REQUEST")
-    if len(blocks) != 1:
-        raise _der.DerError(f"expected one PEM block CERTIFICATE REQUEST, found {len(blocks)}")
-    parts = _der.parse(blocks[0]).children()
+    parts = _der.parse(_der.pem_block(pem, "CERTIFICATE REQUEST")).children()
     if len(parts) != 3:
         raise _der.DerError("a certificate request has three parts")
+    _kind, parameters = _x509.algorithm(parts[1])
+    if parameters and parameters.encoded != bytes([_der.NULL, 0]):
+        raise _der.DerError("the signature's algorithm has parameters")
+    parts[2].bits()
     info = parts[0].children()
-    if len(info) not in (3, 4) or info[0].integer() != 0:
+    if len(info) != 4 or info[0].integer() != 0:
         raise _der.DerError("the certification request info is not of version 1")
-    request = Request(_x509.distinguished_name(info[1]))
-    for attribute in info[3].children(_der.context(0, constructed=True)) if len(info) == 4 else []:
+    request = Request(_subject(info[1]))
+    if not _x509.check_public_key(info[2]):
+        raise _der.DerError("its public key is of a kind that kubelets do not have")
+    asked: t.List[_der.Element] = []
+    for attribute in info[3].children(_der.context(0, constructed=True)):
         identifier, values = _x509.pair(attribute)
         if identifier != _EXTENSION_REQUEST:
             request.others.append(f"attribute {identifier}")
-            continue
-        for extensions in values.children(_der.SET):
-            for extension in extensions.children():
-                _read_extension(extension, request)
+        else:
+            asked.append(values)
+    if len(asked) > 1:
+        # Go reads them all, others the first or the last.
+        raise _der.DerError("it asks for extensions twice")
+    for values in asked:
+        _read_extensions(values, request)
     return request
 
 
-def _read_extension(extension: _der.Element, request: Request) -> None:
-    parts = extension.children()
-    if len(parts) not in (2, 3):
-        raise _der.DerError("an extension has two or three parts")
-    identifier = parts[0].oid()
-    if identifier != _x509.SUBJECT_ALT_NAME:
-        request.others.append(f"extension {identifier}")
-        return
-    names = _x509.alternative_names(parts[-1].octets())
-    request.dns_names += names.dns_names
-    request.addresses += names.addresses
-    request.others += names.others
+def _subject(name: _der.Element) -> t.List[t.Tuple[str, str]]:
+    """Pairs of object identifier and value, written as kubelets do."""
+    for relative in name.children():
+        attributes = relative.children(_der.SET)
+        if len(attributes) != 1:
+            raise _der.DerError("a part of its subject does not have one value")
+        if _x509.pair(attributes[0])[1].tag not in (_der.UTF8_STRING, _der.PRINTABLE_STRING):
+            raise _der.DerError("its subject has a string of a kind that kubelets do not use")
+    return _x509.distinguished_name(name)
+
+
+def _read_extensions(values: _der.Element, request: Request) -> None:
+    """Note in ``request`` what its attribute extensionRequest asks for."""
+    lists = values.children(_der.SET)
+    if len(lists) != 1:
+        raise _der.DerError("its attribute extensionRequest does not have one value")
+    for identifier, value in _x509.extensions_of(lists[0]).items():
+        if identifier != _x509.SUBJECT_ALT_NAME:
+            request.others.append(f"extension {identifier}")
+            continue
+        names = _x509.alternative_names(value)
+        request.dns_names += names.dns_names
+        request.addresses += names.addresses
+        request.others += names.others

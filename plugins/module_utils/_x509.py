@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read certificates (X.509, RFC 5280): whose they are, by whom, for which names, until when.
 
-Signatures are not verified here.
+Signatures are not verified here. Whatever is read, Go's crypto/x509 reads the same: see _der.
 
 Private to this collection.
 """
@@ -14,6 +14,7 @@ import calendar
 import dataclasses
 import hashlib
 import ipaddress
+import re
 import time
 import typing as t
 
@@ -23,8 +24,37 @@ COMMON_NAME = "2.5.4.3"
 ORGANIZATION = "2.5.4.10"
 SUBJECT_ALT_NAME = "2.5.29.17"
 
+_RSA = "1.2.840.113549.1.1.1"
+_ELLIPTIC_CURVE = "1.2.840.10045.2.1"
+_ED25519 = "1.3.101.112"
+
+
+class _Curve(t.NamedTuple):
+    """The elliptic curve y^2 = x^3 - 3x + b over the field of the numbers below the prime p."""
+
+    p: int
+    b: int
+
+
+#: NIST's curves P-256, P-384 and P-521 (FIPS 186-4, D.1.2).
+_CURVES = {
+    "1.2.840.10045.3.1.7": _Curve(
+        2**256 - 2**224 + 2**192 + 2**96 - 1,
+        0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B,
+    ),
+    "1.3.132.0.34": _Curve(
+        2**384 - 2**128 - 2**96 + 2**32 - 1,
+        0xB3312FA7E23EE7E4988E056BE3F82D19181D9C6EFE8141120314088F5013875AC656398D8A2ED19D2A85C8EDD3EC2AEF,
+    ),
+    "1.3.132.0.35": _Curve(
+        2**521 - 1,
+        0x51953EB9618E1C9A1F929A21A0B68540EEA2DA725B99B315F3B8B489918EF109E156193951EC7E937B1652C0BD3BB1BF073573DF883D2C34F1EF451FD46B503F00,
+    ),
+}
+
 _UTC_TIME = 0x17
 _GENERALIZED_TIME = 0x18
+_MOMENT = re.compile(r"[0-9]{12}[0-5][0-9]Z")
 _EXTENSIONS = _der.context(3, constructed=True)
 _DNS_NAME = _der.context(2)
 _IP_ADDRESS = _der.context(7)
@@ -65,7 +95,7 @@ def pair(element: _der.Element) -> t.Tuple[str, _der.Element]:
 
 def distinguished_name(name: _der.Element) -> t.List[t.Tuple[str, str]]:
     """Pairs of object identifier and value, in their order."""
-    found = []
+    found: t.List[t.Tuple[str, str]] = []
     for relative in name.children():
         for attribute in relative.children(_der.SET):
             identifier, value = pair(attribute)
@@ -73,17 +103,28 @@ def distinguished_name(name: _der.Element) -> t.List[t.Tuple[str, str]]:
     return found
 
 
+def canonical_address(address: t.Union[str, bytes]) -> str:
+    """An IP address as everybody writes it; one of version 4 in the form of version 6 is that of version 4.
+
+    :raises ValueError: when it is no address.
+    """
+    found = ipaddress.ip_address(address)
+    return str(getattr(found, "ipv4_mapped", None) or found)
+
+
 def alternative_names(extension: bytes) -> AlternativeNames:
     """The names in the value of a subjectAltName extension."""
     names = AlternativeNames()
     for name in _der.parse(extension).children():
         if name.tag == _DNS_NAME:
-            names.dns_names.append(name.content.decode("ascii", "backslashreplace"))
-        elif name.tag == _IP_ADDRESS:
             try:
-                names.addresses.append(str(ipaddress.ip_address(name.content)))
-            except ValueError as error:
-                raise _der.DerError("an IP address has neither 4 nor 16 octets") from error
+                names.dns_names.append(name.content.decode("ascii"))
+            except UnicodeDecodeError as error:
+                raise _der.DerError("a DNS name is not ASCII") from error
+        elif name.tag == _IP_ADDRESS:
+            if len(name.content) not in (4, 16):
+                raise _der.DerError("an IP address has neither 4 nor 16 octets")
+            names.addresses.append(canonical_address(name.content))
         else:
             names.others.append(f"alternative name of type {name.tag & 0x1F}")
     return names
@@ -98,14 +139,111 @@ def moment(element: _der.Element) -> float:
     elif element.tag != _GENERALIZED_TIME:
         raise _der.DerError(f"expected a time, found tag 0x{element.tag:02x}")
     try:
-        # strptime alone also takes numbers of one digit.
-        return float(calendar.timegm(time.strptime(text if len(text) == 15 else "", "%Y%m%d%H%M%SZ")))
+        # strptime alone also takes numbers of one digit, and leap seconds.
+        return float(calendar.timegm(time.strptime(text if _MOMENT.fullmatch(text) else "", "%Y%m%d%H%M%SZ")))
     except ValueError as error:
         raise _der.DerError(f"a time is malformed: {text}") from error
 
 
 def _common_name(name: _der.Element) -> str:
-    return next((value for key, value in distinguished_name(name) if key == COMMON_NAME), "")
+    """The last one, as Go has it."""
+    return next((value for key, value in reversed(distinguished_name(name)) if key == COMMON_NAME), "")
+
+
+def algorithm(element: _der.Element) -> t.Tuple[str, t.Optional[_der.Element]]:
+    """The identifier of an algorithm and its parameters, if it has any."""
+    parts = element.children()
+    if len(parts) not in (1, 2):
+        raise _der.DerError("an algorithm consists of an identifier and parameters")
+    return parts[0].oid(), parts[1] if len(parts) == 2 else None
+
+
+def check_public_key(information: _der.Element) -> bool:
+    """Whether a SubjectPublicKeyInfo has a key of a kind that kubelets and kubeadm make (RSA, ECDSA, Ed25519).
+
+    :raises _der.DerError: when such a key is malformed.
+    """
+    parts = information.children()
+    if len(parts) != 2:
+        raise _der.DerError("a public key consists of an algorithm and a bit string")
+    (kind, parameters), key = algorithm(parts[0]), parts[1].bits()
+    if kind == _RSA:
+        numbers = [number.integer() for number in _der.parse(key).children()]
+        if not parameters or parameters.encoded != bytes([_der.NULL, 0]) or len(numbers) != 2:
+            raise _der.DerError("an RSA key is malformed")
+        if min(numbers) <= 0 or numbers[1] >= 2**31:
+            raise _der.DerError("the numbers of an RSA key are out of range")
+    elif kind == _ELLIPTIC_CURVE:
+        curve = _CURVES.get(parameters.oid()) if parameters else None
+        if not curve or not _is_on(curve, key):
+            raise _der.DerError("an elliptic curve's key is not a point of P-256, P-384 or P-521")
+    elif kind == _ED25519:
+        if parameters or len(key) != 32:
+            raise _der.DerError("an Ed25519 key is malformed")
+    else:
+        return False
+    return True
+
+
+def _is_on(curve: _Curve, point: bytes) -> bool:
+    """Whether ``point``, in its long form, is on ``curve``."""
+    size = (curve.p.bit_length() + 7) // 8
+    x, y = int.from_bytes(point[1 : size + 1], "big"), int.from_bytes(point[size + 1 :], "big")
+    if len(point) != 2 * size + 1 or point[0] != 4 or max(x, y) >= curve.p:
+        return False
+    return (y * y - (x * x * x - 3 * x + curve.b)) % curve.p == 0
+
+
+def extensions_of(sequence: _der.Element) -> t.Dict[str, bytes]:
+    """The extensions' values by their object identifiers.
+
+    :raises _der.DerError: when one is malformed or there twice.
+    """
+    found: t.Dict[str, bytes] = {}
+    for extension in sequence.children():
+        parts = extension.children()
+        if len(parts) not in (2, 3):
+            raise _der.DerError("an extension has two or three parts")
+        identifier = parts[0].oid()
+        if len(parts) == 3 and not parts[1].boolean():
+            raise _der.DerError(f"the extension {identifier} says needlessly that it is not critical")
+        if identifier in found:
+            raise _der.DerError(f"the extension {identifier} is there twice")
+        found[identifier] = parts[-1].octets()
+    return found
+
+
+def _fields(data: bytes) -> t.Tuple[int, t.List[_der.Element]]:
+    """The version of a certificate, which begins at 1, and its fields from the serial number on.
+
+    :raises _der.DerError: when fields are missing.
+    """
+    certificate = _der.parse(data).children()
+    fields = certificate[0].children() if certificate else []
+    version = 1
+    if fields and fields[0].tag == _der.context(0, constructed=True):
+        numbers = fields[0].children(fields[0].tag)
+        version = numbers[0].integer() + 1 if len(numbers) == 1 else 0
+        fields = fields[1:]
+    if len(fields) < 6:
+        raise _der.DerError("a certificate has too few parts")
+    if version not in (1, 2, 3):
+        raise _der.DerError("a certificate's version is none of 1, 2 and 3")
+    return version, fields
+
+
+def _check_frame(data: bytes, fields: t.Sequence[_der.Element]) -> None:
+    """Refuse a certificate whose serial number, algorithms, key or signature are malformed."""
+    certificate = _der.parse(data).children()
+    if len(certificate) != 3:
+        raise _der.DerError("a certificate has three parts")
+    if certificate[1].encoded != fields[1].encoded:
+        raise _der.DerError("a certificate names two signature algorithms")
+    algorithm(certificate[1])
+    certificate[2].bits()
+    if fields[0].integer() < 0:
+        raise _der.DerError("a certificate's serial number is negative")
+    check_public_key(fields[5])
 
 
 def parse(data: bytes) -> Certificate:
@@ -113,21 +251,27 @@ def parse(data: bytes) -> Certificate:
 
     :raises _der.DerError: when it is malformed.
     """
-    fields = _der.parse(data).children()[0].children()
-    # version is [0] and optional; then serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo.
-    first = 1 if fields and fields[0].tag == _der.context(0, constructed=True) else 0
-    if len(fields) < first + 6:
-        raise _der.DerError("a certificate has too few parts")
-    issuer, validity, subject = fields[first + 2], fields[first + 3].children(), fields[first + 4]
+    version, fields = _fields(data)
+    issuer, validity, subject = fields[2], fields[3].children(), fields[4]
     if len(validity) != 2:
         raise _der.DerError("a certificate's validity has two times")
+    _check_frame(data, fields)
+    rest = fields[6:]
+    for number in (1, 2):
+        # Unique identifiers of issuer and subject, which nobody uses.
+        if version > 1 and rest and rest[0].tag == _der.context(number):
+            rest = rest[1:]
     names = AlternativeNames()
-    for field in fields[first + 6 :]:
-        if field.tag == _EXTENSIONS:
-            for extension in field.children(_EXTENSIONS)[0].children():
-                parts = extension.children()
-                if parts[0].oid() == SUBJECT_ALT_NAME:
-                    names = alternative_names(parts[-1].octets())
+    if version == 3 and rest:
+        sequences = rest[0].children(_EXTENSIONS)
+        if len(sequences) != 1:
+            raise _der.DerError("a certificate has one list of extensions")
+        extensions = extensions_of(sequences[0])
+        if SUBJECT_ALT_NAME in extensions:
+            names = alternative_names(extensions[SUBJECT_ALT_NAME])
+        rest = rest[1:]
+    if rest:
+        raise _der.DerError("a certificate has parts that its version has not")
     return Certificate(
         common_name=_common_name(subject),
         issuer=_common_name(issuer),
@@ -136,6 +280,20 @@ def parse(data: bytes) -> Certificate:
         names=names,
         fingerprint=hashlib.sha256(data).hexdigest(),
     )
+
+
+def certificate_pins(pem: str) -> t.List[str]:
+    """``sha256:`` and the hash of each certificate's public key, as kubeadm's discovery wants it.
+
+    It is the SHA-256 of the DER of SubjectPublicKeyInfo (RFC 7469, and kubeadm's ``pubkeypin`` package).
+
+    :raises _der.DerError: when a certificate is malformed.
+    """
+    pins = []
+    for block in _der.pem_blocks(pem, "CERTIFICATE"):
+        parse(block)
+        pins.append("sha256:" + hashlib.sha256(_fields(block)[1][5].encoded).hexdigest())
+    return pins
 
 
 def parse_pem(pem: str) -> Certificate:

@@ -1,0 +1,3 @@
+module tests.invalid/reader
+
+go 1.26.0
