@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import (
     _preflight_cluster,
     _preflight_endpoint,
+    _preflight_files,
     _preflight_foreign,
     _preflight_machines,
     _preflight_options,
@@ -63,6 +64,7 @@ class ActionModule(ActionBase):
             *_preflight_machines.CHECKS,
             *_preflight_foreign.CHECKS,
             *_preflight_endpoint.CHECKS,
+            *_preflight_files.CHECKS,
             *_preflight_peers.CHECKS,
             functools.partial(_preflight_machines.check_runs, run=this_run(os.getppid()), check=self._task.check_mode),
         ]

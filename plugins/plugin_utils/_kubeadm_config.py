@@ -11,9 +11,19 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm_names
+from ansible_collections.slipway.kubernetes.plugins.module_utils._control_plane_files import DIRECTORY
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._containerd import merge
 
 API_VERSION = "kubeadm.k8s.io/v1beta4"
+
+#: The folder of control_plane_files, as static pods see it.
+FILES_VOLUME = {
+    "name": "slipway-files",
+    "hostPath": DIRECTORY,
+    "mountPath": DIRECTORY,
+    "readOnly": True,
+    "pathType": "DirectoryOrCreate",
+}
 
 
 def merge_documents(base: t.Any, over: t.Any) -> t.Any:
@@ -44,13 +54,31 @@ def node_registration(settings: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     return registration
 
 
+def with_files(cluster: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """The ClusterConfiguration whose static pods see the files of the role control_plane.
+
+    The API server always does, others when one of their arguments leads there. Volumes of the user stay; one for the
+    same folder is taken for ours.
+    """
+    result = dict(cluster)
+    for name in ("apiServer", "controllerManager", "scheduler"):
+        component = result.get(name) or {}
+        volumes = component.get("extraVolumes") or []
+        values = [str(item.get("value", "")) for item in component.get("extraArgs") or [] if isinstance(item, dict)]
+        needed = name == "apiServer" or any(DIRECTORY in value for value in values)
+        if needed and not any(volume.get("mountPath") == DIRECTORY for volume in volumes):
+            result[name] = {**component, "extraVolumes": [*volumes, FILES_VOLUME]}
+    return result
+
+
 def kubeadm_init_config(
     settings: t.Mapping[str, t.Any], overrides: t.Optional[t.Mapping[str, t.Any]] = None
 ) -> t.List[t.Dict[str, t.Any]]:
     """The four documents of ``kubeadm init``.
 
     :param settings: name, cluster_name, version, endpoint, pod_subnet, service_subnet, dns_domain, image_repository,
-        cri_socket, kube_proxy_mode, node_ip, schedulable, cert_sans, ignore_preflight_errors.
+        cri_socket, kube_proxy_mode, node_ip, schedulable, cert_sans, ignore_preflight_errors, and files: whether static
+        pods shall see the folder of control_plane_files.
     :param overrides: fields merged over what is computed, under ``init``, ``cluster``, ``kubelet``, ``kube_proxy``.
     """
     overrides = overrides or {}
@@ -97,7 +125,10 @@ def kubeadm_init_config(
     unknown = sorted(set(overrides) - set(computed))
     if unknown:
         raise ValueError(f"there is no document {', '.join(unknown)}; there are {', '.join(computed)}")
-    return [merge_documents(document, overrides.get(name) or {}) for name, document in computed.items()]
+    documents = {name: merge_documents(document, overrides.get(name) or {}) for name, document in computed.items()}
+    if settings.get("files"):
+        documents["cluster"] = with_files(documents["cluster"])
+    return list(documents.values())
 
 
 def kubeadm_apiserver_names(documents: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import ssl
@@ -102,3 +103,38 @@ def test_nothing_secret_is_left() -> None:
 
 def test_nothing_is_unfinished(node: Host) -> None:
     assert not node.file("/var/lib/slipway/kubeadm.json").exists
+
+
+def test_secrets_are_encrypted_in_etcd() -> None:
+    first = connect(CONTROL_PLANES[0])
+    first.check_output(f"{ADMIN} create secret generic at-rest --from-literal=word=in-clear")
+    pki = "/etc/kubernetes/pki/etcd"
+    try:
+        # Each of the API servers can read what another one has written.
+        for name in CONTROL_PLANES:
+            seen = connect(name).check_output(f"{ADMIN} get secret at-rest --output=jsonpath={{.data.word}}")
+            assert seen == "aW4tY2xlYXI="
+        kept = first.check_output(
+            f"{ADMIN} exec --namespace=kube-system etcd-{CONTROL_PLANES[0]} -- etcdctl --cacert={pki}/ca.crt"
+            f" --cert={pki}/peer.crt --key={pki}/peer.key get /registry/secrets/default/at-rest --write-out=json"
+        )
+    finally:
+        first.check_output(f"{ADMIN} delete secret at-rest")
+    value = base64.b64decode(json.loads(kept)["kvs"][0]["value"])
+    assert value.startswith(b"k8s:enc:secretbox:v1:1:") and b"in-clear" not in value
+
+
+def test_requests_are_audited_on_every_control_plane(control_plane: Host) -> None:
+    control_plane.check_output(f"{ADMIN} --server=https://127.0.0.1:6443 --tls-server-name=kubernetes get secrets")
+    lines = control_plane.check_output("tail --lines=100 /var/log/kubernetes/audit.log").splitlines()
+    asked = [json.loads(line) for line in lines]
+    assert asked and {event["kind"] for event in asked} == {"Event"}
+    assert {event["objectRef"]["resource"] for event in asked} == {"secrets"}
+
+
+def test_keys_are_private(control_plane: Host) -> None:
+    assert control_plane.file("/etc/kubernetes/slipway/encryption.yaml").mode == 0o600
+    # The volume of the user stays beside that of the files.
+    manifest = yaml.safe_load(control_plane.file("/etc/kubernetes/manifests/kube-apiserver.yaml").content_string)
+    volumes = {volume["name"] for volume in manifest["spec"]["volumes"]}
+    assert {"audit-log", "slipway-files", "k8s-certs"} <= volumes

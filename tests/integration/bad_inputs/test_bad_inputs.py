@@ -390,6 +390,33 @@ CASES = [
     ),
     Case("unknown-proxy", ["cluster_kube_proxy_mode: ipvs is none of"], {"cluster_kube_proxy_mode": "ipvs"}),
     Case("typing-error", ["Did you mean cluster_version?"], {"cluster_verison": "1.36.4"}),
+    # Files of control planes
+    Case(
+        "files-of-control-planes",
+        [
+            "cp1: control_plane_files: '../audit.yaml' is no name",
+            "cp1: control_plane_files: keys.yaml has neither content nor source.",
+            "the source of a, /nonexistent/a, does not exist on the controller.",
+            "apiServer has the argument audit-policy-file=/etc/kubernetes/slipway/policy.yaml, which is not among",
+        ],
+        {
+            "control_plane_files": [
+                {"name": "../audit.yaml", "content": "a"},
+                {"name": "keys.yaml"},
+                {"name": "a", "source": "/nonexistent/a"},
+            ],
+            "control_plane_cluster_configuration": {
+                "apiServer": {
+                    "extraArgs": [{"name": "audit-policy-file", "value": "/etc/kubernetes/slipway/policy.yaml"}]
+                }
+            },
+        },
+    ),
+    Case(
+        "unknown-key-of-a-file",
+        ["control_plane_files", "contents"],
+        {"control_plane_files": [{"name": "a", "contents": "b"}]},
+    ),
     Case("wrong-type", ["cluster_registry_mirrors: argument"], {"cluster_registry_mirrors": "https://mirror"}),
     Case("undefined", ["cannot be templated: 'mirror' is undefined"], {"cluster_image_repository": "{{ mirror }}"}),
     Case(

@@ -170,3 +170,25 @@ def test_join_config_of_a_control_plane(schedulable: bool) -> None:
     assert document["controlPlane"] == {"localAPIEndpoint": {"advertiseAddress": "192.0.2.2", "bindPort": 7443}}
     assert ("taints" in document["nodeRegistration"]) is schedulable
     assert config.kubeadm_join_config({**JOIN, "control_plane": True})["controlPlane"] == {}
+
+
+def test_static_pods_see_the_files_beside_the_users_own_volumes() -> None:
+    own = {"name": "audit-log", "hostPath": "/var/log/audit", "mountPath": "/var/log/audit"}
+    policy = {"name": "audit-policy-file", "value": "/etc/kubernetes/slipway/audit.yaml"}
+    overrides = {
+        "cluster": {
+            "apiServer": {"extraVolumes": [own], "extraArgs": [policy]},
+            "scheduler": {"extraArgs": [{"name": "config", "value": "/etc/kubernetes/slipway/scheduler.yaml"}]},
+            "controllerManager": {"extraArgs": [{"name": "v", "value": "2"}]},
+        }
+    }
+    settings = {**SETTINGS, "files": True}
+    cluster = config.kubeadm_init_config(settings, overrides)[1]
+    assert cluster["apiServer"]["extraVolumes"] == [own, config.FILES_VOLUME]
+    assert cluster["apiServer"]["extraArgs"] == [policy] and "certSANs" in cluster["apiServer"]
+    assert cluster["scheduler"]["extraVolumes"] == [config.FILES_VOLUME]
+    assert "extraVolumes" not in cluster["controllerManager"]
+    assert "extraVolumes" not in str(config.kubeadm_init_config(SETTINGS)[1])
+    mine = {**own, "mountPath": "/etc/kubernetes/slipway"}
+    overrides["cluster"]["apiServer"]["extraVolumes"] = [mine]
+    assert config.kubeadm_init_config(settings, overrides)[1]["apiServer"]["extraVolumes"] == [mine]
