@@ -102,130 +102,9 @@ recovered:
   sample: pending-install
 """
 
-import json
-import os
-import tempfile
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
-
-
-def chart_name(chart: str, version: str) -> str:
-    """The chart's own name, as it stands before the version in ``helm list``."""
-    base = chart.rstrip("/").rsplit("/", 1)[-1]
-    for suffix in (".tgz", ".tar.gz"):
-        if base.endswith(suffix):
-            base = base[: -len(suffix)]
-            if base.endswith(f"-{version}"):
-                base = base[: -len(version) - 1]
-    return base
-
-
-class HelmRelease:
-    """The wish for one release."""
-
-    def __init__(self, module: AnsibleModule) -> None:
-        self._module = module
-        self._params = module.params
-        self._runner = Runner(module)
-        self._kubectl = Kubectl(self._runner, module.params["kubeconfig"])
-
-    def query_argv(self, helm: str, *arguments: str) -> t.List[str]:
-        """The command line of a helm command about this namespace."""
-        return [
-            helm,
-            *arguments,
-            f"--namespace={self._params['namespace']}",
-            f"--kubeconfig={self._params['kubeconfig']}",
-        ]
-
-    def upgrade_argv(self, helm: str, values_file: str) -> t.List[str]:
-        """The command line that installs or upgrades the release."""
-        params = self._params
-        argv = self.query_argv(helm, "upgrade", params["name"], params["chart"])
-        argv += ["--install", f"--version={params['version']}", f"--values={values_file}"]
-        argv += ["--reset-values", f"--timeout={params['timeout']}s"]
-        if params["repository"]:
-            argv.append(f"--repo={params['repository']}")
-        if params["plain_http"]:
-            argv.append("--plain-http")
-        if params["ca_file"]:
-            argv.append(f"--ca-file={params['ca_file']}")
-        return argv
-
-    def run(self) -> t.Dict[str, t.Any]:
-        """Install or upgrade the release when it differs.
-
-        :raises SlipwayError: when helm or kubectl fail.
-        """
-        wanted = {
-            "chart": f"{chart_name(self._params['chart'], self._params['version'])}-{self._params['version']}",
-            "values": self._params["values"],
-            "status": "deployed",
-        }
-        helm = self._runner.which("helm", required=not self._module.check_mode)
-        current = self._current(helm) if helm and self._kubectl.configured else None
-        revision = current.pop("revision") if current else ""
-        result: t.Dict[str, t.Any] = {"changed": current != wanted, "action": "none"}
-        if result["changed"]:
-            result["action"] = "upgraded" if current else "installed"
-            header = f"release {self._params['namespace']}/{self._params['name']}"
-            result["diff"] = {
-                "before_header": header,
-                "after_header": header,
-                "before": json.dumps(current, indent=2, sort_keys=True) + "\n" if current else "",
-                "after": json.dumps(wanted, indent=2, sort_keys=True) + "\n",
-            }
-            if current and str(current["status"]).startswith("pending-"):
-                result["recovered"] = current["status"]
-            if not self._module.check_mode:
-                self._upgrade(self._runner.path("helm"), revision if "recovered" in result else "")
-        return result
-
-    def _current(self, helm: str) -> t.Optional[t.Dict[str, t.Any]]:
-        """Chart, values and status of the release as it is; ``None`` when there is none."""
-        name = self._params["name"]
-        listed = self._runner.run(self.query_argv(helm, "list", "--all", f"--filter=^{name}$", "--output=json"))
-        # The filter is a regular expression, in which the dot of a name is any character.
-        release = next((item for item in json.loads(listed.stdout or "[]") if item["name"] == name), None)
-        if release is None:
-            return None
-        # A release that is pending keeps its last complete revision's values out of sight; it is done again anyway.
-        values = self._runner.run(
-            self.query_argv(helm, "get", "values", name, "--output=json"), check=release["status"] == "deployed"
-        )
-        return {
-            "chart": release["chart"],
-            "values": (json.loads(values.stdout) if values.rc == 0 else None) or {},
-            "status": release["status"],
-            "revision": release["revision"],
-        }
-
-    def _upgrade(self, helm: str, pending_revision: str) -> None:
-        """Run helm, after what an interrupted helm left behind has been put aside."""
-        name, namespace = self._params["name"], self._params["namespace"]
-        if pending_revision:
-            # helm refuses a release with a pending revision for ever ("another operation is in progress"). Without
-            # that revision's record it goes on from the last complete one and takes over the objects it had made.
-            record = f"sh.helm.release.v1.{name}.v{pending_revision}"
-            self._kubectl.run("delete", "secret", record, f"--namespace={namespace}", "--ignore-not-found")
-        labels = kube.as_values(self._params["namespace_labels"], "namespace_labels")
-        document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
-        self._kubectl.run(
-            "apply", "--server-side", "--field-manager=slipway", "--filename=-", stdin=json.dumps(document)
-        )
-        handle, values_file = tempfile.mkstemp(prefix="slipway-", suffix=".json")
-        try:
-            with os.fdopen(handle, "w") as stream:
-                json.dump(self._params["values"], stream)
-            self._runner.run(
-                self.upgrade_argv(helm, values_file), failure=f"The release {namespace}/{name} could not be installed"
-            )
-        finally:
-            os.unlink(values_file)
+from ansible_collections.slipway.kubernetes.plugins.module_utils._helm import HelmRelease
 
 
 def main() -> None:
@@ -246,7 +125,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        module.exit_json(**HelmRelease(module).run())
+        module.exit_json(**HelmRelease(module.params, Runner(module), module.check_mode).run())
     except SlipwayError as error:
         module.fail_json(msg=error.msg, **error.details)
 

@@ -10,6 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _helm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.modules import helm_release
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -233,4 +234,4 @@ def test_options_of_the_command_line(cluster: Cluster) -> None:
     ],
 )
 def test_chart_name(chart: str, name: str) -> None:
-    assert helm_release.chart_name(chart, "0.16.1") == name
+    assert _helm.chart_name(chart, "0.16.1") == name

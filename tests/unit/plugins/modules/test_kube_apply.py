@@ -12,6 +12,7 @@ import urllib.error
 from pathlib import Path
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_apply
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_apply
@@ -337,7 +338,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> t.Dict[str, bytes]:
             raise urllib.error.URLError("Not Found")
         return io.BytesIO(pages[url])
 
-    monkeypatch.setattr(kube_apply, "open_url", open_url)
+    monkeypatch.setattr(_kube_apply, "open_url", open_url)
     return pages
 
 
@@ -348,7 +349,7 @@ def test_url(web: t.Dict[str, bytes]) -> None:
 
 def test_url_with_a_checksum_file(web: t.Dict[str, bytes]) -> None:
     web["https://example.org/sums"] = f"{'0' * 64}  other.yaml\n{DIGEST}  *dir/m.yaml\n".encode()
-    assert kube_apply.download("https://example.org/m.yaml", "sha256:https://example.org/sums") == TEXT
+    assert _kube_apply.download("https://example.org/m.yaml", "sha256:https://example.org/sums") == TEXT
 
 
 @pytest.mark.parametrize(
@@ -362,14 +363,14 @@ def test_url_with_a_checksum_file(web: t.Dict[str, bytes]) -> None:
 )
 def test_bad_checksums(web: t.Dict[str, bytes], checksum: str, message: str) -> None:
     with pytest.raises(SlipwayError, match=message):
-        kube_apply.download("https://example.org/m.yaml", checksum)
+        _kube_apply.download("https://example.org/m.yaml", checksum)
 
 
 def test_expected_sha256() -> None:
-    assert kube_apply.expected_sha256(f"{DIGEST}\n", "m.yaml") == DIGEST
+    assert _kube_apply.expected_sha256(f"{DIGEST}\n", "m.yaml") == DIGEST
     for listing in ("", f"{DIGEST}  n.yaml", f"{DIGEST}\n{DIGEST}\n", "m.yaml: OK"):
         with pytest.raises(SlipwayError, match=r"no SHA-256 checksum of m\.yaml"):
-            kube_apply.expected_sha256(listing, "m.yaml")
+            _kube_apply.expected_sha256(listing, "m.yaml")
 
 
 def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
