@@ -18,6 +18,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils import (
     _preflight_machines,
     _preflight_options,
     _preflight_peers,
+    _preflight_trust,
     _preflight_upgrade,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
@@ -66,6 +67,7 @@ class ActionModule(ActionBase):
             *_preflight_endpoint.CHECKS,
             *_preflight_files.CHECKS,
             *_preflight_peers.CHECKS,
+            *_preflight_trust.CHECKS,
             functools.partial(_preflight_machines.check_runs, run=this_run(os.getppid()), check=self._task.check_mode),
         ]
         if arguments["upgrade"] is not None:

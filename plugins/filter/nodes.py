@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _node_identities
+
 
 def node_objects(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
     """Labels, annotations and taints of nodes, as ``nodes`` of the module ``kube_node``."""
@@ -19,31 +21,31 @@ def node_objects(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> t.L
     return wishes
 
 
+def _known(variables: t.Mapping[str, t.Any]) -> t.Optional[t.Mapping[str, t.Any]]:
+    """What node_facts found on a host; nothing when this run has not looked at it."""
+    return (variables.get("ansible_facts") or {}).get("slipway_node") or variables.get("slipway_node")
+
+
 def node_identities(
-    names: t.Sequence[str], hostvars: t.Mapping[str, t.Any], endpoints: t.Sequence[str] = ()
+    names: t.Sequence[str],
+    hostvars: t.Mapping[str, t.Any],
+    endpoints: t.Sequence[str] = (),
+    networks: t.Sequence[str] = (),
+    control_planes: t.Sequence[str] = (),
+    workers: t.Sequence[str] = (),
 ) -> t.List[t.Dict[str, t.Any]]:
     """Names and addresses of nodes, as ``nodes`` of the module ``kube_csr_approve``.
 
-    A node has the addresses that were found on its own interfaces, those of container networks left out, and the one
-    that the inventory gives it. The one that its kubelet announces comes first: its certificate is valid for that.
+    A node has the address that its kubelet announces and those that the inventory adds; see _node_identities.
     """
-    # An endpoint's address moves from node to node and is no node's own.
-    moving = {part for endpoint in endpoints for part in (endpoint, endpoint.rpartition(":")[0].strip("[]"))}
-    identities = []
-    for name in names:
-        variables = hostvars[name]
-        addresses = {
-            item["address"]
-            for interface in variables["slipway_node"]["interfaces"]
-            if not interface["virtual"]
-            for item in interface["addresses"]
-        }
-        addresses.add(variables.get("cluster_node_ip") or "")
-        addresses -= moving - {variables.get("cluster_node_ip")}
-        announced = variables.get("cluster_node_ip") or variables["slipway_node"].get("default_address")
-        ordered = sorted(filter(None, addresses), key=lambda address: (address != announced, address))
-        identities.append({"name": name, "addresses": ordered})
-    return identities
+    everyone = dict.fromkeys([*names, *control_planes, *workers])
+    machines = {
+        name: _node_identities.machine(name, hostvars[name], _known(hostvars[name]), name in control_planes)
+        for name in everyone
+        if name in hostvars
+    }
+    owners = _node_identities.Owners(machines.values(), endpoints, networks)
+    return [owners.identity(machines[name]) for name in names]
 
 
 class FilterModule:

@@ -373,6 +373,11 @@ CASES = [
     Case("node-ip-name", ["worker1: cluster_node_ip: eth0 is not an"], worker1={"cluster_node_ip": "eth0"}),
     Case("node-ip-elsewhere", ["203.0.113.9 is on no interface"], worker1={"cluster_node_ip": "203.0.113.9"}),
     Case("node-ip-shared", ["192.0.2.1 is the same on cp1 and worker"], {"cluster_node_ip": "192.0.2.1"}),
+    Case(
+        "cert-sans-of-others",
+        ["worker1: cluster_node_cert_sans: cp1 is the name of another host.", "10.96.0.1 is in the network of pods or"],
+        worker1={"cluster_node_cert_sans": ["cp1", "10.96.0.1"]},
+    ),
     Case("endpoint", ["cluster_endpoint: https://api:6443 is not host"], {"cluster_endpoint": "https://api:6443"}),
     Case("cluster-name", ["cluster_name: My Cluster is not a DNS label."], {"cluster_name": "My Cluster"}),
     # Registries, load balancer

@@ -60,41 +60,115 @@ def interface(*addresses: str, virtual: bool = False) -> t.Dict[str, t.Any]:
     return {"virtual": virtual, "addresses": [{"address": address} for address in addresses]}
 
 
-def test_node_identities() -> None:
+NETWORKS = ["10.244.0.0/16", "10.96.0.0/12,fd00:96::/108"]
+
+
+def machine(default: str, *others: str, **variables: t.Any) -> t.Dict[str, t.Any]:
+    """A host's variables: its default address, what else its interfaces have, what the inventory says."""
+    found = {"interfaces": [interface(default, *others)], "default_address": default}
+    return {"ansible_facts": {"slipway_node": found}, **variables}
+
+
+def forging(variables: t.Dict[str, t.Any], **facts: t.Any) -> t.Dict[str, t.Any]:
+    """The variables of a host whose modules return facts of those names, too."""
+    return {**variables, **facts, "ansible_facts": {**variables["ansible_facts"], **facts}}
+
+
+def identities(hostvars: t.Dict[str, t.Any], *endpoints: str) -> t.Dict[str, t.List[str]]:
+    control_planes = [name for name in hostvars if name.startswith("cp")]
+    found = nodes.FilterModule().filters()["node_identities"](
+        [name for name in hostvars if name != "absent"], hostvars, endpoints, NETWORKS, control_planes, list(hostvars)
+    )
+    return {item["name"]: [*item["addresses"], *item.get("dns_names", [])] for item in found}
+
+
+def test_a_node_has_what_it_announces_and_what_the_inventory_adds() -> None:
     hostvars = {
-        "n1": {
-            "slipway_node": {
-                "interfaces": [
-                    interface("192.0.2.1", "fd00::1"),
-                    interface("198.51.100.1"),
-                    interface("10.244.0.1", virtual=True),
-                ]
-            },
-            "cluster_node_ip": "192.0.2.1",
-        },
-        "n2": {"slipway_node": {"interfaces": []}, "cluster_node_ip": "192.0.2.2"},
-        "n3": {
-            "slipway_node": {"interfaces": [interface("192.0.2.3", "192.0.2.200")]},
-            "cluster_node_ip": "",
-        },
-        "n4": {
-            "slipway_node": {"interfaces": [interface("192.0.2.4", "192.0.2.200")]},
-            "cluster_node_ip": "192.0.2.4",
-        },
-        # What kubelets announce comes first.
-        "n5": {"slipway_node": {"interfaces": [interface("192.0.2.5", "198.51.100.5"), interface("fd00::5")]}},
-        "n6": {"slipway_node": {"interfaces": [interface("192.0.2.6", "198.51.100.6")]}},
+        "n1": machine("192.0.2.1", "198.51.100.1", "fd00::1"),
+        "n2": machine("192.0.2.2", "198.51.100.2", cluster_node_ip="198.51.100.2"),
+        "n3": machine("192.0.2.3", cluster_node_cert_sans=["FD00:0::3", "203.0.113.3", "N3.example.org"]),
+        "n4": {"slipway_node": {"interfaces": [], "default_address": "", "default_address6": "fd00::4"}},
+        "n5": {"cluster_node_ip": "::ffff:192.0.2.5"},
     }
-    hostvars["n5"]["slipway_node"]["default_address"] = "198.51.100.5"
-    hostvars["n6"].update({"cluster_node_ip": "198.51.100.6"})
-    hostvars["n6"]["slipway_node"]["default_address"] = "192.0.2.6"
-    assert nodes.FilterModule().filters()["node_identities"](
-        list(hostvars), hostvars, ["192.0.2.200:8443", "192.0.2.4", ""]
-    ) == [
-        {"name": "n1", "addresses": ["192.0.2.1", "198.51.100.1", "fd00::1"]},
-        {"name": "n2", "addresses": ["192.0.2.2"]},
-        {"name": "n3", "addresses": ["192.0.2.3"]},
-        {"name": "n4", "addresses": ["192.0.2.4"]},
-        {"name": "n5", "addresses": ["198.51.100.5", "192.0.2.5", "fd00::5"]},
-        {"name": "n6", "addresses": ["198.51.100.6", "192.0.2.6"]},
-    ]
+    assert identities(hostvars) == {
+        "n1": ["192.0.2.1"],
+        "n2": ["198.51.100.2"],
+        "n3": ["192.0.2.3", "fd00::3", "203.0.113.3", "n3.example.org"],
+        "n4": ["fd00::4"],
+        "n5": ["192.0.2.5"],
+    }
+    assert nodes.node_identities(["n1"], hostvars) == [{"name": "n1", "addresses": ["192.0.2.1"]}]
+
+
+@pytest.mark.parametrize(
+    ("worker", "expected"),
+    [
+        # Root has given it the control plane's address, or says so.
+        (machine("192.0.2.9", "192.0.2.1"), ["192.0.2.9"]),
+        (machine("192.0.2.1"), []),
+        # One of the absent host, which only the inventory knows.
+        (machine("192.0.2.7"), []),
+        (
+            machine("192.0.2.9", cluster_node_cert_sans=["192.0.2.7", "absent", "cp1", "w.example.org"]),
+            ["192.0.2.9", "w.example.org"],
+        ),
+        # Another network interface of somebody else.
+        (machine("198.51.100.2"), []),
+        (machine("198.51.100.2", ansible_host="198.51.100.2"), ["198.51.100.2"]),
+        # Those of all: the endpoint, API servers, services, pods, every machine.
+        (machine("192.0.2.200"), []),
+        (machine("203.0.113.80"), []),
+        (machine("10.96.0.1"), []),
+        (machine("10.244.3.1"), []),
+        (machine("fd00:96::1"), []),
+        (machine("127.0.0.1", cluster_node_cert_sans=["::1", "0.0.0.0", "169.254.1.1", "224.0.0.1"]), []),
+        (
+            machine("192.0.2.9", cluster_node_cert_sans=["kubernetes.default.svc", "localhost", "api.example.org"]),
+            ["192.0.2.9"],
+        ),
+        (machine("192.0.2.9", cluster_node_cert_sans=["lb.example.org", "10.96.0.1", "192.0.2.200"]), ["192.0.2.9"]),
+        # Facts would go over the inventory's variables.
+        (machine("192.0.2.9", cluster_node_ip="192.0.2.66"), ["192.0.2.66"]),
+        (forging(machine("192.0.2.9", cluster_node_ip="192.0.2.66"), cluster_node_ip="192.0.2.66"), ["192.0.2.9"]),
+        (forging(machine("192.0.2.9"), cluster_node_cert_sans=["192.0.2.66"]), ["192.0.2.9"]),
+    ],
+)
+def test_what_a_worker_may_not_have(worker: t.Dict[str, t.Any], expected: t.List[str]) -> None:
+    sans = ["203.0.113.80", "lb.example.org", "192.0.2.1"]
+    hostvars = {
+        "cp1": machine("192.0.2.1", ansible_host="192.0.2.1", control_plane_cert_sans=sans),
+        "cp2": machine("192.0.2.2", "198.51.100.2", "192.0.2.200"),
+        "absent": {"ansible_host": "192.0.2.7"},
+        "w": worker,
+    }
+    found = identities(hostvars, "api.example.org:6443", "192.0.2.200")
+    assert found["w"] == expected
+    # Nobody takes from the control planes what the inventory says that they have, unless he announces it himself.
+    assert found["cp1"] == ([] if "192.0.2.1" in expected or worker == machine("192.0.2.1") else ["192.0.2.1"])
+
+
+def test_two_hosts_that_claim_one_address_have_it_both_not() -> None:
+    assert identities({"n1": machine("192.0.2.1"), "n2": machine("192.0.2.1"), "n3": machine("192.0.2.3")}) == {
+        "n1": [],
+        "n2": [],
+        "n3": ["192.0.2.3"],
+    }
+    # Only machines speak for themselves here: neither is believed.
+    assert identities({"n1": machine("192.0.2.1"), "n2": machine("192.0.2.2", "192.0.2.1")})["n1"] == []
+
+
+def test_the_address_of_a_gateway_is_no_hosts_own() -> None:
+    through = {"ansible_host": "203.0.113.1"}
+    hostvars = {"n1": machine("192.0.2.1", **through), "n2": machine("203.0.113.1", "192.0.2.2", **through)}
+    assert identities(hostvars) == {"n1": ["192.0.2.1"], "n2": ["203.0.113.1"]}
+    hostvars["n1"]["ansible_facts"]["slipway_node"]["interfaces"].append(interface("203.0.113.1"))
+    assert identities(hostvars)["n2"] == []
+
+
+def test_a_single_control_plane_may_be_its_own_endpoint() -> None:
+    assert identities({"cp1": machine("192.0.2.4", cluster_node_ip="192.0.2.4")}, "192.0.2.4:6443", "") == {
+        "cp1": ["192.0.2.4"]
+    }
+    assert identities({"cp1": machine("fd00::4", ansible_host="fd00::4")}, "[fd00::4]:6443") == {"cp1": ["fd00::4"]}
+    sans = {"control_plane_cert_sans": ["192.0.2.4"]}
+    assert identities({"cp1": machine("192.0.2.4", **sans)}) == {"cp1": ["192.0.2.4"]}

@@ -74,7 +74,25 @@ def test_check_mode_neither_approves_nor_waits() -> None:
     result = build(kubectl, probes=lambda *_: "no", check=True, nodes=NODES[:1]).run()
     assert result["changed"] and result["msg"] == "2 requests would be approved"
     assert result["refused"][0]["reasons"] == ["kapi2 is not among the given nodes"]
-    assert kubectl.verbs() == ["get"]
+    assert kubectl.verbs() == ["get", "get"]
+
+
+def node(name: str, *addresses: str) -> t.Dict[str, t.Any]:
+    listed = [{"type": "InternalIP", "address": address} for address in addresses]
+    status = {"addresses": [*listed, {"type": "Hostname", "address": name}]}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "status": status}
+
+
+def test_an_address_that_another_node_announces_is_not_approved() -> None:
+    """The other one may be a host that this run left out and knows nothing of."""
+    kubectl = kubelets()
+    for item in (node("kapi1", "172.30.0.2"), node("kapi2", "172.30.0.3"), node("left-out", "172.30.0.3")):
+        kubectl.put(item)
+    result = build(kubectl, wait=False).run()
+    assert {entry["node"] for entry in result["approved"]} == {"kapi1"}
+    assert [entry["reasons"] for entry in result["refused"]] == [
+        ["it asks for the address 172.30.0.3, which left-out announces, too"]
+    ]
 
 
 def test_without_waiting_nobody_is_asked() -> None:

@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks on what machines claim to be."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_trust as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import WARNING, Host
+
+VARIABLES = {"cluster_pod_subnet": "10.244.0.0/16", "cluster_service_subnet": "10.96.0.0/12"}
+
+
+def host(name: str, default: str, *others: str, **variables: t.Any) -> Host:
+    addresses = [{"address": address, "prefix": 24} for address in (default, *others)]
+    facts = {"interfaces": [{"name": "eth0", "addresses": addresses}], "default_address": default}
+    return Host(name, name.startswith("cp"), True, {**VARIABLES, **variables}, facts=facts)
+
+
+def found(*hosts: Host) -> t.List[t.Tuple[str, str, str, str]]:
+    return [
+        (problem.host, problem.subject, problem.message, problem.severity)
+        for check in checks.CHECKS
+        for problem in check(hosts)
+    ]
+
+
+def test_hosts_that_are_all_right() -> None:
+    more = {"cluster_node_cert_sans": ["203.0.113.2", "w1.example.org"]}
+    endpoint = {"cluster_endpoint": "192.0.2.200:6443", "control_plane_cert_sans": ["192.0.2.1"]}
+    assert found(host("cp1", "192.0.2.1", "192.0.2.200", **endpoint), host("w1", "192.0.2.2", **more)) == []
+    assert found(Host("cp1", True)) == []
+
+
+def test_a_worker_that_has_the_address_of_another_host() -> None:
+    known = host("cp1", "192.0.2.1", ansible_host="192.0.2.1")
+    message = "192.0.2.1 is on an interface of w1, too."
+    assert found(known, host("w1", "192.0.2.2", "192.0.2.1")) == [("cp1", "cluster_node_ip", message, WARNING)]
+    # Where nobody but the two machines says whose it is.
+    message = "192.0.2.1 is an address of w1, too."
+    assert found(host("cp1", "192.0.2.1"), host("w1", "192.0.2.2", "192.0.2.1")) == [
+        ("cp1", "cluster_node_ip", message, "error")
+    ]
+
+
+def test_names_and_addresses_that_are_of_others() -> None:
+    sans = ["192.0.2.1", "192.0.2.200", "10.96.0.1", "127.0.0.1", "cp1", "api.example.org", "kubernetes.default.svc"]
+    control_plane = host(
+        "cp1", "192.0.2.1", control_plane_cert_sans=["api.example.org"], api_endpoint_vip="192.0.2.200"
+    )
+    problems = found(control_plane, host("w1", "192.0.2.2", cluster_node_cert_sans=[*sans, "a_b"]))
+    assert [message for name, subject, message, _severity in problems if name == "w1"] == [
+        "192.0.2.1 is claimed by cp1, too.",
+        "192.0.2.200 is that of the endpoint or of API servers.",
+        "10.96.0.1 is in the network of pods or services 10.96.0.0/12.",
+        "127.0.0.1 is an address at which no other node can reach it.",
+        "cp1 is the name of another host.",
+        "api.example.org is that of the endpoint or of API servers.",
+        "kubernetes.default.svc is the name of a service, or of every machine.",
+        "a_b is neither an address nor a DNS name.",
+    ]
+
+
+def test_variables_that_a_machine_sets_for_itself() -> None:
+    forged = {"cluster_node_ip": "192.0.2.66", "ansible_facts": {"cluster_node_ip": "192.0.2.66"}}
+    [(name, subject, message, severity)] = found(host("w1", "192.0.2.2", **forged))
+    assert (name, subject, severity) == ("w1", "cluster_node_ip", "error") and "the machine returned" in message
