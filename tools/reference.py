@@ -40,6 +40,7 @@ ORDER = (
     "cni",
     "metrics_server",
     "metallb",
+    "addons",
     "kubeconfig",
     "verify",
 )

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import (
+    _preflight_addons,
     _preflight_cluster,
     _preflight_endpoint,
     _preflight_files,
@@ -66,6 +67,7 @@ class ActionModule(ActionBase):
             *_preflight_foreign.CHECKS,
             *_preflight_endpoint.CHECKS,
             *_preflight_files.CHECKS,
+            *_preflight_addons.CHECKS,
             *_preflight_peers.CHECKS,
             *_preflight_trust.CHECKS,
             functools.partial(_preflight_machines.check_runs, run=this_run(os.getppid()), check=self._task.check_mode),

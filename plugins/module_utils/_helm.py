@@ -66,14 +66,21 @@ class HelmRelease:
 
         :raises SlipwayError: when helm or kubectl fail.
         """
+        name = self._params.get("chart_name") or chart_name(self._params["chart"], self._params["version"])
         wanted = {
-            "chart": f"{chart_name(self._params['chart'], self._params['version'])}-{self._params['version']}",
+            "chart": f"{name}-{self._params['version']}",
             "values": self._params["values"],
             "status": "deployed",
         }
         helm = self._runner.which("helm", required=not self._check_mode)
         current = self._current(helm) if helm and self._kubectl.configured else None
         revision = current.pop("revision") if current else ""
+        content = self._params.get("content")
+        if content:
+            # A chart of files has a version, and yet may have been changed.
+            wanted["content"] = content
+            if current:
+                current["content"] = self._params.get("content_before", "")
         result: t.Dict[str, t.Any] = {"changed": current != wanted, "action": "none"}
         if result["changed"]:
             result["action"] = "upgraded" if current else "installed"
@@ -109,6 +116,13 @@ class HelmRelease:
             "revision": release["revision"],
         }
 
+    def _make_namespace(self, namespace: str) -> None:
+        labels = kube.as_values(self._params["namespace_labels"], "namespace_labels")
+        document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
+        self._kubectl.run(
+            "apply", "--server-side", "--field-manager=slipway", "--filename=-", stdin=json.dumps(document)
+        )
+
     def _upgrade(self, helm: str, pending_revision: str) -> None:
         """Run helm, after what an interrupted helm left behind has been put aside."""
         name, namespace = self._params["name"], self._params["namespace"]
@@ -117,11 +131,8 @@ class HelmRelease:
             # that revision's record it goes on from the last complete one and takes over the objects it had made.
             record = f"sh.helm.release.v1.{name}.v{pending_revision}"
             self._kubectl.run("delete", "secret", record, f"--namespace={namespace}", "--ignore-not-found")
-        labels = kube.as_values(self._params["namespace_labels"], "namespace_labels")
-        document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
-        self._kubectl.run(
-            "apply", "--server-side", "--field-manager=slipway", "--filename=-", stdin=json.dumps(document)
-        )
+        if self._params.get("create_namespace", True):
+            self._make_namespace(namespace)
         handle, values_file = tempfile.mkstemp(prefix="slipway-", suffix=".json")
         try:
             with os.fdopen(handle, "w") as stream:

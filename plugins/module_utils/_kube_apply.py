@@ -87,6 +87,8 @@ class Plan:
         #: Kinds, namespaces and webhooks that do not exist, or do not answer, yet.
         self.pending: t.Set[str] = set()
         self.warnings: t.List[str] = []
+        #: Objects that have left the set and are not deleted.
+        self.kept: t.List[str] = []
 
     def add(
         self,
@@ -132,6 +134,7 @@ class Plan:
             "objects": objects,
             "diff": diffs,
             "warnings": self.warnings,
+            "kept": self.kept,
         }
 
 
@@ -155,6 +158,8 @@ class KubeApply:
         self._clock = clock
         self._sleep = sleep
         self._plan = Plan()
+        #: Kinds that are not deleted for having left the set: what they hold is not the set's.
+        self._kept_kinds: t.Collection[str] = params.get("kept_kinds") or ()
 
     def apply_argv(self, dry_run: bool = False) -> t.List[str]:
         """The arguments of kubectl that apply the objects in its standard input."""
@@ -209,10 +214,12 @@ class KubeApply:
         if self._params["url"]:
             texts.append(download(self._params["url"], self._params["checksum"]))
         objects += self._convert([text for text in texts if text.strip()])
-        for item in objects:
-            if self._params["set_name"]:
-                metadata = item["metadata"]
-                metadata["labels"] = {**(metadata.get("labels") or {}), SET_LABEL: self._params["set_name"]}
+        if self._params.get("create_namespace"):
+            labels = kube.as_values(self._params.get("namespace_labels") or {}, "namespace_labels")
+            metadata = {"name": self._params["namespace"], "labels": labels}
+            own: kube.Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+            if kube.reference(own) not in [kube.reference(item) for item in objects]:
+                objects.append(own)
         places = Counter(kube.reference(item, self._params["namespace"]) for item in objects)
         twice = sorted(str(place) for place, count in places.items() if count > 1)
         if twice:
@@ -248,16 +255,17 @@ class KubeApply:
     # state=present
 
     def _apply(self, objects: t.List[kube.Object]) -> None:
-        record = self._record(objects)
+        live = self._read([*self._record([]), *objects])
+        members = self._labelled(objects, live)
+        record = self._record(members)
         targets = [*record, *objects]
-        live = self._read(targets)
         predicted = self._predict(targets, live)
         for item in targets:
             self._compare(item, self._find(live, item), self._find(predicted, item))
         stale = self._stale(live, objects) if record else []
         if self._plan.changes and not self._check_mode:
             # Until the stale objects are gone they stay recorded.
-            self._send([*self._record([*objects, *stale]), *objects])
+            self._send([*self._record([*members, *stale]), *objects])
         if stale:
             self._remove(self._members(stale))
             if not self._check_mode:
@@ -315,6 +323,21 @@ class KubeApply:
 
     # Sets
 
+    def _labelled(self, objects: t.Sequence[kube.Object], live: Found) -> t.List[kube.Object]:
+        """Those of ``objects`` that belong to the set, which get its label.
+
+        What somebody else has made is given its fields, and stays somebody else's.
+        """
+        name = self._params["set_name"]
+        members = []
+        for item in objects if name else []:
+            found = self._find(live, item)
+            metadata = item["metadata"]
+            if found is None or SET_LABEL in (found["metadata"].get("labels") or {}):
+                metadata["labels"] = {**(metadata.get("labels") or {}), SET_LABEL: name}
+                members.append(item)
+        return members
+
     def _record(self, objects: t.Iterable[kube.Object]) -> t.List[kube.Object]:
         """The ConfigMap that keeps what belongs to the set; none without a set."""
         name = self._params["set_name"]
@@ -339,12 +362,15 @@ class KubeApply:
 
     def _members(self, recorded: t.Sequence[kube.Object]) -> t.List[kube.Object]:
         """Those of the ``recorded`` objects that exist, still bear the set's label and are not given in another way."""
-        return [
+        members = [
             item
             for place, item in self._read(recorded).items()
             if place not in self._plan.known
             and (item["metadata"].get("labels") or {}).get(SET_LABEL) == self._params["set_name"]
         ]
+        kept = [item for item in members if item["kind"] in self._kept_kinds]
+        self._plan.kept += [str(kube.reference(item)) for item in kept]
+        return [item for item in members if item not in kept]
 
     # state=absent
 

@@ -10,10 +10,13 @@ import os
 import typing as t
 from pathlib import Path
 
-from conftest import play
+import pytest
+import yaml
+from conftest import CONVERGE, changes, play
 from testinfra.host import Host
 
-ADMIN = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
+CONFIG = "--kubeconfig=/etc/kubernetes/admin.conf"
+ADMIN = f"kubectl {CONFIG}"
 VERSION = "1.37.1"
 # What each machine's distribution or repository has.
 CONTAINERD = {"mol-cp1": "containerd://1.6.", "mol-worker1": "containerd://1.7.", "mol-worker2": "containerd://2.4.2"}
@@ -61,6 +64,33 @@ def test_nodes_are_ready_with_their_runtimes(control_plane: Host, machines: t.Se
         assert ready["status"] == "True"
         assert status["nodeInfo"]["kubeletVersion"] == f"v{VERSION}"
         assert status["nodeInfo"]["containerRuntimeVersion"].startswith(CONTAINERD[name])
+
+
+def test_nodes_carry_what_the_inventory_says(control_plane: Host) -> None:
+    node = get(control_plane, "node mol-worker1")
+    assert node["metadata"]["labels"]["example.com/disk"] == "ssd"
+    assert node["metadata"]["annotations"]["example.com/rack"] == "7"
+    assert node["spec"]["taints"] == [{"key": "example.com/batch", "value": "yes", "effect": "PreferNoSchedule"}]
+    assert "taints" not in get(control_plane, "node mol-worker2")["spec"]
+
+
+def test_addons_of_the_list_are_there(control_plane: Host) -> None:
+    assert get(control_plane, "deployment idle --namespace=idle")["status"]["readyReplicas"] == 2
+    notes = get(control_plane, "configmap notes --namespace=idle")
+    assert notes["data"] == {"owner": "platform"}
+    assert notes["metadata"]["labels"] == {"slipway.io/set": "addon-notes"}
+    releases = json.loads(control_plane.check_output(f"helm list --all-namespaces --output=json {CONFIG}"))
+    assert [item["chart"] for item in releases if item["name"] == "idle"] == ["idle-0.1.0"]
+
+
+@pytest.mark.last
+def test_an_addon_that_leaves_the_list_is_removed(control_plane: Host) -> None:
+    only_notes = {"addons_list": yaml.safe_load(CONVERGE.read_text(encoding="utf-8"))[0]["vars"]["addons_list"][1:]}
+    assert changes(play(CONVERGE, "--tags=addons", "--check", variables=only_notes)) == 1
+    assert get(control_plane, "deployment --namespace=idle")["items"]
+    assert changes(play(CONVERGE, "--tags=addons", variables=only_notes)) == 1
+    assert not get(control_plane, "deployment --namespace=idle")["items"]
+    assert get(control_plane, "configmap notes --namespace=idle")["data"] == {"owner": "platform"}
 
 
 def test_no_bootstrap_token_is_left(control_plane: Host) -> None:

@@ -417,6 +417,29 @@ CASES = [
             },
         },
     ),
+    # Addons
+    Case(
+        "addons",
+        [
+            "cluster: addons_list: web stands in the list twice.",
+            "cluster: addons_list: web: oci://registry.example.com/web has no version",
+            "cluster: addons_list: crds: what is downloaded is not verified",
+            "cluster: addons_list: site: /nonexistent does not exist on the controller.",
+        ],
+        {
+            "addons_list": [
+                {"name": "web", "chart": "oci://registry.example.com/web", "namespace": "web"},
+                {"name": "web", "definition": "kind: ConfigMap"},
+                {"name": "crds", "url": "https://example.com/crds.yaml"},
+                {"name": "site", "kustomization": "/nonexistent"},
+            ]
+        },
+    ),
+    Case(
+        "unknown-key-of-an-addon",
+        ["addons_list", "chart_version"],
+        {"addons_list": [{"name": "web", "chart": "oci://a/b", "chart_version": "1"}]},
+    ),
     Case(
         "unknown-key-of-a-file",
         ["control_plane_files", "contents"],

@@ -1,0 +1,134 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kube_addons
+short_description: Charts and manifests that a cluster shall have
+version_added: 0.1.0
+description:
+  - Installs charts and applies manifests in the order of a list, by C(helm) and C(kubectl) on the target host, and
+    waits after each for what it says.
+  - What was made is recorded in the ConfigMap C(slipway-addons) in the namespace C(kube-system); objects of manifests
+    carry the label C(slipway.io/set). When an entry is not in the list any more, what was made for it is removed.
+  - Never removed are namespaces and custom resource definitions of manifests, which hold more than the entry has put
+    into them, and releases and objects that were there before the entry was. They are named in RV(addons[].kept).
+  - A call that was killed is finished by the next one.
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+  - slipway.kubernetes.kubectl
+attributes:
+  check_mode:
+    support: full
+    details: Where C(kubectl), C(helm) or the kubeconfig is absent, everything would be applied.
+  diff_mode:
+    support: full
+    details: Data of Secrets, and all of entries that are C(secret), are left out.
+  idempotent:
+    support: full
+options:
+  addons:
+    description:
+      - The list. Its entries are those of the variable C(addons_list) of the role P(slipway.kubernetes.addons#role),
+        which describes all of their keys.
+      - Files and folders that they name are on the controller, where a relative path begins at the folder of the
+        inventory.
+    type: json
+    required: true
+  prune:
+    description: Whether what was made for entries that are not in the list any more is removed.
+    type: bool
+    default: true
+"""
+
+EXAMPLES = r"""
+- name: Have a namespace with a setting in it
+  slipway.kubernetes.kube_addons:
+    addons:
+      - name: colours
+        namespace: example
+        definition:
+          apiVersion: v1
+          kind: ConfigMap
+          metadata:
+            name: colours
+          data:
+            sky: blue
+
+- name: Have no addons any more
+  slipway.kubernetes.kube_addons:
+    addons: []
+"""
+
+RETURN = r"""
+addons:
+  description: The entries, in the order in which something was done about them.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    name:
+      description: Name of the entry.
+      type: str
+      sample: colours
+    action:
+      description:
+        - V(installed) and V(upgraded) for charts, V(applied) for manifests, V(deleted) for what is not in the list any
+          more, V(forgotten) for that when there was nothing to delete, V(unchanged).
+      type: str
+      sample: applied
+    msg:
+      description: How many objects were created, configured, deleted or left as they were.
+      type: str
+      returned: for manifests
+      sample: 1 created, 1 unchanged
+    kept:
+      description: Objects that have left the entry and were not deleted.
+      type: list
+      elements: str
+      returned: when there are such
+      sample: [Namespace example]
+    missing:
+      description: What does not hold yet, in check mode.
+      type: list
+      elements: str
+      returned: when the entry says what to wait for
+      sample: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils._addons import Addons, read_entries
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            **KUBECTL_ARGUMENTS,
+            # As one text that is secret, values of charts are in no log and hide nothing else.
+            "addons": {"type": "json", "required": True, "no_log": True},
+            "prune": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        addons = Addons(
+            read_entries(params["addons"]), params["prune"], params["kubeconfig"], Runner(module), module.check_mode
+        )
+        result = addons.run()
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
+    for entry in result["addons"]:
+        if entry.get("kept"):
+            module.warn(f"addon {entry['name']}: not deleted, since more may be in them: {', '.join(entry['kept'])}.")
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

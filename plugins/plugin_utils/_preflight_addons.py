@@ -1,0 +1,160 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks on the addons' list: what an entry lacks, what it names on the controller, names that stand there twice.
+
+Where an entry comes from besides the controller is computed by :func:`_addons.downloads`.
+
+Private to this collection; runs on the controller.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+import urllib.parse
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._addons import NAME, OF_CHARTS, SOURCES, kind_of
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _addons, _controller_files
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, Host, Hosts, Problem
+
+VARIABLE = "addons_list"
+CHECKSUM = re.compile(r"sha256:([0-9a-fA-F]{64}|https?://\S+)")
+#: What each condition needs besides its type.
+CONDITION_NEEDS = {
+    "apiservice": ("names",),
+    "crd": ("names",),
+    "load_balancer": ("namespace", "names"),
+    "pods_ready": ("namespace", "selector"),
+    "rollout": ("kind", "namespace", "names"),
+}
+
+#: What is wrong with an entry, and how to mend it.
+Complaint = t.Tuple[str, str]
+
+
+def entries(host: Host) -> t.List[t.Mapping[str, t.Any]]:
+    """The entries of a host; those of a wrong type are reported elsewhere."""
+    return [entry for entry in host.sequence(VARIABLE) if isinstance(entry, dict) and entry.get("name")]
+
+
+def with_addons(hosts: Hosts) -> t.Iterator[t.Tuple[str, Host]]:
+    """The control planes whose lists differ, with the name that stands in the report: any of them may apply it."""
+    seen: t.List[t.Any] = []
+    control_planes = [host for host in hosts if host.control_plane and VARIABLE not in host.broken]
+    for host in control_planes:
+        if entries(host) and host.sequence(VARIABLE) not in seen:
+            seen.append(host.sequence(VARIABLE))
+            same = all(other.sequence(VARIABLE) == host.sequence(VARIABLE) for other in control_planes)
+            yield (CLUSTER if same else host.name), host
+
+
+def check_same_addons(hosts: Hosts) -> t.Iterable[Problem]:
+    """One list for the cluster: the next run may be served by another control plane, and would remove the others."""
+    lists = [host.sequence(VARIABLE) for host in hosts if host.control_plane and VARIABLE not in host.broken]
+    if any(other != lists[0] for other in lists[1:]):
+        yield Problem(
+            CLUSTER,
+            VARIABLE,
+            "differs between control planes, each of which may be the one that applies it.",
+            "Set it once, for the group of all hosts of the cluster.",
+        )
+
+
+def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
+    """The entries of the list."""
+    for where, host in with_addons(hosts):
+        names = [str(entry["name"]) for entry in entries(host)]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield Problem(where, VARIABLE, f"{name} stands in the list twice.", "Rename one of them, or remove it.")
+        for entry in entries(host):
+            for message, remedy in _complaints(entry, host.text("inventory_dir")):
+                yield Problem(where, VARIABLE, f"{entry['name']}: {message}", remedy)
+
+
+def _complaints(entry: t.Mapping[str, t.Any], inventory_dir: str) -> t.Iterator[Complaint]:
+    if not NAME.fullmatch(str(entry["name"])):
+        yield "the name is no DNS label of at most 40 characters.", "Use lowercase letters, digits and inner dashes."
+    try:
+        kind = kind_of(entry)
+    except ValueError as error:
+        yield f"{error}.", f"Give it exactly one of {', '.join(SOURCES)}."
+        return
+    yield from _of_a_chart(entry) if kind == "chart" else _of_manifests(entry, kind)
+    for path, folder in _addons.local_paths(entry, inventory_dir):
+        reason = _controller_files.unreadable(path, folder)
+        if reason:
+            yield (
+                f"{path} {reason}.",
+                "Correct the path; a relative one begins at the folder of the inventory.",
+            )
+        elif kind == "chart":
+            yield from _of_a_local_chart(entry, path)
+    yield from _of_conditions(entry)
+
+
+def _of_a_chart(entry: t.Mapping[str, t.Any]) -> t.Iterator[Complaint]:
+    if not entry.get("namespace"):
+        yield "a chart needs a namespace.", "Add namespace."
+    if not _addons.is_local_chart(entry) and not entry.get("version"):
+        yield (
+            f"{entry['chart']} has no version, and would be another chart each day.",
+            'Add the exact version of the chart in quotes, such as version: "1.2.3".',
+        )
+    repository = str(entry.get("repository") or "")
+    if repository and not _is_web(repository):
+        yield f"{repository} is no http:// or https:// address of a chart repository.", "Correct repository."
+    if repository and "://" in str(entry["chart"]):
+        yield f"{entry['chart']} is no name of a chart in {repository}.", "Leave out repository, or give the name only."
+
+
+def _of_a_local_chart(entry: t.Mapping[str, t.Any], path: str) -> t.Iterator[Complaint]:
+    try:
+        chart = _addons.read_chart(path)
+    except ValueError as error:
+        yield str(error), "Give a folder with a Chart.yaml, or what `helm package` makes of it."
+        return
+    if entry.get("version") not in (None, "", chart.version):
+        yield (
+            f"{path} has the version {chart.version}, and not {entry['version']}.",
+            "Leave out version: a chart on the controller has its own.",
+        )
+
+
+def _of_manifests(entry: t.Mapping[str, t.Any], kind: str) -> t.Iterator[Complaint]:
+    for name in OF_CHARTS:
+        if entry.get(name):
+            yield f"{name} is for charts, and this entry has {kind}.", "Leave it out."
+    if kind != "url":
+        if entry.get("checksum"):
+            yield f"checksum is for url, and this entry has {kind}.", "Leave it out."
+        return
+    if not _is_web(str(entry["url"])):
+        yield f"{entry['url']} is no http:// or https:// address.", "Correct url; files on the controller are files."
+    if not CHECKSUM.fullmatch(str(entry.get("checksum") or "")):
+        yield (
+            "what is downloaded is not verified: it has no checksum of the form sha256:DIGITS.",
+            "Add what `sha256sum` prints for the file, or sha256: and the address of a file with checksums.",
+        )
+
+
+def _is_web(address: str) -> bool:
+    try:
+        parts = urllib.parse.urlsplit(address)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _of_conditions(entry: t.Mapping[str, t.Any]) -> t.Iterator[Complaint]:
+    conditions = entry.get("ready_when")
+    for condition in conditions if isinstance(conditions, list) else []:
+        if not isinstance(condition, dict):
+            continue
+        kind = str(condition.get("type"))
+        lacking = [key for key in CONDITION_NEEDS.get(kind, ()) if not condition.get(key)]
+        if lacking:
+            yield f"the condition {kind} of ready_when lacks {' and '.join(lacking)}.", "See ansible-doc kube_wait."
+
+
+CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (check_same_addons, check_addons)

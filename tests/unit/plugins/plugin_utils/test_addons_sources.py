@@ -1,0 +1,164 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Addons on the controller: what is handed over, and what preflight says about it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import tarfile
+import types
+import typing as t
+import unittest.mock
+from pathlib import Path
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible_collections.slipway.kubernetes.plugins.action import kube_addons
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _addons
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_addons as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+
+CHART = {"name": "web", "chart": "oci://r.example/charts/nginx", "version": "1.2.3", "namespace": "web"}
+MANIFEST = {"name": "colours", "definition": {"kind": "ConfigMap"}}
+DIGEST = "sha256:" + "0" * 64
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Path:
+    chart = tmp_path / "charts/local"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: local\nversion: 0.3.0\n")
+    (chart / "templates/a.yaml").write_text("kind: ConfigMap\n")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/kustomization.yaml").write_text("resources: []\n")
+    (tmp_path / "a.yaml").write_text("kind: A\n")
+    return tmp_path
+
+
+def handed_over(inventory: Path, **entry: t.Any) -> t.Dict[str, t.Any]:
+    return _addons.handed_over(entry, DataLoader(), str(inventory))
+
+
+def members(entry: t.Mapping[str, t.Any]) -> t.List[str]:
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(entry["archive"]))) as archive:
+        return archive.getnames()
+
+
+def test_a_folder_with_a_chart(inventory: Path) -> None:
+    given = handed_over(inventory, name="a", chart="charts/local", namespace="a")
+    assert (given["chart_name"], given["version"]) == ("local", "0.3.0")
+    assert members(given) == ["chart/Chart.yaml", "chart/templates/a.yaml"]
+    # Helm takes nothing but compressed archives.
+    assert base64.b64decode(given["archive"])[:2] == b"\x1f\x8b"
+    assert handed_over(inventory, name="a", chart="charts/local", namespace="a") == given
+    packaged = inventory / "local.tgz"
+    packaged.write_bytes(base64.b64decode(given["archive"]))
+    assert handed_over(inventory, name="a", chart="local.tgz")["chart_name"] == "local"
+    (inventory / "charts/local/templates/a.yaml").write_text("kind: Secret\n")
+    assert handed_over(inventory, name="a", chart="charts/local")["digest"] != given["digest"]
+    (inventory / "charts/local/link").symlink_to("/etc/shadow")
+    with pytest.raises(ValueError, match="is a link"):
+        handed_over(inventory, name="a", chart="charts/local")
+
+
+def test_files_and_kustomizations(inventory: Path) -> None:
+    assert handed_over(inventory, name="a", files=["a.yaml"])["texts"] == ["kind: A\n"]
+    assert members(handed_over(inventory, name="a", kustomization="site")) == ["kustomization.yaml"]
+    assert handed_over(inventory, **CHART) == CHART
+
+
+def test_where_entries_come_from() -> None:
+    assert _addons.downloads(CHART) == [("oci", "oci://r.example/charts/nginx")]
+    assert _addons.downloads({"chart": "a", "repository": "https://c.example"}) == [("repository", "https://c.example")]
+    assert _addons.downloads({"chart": "https://c.example/a.tgz"}) == [("url", "https://c.example/a.tgz")]
+    assert _addons.downloads({"url": "https://c.example/a.yaml"}) == [("url", "https://c.example/a.yaml")]
+    assert _addons.downloads({"chart": "charts/a"}) == _addons.downloads(MANIFEST) == []
+
+
+def act(inventory: Path, *entries: t.Any) -> t.Tuple[t.Dict[str, t.Any], t.Any]:
+    """The action's result, and what the module was given."""
+    task = types.SimpleNamespace(action="x", args={"addons": list(entries)}, async_val=0, check_mode=False)
+    mock = unittest.mock.MagicMock
+    action = kube_addons.ActionModule(task, mock(), mock(), DataLoader(), mock(), mock())
+    with unittest.mock.patch.object(action, "_execute_module", return_value={}) as execute:
+        result = action.run(task_vars={"inventory_dir": str(inventory)})
+    return result, execute.call_args and execute.call_args.kwargs["module_args"]
+
+
+def test_the_module_gets_one_text(inventory: Path) -> None:
+    _result, given = act(inventory, CHART, {"name": "a", "files": ["a.yaml"]})
+    assert [entry["name"] for entry in json.loads(given["addons"])] == ["web", "a"]
+    result, given = act(inventory, {"name": "a", "files": ["none.yaml"]})
+    assert given is None and result["failed"]
+    assert result["msg"] == f"addon a: {inventory}/none.yaml does not exist on the controller."
+    assert act(inventory, "web")[0]["failed"]
+
+
+def said(*lists: t.Sequence[t.Any], folder: str = "/nonexistent") -> str:
+    hosts = [
+        Host(f"cp{number}", control_plane=True, variables={"addons_list": list(given), "inventory_dir": folder})
+        for number, given in enumerate(lists, start=1)
+    ]
+    hosts.append(Host("worker1", variables={"addons_list": [{"name": "A"}]}))
+    return "\n".join(
+        f"{p.host or 'cluster'}: {p.subject}: {p.message} {p.remedy}" for check in checks.CHECKS for p in check(hosts)
+    )
+
+
+def test_a_good_list_is_not_mentioned(inventory: Path) -> None:
+    good = [
+        CHART,
+        {"name": "b", "chart": "nginx", "repository": "https://c.example/", "version": "1.0.0", "namespace": "b"},
+        {"name": "c", "chart": "charts/local", "namespace": "c"},
+        {"name": "d", "kustomization": "site", "ready_when": [{"type": "crd", "names": ["a.b"]}]},
+        {"name": "e", "files": ["a.yaml"]},
+        {"name": "f", "url": "https://c.example/a.yaml", "checksum": DIGEST},
+        MANIFEST,
+    ]
+    assert said(good, good, folder=str(inventory)) == ""
+    assert said([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ({"name": "a"}, "a: one of chart, definition, files, url, kustomization is needed, and it has none."),
+        (
+            {**CHART, "url": "https://c"},
+            "web: one of chart, definition, files, url, kustomization is needed, and it has",
+        ),
+        ({**MANIFEST, "name": "Colours"}, "Colours: the name is no DNS label of at most 40 characters."),
+        ({**CHART, "version": ""}, "web: oci://r.example/charts/nginx has no version"),
+        ({**CHART, "namespace": ""}, "web: a chart needs a namespace."),
+        ({**CHART, "repository": "c.example"}, "web: c.example is no http:// or https:// address"),
+        ({**CHART, "repository": "https://c"}, "web: oci://r.example/charts/nginx is no name of a chart"),
+        ({"name": "a", "chart": "none", "namespace": "a"}, "a: /nonexistent/none does not exist on the controller."),
+        ({"name": "a", "files": ["none.yaml"]}, "a: /nonexistent/none.yaml does not exist on the controller."),
+        ({"name": "a", "kustomization": "none"}, "a: /nonexistent/none does not exist on the controller."),
+        ({"name": "a", "url": "https://c/a.yaml"}, "a: what is downloaded is not verified"),
+        ({"name": "a", "url": "ftp://c/a.yaml", "checksum": DIGEST}, "a: ftp://c/a.yaml is no http"),
+        ({**MANIFEST, "version": "1"}, "colours: version is for charts, and this entry has definition."),
+        ({**MANIFEST, "checksum": DIGEST}, "colours: checksum is for url, and this entry has definition."),
+        (
+            {**MANIFEST, "ready_when": [{"type": "rollout", "names": ["a"]}]},
+            "colours: the condition rollout of ready_when lacks kind and namespace.",
+        ),
+    ],
+)
+def test_mistakes(entry: t.Dict[str, t.Any], expected: str) -> None:
+    assert f"cluster: addons_list: {expected}" in said([entry])
+
+
+def test_charts_that_are_none(inventory: Path) -> None:
+    for name, expected in (("site", "has no Chart.yaml with name and version"), ("a.yaml", "a.yaml is no chart")):
+        assert expected in said([{"name": "a", "chart": name, "namespace": "a"}], folder=str(inventory))
+    local = {"name": "a", "chart": "charts/local", "namespace": "a", "version": "9.9.9"}
+    assert "has the version 0.3.0, and not 9.9.9." in said([local], folder=str(inventory))
+
+
+def test_lists() -> None:
+    assert "web stands in the list twice." in said([CHART, CHART])
+    assert "cluster: addons_list: differs between control planes" in said([CHART], [])
