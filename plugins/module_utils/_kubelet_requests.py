@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
+import json
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _pkcs10, _x509
@@ -43,6 +44,24 @@ class Identity:
         """
         canonical = tuple(map(_x509.canonical_address, addresses))
         return cls(name, canonical, frozenset(text.lower() for text in [name, *dns_names]))
+
+
+def as_text(identity: Identity) -> str:
+    """An identity as the cluster remembers it."""
+    names = {"addresses": sorted(identity.addresses), "dns_names": sorted(identity.dns_names)}
+    return json.dumps(names, sort_keys=True)
+
+
+def from_texts(texts: t.Mapping[str, str]) -> t.Dict[str, Identity]:
+    """The identities that the cluster remembers, by the name of the node. What is malformed is left out."""
+    found = {}
+    for name, text in texts.items():
+        try:
+            names = json.loads(text)
+            found[name] = Identity.of(name, names["addresses"], names["dns_names"])
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue
+    return found
 
 
 def is_pending(item: t.Mapping[str, t.Any]) -> bool:

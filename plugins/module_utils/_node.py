@@ -28,6 +28,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _marks,
     _netlink,
     _run_record,
+    _serving_timer,
     _upgrade,
     _x509,
 )
@@ -192,6 +193,7 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
         "ca_cert_hashes": authorities,
         "endpoint": endpoint,
         "endpoint_ready": api_ready and _api_server.answers_ready(*_kubeadm_names.endpoint_place(endpoint), authority),
+        "serving_certificates_timer": _serving_timer.state(),
     }
 
 

@@ -12,28 +12,9 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import endpoint_host
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
 
 _ROLE = "node-role.kubernetes.io/control-plane"
-#: Names of nodes that were removed: who asks for it again is told so, and a name that never was one is an error.
-MEMORY: kube.Object = {
-    "apiVersion": "v1",
-    "kind": "ConfigMap",
-    "metadata": {"name": "slipway-removed-nodes", "namespace": "kube-system"},
-}
-
-
-def remembered(kubectl: Kubectl) -> t.Dict[str, str]:
-    """Nodes that were removed, and when.
-
-    :raises SlipwayError: when the cluster cannot be asked.
-    """
-    items, result = kube.read(kubectl, [MEMORY])
-    if result.rc != 0:
-        raise SlipwayError(f"Cannot read {kube.reference(MEMORY)}: {kube.complaint(result)}")
-    return dict(items[0].get("data") or {}) if items else {}
 
 
 def quorum(members: int) -> int:

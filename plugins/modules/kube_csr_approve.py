@@ -83,6 +83,14 @@ options:
       - Port of the kubelets.
     type: int
     default: 10250
+  remember:
+    description:
+      - Whether the cluster remembers O(nodes) in the ConfigMap C(slipway-serving-identities) in C(kube-system), for the
+        timer of the role P(slipway.kubernetes.serving_certificates#role), which approves renewals by the same rules.
+      - Nodes that are remembered and not among O(nodes) stay so, until M(slipway.kubernetes.kube_node_delete) deletes
+        them.
+    type: bool
+    default: false
 author:
   - slipway.kubernetes contributors (@slipway)
 """
@@ -165,6 +173,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubelet_requests, _tls, _x509
+from ansible_collections.slipway.kubernetes.plugins.module_utils._cluster_memory import SERVING_IDENTITIES
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet_requests import Identity
@@ -259,6 +268,7 @@ class KubeCsrApprove:
         wait = self._params["wait"] and not self._check_mode
         context = self._context() if wait else None
         start = self._clock()
+        remembered = self._params["remember"] and self._remember()
         self._approve()
         missing = self._probe(context, list(self._nodes.values())) if context else {}
         while context and missing:
@@ -271,7 +281,7 @@ class KubeCsrApprove:
         message = f"{count} request{'' if count == 1 else 's'} {'would be ' if self._check_mode else ''}approved"
         if wait:
             message += f"; kubelets with a certificate of the cluster: {len(self._nodes)} of {len(self._nodes)}"
-        return {"changed": bool(self._approved), "msg": message, **self._lists()}
+        return {"changed": bool(self._approved) or remembered, "msg": message, **self._lists()}
 
     def _lists(self) -> t.Dict[str, t.Any]:
         return {"approved": list(self._approved.values()), "refused": list(self._refused.values())}
@@ -282,6 +292,14 @@ class KubeCsrApprove:
             return _tls.verified_by(ca_file)
         except OSError as error:
             raise SlipwayError(f"Cannot read the cluster's CA certificate {ca_file}: {error}") from error
+
+    def _remember(self) -> bool:
+        """Whether the cluster had to be told, or would have to be, what the nodes' certificates may bear."""
+        known = SERVING_IDENTITIES.read(self._kubectl)
+        wanted = {**known, **{name: _kubelet_requests.as_text(node) for name, node in self._nodes.items()}}
+        if wanted != known and not self._check_mode:
+            SERVING_IDENTITIES.write(self._kubectl, wanted)
+        return wanted != known
 
     def _approve(self) -> None:
         self._refused = {}
@@ -368,6 +386,7 @@ def main() -> None:
             "timeout": {"type": "int", "default": 120},
             "interval": {"type": "float", "default": 0.5},
             "ca_file": {"type": "path", "default": "/etc/kubernetes/pki/ca.crt"},
+            "remember": {"type": "bool", "default": False},
             "port": {"type": "int", "default": 10250},
         },
         supports_check_mode=True,

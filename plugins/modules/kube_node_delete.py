@@ -13,7 +13,8 @@ description:
   - Deletes Node objects, their Leases, their kubelets' certificate signing requests, and pods that are bound to them,
     which nobody would end any more.
   - A kubelet that still runs would register its node again. Reset the machine first, or be sure that it is dead.
-  - The names are remembered in the ConfigMap C(slipway-removed-nodes) in C(kube-system).
+  - The names are remembered in the ConfigMap C(slipway-removed-nodes) in C(kube-system), and no certificate of their
+    kubelets is renewed any more (see M(slipway.kubernetes.kube_csr_approve)).
   - VolumeAttachments are left to the cluster, which detaches volumes when it is safe.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
@@ -55,7 +56,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _node_removal
+from ansible_collections.slipway.kubernetes.plugins.module_utils._cluster_memory import (
+    REMOVED_NODES,
+    SERVING_IDENTITIES,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 
@@ -134,11 +138,11 @@ class KubeNodeDelete:
 
     def _remember(self) -> None:
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        data = {**_node_removal.remembered(self._kubectl), **dict.fromkeys(self._names, moment)}
-        argv = ["apply", "--filename=-", "--server-side", "--field-manager=slipway", "--force-conflicts"]
-        result = self._kubectl.run(*argv, stdin=kube.as_list([{**_node_removal.MEMORY, "data": data}]), check=False)
-        if result.rc != 0:
-            raise SlipwayError(f"Cannot remember the nodes that are removed: {kube.complaint(result)}")
+        REMOVED_NODES.write(self._kubectl, {**REMOVED_NODES.read(self._kubectl), **dict.fromkeys(self._names, moment)})
+        known = SERVING_IDENTITIES.read(self._kubectl)
+        staying = {name: identity for name, identity in known.items() if name not in self._names}
+        if staying != known:
+            SERVING_IDENTITIES.write(self._kubectl, staying)
 
 
 def main() -> None:

@@ -110,6 +110,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _node_removal
+from ansible_collections.slipway.kubernetes.plugins.module_utils._cluster_memory import REMOVED_NODES
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 
@@ -139,7 +140,7 @@ class KubeNodeRemovalInfo:
             {member["name"]: member["healthy"] for member in self._params["etcd_members"] if not member.get("learner")},
             self._params["machines"],
             self._params["reachable"],
-            _node_removal.remembered(self._kubectl),
+            REMOVED_NODES.read(self._kubectl),
             self._params["cluster"],
         )
         return {

@@ -158,6 +158,8 @@ ansible_facts:
             - C(endpoint_ready) says, on a control plane whose own API server is ready, that the endpoint leads to one,
               too, with a certificate of the cluster's CA for its name.
             - C(ca_cert_hashes) are the hashes of the public keys of the cluster's CA, as kubeadm's discovery has them.
+            - C(serving_certificates_timer) is a hash of the files of the timer that renews kubelets' serving
+              certificates, when it runs here.
           returned: always
           type: dict
           sample:
@@ -177,6 +179,7 @@ ansible_facts:
             endpoint: api.example.com:8443
             endpoint_ready: false
             ca_cert_hashes: ["sha256:d4f3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0998877665544332211aabb"]
+            serving_certificates_timer: ""
         helm_version:
           description: Version of Helm; empty when it is not installed.
           returned: always

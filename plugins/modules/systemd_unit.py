@@ -82,7 +82,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile
 
-_PROPERTIES = "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,ExecMainStartTimestampMonotonic"
+_PROPERTIES = (
+    "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,ExecMainStartTimestampMonotonic,Triggers"
+)
 _VERBS = {"started": "start", "restarted": "restart", "reloaded": "reload"}
 #: Where the times of reloads are kept, until the machine boots: systemd forgets them when it reads unit files again.
 _RELOADS = "/run/slipway/reloads"
@@ -157,7 +159,7 @@ class SystemdUnit:
         is_enabled = state not in ("disabled", "masked", "")
         toggle = not is_enabled if self._enabled else state.startswith("enabled")
         if not self._module.check_mode:
-            if properties.get("NeedDaemonReload") == "yes":
+            if self._is_outdated(properties):
                 self._systemctl("daemon-reload")
             if toggle:
                 self._systemctl("enable" if self._enabled else "disable", "--quiet", self._name)
@@ -178,6 +180,13 @@ class SystemdUnit:
             "action": action,
             "diff": {"before_header": self._name, "after_header": self._name, "before": before, "after": after},
         }
+
+    def _is_outdated(self, properties: t.Mapping[str, str]) -> bool:
+        """Whether systemd knows another file of the unit, or of what it starts (as a timer does), than there is."""
+        if properties.get("NeedDaemonReload") == "yes":
+            return True
+        started = properties.get("Triggers", "").split()
+        return bool(started) and "yes" in self._systemctl("show", "--property=NeedDaemonReload", "--value", *started)
 
     def _decide(self, properties: t.Mapping[str, str], replaced: bool) -> str:
         """What the unit needs."""

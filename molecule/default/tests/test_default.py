@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import typing as t
 from pathlib import Path
 
@@ -102,6 +103,26 @@ def test_no_bootstrap_token_is_left(control_plane: Host) -> None:
 def test_serving_certificates_are_issued(control_plane: Host) -> None:
     pending = [item["metadata"]["name"] for item in get(control_plane, "csr")["items"] if not item["status"]]
     assert not pending
+
+
+def test_serving_certificates_are_renewed_without_ansible(control_plane: Host, worker: Host) -> None:
+    timer = control_plane.service("slipway-serving-certificates.timer")
+    assert timer.is_running
+    assert timer.is_enabled
+    before = {item["metadata"]["name"] for item in get(control_plane, "csr")["items"]}
+    # Without a certificate the kubelet asks for one when it starts, as it does when the old one is nearly over.
+    worker.check_output("rm /var/lib/kubelet/pki/kubelet-server-current.pem && systemctl restart kubelet")
+    deadline = time.monotonic() + 120
+    while not worker.file("/var/lib/kubelet/pki/kubelet-server-current.pem").exists:
+        assert time.monotonic() < deadline, control_plane.check_output(
+            "journalctl --unit slipway-serving-certificates --no-pager --lines=50"
+        )
+        control_plane.check_output("systemctl start slipway-serving-certificates.service")
+        time.sleep(1)
+    new = [item for item in get(control_plane, "csr")["items"] if item["metadata"]["name"] not in before]
+    assert [item["spec"]["signerName"] for item in new] == ["kubernetes.io/kubelet-serving"]
+    said = control_plane.check_output("journalctl --unit slipway-serving-certificates --no-pager --output=cat")
+    assert f"'{new[0]['metadata']['name']}' of '{worker.check_output('hostname')}' is approved" in said
 
 
 def test_metrics_come_from_verified_kubelets(control_plane: Host, machines: t.Set[str]) -> None:

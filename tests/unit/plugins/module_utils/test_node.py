@@ -144,6 +144,7 @@ def test_kubernetes_state(
         "ca_cert_hashes": [],
         "endpoint": "",
         "endpoint_ready": False,
+        "serving_certificates_timer": "",
     }
 
 

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 import typing as t
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils._cluster_memory import SERVING_IDENTITIES
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_csr_approve
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, FakeKubectl, fixture
@@ -28,7 +30,8 @@ def kubelets() -> FakeKubectl:
 def build(kubectl: FakeKubectl, probes: t.Any = None, check: bool = False, **params: t.Any) -> t.Any:
     clock = Clock()
     answers = probes or (lambda node, port, context: "")
-    defaults = {"nodes": NODES, "wait": True, "timeout": 10, "interval": 0.5, "port": 10250, "ca_file": "/ca"}
+    waiting = {"wait": True, "timeout": 10, "interval": 0.5, "port": 10250, "ca_file": "/ca"}
+    defaults = {"nodes": NODES, "remember": False, **waiting}
     module = kube_csr_approve.KubeCsrApprove(
         {**defaults, **params},
         kubectl,
@@ -67,6 +70,23 @@ def test_approves_what_kubelets_ask_for() -> None:
     kubectl.calls.clear()
     assert not build(kubectl).run()["changed"]
     assert kubectl.verbs() == ["get"]
+
+
+def test_the_cluster_remembers_what_certificates_may_bear() -> None:
+    kubectl = kubelets()
+    SERVING_IDENTITIES.write(kubectl, {"elsewhere": "{}"})
+    predicted = build(kubectl, check=True, remember=True, wait=False, nodes=NODES[1:]).run()
+    assert predicted["changed"] and list(SERVING_IDENTITIES.read(kubectl)) == ["elsewhere"]
+    assert build(kubectl, remember=True, nodes=NODES[1:]).run()["changed"]
+    known = SERVING_IDENTITIES.read(kubectl)
+    assert known["elsewhere"] == "{}"
+    assert json.loads(known["kapi2"]) == {
+        "addresses": ["172.30.0.3", "fd00::3"],
+        "dns_names": ["kapi2", "kapi2.example.org"],
+    }
+    assert not build(kubectl, remember=True, nodes=NODES[1:]).run()["changed"]
+    moved = [{**NODES[1], "addresses": ["172.30.0.4"]}]
+    assert build(kubectl, remember=True, wait=False, nodes=moved).run()["changed"]
 
 
 def test_check_mode_neither_approves_nor_waits() -> None:

@@ -8,7 +8,10 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _node_removal
+from ansible_collections.slipway.kubernetes.plugins.module_utils._cluster_memory import (
+    REMOVED_NODES,
+    SERVING_IDENTITIES,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_node_delete, kube_node_removal_info
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import FakeKubectl
@@ -200,7 +203,7 @@ def test_delete_and_remember() -> None:
         "Pod default/a",
     ]
     assert kubectl.names() == ["b", "csr-2", "slipway-removed-nodes", "w2", "w2"]
-    assert list(_node_removal.remembered(kubectl)) == ["w1"]
+    assert list(REMOVED_NODES.read(kubectl)) == ["w1"]
     forced = [call for call in kubectl.calls if "--force" in call]
     assert len(forced) == 1 and forced[0][0] == "delete"
     assert not delete(kubectl, "w1")["changed"]
@@ -208,7 +211,16 @@ def test_delete_and_remember() -> None:
     again = judge(kubectl, "w1", machines=[], reachable={})
     assert again["problems"] == [] and again["gone"] == ["w1"]
     delete(kubectl, "w2")
-    assert sorted(_node_removal.remembered(kubectl)) == ["w1", "w2"]
+    assert sorted(REMOVED_NODES.read(kubectl)) == ["w1", "w2"]
+
+
+def test_certificates_of_a_node_that_is_deleted_are_not_renewed() -> None:
+    kubectl = FakeKubectl(node("w1"), node("w2"))
+    SERVING_IDENTITIES.write(kubectl, {"w1": "{}", "w2": "{}"})
+    assert delete(kubectl, "w1", check=True)["changed"]
+    assert sorted(SERVING_IDENTITIES.read(kubectl)) == ["w1", "w2"]
+    delete(kubectl, "w1")
+    assert sorted(SERVING_IDENTITIES.read(kubectl)) == ["w2"]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +228,7 @@ def test_delete_and_remember() -> None:
     [
         ("get", "Cannot read nodes: Unauthorized"),
         ("delete", "Cannot delete nodes: Unauthorized"),
-        ("apply", "Cannot remember the nodes that are removed: Unauthorized"),
+        ("apply", "Cannot write ConfigMap kube-system/slipway-removed-nodes: Unauthorized"),
     ],
 )
 def test_failures(verb: str, words: str) -> None:
@@ -233,7 +245,7 @@ def test_other_failures(monkeypatch: pytest.MonkeyPatch) -> None:
         judge(kubectl, "w1")
     kubectl.fail("Unauthorized")
     with pytest.raises(SlipwayError, match="Cannot read ConfigMap kube-system/slipway-removed-nodes: Unauthorized"):
-        _node_removal.remembered(kubectl)
+        REMOVED_NODES.read(kubectl)
     delegate = kube_node_delete.KubeNodeDelete({"names": ["w1"]}, kubectl)
     kubectl.fail("Unauthorized")
     with pytest.raises(SlipwayError, match="Cannot read csr: Unauthorized"):

@@ -83,7 +83,7 @@ def test_unit_that_runs_is_left_alone(machine: Machine, check: bool) -> None:
             "/usr/bin/systemctl",
             "show",
             "--property=LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,"
-            "ExecMainStartTimestampMonotonic",
+            "ExecMainStartTimestampMonotonic,Triggers",
             "containerd.service",
         ]
     ]
@@ -243,3 +243,12 @@ def test_systemd_reads_changed_unit_files(machine: Machine) -> None:
     machine.shows(RUNNING.replace("NeedDaemonReload=no", "") + "NeedDaemonReload=yes\n")
     machine.run(restart_after=[machine.file("drop-in", age=1)])
     assert machine.changes() == ["daemon-reload", "restart containerd.service"]
+
+
+@pytest.mark.parametrize(("outdated", "changes"), [("yes\n", ["daemon-reload"]), ("no\n", [])])
+def test_systemd_reads_the_changed_file_of_what_a_timer_starts(
+    machine: Machine, outdated: str, changes: t.List[str]
+) -> None:
+    machine.shows(RUNNING + "Triggers=backup.service\n", outdated)
+    assert outcome(machine.run()) == (False, "none")
+    assert machine.changes() == changes

@@ -1,0 +1,198 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program that approves renewals on control planes, and how it comes there."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.slipway.kubernetes.plugins.filter import programs
+from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _cluster_memory,
+    _kubelet_requests,
+    _serving_renewal,
+    _serving_timer,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _programs
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import fixture
+
+KAPI1 = _kubelet_requests.Identity.of("kapi1", ["172.30.0.2"])
+KAPI2 = _kubelet_requests.Identity.of("kapi2", ["172.30.0.3"])
+
+
+class Cluster:
+    """What kubectl says."""
+
+    def __init__(self, items: t.Sequence[t.Any], *known: _kubelet_requests.Identity, **more: str) -> None:
+        self.items = items
+        self.data = {**{identity.name: _kubelet_requests.as_text(identity) for identity in known}, **more}
+        self.approved: t.List[str] = []
+
+    def __call__(self, arguments: t.Sequence[str]) -> str:
+        if arguments[:2] == ["certificate", "approve"]:
+            self.approved += arguments[2:]
+            return ""
+        assert arguments[0] == "get"
+        if arguments[1] == "configmap":
+            assert _cluster_memory.SERVING_IDENTITIES.name in arguments
+            return json.dumps({"data": self.data}) if self.data else ""
+        return json.dumps({"items": self.items})
+
+
+def kubelets() -> t.List[t.Any]:
+    return list(fixture("csr-kubelets.json")["items"])
+
+
+def test_renewals_of_known_nodes_are_approved() -> None:
+    cluster = Cluster(kubelets(), KAPI1, KAPI2)
+    lines = _serving_renewal.renew(cluster)
+    assert cluster.approved == ["csr-9dkwk", "csr-qxthb", "csr-t7b5b"]
+    assert lines[1] == "'csr-qxthb' of 'kapi2' is approved"
+
+
+def test_nothing_is_asked_of_the_memory_without_requests() -> None:
+    assert _serving_renewal.renew(Cluster([], KAPI1)) == []
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {},
+        {"kapi2": "no JSON"},
+        {"kapi2": json.dumps({"addresses": ["not an address"], "dns_names": []})},
+        {"kapi2": json.dumps(["172.30.0.3"])},
+        {"kapi2": json.dumps({"addresses": ["172.30.0.2"], "dns_names": ["kapi2"]})},
+    ],
+    ids=["unknown", "text", "address", "list", "another-address"],
+)
+def test_what_is_not_known_stays_pending_and_is_named(known: t.Dict[str, str]) -> None:
+    cluster = Cluster(kubelets(), KAPI1, **known)
+    lines = _serving_renewal.renew(cluster)
+    assert cluster.approved == ["csr-9dkwk", "csr-t7b5b"]
+    assert [line for line in lines if line.startswith("'csr-qxthb' of 'kapi2' stays pending: ")]
+
+
+def test_crafted_requests_stay_pending_and_are_named_with_escapes() -> None:
+    items = [item for item in fixture("csr-crafted.json")["items"] if _kubelet_requests.is_pending(item)]
+    items[0]["spec"]["username"] = "system:node:\x1b[2Jworker"
+    nodes = {name for name in map(_kubelet_requests.node_name, items) if name}
+    cluster = Cluster(items, *[_kubelet_requests.Identity.of(name, ["172.30.0.2"]) for name in nodes])
+    lines = _serving_renewal.renew(cluster)
+    refused = [line for line in lines if " stays pending: " in line]
+    assert len(refused) == len(items) - len(cluster.approved) > 0
+    assert all(line.isprintable() for line in lines)
+
+
+def test_identities_survive_the_memory() -> None:
+    texts = {"kapi1": _kubelet_requests.as_text(KAPI1)}
+    assert _kubelet_requests.from_texts(texts) == {"kapi1": KAPI1}
+    assert _cluster_memory.SERVING_IDENTITIES.name == _serving_renewal.MEMORY
+
+
+# The program as it is on a node
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The folder of the program, as the role writes it."""
+    folder = tmp_path / "program"
+    for file in programs.program_files("_serving_renewal", str(folder)):
+        path = Path(file["path"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file["content"], encoding="utf-8")
+    return folder
+
+
+def run(installed: Path, kubectl: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Run it as the systemd unit does, with another kubectl and without anything of Ansible."""
+    binary = tmp_path / "bin" / "kubectl"
+    binary.parent.mkdir()
+    binary.write_text(f"#!/bin/sh\n{kubectl}\n", encoding="utf-8")
+    binary.chmod(0o755)
+    module = f"{_programs._PACKAGE}._serving_renewal"
+    return subprocess.run(
+        [sys.executable, "-S", "-m", module, "/etc/kubernetes/admin.conf"],
+        env={"PATH": f"{binary.parent}:{os.environ['PATH']}", "PYTHONPATH": str(installed)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_it_runs_without_ansible(installed: Path, tmp_path: Path) -> None:
+    requests, memory = tmp_path / "csr.json", tmp_path / "memory.json"
+    requests.write_text(json.dumps({"items": kubelets()}), encoding="utf-8")
+    memory.write_text(json.dumps({"data": {"kapi2": _kubelet_requests.as_text(KAPI2)}}), encoding="utf-8")
+    log = tmp_path / "approved"
+    script = f'case "$*" in *configmap*) cat {memory};; *approve*) echo "$@" >{log};; *) cat {requests};; esac'
+    done = run(installed, script, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "'csr-qxthb' of 'kapi2' is approved" in done.stdout
+    assert log.read_text(encoding="utf-8").split()[-3:] == ["certificate", "approve", "csr-qxthb"]
+
+
+def test_a_cluster_that_does_not_answer_is_asked_the_next_time(installed: Path, tmp_path: Path) -> None:
+    done = run(installed, "echo 'connection refused' >&2; exit 1", tmp_path)
+    assert done.returncode == _serving_renewal.LATER
+    assert "'connection refused'" in done.stdout
+
+
+def test_a_program_that_needs_ansible_is_refused() -> None:
+    with pytest.raises(AnsibleFilterError, match="program_files: a program on nodes cannot import ansible"):
+        programs.program_files("_command", "/x")
+    with pytest.raises(AnsibleFilterError, match=r"program_files: .*_no_such_module"):
+        programs.program_files("_no_such_module", "/x")
+
+
+def test_the_program_of_the_backups_imports_nothing_of_the_collection() -> None:
+    assert _programs._needs(programs.program_source("_etcd_backup")) == set()
+    ast.parse(programs.program_source("_etcd_backup"))
+
+
+# What a machine says of it
+
+
+def test_a_machine_with_these_files_needs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, units = tmp_path / "program", tmp_path / "units"
+    units.mkdir()
+    monkeypatch.setattr(_serving_timer, "FOLDER", str(folder))
+    assert _serving_timer.present(str(folder), f"{units}/x.*") == {}
+    files = programs.program_files("_serving_renewal", str(folder))
+    files.append({"path": f"{units}/x.timer", "content": "[Timer]\n"})
+    for file in files:
+        Path(file["path"]).parent.mkdir(parents=True, exist_ok=True)
+        Path(file["path"]).write_text(file["content"], encoding="utf-8")
+    wanted = programs.files_digest(files)
+    assert _serving_timer.digest(_serving_timer.present(str(folder), f"{units}/x.*")) == wanted
+    (units / "x.timer").write_text("[Timer]\n# by hand\n", encoding="utf-8")
+    assert _serving_timer.digest(_serving_timer.present(str(folder), f"{units}/x.*")) != wanted
+
+
+@pytest.mark.parametrize(("runs", "files", "known"), [(True, True, True), (False, True, False), (True, False, False)])
+def test_a_timer_that_does_not_run_counts_as_none(
+    monkeypatch: pytest.MonkeyPatch, runs: bool, files: bool, known: bool
+) -> None:
+    monkeypatch.setattr(_serving_timer, "present", lambda: {"/x": "text"} if files else {})
+    monkeypatch.setattr(_serving_timer, "is_running", lambda: runs)
+    assert bool(_serving_timer.state()) is known
+
+
+@pytest.mark.parametrize(("code", "running"), [(0, True), (3, False)])
+def test_whether_the_timer_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, running: bool) -> None:
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f"#!/bin/sh\nexit {code}\n", encoding="utf-8")
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert _serving_timer.is_running() is running
+    systemctl.unlink()
+    assert _serving_timer.is_running() is False
