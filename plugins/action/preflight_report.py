@@ -19,6 +19,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils import (
     _preflight_machines,
     _preflight_options,
     _preflight_peers,
+    _preflight_runtime,
     _preflight_trust,
     _preflight_upgrade,
 )
@@ -70,6 +71,7 @@ class ActionModule(ActionBase):
             *_preflight_addons.CHECKS,
             *_preflight_peers.CHECKS,
             *_preflight_trust.CHECKS,
+            *_preflight_runtime.CHECKS,
             functools.partial(_preflight_machines.check_runs, run=this_run(os.getppid()), check=self._task.check_mode),
         ]
         if arguments["upgrade"] is not None:

@@ -27,6 +27,7 @@ class FilterModule:
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
         return {
+            "containerd_files": _reporting(_containerd.containerd_files),
             "containerd_config": _reporting(_containerd.containerd_config),
             "registry_hosts": _reporting(_containerd.registry_hosts),
         }

@@ -23,6 +23,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _api_server,
     _certificates,
+    _containerd_state,
     _der,
     _kubeadm_names,
     _marks,
@@ -338,6 +339,7 @@ class NodeFacts:
                     "installed": bool(asked.paths["containerd"]),
                     "version": versions["containerd"],
                     "active": accepts_connections(_SOCKET),
+                    **_containerd_state.state(self._runner, asked.paths["containerd"]),
                 }
             },
             "kubernetes": {

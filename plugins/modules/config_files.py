@@ -79,6 +79,10 @@ options:
         description: Shell pattern of paths below the folder, for example V(*/hosts.toml). It does not match dot files.
         type: str
         required: true
+      managed:
+        description: Whether only files whose head says that this collection has written them are deleted.
+        type: bool
+        default: false
 """
 
 EXAMPLES = r"""
@@ -183,7 +187,8 @@ def unwanted_files(entries: t.Sequence[Values], purge: t.Sequence[Values], keep:
         directory, pattern = os.path.normpath(rule["directory"]), rule["pattern"]
         if not os.path.isabs(directory) or os.path.isabs(pattern) or ".." in pattern.split("/"):
             raise SlipwayError(f"purge: {pattern} has to stay below {directory}, which has to be an absolute path.")
-        found.update(glob.glob(os.path.join(glob.escape(directory), pattern)))
+        matching = glob.glob(os.path.join(glob.escape(directory), pattern))
+        found.update(path for path in matching if not rule["managed"] or _marks.is_managed(path))
     return sorted(path for path in found - set(keep) if os.path.islink(path) or os.path.isfile(path))
 
 
@@ -266,6 +271,7 @@ def main() -> None:
                 "options": {
                     "directory": {"type": "path", "required": True},
                     "pattern": {"type": "str", "required": True},
+                    "managed": {"type": "bool", "default": False},
                 },
             },
         },

@@ -140,10 +140,25 @@ ansible_facts:
           elements: dict
           sample: [{protocol: tcp, address: 0.0.0.0, port: 22, pid: 201, process: sshd}]
         runtime:
-          description: Whether containerd is installed and answers on its socket, and its version.
+          description:
+            - Whether containerd is installed and answers on its socket, its version, C(path) and Debian C(package).
+            - C(foreign_files) are C(config.toml) and files C(hosts.toml) that neither this collection nor a package has
+              written. A C(config.toml) that says only what C(containerd config default) says is none of them.
+            - C(drop_ins) are the files below C(/etc/containerd/conf.d), with their C(version), whether they have a
+              section for the CRI plugin of containerd 1.x (C(cri)), and whether they set C(SystemdCgroup) and
+              the folder of C(registries).
           returned: always
           type: dict
-          sample: {containerd: {installed: true, version: 1.6.20, active: true}}
+          sample:
+            containerd:
+              installed: true
+              version: 1.6.20
+              active: true
+              path: /usr/bin/containerd
+              package: containerd
+              foreign_files: []
+              drop_ins:
+                - {path: /etc/containerd/conf.d/a.toml, version: 2, cri: true, systemd_cgroup: true, registries: true}
         kubernetes:
           description:
             - Versions of C(kubeadm), C(kubelet) and C(kubectl), empty when absent, and what kubeadm has left here.

@@ -1,19 +1,35 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Configuration documents of containerd: config.toml for the generation that is installed, and hosts.toml.
+"""Configuration documents of containerd: config.toml for the generation that is installed, hosts.toml, CA files.
 
-Sources: containerd's docs/cri/config.md and docs/hosts.md. Private to this collection.
+Logins of mirrors stand in config.toml, by the mirror's host. That is the only place from which containerd 1.6 to 2.6
+answers a registry that wants a token as well as one that wants a password, and sends them to no other host; a header in
+hosts.toml is overwritten by an anonymous token, and what the kubelet has for an image (config.json) goes to the mirror
+and to the upstream registry alike, and is not there when kubeadm pulls.
+
+Sources: containerd's docs/cri/config.md, docs/hosts.md, remotes/docker/authorizer.go, and registryHosts in the CRI
+plugin of 1.6.20, 1.7.35 and 2.4.2. Private to this collection.
 """
 
 from __future__ import annotations
 
-import base64
 import json
+import os
 import typing as t
 from urllib.parse import urlsplit
 
-MANAGED = "# Ansible managed (slipway.kubernetes): changes made here by hand are lost.\n"
+from ansible_collections.slipway.kubernetes.plugins.module_utils._containerd_state import CONFIG, DROP_INS
+from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import MARK
+
+MANAGED = f"# {MARK}: changes made here by hand are lost.\n"
+
+#: containerd's own word for "any registry": a folder that no server belongs to.
+ANY_REGISTRY = "_default"
+#: Settings of containerd whose values are passwords or tokens.
+_SECRETS = frozenset(("auth", "auths", "password", "identitytoken"))
+
+Mirrors = t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]
 
 #: Images come from the registry that their name says; docker.io is the one whose API lives at another name.
 _SERVERS = {"docker.io": "https://registry-1.docker.io"}
@@ -34,7 +50,8 @@ def _toml_value(value: t.Any) -> str:
         return "{" + ", ".join(f"{json.dumps(str(key))} = {_toml_value(item)}" for key, item in value.items()) + "}"
     if value is None:
         raise ValueError("TOML has no null: leave the key out instead")
-    return json.dumps(value)
+    # TOML wants characters outside of the first plane as they are, and DEL escaped; JSON does it the other way.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def to_toml(document: t.Mapping[str, t.Any]) -> str:
@@ -65,33 +82,46 @@ def containerd_config(
     sandbox_image: str = "",
     registry_config_path: str = "/etc/containerd/certs.d",
     overrides: t.Optional[t.Mapping[str, t.Any]] = None,
+    mirrors: t.Optional[Mirrors] = None,
 ) -> str:
     """The text of ``/etc/containerd/config.toml`` for containerd ``version``.
 
     containerd 1.x reads ``version = 2`` with one CRI plugin, 2.x ``version = 3`` with that plugin split in two.
+    Both import drop-ins; 2.x merges them key by key, 1.x takes each plugin's section from the last file that has it.
 
     :param version: the installed version, for example ``1.7.24`` or ``2.4.2-1``; only the part before the first dot
         counts.
     :param sandbox_image: pause image; containerd's own default when empty.
     :param overrides: merged over what is computed here.
-    :raises ValueError: when the version is none.
+    :param mirrors: registry mirrors, whose logins go into it.
+    :raises ValueError: when the version is none, or a mirror is not usable.
     """
+    return MANAGED + to_toml(_document(version, sandbox_image, registry_config_path, overrides, mirrors))
+
+
+def _document(
+    version: str,
+    sandbox_image: str,
+    registry_config_path: str,
+    overrides: t.Optional[t.Mapping[str, t.Any]],
+    mirrors: t.Optional[Mirrors],
+) -> t.Dict[str, t.Any]:
     major = version.split(":")[-1].split(".")[0]
     if not major.isdigit():
         raise ValueError(f"{version!r} is no version of containerd")
-    runc = {"runtime_type": "io.containerd.runc.v2", "options": {"SystemdCgroup": True}}
-    runtimes = {"runtimes": {"runc": runc}}
-    document: t.Dict[str, t.Any]
+    runtimes = {"runtimes": {"runc": {"runtime_type": "io.containerd.runc.v2", "options": {"SystemdCgroup": True}}}}
+    registry: t.Dict[str, t.Any] = {"config_path": registry_config_path}
+    logins = registry_logins(mirrors or {})
+    if logins:
+        registry["configs"] = {host: {"auth": login} for host, login in logins.items()}
+    plugins: t.Dict[str, t.Any]
     if int(major) >= 2:
-        images: t.Dict[str, t.Any] = {"registry": {"config_path": registry_config_path}}
+        images: t.Dict[str, t.Any] = {"registry": registry}
         if sandbox_image:
             images["pinned_images"] = {"sandbox": sandbox_image}
-        document = {
-            "version": 3,
-            "plugins": {
-                "io.containerd.cri.v1.images": images,
-                "io.containerd.cri.v1.runtime": {"containerd": runtimes},
-            },
+        plugins = {
+            "io.containerd.cri.v1.images": images,
+            "io.containerd.cri.v1.runtime": {"containerd": runtimes},
         }
     else:
         cri: t.Dict[str, t.Any] = {"sandbox_image": sandbox_image} if sandbox_image else {}
@@ -99,46 +129,120 @@ def containerd_config(
             # Debian builds 1.x with /usr/lib/cni; Kubernetes' own packages install their plugins to /opt/cni/bin.
             cni={"bin_dir": "/opt/cni/bin", "conf_dir": "/etc/cni/net.d"},
             containerd=runtimes,
-            registry={"config_path": registry_config_path},
+            registry=registry,
         )
-        document = {"version": 2, "plugins": {"io.containerd.grpc.v1.cri": cri}}
-    return MANAGED + to_toml(merge(document, overrides or {}))
+        plugins = {"io.containerd.grpc.v1.cri": cri}
+    document = {"version": 3 if int(major) >= 2 else 2, "imports": [DROP_INS], "plugins": plugins}
+    merged: t.Dict[str, t.Any] = merge(document, overrides or {})
+    return merged
 
 
-def registry_hosts(
-    mirrors: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]], config_path: str = "/etc/containerd/certs.d"
+def _has_secret(document: t.Any) -> bool:
+    if isinstance(document, dict):
+        return any(str(key).lower() in _SECRETS or _has_secret(value) for key, value in document.items())
+    return isinstance(document, list) and any(map(_has_secret, document))
+
+
+def containerd_files(
+    version: str,
+    mirrors: Mirrors,
+    sandbox_image: str = "",
+    overrides: t.Optional[t.Mapping[str, t.Any]] = None,
 ) -> t.List[t.Dict[str, t.Any]]:
-    """One hosts.toml for each upstream registry, as ``files`` of the module ``config_files``.
+    """config.toml, one hosts.toml for each upstream registry and CA files, as ``files`` of ``config_files``.
+
+    :raises ValueError: when the version is none, or a mirror is not usable.
+    """
+    document = _document(version, sandbox_image, "/etc/containerd/certs.d", overrides, mirrors)
+    return [_file(CONFIG, to_toml(document), _has_secret(document)), *registry_hosts(mirrors)]
+
+
+def _file(path: str, text: str, secret: bool) -> t.Dict[str, t.Any]:
+    kind, mode = ("secret_content", "0600") if secret else ("content", "0644")
+    return {"path": path, kind: MANAGED + text, "mode": mode}
+
+
+def _address(upstream: str, mirror: t.Mapping[str, t.Any]) -> t.Tuple[str, str]:
+    """A mirror's URL without a slash at its end, and its host with the port, as containerd looks its login up.
+
+    :raises ValueError: when the URL is not usable. It may have a password in it, so it is not shown.
+    """
+    text = str(mirror.get("url", "")).rstrip("/")
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.username is None and url.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        shown = text.rpartition("@")[2].partition("?")[0]
+        raise ValueError(f"the mirror {shown!r} of {upstream} is no http(s) URL (host, port, path, and no login)")
+    return text, url.netloc
+
+
+def registry_logins(mirrors: Mirrors) -> t.Dict[str, t.Dict[str, str]]:
+    """User name and password by the host of the mirror.
+
+    :raises ValueError: when a mirror is not usable, or when one host has several logins: containerd knows one.
+    """
+    logins: t.Dict[str, t.Dict[str, str]] = {}
+    for upstream, entries in sorted(mirrors.items()):
+        for entry in entries:
+            _url, host = _address(upstream, entry)
+            if not entry.get("username"):
+                continue
+            login = {"username": str(entry["username"]), "password": str(entry.get("password", ""))}
+            if logins.setdefault(host, login) != login:
+                raise ValueError(f"the mirrors on {host} have several logins, and containerd knows one for each host")
+    return logins
+
+
+def authority(mirror: t.Mapping[str, t.Any]) -> t.Tuple[str, str]:
+    """The CA of a mirror: the text that nodes are to be given, and the path of a file that they have.
+
+    Either or both are empty. What is no certificate is the path of a file on the controller, else of one on the nodes.
+
+    :raises ValueError: when the file on the controller is no certificate, or has a private key in it.
+    """
+    given = str(mirror.get("ca") or "").strip()
+    path = "" if "\n" in given or "-----" in given else os.path.expanduser(given)
+    text = "" if path else given
+    if path and os.path.isfile(path):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as stream:
+                text = stream.read().strip()
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+    if text and "-----BEGIN CERTIFICATE-----" not in text:
+        raise ValueError(f"{path or 'the text'} has no certificate in PEM")
+    if "PRIVATE KEY-----" in text:
+        raise ValueError(f"{path or 'the text'} has a private key in it, which must not get to nodes")
+    return (text + "\n", "") if text else ("", path)
+
+
+def registry_hosts(mirrors: Mirrors, config_path: str = "/etc/containerd/certs.d") -> t.List[t.Dict[str, t.Any]]:
+    """One hosts.toml for each upstream registry and the CA files of mirrors, as ``files`` of ``config_files``.
 
     The mirrors are tried in their order, the upstream registry last.
 
-    :raises ValueError: when a mirror has no usable URL.
+    :raises ValueError: when a mirror has no usable URL or CA.
     """
     files = []
     for upstream, entries in sorted(mirrors.items()):
         hosts: t.Dict[str, t.Any] = {}
-        secret = False
-        for entry in entries:
-            url = urlsplit(str(entry.get("url", "")))
-            if url.scheme not in ("http", "https") or not url.hostname:
-                raise ValueError(f"the mirror {entry.get('url')!r} of {upstream} is no http(s) URL")
+        folder = f"{config_path}/{upstream}"
+        for number, entry in enumerate(entries, start=1):
+            url, _host = _address(upstream, entry)
             host: t.Dict[str, t.Any] = {"capabilities": list(entry.get("capabilities") or ["pull", "resolve"])}
-            if url.path.strip("/"):
-                # containerd appends /v2 to a URL unless it is told that the path is already the API's.
+            # containerd appends /v2 to a URL unless it is told that the path is already the API's.
+            if entry.get("override_path", bool(urlsplit(url).path)):
                 host["override_path"] = True
-            if entry.get("ca"):
-                host["ca"] = entry["ca"]
-            if entry.get("username"):
-                secret = True
-                login = f"{entry['username']}:{entry.get('password', '')}".encode()
-                host["header"] = {"Authorization": "Basic " + base64.b64encode(login).decode()}
-            hosts[str(entry["url"]).rstrip("/")] = host
-        document = {"server": _SERVERS.get(upstream, f"https://{upstream}"), "host": hosts}
-        files.append(
-            {
-                "path": f"{config_path}/{upstream}/hosts.toml",
-                "secret_content" if secret else "content": MANAGED + to_toml(document),
-                "mode": "0600" if secret else "0644",
-            }
-        )
+            text, path = authority(entry)
+            if text:
+                path = f"{folder}/slipway-{number}.crt"
+                files.append(_file(path, text, secret=False))
+            if path:
+                host["ca"] = path
+            hosts[url] = host
+        server = {} if upstream == ANY_REGISTRY else {"server": _SERVERS.get(upstream, f"https://{upstream}")}
+        files.append(_file(f"{folder}/hosts.toml", to_toml({**server, "host": hosts}), secret=False))
     return files

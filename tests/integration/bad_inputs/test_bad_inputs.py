@@ -132,6 +132,17 @@ def mirrors(upstream: str, *urls: t.Any) -> Values:
     return {"cluster_registry_mirrors": {upstream: list(urls)}}
 
 
+def login(password: str) -> Values:
+    """A mirror with a login."""
+    return {"url": "https://m.example.com/v2/x", "username": "u", "password": password}
+
+
+def containerd(**more: t.Any) -> Values:
+    """Facts of a machine with containerd."""
+    runtime = {"installed": True, "version": "1.7.24", "path": "/usr/bin/containerd", "package": "containerd"}
+    return {"runtime": {"containerd": {**runtime, **more}}}
+
+
 def keepalived(vip: str = "192.0.2.100", port: int = 8443, **more: t.Any) -> Values:
     """Variables of three control planes behind keepalived."""
     return {"api_endpoint_provider": "keepalived", "cluster_endpoint": f"{vip}:{port}", **more}
@@ -384,6 +395,64 @@ CASES = [
     Case("mirror-upstream", ["is not the name of a registry."], mirrors("https://docker.io", {"url": "https://a"})),
     Case("mirror-url", ["[docker.io]: has a mirror whose url a:5000 is"], mirrors("docker.io", {"url": "a:5000"})),
     Case("mirror-key", ["unknown key uri. Did you mean url?"], mirrors("docker.io", {"uri": "https://a"})),
+    Case(
+        "mirror-logins",
+        ["[quay.io]: has another login for m.example.com than another mirror, and containerd knows one for each host"],
+        {"cluster_registry_mirrors": {"docker.io": [login("one")], "quay.io": [login("two")]}},
+    ),
+    Case(
+        "mirror-authority",
+        ["cluster_registry_mirrors[docker.io]: has a mirror whose ca mirror.crt is no file on the controller."],
+        mirrors("docker.io", {"url": "https://m.example.com", "ca": "mirror.crt"}),
+    ),
+    Case(
+        "mirror-override-path",
+        ["has a mirror whose override_path is neither true nor false. Use true or false."],
+        mirrors("docker.io", {"url": "https://m.example.com/x", "override_path": "always"}),
+    ),
+    # The container runtime
+    Case(
+        "docker-package",
+        ["worker1: container_runtime_source: is distribution, whose package is containerd, but containerd.io is"],
+        facts={"worker1": containerd(package="containerd.io")},
+    ),
+    Case(
+        "runtime-of-no-package",
+        ["worker2: containerd: /usr/local/bin/containerd is part of no package"],
+        facts={"worker2": containerd(path="/usr/local/bin/containerd", package="")},
+    ),
+    Case(
+        "foreign-config",
+        [
+            "cp1: /etc/containerd/config.toml: was not written by this collection",
+            "container_runtime_foreign_files: copy",
+        ],
+        facts={"cp1": containerd(foreign_files=["/etc/containerd/config.toml"])},
+    ),
+    Case(
+        "foreign-hosts",
+        ["worker1: /etc/containerd/certs.d/quay.io/hosts.toml: was not written by this collection, and the mirrors"],
+        mirrors("quay.io", {"url": "https://m.example.com"}),
+        facts={"worker1": containerd(foreign_files=["/etc/containerd/certs.d/quay.io/hosts.toml"])},
+    ),
+    Case(
+        "drop-in-of-generation-1",
+        ["99-nvidia.toml: replaces all that /etc/containerd/config.toml says of the CRI plugin"],
+        facts={
+            "worker1": containerd(
+                version="1.7.24",
+                drop_ins=[
+                    {
+                        "path": "/etc/containerd/conf.d/99-nvidia.toml",
+                        "version": 2,
+                        "cri": True,
+                        "systemd_cgroup": False,
+                        "registries": False,
+                    }
+                ],
+            )
+        },
+    ),
     Case("pool-syntax", ["metallb_address_pools[default]: is malformed: 192.0.2.200 is"], pool("192.0.2.200")),
     Case("pool-reversed", ["192.0.2.220-192.0.2.200 ends before it starts"], pool("192.0.2.220-192.0.2.200")),
     Case("pool-with-node", ["contains 192.0.2.2, the address of worker1."], pool("192.0.2.2-192.0.2.9")),

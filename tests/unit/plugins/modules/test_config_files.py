@@ -154,3 +154,17 @@ def test_what_somebody_else_has_written_is_named_and_kept(tmp_path: Path, run_mo
     path.write_text("frontend other\n")
     assert run_module(config_files.main, options)["copies"] == [f"{copy}.2"]
     assert copy.read_bytes() == b"frontend shop \xff\n"
+
+
+def test_only_files_of_ours_are_purged_where_others_write_too(tmp_path: Path, run_module: ModuleRunner) -> None:
+    ours, theirs, late = (tmp_path / name / "hosts.toml" for name in ("ours", "spegel", "late"))
+    mark = "# Ansible managed (slipway.kubernetes): changes made here by hand are lost.\n"
+    for path, text in ((ours, mark), (theirs, "# Ansible managed\n"), (late, "#" * 600 + mark)):
+        path.parent.mkdir()
+        path.write_text(text)
+    options = {"files": [], "purge": [{"directory": str(tmp_path), "pattern": "*/hosts.toml", "managed": True}]}
+    for check in (True, False):
+        assert run_module(config_files.main, options, check=check)["changed_paths"] == [str(ours)]
+    assert not ours.parent.exists()
+    assert (theirs.read_text(), late.exists()) == ("# Ansible managed\n", True)
+    assert not run_module(config_files.main, options)["changed"]

@@ -93,21 +93,109 @@ def test_hosts_of_a_mirror_with_a_path():
     }
 
 
-def test_hosts_keep_the_order_of_mirrors_and_secrets_private():
+def test_hosts_keep_the_order_of_mirrors_and_have_no_login():
     mirrors = [
-        {"url": "https://b.example.com", "username": "u", "password": "p", "ca": "/etc/ssl/b.pem"},
+        {"url": "https://b.example.com", "username": "u", "password": "p", "ca": "/etc/ssl/b-on-nodes.pem"},
         {"url": "https://a.example.com", "capabilities": ["pull"]},
     ]
     (file,) = _containerd.registry_hosts({"docker.io": mirrors}, config_path="/x")
-    assert file["path"] == "/x/docker.io/hosts.toml"
-    assert file["mode"] == "0600"
-    assert "content" not in file
-    hosts = toml.loads(file["secret_content"])
+    assert (file["path"], file["mode"]) == ("/x/docker.io/hosts.toml", "0644")
+    hosts = toml.loads(file["content"])
     assert hosts["server"] == "https://registry-1.docker.io"
     assert list(hosts["host"]) == ["https://b.example.com", "https://a.example.com"]
-    assert hosts["host"]["https://b.example.com"]["header"] == {"Authorization": "Basic dTpw"}
-    assert hosts["host"]["https://b.example.com"]["ca"] == "/etc/ssl/b.pem"
+    assert "header" not in hosts["host"]["https://b.example.com"]
+    assert hosts["host"]["https://b.example.com"]["ca"] == "/etc/ssl/b-on-nodes.pem"
     assert "override_path" not in hosts["host"]["https://a.example.com"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"url": "https://m/v2/x"}, True),
+        ({"url": "https://m/v2/x", "override_path": True}, True),
+        ({"url": "https://m/x", "override_path": False}, None),
+        ({"url": "https://m"}, None),
+        ({"url": "https://m/"}, None),
+        ({"url": "https://m", "override_path": True}, True),
+    ],
+)
+def test_override_path_is_honoured_as_given(given, expected):
+    (file,) = _containerd.registry_hosts({"quay.io": [given]})
+    ((_url, host),) = toml.loads(file["content"])["host"].items()
+    assert host.get("override_path") is expected
+
+
+def test_mirrors_of_any_registry_have_no_server():
+    (file,) = _containerd.registry_hosts({"_default": [{"url": "https://m"}]})
+    assert list(toml.loads(file["content"])) == ["host"]
+    assert file["path"].endswith("/certs.d/_default/hosts.toml")
+
+
+LOGIN = {"url": "https://m.example.com:5000/v2/x", "username": "u", "password": 'p"\\\x7fé\U0001f600'}
+
+
+@pytest.mark.parametrize(
+    ("version", "plugin"), [("1.6.20", "io.containerd.grpc.v1.cri"), ("2.4.2", "io.containerd.cri.v1.images")]
+)
+def test_logins_stand_in_the_configuration_by_the_host_of_the_mirror(version, plugin):
+    mirrors = {"docker.io": [LOGIN, {"url": "https://other"}], "quay.io": [LOGIN]}
+    config, *hosts = _containerd.containerd_files(version, mirrors)
+    registry = toml.loads(config["secret_content"])["plugins"][plugin]["registry"]
+    login = {"username": "u", "password": LOGIN["password"]}
+    assert registry == {"config_path": "/etc/containerd/certs.d", "configs": {"m.example.com:5000": {"auth": login}}}
+    assert (config["mode"], "content" in config) == ("0600", False)
+    assert [file["mode"] for file in hosts] == ["0644", "0644"]
+    assert not any("Basic" in file["content"] or LOGIN["password"] in file["content"] for file in hosts)
+
+
+def test_only_passwords_make_a_configuration_secret():
+    (config,) = _containerd.containerd_files("2.4.2", {}, overrides={"debug": {"level": "debug"}})
+    assert (config["mode"], "content" in config) == ("0644", True)
+    auth = {"plugins": {"x": {"registry": {"configs": {"m": {"auth": {"password": "p"}}}}}}}
+    (config,) = _containerd.containerd_files("2.4.2", {}, overrides=auth)
+    assert (config["mode"], "content" in config) == ("0600", False)
+
+
+def test_one_host_has_one_login():
+    with pytest.raises(ValueError, match=r"m\.example\.com:5000 have several logins") as error:
+        _containerd.registry_logins({"docker.io": [LOGIN], "quay.io": [{**LOGIN, "password": "another"}]})
+    assert "another" not in str(error.value)
+
+
+@pytest.mark.parametrize("version", ["1.6.20", "1.7.24", "2.4.2"])
+def test_drop_ins_of_others_are_imported(version):
+    assert toml.loads(_containerd.containerd_config(version))["imports"] == ["/etc/containerd/conf.d/*.toml"]
+
+
+PEM = "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----"
+
+
+def test_the_authority_of_a_mirror_is_put_on_nodes(tmp_path):
+    path = tmp_path / "ca.crt"
+    path.write_text(PEM)
+    mirrors = {"docker.io": [{"url": "https://a", "ca": PEM}, {"url": "https://b", "ca": str(path)}]}
+    first, second, hosts = _containerd.registry_hosts(mirrors)
+    assert first["content"] == second["content"] == _containerd.MANAGED + PEM + "\n"
+    paths = [file["path"] for file in (first, second)]
+    assert paths == [f"/etc/containerd/certs.d/docker.io/slipway-{number}.crt" for number in (1, 2)]
+    assert [host["ca"] for host in toml.loads(hosts["content"])["host"].values()] == paths
+
+
+@pytest.mark.parametrize("text", ["no certificate", f"{PEM}\n-----BEGIN RSA PRIVATE KEY-----\nc2VjcmV0\n"])
+def test_a_file_that_is_no_authority_gets_to_no_node(tmp_path, text):
+    path = tmp_path / "ca.crt"
+    path.write_text(text)
+    for given in (str(path), f"{text}\n-----"):
+        with pytest.raises(ValueError, match=r"no certificate|private key") as error:
+            _containerd.authority({"ca": given})
+        assert "c2VjcmV0" not in str(error.value)
+
+
+@pytest.mark.parametrize("url", ["https://u:hunter2@m", "u:hunter2@m", "https://u:hunter2@[m", "ftp://u:hunter2@m"])
+def test_a_password_in_a_url_is_not_shown(url):
+    with pytest.raises(ValueError, match="is no http") as error:
+        _containerd.registry_hosts({"quay.io": [{"url": url}]})
+    assert "hunter2" not in str(error.value)
 
 
 @pytest.mark.parametrize("url", ["mirror:5000", "ftp://mirror", "https://", ""])

@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What containerd a machine has: whose package, which configuration of others, which drop-ins.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import foreign, is_foreign
+
+FOLDER = "/etc/containerd"
+CONFIG = f"{FOLDER}/config.toml"
+#: Files that our config.toml imports; the same ones that containerd 2.2 and later import by default.
+DROP_INS = f"{FOLDER}/conf.d/*.toml"
+_HOSTS = f"{FOLDER}/certs.d/*/hosts.toml"
+#: The CRI plugin of containerd 1.x.
+_CRI = "io.containerd.grpc.v1.cri"
+#: What everybody who sets containerd up for kubeadm by hand changes, and what we set, too.
+_OURS_ANYWAY = re.compile(r"SystemdCgroup\s*=|sandbox(_image)?\s*=\s*[\"']registry\.k8s\.io/pause:")
+
+
+def owner_of(program: str, root: str = "") -> str:
+    """The package that a program is part of, by dpkg's lists; empty when it is part of none."""
+    names = {program, re.sub(r"^/usr/(s?bin/)", r"/\1", program)}
+    for path in sorted(glob.glob(f"{root}/var/lib/dpkg/info/containerd*.list")):
+        if names & set(read_text(path).splitlines()):
+            return os.path.basename(path)[: -len(".list")].partition(":")[0]
+    return ""
+
+
+def is_default(text: str, default: str) -> bool:
+    """Whether a config.toml says what containerd says without one, but for settings that we make ourselves."""
+
+    def told(document: str) -> t.List[str]:
+        lines = (line.strip() for line in document.splitlines())
+        return sorted(line for line in lines if line and line[0] != "#" and not _OURS_ANYWAY.match(line))
+
+    return told(text) == told(default)
+
+
+def drop_ins(pattern: str = DROP_INS) -> t.List[t.Dict[str, t.Any]]:
+    """The drop-ins, and what they would do to containerd 1.x.
+
+    That takes each plugin's whole section from the last file that has one, so a drop-in for the CRI plugin has to say
+    all that our file says. containerd 2 merges.
+    """
+    found = []
+    for path in sorted(glob.glob(pattern)):
+        text = "\n".join(line for line in read_text(path).splitlines() if not line.lstrip().startswith("#"))
+        found.append(
+            {
+                "path": path,
+                "version": int((re.search(r"^\s*version\s*=\s*(\d)", text, re.MULTILINE) or "00")[1]),
+                "cri": _CRI in text,
+                "systemd_cgroup": bool(re.search(r"\bSystemdCgroup\s*=\s*true\b", text)),
+                "registries": f"{FOLDER}/certs.d" in text,
+            }
+        )
+    return found
+
+
+def foreign_files(runner: Runner, program: str) -> t.List[str]:
+    """Configuration of containerd that is neither ours nor a default that nobody has changed."""
+    found = foreign([_HOSTS])
+    if is_foreign(CONFIG) and not (program and is_default(read_text(CONFIG), _default(runner, program))):
+        found.insert(0, CONFIG)
+    return found
+
+
+def _default(runner: Runner, program: str) -> str:
+    """What containerd prints as its default configuration; empty when it cannot."""
+    try:
+        return runner.run([program, "config", "default"], check=False).stdout
+    except SlipwayError:
+        return ""
+
+
+def state(runner: Runner, program: str) -> t.Dict[str, t.Any]:
+    """The part of node_facts that is about containerd's package and configuration.
+
+    :param program: where the program is; empty when it is not installed.
+    """
+    return {
+        "path": program,
+        "package": owner_of(program) if program else "",
+        "foreign_files": foreign_files(runner, program),
+        "drop_ins": drop_ins(),
+    }
