@@ -10,7 +10,6 @@ Private to this collection.
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import re
@@ -20,9 +19,9 @@ import string
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _leftovers, _node, _x509
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _leftovers, _node, _processes, _x509
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import NOWHERE, KubeadmFiles
 
 MARKER = _node.MARKER
@@ -140,13 +139,11 @@ def running_commands(proc: str = "/proc") -> t.List[str]:
     ``kubeadm upgrade plan`` and the like only look, and are over in a moment.
     """
     found = []
-    for path in glob.glob(f"{proc}/[0-9]*/cmdline"):
-        words = read_text(path).split("\0")
-        if (
-            os.path.basename(words[0]) == "kubeadm"
-            and len(words) > 1
-            and words[1] in ("init", "join", "reset", "upgrade")
-        ):
+    for name in filter(str.isdigit, os.listdir(proc)):
+        words = _processes.words(name, proc)
+        changes = len(words) > 1 and words[1] in ("init", "join", "reset", "upgrade")
+        # One in a container, as of kind, is about another node.
+        if os.path.basename(words[0]) == "kubeadm" and changes and _processes.is_of_this_machine(name, proc):
             found.append(f"kubeadm {words[1]}")
     return found
 

@@ -18,7 +18,7 @@ import shutil
 import tempfile
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _marks
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _marks, _x509
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, make_folder, read_text
 
 FOLDER = "/etc/kubernetes"
@@ -184,7 +184,7 @@ def _is_complete(certificate: str, key: str) -> bool:
         readable = text.rstrip().endswith("PUBLIC KEY-----")
     else:
         try:
-            readable = bool(_der.certificate_pins(text))
+            readable = bool(_x509.certificate_pins(text))
         except _der.DerError:
             readable = False
     return readable and read_text(key).rstrip().endswith("KEY-----")

@@ -28,6 +28,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _kubeadm_names,
     _marks,
     _netlink,
+    _processes,
     _run_record,
     _serving_timer,
     _upgrade,
@@ -246,6 +247,12 @@ def socket_owners(inodes: t.Set[str], proc: str = "/proc") -> t.Dict[str, int]:
     return owners
 
 
+def process_name(pid: int, proc: str = "/proc") -> str:
+    """The name of a process, and that it is a container's when it is in one that is no pod of this machine."""
+    name = read_text(f"{proc}/{pid}/comm").strip()
+    return name if _processes.is_ours(pid, proc) or not name else f"a container's {name}"
+
+
 def _link(path: str) -> str:
     try:
         return os.readlink(path)
@@ -382,7 +389,7 @@ class NodeFacts:
         for entry in sockets:
             pid = owners.get(entry.pop("inode"), 0)
             entry["pid"] = pid
-            entry["process"] = read_text(f"/proc/{pid}/comm").strip() if pid else ""
+            entry["process"] = process_name(pid) if pid else ""
         return sorted(sockets, key=lambda entry: (entry["port"], entry["protocol"], entry["address"]))
 
 

@@ -227,7 +227,7 @@ class KubeadmReset:
         found = {
             "services": self._services(),
             "containers": [f"{len(containers)} containers of pods"] if containers else [],
-            "processes": [f"{pid} {read_text(f'/proc/{pid}/comm').strip()}" for pid in _leftovers.processes(groups)],
+            "processes": [f"{pid} {read_text(f'/proc/{pid}/comm').strip()}" for pid in self._processes(groups)],
             "cgroups": groups,
             "mounts": _leftovers.mounts(),
             "network namespaces": _leftovers.network_namespaces(),
@@ -256,6 +256,9 @@ class KubeadmReset:
 
     def _managed_services(self) -> t.List[t.Mapping[str, t.Any]]:
         return [entry for entry in self._params["services"] if _marks.is_managed(entry["configuration"])]
+
+    def _processes(self, groups: t.Iterable[str]) -> t.List[int]:
+        return _leftovers.processes(groups, self._params["cri_socket"])
 
     def _ctr(self, *arguments: str) -> t.List[str]:
         """The command line of containerd's own client; empty where it is not installed or does not run."""
@@ -375,7 +378,7 @@ class KubeadmReset:
             self._runner.run([systemctl, "disable", "--now", "--quiet", *found["services"]])
         self._reset()
         self._remove_containers()
-        _leftovers.kill(_leftovers.processes(_leftovers.cgroups()))
+        _leftovers.kill(self._processes(_leftovers.cgroups()))
         self._remove_cgroups()
         self._unmount()
         for path in _leftovers.network_namespaces():

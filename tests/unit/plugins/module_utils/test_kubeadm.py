@@ -21,6 +21,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 )
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.proc_fakes import process
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "kubeadm"
 TOKEN = "abcdef.0123456789abcdef"
@@ -175,9 +176,10 @@ def test_running_commands(tmp_path: Path) -> None:
         "self": "kubeadm\0init\0",
     }
     for pid, line in lines.items():
-        (tmp_path / pid).mkdir()
-        (tmp_path / pid / "cmdline").write_text(line)
+        (process(tmp_path, pid) / "cmdline").write_text(line)
     (tmp_path / "27").mkdir()
+    # Of a kind cluster on this machine: nobody waits for that.
+    process(tmp_path, 28, "kubeadm", "upgrade", "apply", namespace=2, depth=2)
     assert sorted(_kubeadm.running_commands(str(tmp_path))) == ["kubeadm init", "kubeadm join", "kubeadm reset"]
 
 

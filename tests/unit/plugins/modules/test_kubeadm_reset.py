@@ -80,7 +80,7 @@ class Machine:
         for name, value in {
             "cgroups": lambda: list(self.groups),
             "remove_cgroup": self._remove_cgroup,
-            "processes": lambda _groups: list(self.pids),
+            "processes": lambda _groups, _address: list(self.pids),
             "kill": lambda _pids: self.pids.clear(),
             "mounts": lambda: list(self.points),
             "network_namespaces": lambda: [path for path in self.namespaces if os.path.exists(path)],
