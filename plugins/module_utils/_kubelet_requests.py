@@ -151,3 +151,26 @@ def _beyond(request: _pkcs10.Request, node: Identity) -> t.List[str]:
         if address not in node.addresses:
             reasons.append(f"it asks for the address {address}, allowed are {', '.join(node.addresses)}")
     return reasons
+
+
+def owners(nodes: t.Iterable[t.Mapping[str, t.Any]]) -> t.Dict[str, t.List[str]]:
+    """The names of the nodes that announce an address, by address.
+
+    :param nodes: Node objects: hosts that are in no inventory are among them.
+    """
+    found: t.Dict[str, t.List[str]] = {}
+    for item in nodes:
+        for address in item.get("status", {}).get("addresses") or []:
+            if address.get("type") in ("InternalIP", "ExternalIP"):
+                found.setdefault(_x509.canonical_address(address["address"]), []).append(item["metadata"]["name"])
+    return found
+
+
+def taken(addresses: t.Iterable[str], node: str, known: t.Mapping[str, t.Sequence[str]]) -> t.List[str]:
+    """The reasons against addresses that the cluster has as those of other nodes."""
+    reasons = []
+    for address in addresses:
+        others = [name for name in known.get(address, []) if name != node]
+        if others:
+            reasons.append(f"it asks for the address {address}, which {', '.join(others)} announces, too")
+    return reasons

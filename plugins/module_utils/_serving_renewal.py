@@ -62,9 +62,12 @@ def renew(run: Run) -> t.List[str]:
     asked = ["get", "configmap", MEMORY, "--namespace=kube-system", "--ignore-not-found", "--output=json"]
     memory = json.loads(run(asked) or "{}")
     allowed = _kubelet_requests.from_texts(memory.get("data") or {})
+    owners = _kubelet_requests.owners(json.loads(run(["get", "nodes", "--output=json"]))["items"])
     good, lines = [], []
     for item in pending:
         request, reasons = _kubelet_requests.judge(item, allowed)
+        if request is not None:
+            reasons += _kubelet_requests.taken(request.addresses, _kubelet_requests.node_name(item), owners)
         name, node = item["metadata"]["name"], _kubelet_requests.node_name(item) or item["spec"].get("username", "")
         if request is None or reasons:
             lines.append(f"{name!a} of {node!a} stays pending: {'; '.join(reasons)!a}")

@@ -172,7 +172,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubelet_requests, _tls, _x509
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubelet_requests, _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._cluster_memory import SERVING_IDENTITIES
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
@@ -191,16 +191,6 @@ def identity(params: t.Mapping[str, t.Any]) -> Identity:
         return Identity.of(params["name"], params["addresses"], params["dns_names"])
     except ValueError as error:
         raise SlipwayError(f"nodes: {params['name']}: addresses: {error}") from error
-
-
-def taken(addresses: t.Iterable[str], node: str, owners: t.Mapping[str, t.Sequence[str]]) -> t.List[str]:
-    """The reasons against addresses that the cluster has as those of other nodes."""
-    reasons = []
-    for address in addresses:
-        others = [name for name in owners.get(address, []) if name != node]
-        if others:
-            reasons.append(f"it asks for the address {address}, which {', '.join(others)} announces, too")
-    return reasons
 
 
 def probe(node: Identity, port: int, context: ssl.SSLContext) -> str:
@@ -316,9 +306,11 @@ class KubeCsrApprove:
                 continue
             wanted.append((name, node, request))
         names = []
-        owners = self._owners() if any(request.addresses for _name, _node, request in wanted) else {}
+        owners: t.Mapping[str, t.Sequence[str]] = {}
+        if any(request.addresses for _name, _node, request in wanted):
+            owners = _kubelet_requests.owners(self._kubectl.get("nodes")["items"])
         for name, node, request in wanted:
-            reasons = taken(request.addresses, node, owners)
+            reasons = _kubelet_requests.taken(request.addresses, node, owners)
             if reasons:
                 self._refused[name] = {"request": name, "node": node, "reasons": reasons}
                 continue
@@ -331,15 +323,6 @@ class KubeCsrApprove:
             }
         if names and not self._check_mode:
             self._kubectl.run(*self.approve_argv(names))
-
-    def _owners(self) -> t.Dict[str, t.List[str]]:
-        """The names of the nodes that announce an address, by address: hosts that this run knows nothing of, too."""
-        owners: t.Dict[str, t.List[str]] = {}
-        for item in self._kubectl.get("nodes")["items"]:
-            for address in item.get("status", {}).get("addresses") or []:
-                if address.get("type") in ("InternalIP", "ExternalIP"):
-                    owners.setdefault(_x509.canonical_address(address["address"]), []).append(item["metadata"]["name"])
-        return owners
 
     def _probe(self, context: ssl.SSLContext, nodes: t.Sequence[Identity]) -> t.Dict[str, str]:
         """The problems of those nodes that have one."""

@@ -36,6 +36,7 @@ class Cluster:
         self.items = items
         self.data = {**{identity.name: _kubelet_requests.as_text(identity) for identity in known}, **more}
         self.approved: t.List[str] = []
+        self.nodes: t.List[t.Any] = []
 
     def __call__(self, arguments: t.Sequence[str]) -> str:
         if arguments[:2] == ["certificate", "approve"]:
@@ -45,7 +46,7 @@ class Cluster:
         if arguments[1] == "configmap":
             assert _cluster_memory.SERVING_IDENTITIES.name in arguments
             return json.dumps({"data": self.data}) if self.data else ""
-        return json.dumps({"items": self.items})
+        return json.dumps({"items": self.nodes if arguments[1] == "nodes" else self.items})
 
 
 def kubelets() -> t.List[t.Any]:
@@ -92,6 +93,15 @@ def test_crafted_requests_stay_pending_and_are_named_with_escapes() -> None:
     assert all(line.isprintable() for line in lines)
 
 
+def test_an_address_that_another_node_announces_stays_pending() -> None:
+    cluster = Cluster(kubelets(), KAPI1, KAPI2)
+    addresses = [{"type": "Hostname", "address": "other"}, {"type": "InternalIP", "address": "172.30.0.3"}]
+    cluster.nodes = [{"metadata": {"name": "other"}, "status": {"addresses": addresses}}]
+    lines = _serving_renewal.renew(cluster)
+    assert cluster.approved == ["csr-9dkwk", "csr-t7b5b"]
+    assert "which other announces, too" in lines[1]
+
+
 def test_identities_survive_the_memory() -> None:
     texts = {"kapi1": _kubelet_requests.as_text(KAPI1)}
     assert _kubelet_requests.from_texts(texts) == {"kapi1": KAPI1}
@@ -134,7 +144,10 @@ def test_it_runs_without_ansible(installed: Path, tmp_path: Path) -> None:
     requests.write_text(json.dumps({"items": kubelets()}), encoding="utf-8")
     memory.write_text(json.dumps({"data": {"kapi2": _kubelet_requests.as_text(KAPI2)}}), encoding="utf-8")
     log = tmp_path / "approved"
-    script = f'case "$*" in *configmap*) cat {memory};; *approve*) echo "$@" >{log};; *) cat {requests};; esac'
+    nodes = tmp_path / "nodes.json"
+    nodes.write_text(json.dumps({"items": []}), encoding="utf-8")
+    answers = f"*configmap*) cat {memory};; *nodes*) cat {nodes};; *certificatesigning*) cat {requests};;"
+    script = f'case "$*" in {answers} *approve*) echo "$@" >{log};; esac'
     done = run(installed, script, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "'csr-qxthb' of 'kapi2' is approved" in done.stdout
