@@ -10,7 +10,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 SCENARIO ?= default
 # The scenarios that `make test` runs; each brings nodes of its own and removes them.
-SCENARIOS ?= default reuse ha lifecycle upgrade
+SCENARIOS ?= default single reuse ha lifecycle upgrade
 # Those that only `make test-all` runs, and its fault runs: together they take hours.
 MORE_SCENARIOS = backup_restore reset two_nics
 FAULTS ?= bad_machines drift interruptions secrets
