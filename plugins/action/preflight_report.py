@@ -11,12 +11,14 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import (
+    _machines,
     _preflight_addons,
     _preflight_cluster,
     _preflight_endpoint,
     _preflight_files,
     _preflight_foreign,
     _preflight_machines,
+    _preflight_node_prep,
     _preflight_options,
     _preflight_peers,
     _preflight_runtime,
@@ -69,6 +71,7 @@ class ActionModule(ActionBase):
             *_preflight_endpoint.CHECKS,
             *_preflight_files.CHECKS,
             *_preflight_addons.CHECKS,
+            *_preflight_node_prep.CHECKS,
             *_preflight_peers.CHECKS,
             *_preflight_trust.CHECKS,
             *_preflight_runtime.CHECKS,
@@ -90,6 +93,7 @@ class ActionModule(ActionBase):
             changed=False,
             problems=[finding.as_dict() for finding in errors],
             preflight_warnings=[finding.as_dict() for finding in warnings],
+            nodes=_machines.addresses(hosts),
         )
         if warnings:
             result["warnings"] = [finding.line(names) for finding in warnings]

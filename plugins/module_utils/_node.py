@@ -25,6 +25,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _certificates,
     _containerd_state,
     _der,
+    _hosts_file,
     _kubeadm_names,
     _marks,
     _netlink,
@@ -337,6 +338,7 @@ class NodeFacts:
                 "firewalld": os.path.lexists("/run/systemd/units/invocation:firewalld.service"),
             },
             "foreign_files": _marks.foreign(),
+            "hosts_file": _hosts_file.look(read_text(_hosts_file.PATH), platform.node()),
         }
         versions = asked.result()
         return {

@@ -222,6 +222,13 @@ ansible_facts:
           returned: always
           type: dict
           sample: {ufw: false, firewalld: false}
+        hosts_file:
+          description:
+            - The lines that M(slipway.kubernetes.hosts_file) has put into C(/etc/hosts). C(own_name) is false when the
+              line for C(127.0.1.1) has another hostname than the machine, and no other line has its own.
+          returned: always
+          type: dict
+          sample: {block: [192.0.2.11 cp1], own_name: true}
         foreign_files:
           description:
             - Files that roles of this collection would write, and that somebody else has written.

@@ -82,6 +82,14 @@ preflight_warnings:
   type: list
   elements: dict
   contains: *problem
+nodes:
+  description:
+    - The machines, and an endpoint that keepalived keeps and that has a name. C(certain) is whether the machine itself,
+      or C(cluster_node_ip), says the address; it is empty when nobody does.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{address: 192.0.2.11, names: [cp1], certain: true}]
 msg:
   description: The report as text, one line a problem.
   returned: always

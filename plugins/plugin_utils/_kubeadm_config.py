@@ -78,7 +78,7 @@ def kubeadm_init_config(
 
     :param settings: name, cluster_name, version, endpoint, pod_subnet, service_subnet, dns_domain, image_repository,
         cri_socket, kube_proxy_mode, node_ip, schedulable, cert_sans, ignore_preflight_errors, and files: whether static
-        pods shall see the folder of control_plane_files.
+        pods shall see the folder of control_plane_files, and swap: whether pods may use swap.
     :param overrides: fields merged over what is computed, under ``init``, ``cluster``, ``kubelet``, ``kube_proxy``.
     """
     overrides = overrides or {}
@@ -109,13 +109,15 @@ def kubeadm_init_config(
         # kubeadm knows it from the field above, but not in a cluster that got its endpoint later.
         names.append(_kubeadm_names.endpoint_host(cluster["controlPlaneEndpoint"]))
     cluster["apiServer"] = {"certSANs": sorted(set(names))}
-    kubelet = {
+    kubelet: t.Dict[str, t.Any] = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "cgroupDriver": "systemd",
         # Serving certificates by the cluster's CA, so that metrics-server and others can verify kubelets.
         "serverTLSBootstrap": True,
     }
+    if settings.get("swap"):
+        kubelet.update(failSwapOn=False, memorySwap={"swapBehavior": "LimitedSwap"})
     kube_proxy = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",

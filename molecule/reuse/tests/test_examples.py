@@ -23,6 +23,7 @@ AT_THE_END = {"kubeadm_reset"}
 # What is about a machine and not about a cluster.
 ON_BUILDER = {
     "config_files",
+    "hosts_file",
     "kernel_modules",
     "node_facts",
     "package_set",

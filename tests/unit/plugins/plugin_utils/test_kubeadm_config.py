@@ -192,3 +192,11 @@ def test_static_pods_see_the_files_beside_the_users_own_volumes() -> None:
     mine = {**own, "mountPath": "/etc/kubernetes/slipway"}
     overrides["cluster"]["apiServer"]["extraVolumes"] = [mine]
     assert config.kubeadm_init_config(settings, overrides)[1]["apiServer"]["extraVolumes"] == [mine]
+
+
+def test_swap_that_pods_may_use() -> None:
+    over = {"kubelet": {"memorySwap": {"swapBehavior": "NoSwap"}}}
+    kubelet = config.kubeadm_init_config({**SETTINGS, "swap": True})[2]
+    assert (kubelet["failSwapOn"], kubelet["memorySwap"]) == (False, {"swapBehavior": "LimitedSwap"})
+    assert config.kubeadm_init_config({**SETTINGS, "swap": True}, over)[2]["memorySwap"] == {"swapBehavior": "NoSwap"}
+    assert "failSwapOn" not in config.kubeadm_init_config(SETTINGS)[2]

@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The machines of a cluster, and its endpoint, with the addresses that are known on the controller.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import endpoint_host, endpoint_with_port
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host, Hosts
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _machine(host: Host) -> t.Dict[str, t.Any]:
+    seen = host.text("cluster_node_ip") or str((host.facts or {}).get("default_address") or "")
+    reached = host.text("ansible_host")
+    short = host.name.partition(".")[0]
+    names = list(dict.fromkeys([host.name, short]))
+    return {"address": seen or (reached if _is_address(reached) else ""), "names": names, "certain": bool(seen)}
+
+
+def addresses(hosts: Hosts) -> t.List[t.Dict[str, t.Any]]:
+    """Address and names of each machine; ``certain`` is whether it, or cluster_node_ip, says so itself.
+
+    An endpoint is among them when it has a name, and an address of its own that keepalived keeps.
+    """
+    found = [_machine(host) for host in hosts]
+    first = next((host for host in hosts if host.control_plane), None)
+    endpoint = first.text("cluster_endpoint") if first else ""
+    if first and endpoint and first.text("api_endpoint_provider") == "keepalived":
+        name, vip = endpoint_host(endpoint_with_port(endpoint)), first.text("api_endpoint_vip")
+        if vip and not _is_address(name):
+            found.append({"address": vip, "names": [name], "certain": True})
+    return found

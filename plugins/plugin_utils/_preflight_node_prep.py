@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks on how machines are prepared: swap that pods may use, names in /etc/hosts.
+
+Private to this collection; runs on the controller.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, WARNING, Hosts, Problem
+
+
+def check_limited_swap(hosts: Hosts) -> t.Iterable[Problem]:
+    """Swap for pods is a matter of all nodes: they share the kubelet's configuration."""
+    limited = [host for host in hosts if host.text("node_prep_swap") == "limited"]
+    others = [host for host in hosts if host.control_plane and host.text("node_prep_swap") != "limited"]
+    if limited and others:
+        yield Problem(
+            CLUSTER,
+            "node_prep_swap",
+            f"is limited on {limited[0].name}, and {others[0].text('node_prep_swap')} on the control plane"
+            f" {others[0].name}, from which the kubelets' configuration comes.",
+            "Set it once, for the group of all hosts of the cluster; machines without swap are no trouble.",
+        )
+    for host in limited:
+        kubelet = host.mapping("control_plane_kubelet_configuration")
+        swap = kubelet.get("memorySwap")
+        behaviour = swap.get("swapBehavior", "LimitedSwap") if isinstance(swap, dict) else "LimitedSwap"
+        if kubelet.get("failSwapOn", False) is not False or behaviour != "LimitedSwap":
+            yield host.problem(
+                "node_prep_swap",
+                "is limited, and control_plane_kubelet_configuration says something else by failSwapOn or memorySwap.",
+                "Leave these fields out, or set node_prep_swap: keep.",
+            )
+        if host.facts is not None and host.facts.get("cgroup_version") == 1:
+            yield host.problem(
+                "node_prep_swap",
+                "is limited, which the kubelet can do with cgroup v2 only.",
+                "Boot with systemd.unified_cgroup_hierarchy=1, or set node_prep_swap: absent.",
+            )
+
+
+def check_hosts_entries(hosts: Hosts) -> t.Iterable[Problem]:
+    """Lines of /etc/hosts, and machines of which no address is known for one."""
+    for host in hosts:
+        for line in host.sequence("node_prep_hosts_entries"):
+            fields = str(line).partition("#")[0].split()
+            try:
+                ipaddress.ip_address(fields[0] if len(fields) > 1 else "")
+            except ValueError:
+                yield host.problem(
+                    "node_prep_hosts_entries",
+                    f"{line!r} is no line of /etc/hosts.",
+                    "Write an address and one name or more, such as 192.0.2.9 registry.example.com.",
+                )
+    if any(host.flag("node_prep_hosts") for host in hosts):
+        for machine in _machines.addresses(hosts):
+            if not machine["address"]:
+                yield Problem(
+                    machine["names"][0],
+                    "node_prep_hosts",
+                    "its address is not known in this run, so that /etc/hosts of the others keeps what it has.",
+                    "Set cluster_node_ip for it, or let a run take part in which it can be reached.",
+                    WARNING,
+                )
+
+
+CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (check_limited_swap, check_hosts_entries)

@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Machines by their addresses, and checks on how they are prepared."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_node_prep as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+
+NAMED = {
+    "cluster_endpoint": "api.example.com:8443",
+    "api_endpoint_provider": "keepalived",
+    "api_endpoint_vip": "192.0.2.100",
+}
+
+
+def host(name: str = "cp1", facts: t.Any = None, **variables: t.Any) -> Host:
+    return Host(
+        name, control_plane=name.startswith("cp"), variables={"node_prep_swap": "absent", **variables}, facts=facts
+    )
+
+
+def said(*hosts: Host) -> str:
+    return "\n".join(
+        f"{p.severity} {p.host or 'cluster'}: {p.subject}: {p.message} {p.remedy}"
+        for check in checks.CHECKS
+        for p in check(hosts)
+    )
+
+
+def test_addresses_of_all_machines() -> None:
+    hosts = [
+        host("cp1", {"default_address": "192.0.2.11"}, **NAMED),
+        host("worker1.example.com", {"default_address": "192.0.2.21"}, cluster_node_ip="198.51.100.21"),
+        # Left out of this run.
+        host("worker2", ansible_host="203.0.113.22"),
+        host("worker3", ansible_host="bastion"),
+    ]
+    assert _machines.addresses(hosts) == [
+        {"address": "192.0.2.11", "names": ["cp1"], "certain": True},
+        {"address": "198.51.100.21", "names": ["worker1.example.com", "worker1"], "certain": True},
+        {"address": "203.0.113.22", "names": ["worker2"], "certain": False},
+        {"address": "", "names": ["worker3"], "certain": False},
+        {"address": "192.0.2.100", "names": ["api.example.com"], "certain": True},
+    ]
+    by_address = {**NAMED, "cluster_endpoint": "192.0.2.100:8443"}
+    assert [entry["names"] for entry in _machines.addresses([host(**by_address)])] == [["cp1"]]
+
+
+def test_what_is_right_is_not_mentioned() -> None:
+    assert said(host(), host("worker1")) == ""
+    assert said(host(node_prep_swap="limited"), host("worker1", node_prep_swap="limited")) == ""
+    good = host(node_prep_hosts_entries=["192.0.2.9 registry.example.com # ours"], node_prep_hosts="yes")
+    assert said(good, host("worker1", {"default_address": "192.0.2.2"})).count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        (
+            host("worker1", node_prep_swap="limited"),
+            "error cluster: node_prep_swap: is limited on worker1, and absent on",
+        ),
+        (
+            host("cp2", {"cgroup_version": 1}, node_prep_swap="limited"),
+            "error cp2: node_prep_swap: is limited, which the kubelet can do with cgroup v2 only.",
+        ),
+        (
+            host("cp2", node_prep_swap="limited", control_plane_kubelet_configuration={"failSwapOn": True}),
+            "error cp2: node_prep_swap: is limited, and control_plane_kubelet_configuration says something else",
+        ),
+        (host(node_prep_hosts_entries=["registry"]), "error cp1: node_prep_hosts_entries: 'registry' is no line of"),
+        (host(node_prep_hosts_entries=["a b"]), "error cp1: node_prep_hosts_entries: 'a b' is no line of"),
+        (host("worker1", node_prep_hosts=True), "warning worker1: node_prep_hosts: its address is not known"),
+    ],
+)
+def test_mistakes(wrong: Host, expected: str) -> None:
+    assert expected in said(host(facts={"default_address": "192.0.2.1"}), wrong)
