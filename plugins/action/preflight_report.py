@@ -36,6 +36,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
     render,
     run_checks,
 )
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_build import BUILD_CHECKS
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import Variables, collection_roles
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._run_lock import this_run
 
@@ -65,6 +66,7 @@ class ActionModule(ActionBase):
             functools.partial(_preflight_options.check_unknown_variables, catalogue=catalogue),
             _preflight_options.check_broken_variables,
             functools.partial(_preflight_options.check_types, catalogue=catalogue),
+            *BUILD_CHECKS,
             *_preflight_cluster.CHECKS,
             *_preflight_machines.CHECKS,
             *_preflight_foreign.CHECKS,
@@ -138,5 +140,6 @@ class ActionModule(ActionBase):
             failure=Failure(*failure) if failure else None,
             source_failure=known.get("source_failure", ""),
             clock=known.get("clock"),
+            sources=known.get("sources") or (),
             peers=facts.get("slipway_peers", {}),
         )
