@@ -14,9 +14,11 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils import (
     _machines,
     _preflight_addons,
     _preflight_cluster,
+    _preflight_differences,
     _preflight_endpoint,
     _preflight_files,
     _preflight_foreign,
+    _preflight_installers,
     _preflight_machines,
     _preflight_node_prep,
     _preflight_options,
@@ -36,7 +38,6 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
     render,
     run_checks,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_build import BUILD_CHECKS
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import Variables, collection_roles
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._run_lock import this_run
 
@@ -66,7 +67,7 @@ class ActionModule(ActionBase):
             functools.partial(_preflight_options.check_unknown_variables, catalogue=catalogue),
             _preflight_options.check_broken_variables,
             functools.partial(_preflight_options.check_types, catalogue=catalogue),
-            *BUILD_CHECKS,
+            *_preflight_installers.CHECKS,
             *_preflight_cluster.CHECKS,
             *_preflight_machines.CHECKS,
             *_preflight_foreign.CHECKS,
@@ -77,17 +78,20 @@ class ActionModule(ActionBase):
             *_preflight_peers.CHECKS,
             *_preflight_trust.CHECKS,
             *_preflight_runtime.CHECKS,
+            *_preflight_differences.CHECKS,
             functools.partial(_preflight_machines.check_runs, run=this_run(os.getppid()), check=self._task.check_mode),
         ]
         if arguments["upgrade"] is not None:
             checks.remove(_preflight_machines.check_installed)
+            checks.remove(_preflight_differences.check_runtime_version)
             checks += _preflight_upgrade.checks(arguments["upgrade"])
         strangers = [
             Problem(name, "inventory", "there is no such host in the inventory.", "Correct cluster_*_hosts.")
             for name in names
             if name not in {host.name for host in hosts}
         ]
-        findings = merge([*strangers, *run_checks(checks, hosts)], names)
+        differences = run_checks(_preflight_differences.REPORTS, hosts)
+        findings = merge([*strangers, *run_checks(checks, hosts), *differences], names)
         errors = [finding for finding in findings if finding.severity == ERROR]
         warnings = [finding for finding in findings if finding.severity != ERROR]
 
@@ -96,6 +100,7 @@ class ActionModule(ActionBase):
             problems=[finding.as_dict() for finding in errors],
             preflight_warnings=[finding.as_dict() for finding in warnings],
             nodes=_machines.addresses(hosts),
+            differences=[finding.as_dict() for finding in merge(differences, names)],
         )
         if warnings:
             result["warnings"] = [finding.line(names) for finding in warnings]
@@ -140,6 +145,5 @@ class ActionModule(ActionBase):
             failure=Failure(*failure) if failure else None,
             source_failure=known.get("source_failure", ""),
             clock=known.get("clock"),
-            sources=known.get("sources") or (),
             peers=facts.get("slipway_peers", {}),
         )

@@ -10,7 +10,6 @@ Private to this collection.
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import re
@@ -20,9 +19,10 @@ import string
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _leftovers, _node, _x509
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _leftovers, _node, _processes, _x509
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import NOWHERE, KubeadmFiles
 
 MARKER = _node.MARKER
 API_VERSION = "kubeadm.k8s.io/v1beta4"
@@ -139,13 +139,11 @@ def running_commands(proc: str = "/proc") -> t.List[str]:
     ``kubeadm upgrade plan`` and the like only look, and are over in a moment.
     """
     found = []
-    for path in glob.glob(f"{proc}/[0-9]*/cmdline"):
-        words = read_text(path).split("\0")
-        if (
-            os.path.basename(words[0]) == "kubeadm"
-            and len(words) > 1
-            and words[1] in ("init", "join", "reset", "upgrade")
-        ):
+    for name in filter(str.isdigit, os.listdir(proc)):
+        words = _processes.words(name, proc)
+        changes = len(words) > 1 and words[1] in ("init", "join", "reset", "upgrade")
+        # One in a container, as of kind, is about another node.
+        if os.path.basename(words[0]) == "kubeadm" and changes and _processes.is_of_this_machine(name, proc):
             found.append(f"kubeadm {words[1]}")
     return found
 
@@ -217,22 +215,33 @@ class Kubeadm:
         """
         self._runner.run([self._runner.path("systemctl"), "enable", "--quiet", "kubelet.service"])
 
-    def reset(self, cri_socket: str, keep: t.Sequence[str] = ()) -> None:
+    def reset(self, cri_socket: str, authorities: bool = False) -> None:
         """Clean up after a command of ours that did not end. Only ever called when there is a record of it.
 
-        :param keep: files that are put back when they were there.
+        What is not kubeadm's stays, and so does what had been there before.
+
+        :param authorities: whether complete ones stay, too; load balancers before the API server know the CA already.
         """
-        kept = [TextFile(path, read_text(path), os.stat(path).st_mode & 0o777) for path in keep if os.path.exists(path)]
-        argv = [self.path, "reset", "--force"]
-        if cri_socket:
-            argv.append(f"--cri-socket={cri_socket}")
-        folders = ["/etc/kubernetes/manifests", "/etc/kubernetes/tmp", "/var/lib/kubelet/pki"]
+        files = KubeadmFiles()
+        # An earlier call that was killed has left something there.
+        files.put_back()
+        kept = files.given() | (files.authorities() if authorities else set())
         # Known as long as kubeadm has not removed what tells it.
         etcd_data = _leftovers.etcd_data()
-        self._runner.run(argv, check=False)
-        for path in [*folders, etcd_data] if etcd_data else folders:
+        self.run_reset(cri_socket, files, files.in_the_way())
+        for path in ["/var/lib/kubelet/pki", etcd_data] if etcd_data else ["/var/lib/kubelet/pki"]:
             shutil.rmtree(path, ignore_errors=True)
-        for path in glob.glob("/etc/kubernetes/*.conf"):
-            os.unlink(path)
-        for file in kept:
-            file.write()
+        for path in files.own():
+            if path not in kept:
+                _leftovers.remove(path)
+
+    def run_reset(self, cri_socket: str, files: KubeadmFiles, aside: t.Iterable[str], *options: str) -> None:
+        """Run ``kubeadm reset``, which may fail, with its hands off the PKI and of what is put ``aside`` meanwhile."""
+        argv = [self.path, "reset", "--force", *options, f"--cert-dir={NOWHERE}"]
+        if cri_socket:
+            argv.append(f"--cri-socket={cri_socket}")
+        files.put_aside(aside)
+        try:
+            self._runner.run(argv, check=False)
+        finally:
+            files.put_back()

@@ -20,6 +20,7 @@ import signal
 import time
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 
@@ -59,9 +60,13 @@ def mounts(text: t.Optional[str] = None) -> t.List[str]:
 
 
 def cgroups(root: str = "/sys/fs/cgroup") -> t.List[str]:
-    """The uppermost groups of pods, in each hierarchy."""
+    """The uppermost groups of pods, in each hierarchy.
+
+    In the unified hierarchy what is one level deeper belongs to a kubelet in a container.
+    """
     names = ("kubepods", "kubepods.slice")
-    return sorted(path for name in names for path in glob.glob(f"{root}/{name}") + glob.glob(f"{root}/*/{name}"))
+    levels = ("",) if os.path.exists(f"{root}/cgroup.controllers") else ("", "*/")
+    return sorted(path for name in names for level in levels for path in glob.glob(f"{root}/{level}{name}"))
 
 
 def remove_cgroup(path: str) -> None:
@@ -74,17 +79,28 @@ def remove_cgroup(path: str) -> None:
             os.rmdir(folder)
 
 
-def processes(groups: t.Iterable[str], proc: str = "/proc") -> t.List[int]:
-    """Processes in these groups, and what holds a pod's container for the runtime."""
+def processes(groups: t.Iterable[str], address: str = "", proc: str = "/proc") -> t.List[int]:
+    """Processes in these groups, and what holds a pod's container for the runtime.
+
+    :param address: the runtime's socket; what belongs to another runtime, or runs in a container, is not ours.
+    """
     found: t.Set[int] = set()
     for group in groups:
         for folder, _folders, _files in os.walk(group):
             found.update(int(word) for word in read_text(f"{folder}/cgroup.procs").split())
-    for path in glob.glob(f"{proc}/[0-9]*/cmdline"):
-        words = read_text(path).split("\0")
-        if os.path.basename(words[0]).startswith(_SHIM) and "k8s.io" in words:
-            found.add(int(path.split("/")[-2]))
+    for name in filter(str.isdigit, os.listdir(proc)):
+        words = _processes.words(name, proc)
+        shim = os.path.basename(words[0]).startswith(_SHIM) and "k8s.io" in words
+        if shim and _is_socket(words, address) and _processes.is_of_this_machine(name, proc):
+            found.add(int(name))
     return sorted(found - {0})
+
+
+def _is_socket(words: t.Sequence[str], address: str) -> bool:
+    """Whether the command line of a shim names that socket of a runtime, or none."""
+    named = [words[index + 1] for index, word in enumerate(words[:-1]) if word in ("-address", "--address")]
+    wanted = address.replace("unix://", "")
+    return not (named and wanted) or os.path.realpath(named[0]) == os.path.realpath(wanted)
 
 
 def kill(pids: t.Iterable[int]) -> None:

@@ -23,12 +23,15 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _api_server,
     _certificates,
+    _cluster_state,
     _containerd_state,
     _der,
     _hosts_file,
+    _installers,
     _kubeadm_names,
     _marks,
     _netlink,
+    _processes,
     _run_record,
     _serving_timer,
     _upgrade,
@@ -37,7 +40,6 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules
-from ansible_collections.slipway.kubernetes.plugins.module_utils._surroundings import Lookups, look_around
 from ansible_collections.slipway.kubernetes.plugins.module_utils._swap import active_swaps, is_swap_line, swap_units
 
 #: Our own record of a kubeadm command that has not ended yet; see docs/architecture.md.
@@ -248,6 +250,12 @@ def socket_owners(inodes: t.Set[str], proc: str = "/proc") -> t.Dict[str, int]:
     return owners
 
 
+def process_name(pid: int, proc: str = "/proc") -> str:
+    """The name of a process, and that it is a container's when it is in one that is no pod of this machine."""
+    name = read_text(f"{proc}/{pid}/comm").strip()
+    return name if _processes.is_ours(pid, proc) or not name else f"a container's {name}"
+
+
 def _link(path: str) -> str:
     try:
         return os.readlink(path)
@@ -293,22 +301,18 @@ class Versions:
 
 
 class NodeFacts:
-    """Looks at the machine that the module runs on.
+    """Looks at the machine that the module runs on."""
 
-    :param names: names that it shall resolve.
-    """
-
-    def __init__(self, runner: Runner, names: t.Sequence[str] = ()) -> None:
+    def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._names = names
 
     def collect(self) -> t.Dict[str, t.Any]:
         """All facts; each key is always there."""
         asked = Versions(self._runner, _PROGRAMS)
-        lookups = Lookups(self._names)
         interfaces = [{**entry, "virtual": bool(_VIRTUAL.match(entry["name"]))} for entry in _netlink.interfaces()]
         memory = parse_meminfo(read_text("/proc/meminfo"))
         modules = KernelModules()
+        kubernetes = kubernetes_state()
         facts = {
             "hostname": platform.node(),
             "machine_id": read_text("/etc/machine-id").strip(),
@@ -339,23 +343,24 @@ class NodeFacts:
             "foreign_files": _marks.foreign(),
             "hosts_file": _hosts_file.look(read_text(_hosts_file.PATH), platform.node()),
         }
-        around = look_around([str(entry["name"]) for entry in interfaces if not entry["virtual"]], os.environ)
         versions = asked.result()
         return {
             **facts,
-            "surroundings": {**around, "names": lookups.result()},
             "runtime": {
                 "containerd": {
                     "installed": bool(asked.paths["containerd"]),
                     "version": versions["containerd"],
                     "active": accepts_connections(_SOCKET),
                     **_containerd_state.state(self._runner, asked.paths["containerd"]),
+                    "packages": _cluster_state.runtime_packages(),
                 }
             },
             "kubernetes": {
-                **kubernetes_state(),
+                **kubernetes,
                 **{f"{name}_version": versions[name] for name in ("kubeadm", "kubelet", "kubectl")},
             },
+            "configuration": _cluster_state.look(kubernetes["joined"], kubernetes["api_ready"]),
+            "installer": _installers.found(),
             "helm_version": versions["helm"],
             "run": _run_record.read_record() or {},
             "time_sync": time_sync(),
@@ -392,16 +397,11 @@ class NodeFacts:
         for entry in sockets:
             pid = owners.get(entry.pop("inode"), 0)
             entry["pid"] = pid
-            entry["process"] = read_text(f"/proc/{pid}/comm").strip() if pid else ""
+            entry["process"] = process_name(pid) if pid else ""
         return sorted(sockets, key=lambda entry: (entry["port"], entry["protocol"], entry["address"]))
 
 
 def address_of(interfaces: t.Sequence[t.Mapping[str, t.Any]], name: str, family: int) -> str:
-    """The first address of that family on the interface ``name``; empty when there is none.
-
-    A virtual address that keepalived has set has the whole length, and is the first once DHCP has set the machine's
-    anew: an IPv4 address with a network goes before one without.
-    """
+    """The first address of that family on the interface ``name``; empty when there is none."""
     addresses = [item for entry in interfaces if entry["name"] == name for item in entry["addresses"]]
-    own = [item for item in addresses if item["family"] == family]
-    return str(min(own, key=lambda item: family == 4 and item.get("prefix") == 32)["address"]) if own else ""
+    return next((item["address"] for item in addresses if item["family"] == family), "")

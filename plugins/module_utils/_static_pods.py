@@ -12,7 +12,6 @@ Private to this collection.
 from __future__ import annotations
 
 import dataclasses
-import glob
 import hashlib
 import http.client
 import os
@@ -22,7 +21,7 @@ import socket
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _certificates, _der, _tls
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _certificates, _der, _processes, _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 
@@ -46,10 +45,12 @@ class Component:
 
     def pid(self) -> int:
         """Its process; 0 when it does not run."""
-        for path in glob.glob(f"{PROC}/[0-9]*/cmdline"):
-            words = read_text(path).split("\0")
-            if os.path.basename(words[0]) == self.program and any(word.endswith(self.file) for word in words[1:]):
-                return int(path.split("/")[-2])
+        for name in filter(str.isdigit, os.listdir(PROC)):
+            words = _processes.words(name, PROC)
+            mine = os.path.basename(words[0]) == self.program and any(word.endswith(self.file) for word in words[1:])
+            # Another one is in a container of somebody else, which has the same paths.
+            if mine and _processes.is_ours(name, PROC):
+                return int(name)
         return 0
 
     def argument(self, name: str) -> str:

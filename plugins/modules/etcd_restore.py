@@ -167,6 +167,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _etcd,
     _etcd_restore,
     _kubeadm,
+    _kubeadm_files,
+    _marks,
     _node,
     _static_pods,
     _upgrade,
@@ -429,14 +431,28 @@ class EtcdRestore:
                 )
             # What a killed `kubeadm init` has left is cleaned up by the next, which begins with this snapshot again.
             _kubeadm.write_marker("restore")
-            for name, content in sorted(self._params["authorities"].items()):
-                TextFile(os.path.join(_PKI, name), content, 0o600 if name.endswith(".key") else 0o644).write()
+            self._write_authorities()
             os.replace(self._params["snapshot"], _etcd_restore.PENDING)
             if begun.get("operation") == "init":
                 _kubeadm.write_marker("init", token_id=begun.get("token_id", ""))
             else:
                 _kubeadm.remove_marker()
         return {"changed": True}
+
+    def _write_authorities(self) -> None:
+        """Write those of the archive; of what somebody else has put there a copy stays beside it."""
+        paths = {name: os.path.join(_PKI, name) for name in sorted(self._params["authorities"])}
+        made = []
+        for name, path in paths.items():
+            file = TextFile(path, self._params["authorities"][name], 0o600 if name.endswith(".key") else 0o644)
+            if os.path.exists(path) and not file.differs():
+                continue
+            if os.path.exists(path) and read_text(path) != file.content:
+                _marks.keep(path)
+            file.write()
+            made.append(path)
+        # kubeadm init finds them there, and they are not the user's.
+        _kubeadm_files.KubeadmFiles().record_made(made)
 
 
 def main() -> None:

@@ -72,6 +72,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_ser
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import KubeadmFiles
 
 _KEY = "/etc/kubernetes/pki/ca.key"
 _KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
@@ -105,6 +106,8 @@ class KubeadmCa:
             kubeadm = Kubeadm(Runner(self._module))
             kubeadm.validate(self._documents)
             kubeadm.run(self._documents, "init", "phase", "certs", "ca")
+            # kubeadm init finds them there, and they are not the user's.
+            KubeadmFiles().record_made([_api_server.AUTHORITY, _KEY])
         result: t.Dict[str, t.Any] = {"changed": absent, "certificate": read_text(_api_server.AUTHORITY)}
         if self._purpose is not None:
             result["secret"] = derived(read_text(_KEY), self._purpose)

@@ -90,13 +90,13 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _etcd,
-    _etcd_backup,
     _etcd_restore,
     _kubeadm,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import KubeadmFiles
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
 
 #: Files that only a control plane, or the beginning of one, has.
@@ -106,9 +106,6 @@ TRACES = (
     "/etc/kubernetes/manifests/etcd.yaml",
     "/var/lib/etcd/member",
 )
-_CA = ("/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/ca.key")
-#: What a cluster that begins with a snapshot has from before.
-_AUTHORITIES = tuple(f"{_etcd_backup.PKI}/{name}" for name in _etcd_backup.AUTHORITIES)
 #: The kubelet's kubeconfig; when all but the addons is done, kubeadm points it to the certificate that is rotated.
 _KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
 _ROTATED = "kubelet-client-current.pem"
@@ -193,12 +190,13 @@ class KubeadmInit:
         kubeadm.validate(documents)
         cri_socket = str(self._registration().get("criSocket", ""))
         if again:
-            # Load balancers before the API server know the CA already.
-            kubeadm.reset(cri_socket, keep=_AUTHORITIES if os.path.exists(_etcd_restore.PENDING) else _CA)
+            kubeadm.reset(cri_socket, authorities=True)
         if "preflight" not in self._skip_phases:
             kubeadm.run(documents, "init", "phase", "preflight")
         kubeadm.enable_kubelet()
         token_id = _kubeadm.token_id(token)
+        if not again:
+            KubeadmFiles().record_given()
         _kubeadm.write_marker("init", token_id=token_id)
         if os.path.exists(_etcd_restore.PENDING):
             self._restore(kubeadm, documents, cri_socket)

@@ -98,6 +98,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import KubeadmFiles
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
 
 _KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
@@ -190,6 +191,8 @@ class KubeadmJoin:
                 kubeadm.reset(str((self._document.get("nodeRegistration") or {}).get("criSocket", "")))
             kubeadm.run(documents, "join", "phase", "preflight")
         kubeadm.enable_kubelet()
+        if not again:
+            KubeadmFiles().record_given()
         _kubeadm.write_marker(self._operation)
         try:
             kubeadm.run(documents, "join", f"--skip-phases={','.join(done)}")

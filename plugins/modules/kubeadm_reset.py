@@ -14,6 +14,7 @@ description:
     processes, cgroups, mounts and network namespaces; the interfaces, routes and CNI configuration of the pod network;
     the chains and tables that kube-proxy, the kubelet, Flannel and the CNI plugins have put into iptables and nftables;
     the data of etcd and of the kubelet, certificates, kubeconfigs of that cluster, logs of pods, and our own records.
+    In C(/etc/kubernetes) it removes what kubeadm and this collection have put there; all else stays and is named.
     Backups of M(slipway.kubernetes.etcd_snapshot) stay.
   - B(All data that etcd has on this machine is lost.) It does not ask the cluster anything. On a cluster that goes on
     living remove the etcd member first, and the Node object.
@@ -99,8 +100,16 @@ removed:
     containers: ["3 containers of pods"]
     interfaces: [cni0, flannel.1]
     nftables: [ip kube-proxy]
+kept:
+  description:
+    - Files in C(/etc/kubernetes) that stay, since neither kubeadm nor this collection has put them there.
+    - Among them is a PKI that was there before the machine became a node.
+  type: list
+  elements: str
+  returned: success
+  sample: [/etc/kubernetes/cloud.conf]
 msg:
-  description: The same in one sentence.
+  description: What was removed, in one sentence.
   type: str
   returned: success
 """
@@ -122,6 +131,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import RECORD, KubeadmFiles, is_ours
 
 _AUTHORITY = "/etc/kubernetes/pki/ca.crt"
 _STATE = "/var/lib/slipway"
@@ -163,6 +173,13 @@ class KubeadmReset:
         etcd_data = _leftovers.etcd_data(self._at("/etc/kubernetes"))
         self._etcd_data: str = record.get("etcd_data") or (self._at(etcd_data) if etcd_data else "")
         self._authority: str = record.get("authority") or self._own_authority()
+        self._kubeadm_files = KubeadmFiles(root)
+        if not check_mode:
+            # An earlier call that was killed has left something aside.
+            self._kubeadm_files.put_back()
+        # What had been here before the first kubeadm command, such as a PKI of the user; and what we had made for it.
+        self._given: t.Set[str] = set(record.get("given") or self._kubeadm_files.given())
+        self._made: t.Set[str] = set(record.get("made") or self._kubeadm_files.made())
         self._iptables = [
             tool
             for family, tables in (("iptables", "ip_tables_names"), ("ip6tables", "ip6_tables_names"))
@@ -176,7 +193,7 @@ class KubeadmReset:
         """
         if not self._check_mode:
             _kubeadm.wait_for_running(self._params["timeout"])
-        found = self._survey()
+        found, kept = self._survey(), self._kept()
         changed = bool(found) or self._marker
         if changed and not self._check_mode:
             self._remove(found)
@@ -185,6 +202,8 @@ class KubeadmReset:
                 raise SlipwayError(
                     f"Something of the node is still there, or has come again: {summary(left)}.", left=left
                 )
+            if self._given:
+                self._kubeadm_files.record_left(self._given)
             _kubeadm.remove_marker()
             _leftovers.remove_if_empty(self._at(_STATE))
         before = "".join(f"{kind}: {item}\n" for kind, items in found.items() for item in items)
@@ -192,6 +211,7 @@ class KubeadmReset:
             "changed": changed,
             "msg": summary(found),
             "removed": found,
+            "kept": kept,
             "diff": [{"before_header": "this machine", "after_header": "this machine", "before": before, "after": ""}],
         }
 
@@ -207,7 +227,7 @@ class KubeadmReset:
         found = {
             "services": self._services(),
             "containers": [f"{len(containers)} containers of pods"] if containers else [],
-            "processes": [f"{pid} {read_text(f'/proc/{pid}/comm').strip()}" for pid in _leftovers.processes(groups)],
+            "processes": [f"{pid} {read_text(f'/proc/{pid}/comm').strip()}" for pid in self._processes(groups)],
             "cgroups": groups,
             "mounts": _leftovers.mounts(),
             "network namespaces": _leftovers.network_namespaces(),
@@ -236,6 +256,9 @@ class KubeadmReset:
 
     def _managed_services(self) -> t.List[t.Mapping[str, t.Any]]:
         return [entry for entry in self._params["services"] if _marks.is_managed(entry["configuration"])]
+
+    def _processes(self, groups: t.Iterable[str]) -> t.List[int]:
+        return _leftovers.processes(groups, self._params["cri_socket"])
 
     def _ctr(self, *arguments: str) -> t.List[str]:
         """The command line of containerd's own client; empty where it is not installed or does not run."""
@@ -277,16 +300,15 @@ class KubeadmReset:
     def _files(self) -> t.List[str]:
         services = self._managed_services()
         paths = [
-            # The folder itself is the kubelet package's.
-            *self._contents("/etc/kubernetes", ("manifests",)),
-            *self._contents("/etc/kubernetes/manifests"),
+            *self._kubernetes_files(),
             *self._contents("/var/lib/kubelet"),
             *_leftovers.contents(self._etcd_data),
             *self._contents("/var/log/pods"),
             *self._contents("/var/log/containers"),
             *self._contents("/run/flannel"),
             *self._contents("/run/kubernetes"),
-            *self._contents(_STATE, _KEPT_RECORDS),
+            # What was given has to be known as long as it is there, or the next call would take it for kubeadm's.
+            *self._contents(_STATE, (*_KEPT_RECORDS, *([os.path.basename(RECORD)] if self._given else []))),
             *self._cni_files(),
             *_leftovers.cni_state(self._networks, self._at("/var/lib/cni")),
             *([self._at(_FLANNEL_PLUGIN)] if self._is_copied_plugin() else []),
@@ -297,6 +319,20 @@ class KubeadmReset:
             *(entry["configuration"] for entry in services),
         ]
         return [path for path in paths if os.path.lexists(path)]
+
+    def _kubernetes_files(self) -> t.List[str]:
+        """What kubeadm and we have put into /etc/kubernetes."""
+        own = self._kubeadm_files.own()
+        ours = [path for path in self._foreign(own) if is_ours(path, self._made)]
+        return [path for path in own if path not in self._given or path in self._made] + ours
+
+    def _foreign(self, own: t.Container[str]) -> t.List[str]:
+        return [path for path in self._kubeadm_files.remains() if path not in own]
+
+    def _kept(self) -> t.List[str]:
+        """What stays in /etc/kubernetes since others have put it there."""
+        ours = set(self._kubernetes_files())
+        return [path for path in self._kubeadm_files.remains() if path not in ours]
 
     def _contents(self, folder: str, kept: t.Container[str] = ()) -> t.List[str]:
         return _leftovers.contents(self._at(folder), kept)
@@ -333,6 +369,8 @@ class KubeadmReset:
             pod_network=self._pod_network,
             etcd_data=self._etcd_data,
             authority=self._authority,
+            given=sorted(self._given),
+            made=sorted(self._made),
         )
         if found.get("services"):
             systemctl = self._runner.path("systemctl")
@@ -340,7 +378,7 @@ class KubeadmReset:
             self._runner.run([systemctl, "disable", "--now", "--quiet", *found["services"]])
         self._reset()
         self._remove_containers()
-        _leftovers.kill(_leftovers.processes(_leftovers.cgroups()))
+        _leftovers.kill(self._processes(_leftovers.cgroups()))
         self._remove_cgroups()
         self._unmount()
         for path in _leftovers.network_namespaces():
@@ -354,13 +392,11 @@ class KubeadmReset:
         """kubeadm stops the pods through the runtime, which lets the pod network clean up after each of them."""
         if not (self._containers() or os.path.exists(self._at("/etc/kubernetes/kubelet.conf"))):
             return
-        kubeadm = self._runner.which("kubeadm", required=False)
-        if kubeadm is not None:
+        if self._runner.which("kubeadm", required=False):
             # The etcd member is the caller's business; preflight would only ask whether one is sure.
             skipped = "--skip-phases=preflight,remove-etcd-member"
-            self._runner.run(
-                [kubeadm, "reset", "--force", skipped, f"--cri-socket={self._params['cri_socket']}"], check=False
-            )
+            aside = [path for path in self._kubeadm_files.in_the_way() if path in self._kept()]
+            _kubeadm.Kubeadm(self._runner).run_reset(self._params["cri_socket"], self._kubeadm_files, aside, skipped)
 
     def _remove_containers(self) -> None:
         """Remove the containers that kubeadm has left or that it did not run for."""
@@ -410,10 +446,8 @@ class KubeadmReset:
 
     def _tidy(self) -> None:
         """Folders that nothing is in any more; those of packages (and mount points) stay."""
-        base = self._at("/etc/kubernetes")
-        for name in os.listdir(base) if os.path.isdir(base) else []:
-            if name != "manifests":
-                _leftovers.remove_if_empty(f"{base}/{name}")
+        # The folder of the manifests is the kubelet package's.
+        _leftovers.remove_if_empty(*(self._at(f"/etc/kubernetes/{name}") for name in ("pki/etcd", "pki", "tmp")))
         for user in self._params["users"]:
             with contextlib.suppress(KeyError):
                 _leftovers.remove_if_empty(os.path.join(pwd.getpwnam(user).pw_dir, ".kube"))
@@ -450,6 +484,8 @@ def main() -> None:
     )
     try:
         result = KubeadmReset(module.params, Runner(module), module.check_mode).run()
+        if result["kept"]:
+            module.warn(f"Somebody else has put into /etc/kubernetes what stays there: {', '.join(result['kept'])}.")
     except SlipwayError as error:
         module.fail_json(msg=error.msg, **error.details)
     module.exit_json(**result)

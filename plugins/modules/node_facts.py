@@ -16,16 +16,10 @@ author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
   - slipway.kubernetes.attributes.read_only
-options:
-  resolve:
-    description:
-      - Names that the machine shall resolve by its own means, such as that of the cluster's endpoint.
-    type: list
-    elements: str
-    default: []
+options: {}
 notes:
   - Processes that hold ports, and the firmware's UUID, are only seen by root.
-  - The only programs that are run are those whose version is asked for, and C(getent) for names, all at once.
+  - The only programs that are run are those whose version is asked for, all at once.
 """
 
 EXAMPLES = r"""
@@ -147,7 +141,8 @@ ansible_facts:
           sample: [{protocol: tcp, address: 0.0.0.0, port: 22, pid: 201, process: sshd}]
         runtime:
           description:
-            - Whether containerd is installed and answers on its socket, its version, C(path) and Debian C(package).
+            - Whether containerd is installed and answers on its socket, its version, C(path) and Debian C(package), and
+              the installed C(packages) that bring one, with their versions.
             - C(foreign_files) are C(config.toml) and files C(hosts.toml) that neither this collection nor a package has
               written. A C(config.toml) that says only what C(containerd config default) says is none of them.
             - C(drop_ins) are the files below C(/etc/containerd/conf.d), with their C(version), whether they have a
@@ -162,6 +157,7 @@ ansible_facts:
               active: true
               path: /usr/bin/containerd
               package: containerd
+              packages: {containerd: 1.6.20~ds1-1+deb12u1}
               foreign_files: []
               drop_ins:
                 - {path: /etc/containerd/conf.d/a.toml, version: 2, cri: true, systemd_cgroup: true, registries: true}
@@ -201,6 +197,22 @@ ansible_facts:
             endpoint_ready: false
             ca_cert_hashes: ["sha256:d4f3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0998877665544332211aabb"]
             serving_certificates_timer: ""
+        configuration:
+          description:
+            - What the node was configured with, empty on a machine that is none. C(kubelet) is the text of its
+              KubeletConfiguration, C(kubelet_arguments) are those that kubeadm gave to it, C(cri_socket) is where it
+              finds the container runtime, C(static_pods) are arguments of the control plane that cannot be changed.
+            - Where the API server of this machine is ready, C(config_maps) are the texts of kubeadm, the kubelet and
+              kube-proxy that the cluster keeps, and C(flannel) are the networks and the backend of Flannel; C(problem)
+              says why when they could not be read.
+          returned: always
+          type: dict
+          sample: {}
+        installer:
+          description: C(name) of another installer that has made a node of this machine, and the file that tells.
+          returned: always
+          type: dict
+          sample: {}
         helm_version:
           description: Version of Helm; empty when it is not installed.
           returned: always
@@ -243,35 +255,6 @@ ansible_facts:
           type: list
           elements: str
           sample: [/etc/haproxy/haproxy.cfg]
-        surroundings:
-          description:
-            - What is on the machine beside Kubernetes and can stand in its way.
-            - C(cgroup_controllers) are those that the kernel has, C(modules_missing) modules that cannot be loaded.
-            - C(resolver) is the file with name servers that the kubelet will give to pods.
-            - C(names) are the addresses of the names that were asked for.
-            - C(proxies) are variables of environments that name a proxy (not the proxy), with their C(no_proxy).
-            - C(forwarding_off) and C(swap_at_boot) are settings that count after the next boot.
-            - C(interfaces_taken) is configuration of network managers that matches the interfaces of pods.
-            - C(pod_networks) are the files in C(/etc/cni/net.d), C(mounts) the file systems of folders that matter.
-            - C(mtus) are those of the interfaces, C(limits) those on watching files.
-            - C(etcd_data) says that C(/var/lib/etcd) is not empty, C(authority) that there is a CA of a cluster.
-          returned: always
-          type: dict
-          sample:
-            cgroup_controllers: [cpuset, cpu, io, memory, pids]
-            modules_missing: []
-            resolver: {path: /etc/resolv.conf, target: "", exists: true, nameservers: [192.0.2.53], search: []}
-            names: {api.example.com: [192.0.2.10]}
-            proxies: []
-            forwarding_off: []
-            swap_at_boot: []
-            interfaces_taken: []
-            pod_networks: [10-flannel.conflist]
-            mounts: [{path: /var/lib, point: /, type: ext4, options: []}]
-            mtus: {eth0: 1500}
-            limits: {max_user_instances: 128, max_user_watches: 65536}
-            etcd_data: false
-            authority: true
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -280,11 +263,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._node import No
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={"resolve": {"type": "list", "elements": "str", "default": []}}, supports_check_mode=True
-    )
-    facts = NodeFacts(Runner(module), module.params["resolve"])
-    module.exit_json(ansible_facts={"slipway_node": facts.collect()})
+    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    module.exit_json(ansible_facts={"slipway_node": NodeFacts(Runner(module)).collect()})
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ description:
     left, with what Kubernetes and the roles need.
   - Fails with one report that names for each problem the host, the variable or fact, what is wrong, and how to mend it.
     Warnings do not fail.
+  - What a built cluster cannot change any more is a problem when the inventory says something else, and what is only
+    looked at when a cluster is built is a warning.
   - Runs on the controller for all hosts at once. Use C(run_once).
   - Hosts that were not gathered, for example because of C(--limit), are checked by their variables alone.
 author:
@@ -90,6 +92,14 @@ nodes:
   type: list
   elements: dict
   sample: [{address: 192.0.2.11, names: [cp1], certain: true}]
+differences:
+  description:
+    - Those of the warnings that name a field of a built cluster that is not as the inventory says, and that no playbook
+      changes on a built cluster.
+  returned: always
+  type: list
+  elements: dict
+  contains: *problem
 msg:
   description: The report as text, one line a problem.
   returned: always

@@ -12,8 +12,6 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import shown, without_credentials
-
 ERROR = "error"
 WARNING = "warning"
 
@@ -58,7 +56,6 @@ class Host:
     :param failure: why there are no facts; ``None`` also when the host was left out of this run.
     :param source_failure: why the package repository does not offer what is asked for; empty when it does.
     :param clock: how many seconds its clock is ahead of the controller's, at least and at most.
-    :param sources: what source_probe cannot get, and from where.
     :param peers: what peer_probe found.
     """
 
@@ -72,7 +69,6 @@ class Host:
     failure: t.Optional[Failure] = None
     source_failure: str = ""
     clock: t.Optional[t.Sequence[float]] = None
-    sources: t.Sequence[t.Mapping[str, t.Any]] = ()
     peers: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
 
     def text(self, name: str) -> str:
@@ -154,16 +150,11 @@ def run_checks(checks: t.Iterable[Check], hosts: Hosts) -> t.List[Problem]:
 
 
 def merge(problems: t.Iterable[Problem], order: t.Sequence[str]) -> t.List[Finding]:
-    """Put the same problem of several hosts together and sort: the cluster's first, then by host in ``order``.
-
-    This is where all that is reported comes by. Machines said a part of it, and people wrote passwords into variables:
-    what a terminal would obey, and credentials in URLs, are taken out.
-    """
+    """Put the same problem of several hosts together and sort: the cluster's first, then by host in ``order``."""
     places = {name: place for place, name in enumerate([CLUSTER, *order])}
     found: t.Dict[t.Tuple[str, ...], t.Dict[str, None]] = {}
     for problem in problems:
-        texts = (problem.subject, problem.message, problem.remedy)
-        key = (*(shown(without_credentials(text)) for text in texts), problem.severity)
+        key = (problem.subject, problem.message, problem.remedy, problem.severity)
         found.setdefault(key, {})[problem.host] = None
     findings = [
         Finding(tuple(sorted(hosts, key=lambda host: places.get(host, len(places)))), *key)

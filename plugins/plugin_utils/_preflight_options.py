@@ -16,8 +16,8 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load  # libyaml's parser where it is there: ten times faster
-from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Hosts, Problem
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_installers import KUBESPRAY, is_kubespray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +79,12 @@ def _suggestion(word: t.Any, candidates: t.Iterable[str]) -> str:
 
 def check_unknown_variables(hosts: Hosts, catalogue: Catalogue) -> t.Iterable[Problem]:
     """Names that begin like ours but that no role knows: mostly typing errors, which would be ignored silently."""
+    # An inventory of Kubespray has one finding for all of its variables.
+    known = KUBESPRAY.keys() if is_kubespray(hosts) else set()
     for host in hosts:
         ignored = [str(pattern) for pattern in host.sequence("preflight_ignore_variables")]
         for name in sorted(host.given):
-            if name in catalogue.options or not catalogue.is_ours(name):
+            if name in catalogue.options or not catalogue.is_ours(name) or name in known:
                 continue
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in ignored):
                 continue
@@ -111,8 +113,7 @@ def _explain(name: str, value: t.Any, option: Option) -> t.Optional[str]:
     choices = spec.get("choices")
     if choices and not isinstance(value, (list, dict)):
         listed = ", ".join(str(choice) for choice in choices)
-        text = url_shown(value) if "@" in str(value) else value
-        return f"{text!s} is none of {listed}. {_suggestion(value, choices)}{_help(option)}"
+        return f"{value!s} is none of {listed}. {_suggestion(value, choices)}{_help(option)}"
     # Ansible says some things twice, once with the option's name around it.
     told = [error for error in dict.fromkeys(errors) if not any(error != other and error in other for other in errors)]
     return f"{'; '.join(error.rstrip('.') for error in told)}. {_help(option)}"

@@ -31,7 +31,6 @@ ON_BUILDER = {
     "peer_listen",
     "peer_probe",
     "release_archive",
-    "source_probe",
     "swap",
     "sysctl_settings",
     "systemd_unit",

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import re
+import shutil
 import types
 import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm, _kubeadm_files, _leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     CommandError,
     CommandResult,
@@ -21,6 +21,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 )
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.proc_fakes import process
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "kubeadm"
 TOKEN = "abcdef.0123456789abcdef"
@@ -175,9 +176,10 @@ def test_running_commands(tmp_path: Path) -> None:
         "self": "kubeadm\0init\0",
     }
     for pid, line in lines.items():
-        (tmp_path / pid).mkdir()
-        (tmp_path / pid / "cmdline").write_text(line)
+        (process(tmp_path, pid) / "cmdline").write_text(line)
     (tmp_path / "27").mkdir()
+    # Of a kind cluster on this machine: nobody waits for that.
+    process(tmp_path, 28, "kubeadm", "upgrade", "apply", namespace=2, depth=2)
     assert sorted(_kubeadm.running_commands(str(tmp_path))) == ["kubeadm init", "kubeadm join", "kubeadm reset"]
 
 
@@ -239,40 +241,167 @@ def test_validate_names_the_unknown_field() -> None:
     assert runner.stdins[2] == '{"kind": "A"}\n---\n{"kind": "B"}\n'
 
 
-def test_reset_cleans_what_kubeadm_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
-    removed: t.List[str] = []
-    files = itertools.repeat(["/etc/kubernetes/admin.conf"])
-    monkeypatch.setattr(_kubeadm, "shutil", types.SimpleNamespace(rmtree=lambda path, **_more: removed.append(path)))
-    monkeypatch.setattr(_kubeadm, "os", types.SimpleNamespace(unlink=removed.append, path=os.path))
-    monkeypatch.setattr(_kubeadm, "glob", types.SimpleNamespace(glob=lambda _pattern: next(files)))
-    etcd_data = iter(["/srv/etcd", ""])
-    monkeypatch.setattr(_kubeadm, "_leftovers", types.SimpleNamespace(etcd_data=lambda: next(etcd_data)))
-    runner = FakeRunner({"reset": (1, "", "no runtime")}, tools=("kubeadm",))
-    _kubeadm.Kubeadm(runner).reset("unix:///c.sock")
-    _kubeadm.Kubeadm(runner).reset("")
-    assert runner.calls == [
-        ["/usr/bin/kubeadm", "reset", "--force", "--cri-socket=unix:///c.sock"],
-        ["/usr/bin/kubeadm", "reset", "--force"],
-    ]
-    folders = ["/etc/kubernetes/manifests", "/etc/kubernetes/tmp", "/var/lib/kubelet/pki"]
-    file = "/etc/kubernetes/admin.conf"
-    assert removed == [*folders, "/srv/etcd", file, *folders, file]
+# What is kubeadm's, and what is not: a PKI that the user gave, configuration and static pods of others.
+
+GIVEN = {
+    "pki/ca.crt": "an authority without its key",
+    "pki/sa.key": "half of a pair",
+    "pki/etcd/ca.crt": "another one",
+    "controller-manager.conf": "signed by somebody else",
+}
+FOREIGN = {
+    "cloud.conf": "secret",
+    "audit-webhook.conf": "of an operator",
+    "patches/etcd0.yaml": "a patch",
+    "encryption/config.yaml": "keys",
+    "manifests/kube-vip.yaml": "a static pod",
+    "manifests/more/extra.yaml": "in a folder",
+    "pki/users/ada.key": "of a user",
+    "tmp/mine": "x",
+}
+KUBEADMS = {
+    "admin.conf": "",
+    "super-admin.conf": "",
+    "kubelet.conf": "",
+    "bootstrap-kubelet.conf": "",
+    "scheduler.conf": "",
+    "manifests/kube-apiserver.yaml": "",
+    "manifests/etcd.yaml": "--data-dir=/srv/etcd",
+    "pki/apiserver.crt": "",
+    "pki/front-proxy-ca.key": "without its certificate",
+    "pki/etcd/server.key": "",
+    "tmp/kubeadm-backup-manifests-1/etcd.yaml": "",
+}
 
 
-def test_reset_keeps_what_it_is_told_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = tmp_path / "pki" / "ca.key"
-    key.parent.mkdir()
-    key.write_text("key")
-    key.chmod(0o640)
-    monkeypatch.setattr(_kubeadm, "shutil", types.SimpleNamespace(rmtree=lambda *_path, **_more: None))
-    monkeypatch.setattr(_kubeadm, "glob", types.SimpleNamespace(glob=lambda _pattern: []))
+class Kubernetes:
+    """The folders of kubeadm and of the kubelet, and a kubeadm that empties them as the real one does."""
 
-    def reset(_argv: t.List[str]) -> str:
-        key.unlink()
-        key.parent.rmdir()
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root, self.folder, self.kubelet = root, root / "kubernetes", root / "kubelet"
+        self.dies = ""
+        self.runner = FakeRunner({"reset": self._reset}, tools=("kubeadm",))
+        for name, path in {
+            "FOLDER": self.folder,
+            "KUBELET": self.kubelet,
+            "RECORD": root / "slipway/given.json",
+            "ASIDE": root / "slipway/aside",
+        }.items():
+            monkeypatch.setattr(_kubeadm_files, name, str(path))
+        monkeypatch.setattr(_leftovers, "etcd_data", lambda: "")
+
+    def write(self, files: t.Mapping[str, str]) -> None:
+        for name, text in files.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+
+    def _reset(self, argv: t.List[str]) -> str:
+        assert not Path(next(word for word in argv if word.startswith("--cert-dir=")).partition("=")[2]).exists()
+        if self.dies == "before":
+            raise KeyboardInterrupt
+        for folder in (self.folder / "manifests", self.kubelet):
+            for path in folder.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for name in _kubeadm_files.KUBECONFIGS:
+            (self.folder / name).unlink(missing_ok=True)
         return ""
 
-    runner = FakeRunner({"reset": reset}, tools=("kubeadm",))
-    _kubeadm.Kubeadm(runner).reset("", keep=[str(key), str(tmp_path / "absent")])
-    assert (key.read_text(), key.stat().st_mode & 0o777) == ("key", 0o640)
-    assert not (tmp_path / "absent").exists()
+    def files(self) -> t.Dict[str, str]:
+        found = (path for path in self.folder.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.folder)): path.read_text() for path in found}
+
+    def reset(self, authorities: bool = True) -> None:
+        _kubeadm.Kubeadm(self.runner).reset("unix:///c.sock", authorities)
+
+
+@pytest.fixture
+def kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kubernetes:
+    machine = Kubernetes(tmp_path, monkeypatch)
+    machine.write({**GIVEN, **FOREIGN})
+    machine.kubelet.mkdir()
+    (machine.kubelet / "config.json").write_text("credentials")
+    (machine.folder / "manifests/link.yaml").symlink_to("/opt/pod.yaml")
+    (machine.folder / "cloud.conf").chmod(0o600)
+    (machine.folder / "manifests/kube-vip.yaml").chmod(0o640)
+    _kubeadm_files.KubeadmFiles().record_given()
+    machine.write(KUBEADMS)
+    (machine.kubelet / "config.yaml").write_text("of kubeadm")
+    return machine
+
+
+@pytest.mark.parametrize("authorities", [True, False])
+def test_a_repeated_command_removes_what_is_kubeadms_and_nothing_else(
+    kubernetes: Kubernetes, authorities: bool
+) -> None:
+    kubernetes.reset(authorities)
+    assert kubernetes.files() == {**GIVEN, **FOREIGN}
+    assert (kubernetes.folder / "cloud.conf").stat().st_mode & 0o777 == 0o600
+    assert (kubernetes.folder / "manifests/kube-vip.yaml").stat().st_mode & 0o777 == 0o640
+    assert str((kubernetes.folder / "manifests/link.yaml").readlink()) == "/opt/pod.yaml"
+    assert [path.name for path in kubernetes.kubelet.iterdir()] == ["config.json"]
+    assert not (kubernetes.root / "slipway/aside").exists()
+    [argv] = kubernetes.runner.calls
+    assert argv[1:3] == ["reset", "--force"] and argv[-1] == "--cri-socket=unix:///c.sock"
+
+
+def test_what_was_given_and_has_changed_since_is_not_the_users_any_more(kubernetes: Kubernetes) -> None:
+    kubernetes.write({"pki/ca.crt": "downloaded from the cluster"})
+    kubernetes.reset(authorities=False)
+    assert "pki/ca.crt" not in kubernetes.files() and "pki/sa.key" in kubernetes.files()
+
+
+def test_what_we_made_for_kubeadm_was_not_given(kubernetes: Kubernetes) -> None:
+    files = _kubeadm_files.KubeadmFiles()
+    made = f"{kubernetes.folder}/pki/ca.crt"
+    files.record_made([made])
+    files.record_given()
+    assert made in files.made() and made not in files.given()
+    # The other way round as well: what is made later is known besides what was given.
+    files.record_made([f"{kubernetes.folder}/pki/sa.key"])
+    assert f"{kubernetes.folder}/pki/etcd/ca.crt" in files.given()
+
+
+def test_an_authority_that_is_complete_stays(kubernetes: Kubernetes) -> None:
+    """Load balancers know the CA already; half of one would make kubeadm fail for ever."""
+    pair = {"pki/front-proxy-ca.crt": recorded("ca.crt"), "pki/front-proxy-ca.key": "-----END RSA PRIVATE KEY-----\n"}
+    kubernetes.write({**pair, "pki/etcd/ca.key": "-----BEGIN RSA"})
+    kubernetes.reset()
+    assert kubernetes.files() == {**GIVEN, **FOREIGN, **pair}
+
+
+def test_without_a_record_all_authorities_stay(kubernetes: Kubernetes) -> None:
+    (kubernetes.root / "slipway/given.json").unlink()
+    kubernetes.reset()
+    left = kubernetes.files()
+    assert {"pki/ca.crt", "pki/sa.key", "pki/etcd/ca.crt", "pki/front-proxy-ca.key", *FOREIGN} == set(left)
+
+
+@pytest.mark.parametrize("moment", ["before kubeadm", "after kubeadm", "while it is put back"])
+def test_a_kill_at_any_moment_loses_nothing(
+    kubernetes: Kubernetes, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """SIGKILL: nothing is cleaned up, and only the next call can make it good."""
+    copies = itertools.count()
+    real = _kubeadm_files._copy
+
+    def copy(source: str, target: str) -> None:
+        if moment == "while it is put back" and "aside" in source and next(copies) == 1:
+            raise KeyboardInterrupt
+        real(source, target)
+
+    def put_back(_files: t.Any) -> None:
+        if (kubernetes.root / "slipway/aside").exists():
+            raise KeyboardInterrupt
+
+    kubernetes.dies = "before" if moment == "before kubeadm" else ""
+    with monkeypatch.context() as patched:
+        patched.setattr(_kubeadm_files, "_copy", copy)
+        if moment != "while it is put back":
+            patched.setattr(_kubeadm_files.KubeadmFiles, "put_back", put_back)
+        with pytest.raises(KeyboardInterrupt):
+            kubernetes.reset()
+    kubernetes.dies = ""
+    kubernetes.reset()
+    assert kubernetes.files() == {**GIVEN, **FOREIGN}
+    assert (kubernetes.kubelet / "config.json").read_text() == "credentials"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.proc_fakes import process
 
 
 def mountinfo(*points: str) -> str:
@@ -47,18 +48,35 @@ def test_cgroups_and_processes(tmp_path: Path) -> None:
     (groups / "kubepods").mkdir()
     (groups / "pids/system.slice").mkdir()
     (groups / "pids/kubepods.slice/kubepods-pod1.slice/cgroup.procs").write_text("12\n13\n")
-    for pid, words in {7: ["/usr/bin/containerd-shim-runc-v2", "-namespace", "k8s.io"], 8: ["sleep", "1"]}.items():
-        (proc / str(pid)).mkdir(parents=True)
-        (proc / str(pid) / "cmdline").write_text("\0".join(words) + "\0")
+    shim = ("/usr/bin/containerd-shim-runc-v2", "-namespace", "k8s.io", "-id", "a", "-address")
+    process(proc, 7, *shim[:3])
+    process(proc, 8, "sleep", "1")
     found = _leftovers.cgroups(str(groups))
     assert found == [f"{groups}/kubepods", f"{groups}/pids/kubepods.slice"]
-    assert _leftovers.processes(found, str(proc)) == [7, 12, 13]
+    ours = "unix:///run/containerd/containerd.sock"
+    assert _leftovers.processes(found, ours, str(proc)) == [7, 12, 13]
+    process(proc, 20, *shim, ours.replace("unix://", ""))
+    assert _leftovers.processes([], ours, str(proc)) == [7, 20]
+    # Those of kind, in a container of Docker; of Docker itself; of k3s on the same machine.
+    process(proc, 30, *shim, "/run/containerd/containerd.sock", namespace=2, depth=2)
+    process(proc, 31, shim[0], "-namespace", "moby", "-address", "/run/containerd/containerd.sock")
+    process(proc, 32, *shim, "/run/k3s/containerd/containerd.sock")
+    assert _leftovers.processes([], ours, str(proc)) == [7, 20]
     with pytest.raises(OSError, match="not empty"):
         _leftovers.remove_cgroup(found[1])
     (groups / "pids/kubepods.slice/kubepods-pod1.slice/cgroup.procs").unlink()
     for path in found:
         _leftovers.remove_cgroup(path)
     assert _leftovers.cgroups(str(groups)) == []
+
+
+def test_groups_of_a_kubelet_in_a_container_are_not_ours(tmp_path: Path) -> None:
+    """In the unified hierarchy; in the other one the first level is the controllers'."""
+    (tmp_path / "kubepods").mkdir()
+    (tmp_path / "kubelet/kubepods").mkdir(parents=True)
+    assert len(_leftovers.cgroups(str(tmp_path))) == 2
+    (tmp_path / "cgroup.controllers").touch()
+    assert _leftovers.cgroups(str(tmp_path)) == [f"{tmp_path}/kubepods"]
 
 
 def test_kill(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm, _node
+from ansible_collections.slipway.kubernetes.tests.unit.plugins import proc_fakes
 
 TCP = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -232,6 +233,16 @@ def test_socket_owners(tmp_path: Path) -> None:
     assert _node.socket_owners(set(), str(tmp_path)) == {}
 
 
+def test_a_process_in_somebody_elses_container_is_named_as_one(tmp_path: Path) -> None:
+    pod = "/kubepods.slice/kubepods-pod1.slice/a"
+    proc_fakes.process(tmp_path, 20, "/usr/bin/kubelet")
+    proc_fakes.process(tmp_path, 21, "kube-proxy", namespace=2, depth=2, group=pod)
+    proc_fakes.process(tmp_path, 22, "kubelet", namespace=3, depth=2, group="/user.slice/session-1.scope")
+    proc_fakes.process(tmp_path, 23, "kube-controller-manager", namespace=4, depth=3, group=f"/docker/abc{pod}")
+    names = [_node.process_name(pid, str(tmp_path)) for pid in (20, 21, 22, 23, 24)]
+    assert names == ["kubelet", "kube-proxy", "a container's kubelet", "a container's kube-controller", ""]
+
+
 class Tools:
     """Finds the programs of a folder."""
 
@@ -296,13 +307,3 @@ def test_address_of() -> None:
     assert _node.address_of(interfaces, "eth0", 6) == "fd00::1"
     assert _node.address_of(interfaces, "eth1", 4) == ""
     assert _node.address_of(interfaces, "", 4) == ""
-
-
-def test_a_virtual_address_is_not_taken_for_the_machines_own() -> None:
-    """After DHCP has set the machine's address anew, keepalived's is the first."""
-    addresses = [
-        {"address": "192.0.2.100", "prefix": 32, "family": 4},
-        {"address": "192.0.2.1", "prefix": 24, "family": 4},
-    ]
-    assert _node.address_of([{"name": "eth0", "addresses": addresses}], "eth0", 4) == "192.0.2.1"
-    assert _node.address_of([{"name": "eth0", "addresses": addresses[:1]}], "eth0", 4) == "192.0.2.100"

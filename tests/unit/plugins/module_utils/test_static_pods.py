@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _static_pods, _x509
 from ansible_collections.slipway.kubernetes.plugins.module_utils._static_pods import Component
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.proc_fakes import process
 
 
 class Proc:
@@ -33,9 +34,8 @@ class Proc:
         self.component = Component("kube-scheduler", str(self.file))
 
     def add(self, pid: int, *words: str, age: float = 0) -> None:
-        folder = self.root / str(pid)
-        folder.mkdir(parents=True)
-        (folder / "cmdline").write_text("\0".join(words) + "\0")
+        # In a pod.
+        folder = process(self.root, pid, *words, namespace=pid, depth=2, group="/kubepods/burstable/pod1/a")
         ticks = int((time.clock_gettime(time.CLOCK_BOOTTIME) - age) * os.sysconf("SC_CLK_TCK"))
         fields = ["S", *["0"] * 18, str(ticks), "0"]
         (folder / "stat").write_text(f"{pid} (a name) with) {' '.join(fields)}\n")
@@ -52,8 +52,11 @@ def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Proc:
 
 
 def test_a_process_is_known_by_its_program_and_its_file(proc: Proc) -> None:
+    process(proc.root, 1, "/sbin/init")
     assert proc.component.pid() == 0 and not proc.component.is_older_than_its_file()
-    proc.add(1, "/sbin/init")
+    # That of a cluster in containers, as kind makes it, is never ended.
+    group = "/docker/abc/kubelet/kubepods/burstable/pod1/a"
+    process(proc.root, 4, "kube-scheduler", f"--kubeconfig={proc.file}", namespace=4, depth=3, group=group)
     proc.add(2, "kube-scheduler", "--kubeconfig=/home/somebody/scheduler")
     assert proc.component.pid() == 0
     proc.add(3, "/usr/bin/kube-scheduler", f"--kubeconfig={proc.file}", "--bind-address=10.0.0.1", "--leader-elect")
@@ -74,6 +77,7 @@ def test_a_process_that_has_just_ended_began_now(proc: Proc) -> None:
 
 
 def test_end(proc: Proc) -> None:
+    process(proc.root, 1, "/sbin/init")
     proc.component.end()
     proc.add(8, "kube-scheduler", f"--kubeconfig={proc.file}")
     proc.component.end()

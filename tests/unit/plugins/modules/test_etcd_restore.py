@@ -78,6 +78,7 @@ class Machine:
         )
         monkeypatch.setattr(etcd_restore, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(etcd_restore, "_PKI", str(self.pki))
+        monkeypatch.setattr(etcd_restore._kubeadm_files, "RECORD", str(self.state / "given.json"))
         monkeypatch.setattr(etcd_restore, "_TRACES", (str(self.trace),))
         monkeypatch.setattr(etcd_restore, "_COMPONENTS", self.processes)
         monkeypatch.setattr(etcd_restore._upgrade, "static_pods", lambda: {"kube-apiserver": "kube-apiserver:v1.37.1"})

@@ -9,7 +9,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm_files
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_ca
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
@@ -28,6 +28,7 @@ class Machine:
         self.runner = FakeRunner({"config validate": "ok\n", "certs ca": self._make}, tools=("kubeadm",))
         monkeypatch.setattr(kubeadm_ca, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(kubeadm_ca, "_KEY", str(self.key))
+        monkeypatch.setattr(_kubeadm_files, "RECORD", str(root / "slipway/given.json"))
         monkeypatch.setattr(kubeadm_ca, "_KUBELET_KUBECONFIG", str(self.kubeconfig))
         monkeypatch.setattr(_api_server, "AUTHORITY", str(self.certificate))
 
@@ -48,6 +49,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_module: ModuleR
 def test_a_ca_is_made_once(machine: Machine) -> None:
     result = machine.run(derive="vrrp")
     assert (result["changed"], result["certificate"], len(result["secret"])) == (True, "PEM", 64)
+    # A reset shall not take it for the user's.
+    assert _kubeadm_files.KubeadmFiles().made() == {str(machine.certificate), str(machine.key)}
     assert machine.runner.calls == [
         ["/usr/bin/kubeadm", "config", "validate", "--config=/dev/stdin"],
         ["/usr/bin/kubeadm", "init", "phase", "certs", "ca", "--config=/dev/stdin"],

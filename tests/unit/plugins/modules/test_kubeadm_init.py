@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd, _etcd_restore, _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd, _etcd_restore, _kubeadm, _kubeadm_files
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_init
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import fixture
@@ -60,7 +60,9 @@ class Machine:
         monkeypatch.setattr(_kubeadm, "new_token", lambda: TOKEN)
         monkeypatch.setattr(_kubeadm, "running_commands", lambda: [])
         monkeypatch.setattr(_kubeadm, "shutil", types.SimpleNamespace(rmtree=lambda *_path, **_more: None))
-        monkeypatch.setattr(_kubeadm, "glob", types.SimpleNamespace(glob=lambda _pattern: []))
+        for name in ("FOLDER", "KUBELET", "RECORD", "ASIDE"):
+            monkeypatch.setattr(_kubeadm_files, name, f"{root}/{name.lower()}")
+        monkeypatch.setattr(_kubeadm_files, "FOLDER", f"{root}/kubernetes")
         monkeypatch.setattr(kubeadm_init, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(kubeadm_init, "TRACES", (str(self.kubeconfig), str(self.manifest)))
         monkeypatch.setattr(kubeadm_init, "_KUBELET_KUBECONFIG", str(self.kubelet))
@@ -71,11 +73,9 @@ class Machine:
         monkeypatch.setattr(_etcd, "MANIFEST", str(self.etcd_manifest))
         monkeypatch.setattr(_etcd_restore, "PENDING", str(self.pending))
         monkeypatch.setattr(_etcd_restore, "STATE", str(self.pending.parent))
-        authority = root / "pki" / "sa.key"
-        authority.parent.mkdir()
-        authority.write_text("the old one")
-        monkeypatch.setattr(kubeadm_init, "_AUTHORITIES", (str(authority),))
-        self.authority = authority
+        self.authority = root / "kubernetes/pki/sa.key"
+        self.authority.parent.mkdir()
+        self.authority.write_text("the old one")
 
     def seeded(self) -> Machine:
         """etcd_restore has left a snapshot; another name than the machine's own is in it."""
@@ -318,7 +318,7 @@ def test_unfinished_and_incomplete_is_reset_and_initialised(machine: Machine, mi
     assert machine.called() == [
         *([IS_READY] * 3 if missing == READY else COMPLETE[:looks]),
         INITIALISED[0],
-        "kubeadm reset --force --cri-socket=unix:///containerd.sock",
+        f"kubeadm reset --force --cert-dir={_kubeadm_files.NOWHERE} --cri-socket=unix:///containerd.sock",
         *INITIALISED[1:],
     ]
     # Whenever it is killed, there is a record.
@@ -430,7 +430,6 @@ def test_an_interrupted_init_with_a_snapshot_begins_with_it_again(machine: Machi
     machine.seeded().begun().unfinished()
 
     def reset(_argv: t.List[str]) -> str:
-        machine.authority.unlink()
         machine.kubeconfig.unlink()
         return ""
 

@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm, _node
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm, _kubeadm_files, _node
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     CommandError,
     CommandResult,
@@ -32,7 +32,7 @@ CONFIG: t.Dict[str, t.Any] = {
 VALIDATED = "kubeadm config validate --config=/dev/stdin"
 CHECKED = "kubeadm join phase preflight --config=/dev/stdin"
 JOINED = "kubeadm join --skip-phases=preflight --config=/dev/stdin"
-RESET = "kubeadm reset --force --cri-socket=unix:///c.sock"
+RESET = f"kubeadm reset --force --cert-dir={_kubeadm_files.NOWHERE} --cri-socket=unix:///c.sock"
 
 
 class Machine:
@@ -58,7 +58,8 @@ class Machine:
         monkeypatch.setattr(_kubeadm, "MARKER", str(self.marker))
         monkeypatch.setattr(_kubeadm, "running_commands", lambda: [])
         monkeypatch.setattr(_kubeadm, "shutil", types.SimpleNamespace(rmtree=lambda *_path, **_more: None))
-        monkeypatch.setattr(_kubeadm, "glob", types.SimpleNamespace(glob=lambda _pattern: []))
+        for name in ("FOLDER", "KUBELET", "RECORD", "ASIDE"):
+            monkeypatch.setattr(_kubeadm_files, name, f"{root}/{name.lower()}")
         monkeypatch.setattr(kubeadm_join, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(kubeadm_join, "_KUBELET_KUBECONFIG", str(self.kubeconfig))
         monkeypatch.setattr(kubeadm_join, "_KUBELET_CERTIFICATE", str(self.certificate))

@@ -12,7 +12,14 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm, _leftovers, _marks, _netfilter, _node
+from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _kubeadm,
+    _kubeadm_files,
+    _leftovers,
+    _marks,
+    _netfilter,
+    _node,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_reset
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -73,7 +80,7 @@ class Machine:
         for name, value in {
             "cgroups": lambda: list(self.groups),
             "remove_cgroup": self._remove_cgroup,
-            "processes": lambda _groups: list(self.pids),
+            "processes": lambda _groups, _address: list(self.pids),
             "kill": lambda _pids: self.pids.clear(),
             "mounts": lambda: list(self.points),
             "network_namespaces": lambda: [path for path in self.namespaces if os.path.exists(path)],
@@ -316,12 +323,58 @@ def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None
         def run(self) -> t.Dict[str, t.Any]:
             if self.params["timeout"] < 0:
                 raise SlipwayError("no")
-            return {"changed": False, "services": self.params["services"]}
+            return {"changed": False, "kept": self.params["files"], "services": self.params["services"]}
 
     monkeypatch.setattr(kubeadm_reset, "KubeadmReset", Fake)
     services = [{"name": "haproxy.service", "configuration": "/etc/haproxy/haproxy.cfg"}]
     assert run_module(kubeadm_reset.main, {"services": services})["services"][0]["files"] == []
+    kept = "/etc/kubernetes/cloud.conf"
+    assert kept in str(run_module(kubeadm_reset.main, {"files": [kept]})["warnings"])
     assert run_module(kubeadm_reset.main, {"timeout": -1})["failed"]
+
+
+OTHERS = {
+    "etc/kubernetes/cloud.conf": "secret",
+    "etc/kubernetes/audit-webhook.conf": "",
+    "etc/kubernetes/manifests/kube-vip.yaml": "kind: Pod",
+    "etc/kubernetes/patches/etcd0.yaml": "",
+    "etc/kubernetes/pki/users/ada.key": "",
+    "etc/kubernetes/pki/sa.key": "the user's",
+}
+
+
+def test_what_others_have_put_beside_kubeadms_files_stays_and_is_named(
+    machine: Machine,
+) -> None:
+    def empty(_argv: t.List[str]) -> str:
+        for path in (machine.root / "etc/kubernetes/manifests").iterdir():
+            path.unlink()
+        (machine.root / "etc/kubernetes/kubelet.conf").unlink()
+        return ""
+
+    for name, text in OTHERS.items():
+        (machine.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (machine.root / name).write_text(text)
+    ours = {
+        "etc/kubernetes/pki/etcd/ca.key": "made before kubeadm init",
+        "etc/kubernetes/audit/policy.yaml": "# Ansible managed (slipway.kubernetes)\n",
+    }
+    for name, text in ours.items():
+        (machine.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (machine.root / name).write_text(text)
+    key, authority = (str(machine.root / f"etc/kubernetes/pki/{name}") for name in ("sa.key", "etcd/ca.key"))
+    record = {"given": {key: _kubeadm_files.digest(key)}, "made": {authority: _kubeadm_files.digest(authority)}}
+    (machine.root / "var/lib/slipway/given.json").write_text(json.dumps(record))
+    machine.runner.answers["kubeadm reset"] = empty
+    expected = sorted(str(machine.root / name) for name in OTHERS)
+    checked = machine.reset(check=True)
+    done = machine.reset()
+    assert done["kept"] == checked["kept"] == expected
+    assert not set(expected) & set(done["removed"]["files"])
+    assert machine.files() == sorted([*FOREIGN, *OTHERS, "var/lib/slipway/given.json"])
+    assert (machine.root / "etc/kubernetes/manifests/kube-vip.yaml").read_text() == "kind: Pod"
+    again = machine.reset()
+    assert (again["changed"], again["removed"]) == (False, {})
 
 
 def test_a_file_that_others_write_too_is_removed_only_when_it_is_ours(

@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a node and its cluster were configured with, for the controller to compare with the inventory.
+
+Files of this machine and, where an API server of the cluster is ready here, ConfigMaps by one connection to it. Texts
+go to the controller as they are, since nodes have no PyYAML; what may be secret is left out here.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import re
+import shlex
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _tls
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+
+KUBELET_FOLDER = "/var/lib/kubelet"
+MANIFESTS = "/etc/kubernetes/manifests"
+DPKG_STATUS = "/var/lib/dpkg/status"
+#: The API server's own certificate for kubelets is one of an administrator; unlike admin.conf it is in files.
+CLIENT = ("/etc/kubernetes/pki/apiserver-kubelet-client.crt", "/etc/kubernetes/pki/apiserver-kubelet-client.key")
+#: Arguments of static pods that say where a control plane is and what it was built for.
+ARGUMENTS = {
+    "kube-apiserver": ("advertise-address", "secure-port", "service-cluster-ip-range"),
+    "kube-controller-manager": ("cluster-cidr", "cluster-name", "service-cluster-ip-range"),
+    "etcd": ("data-dir",),
+}
+#: Namespace, name and key of what kubeadm keeps in the cluster.
+CONFIG_MAPS = (
+    ("kube-system", "kubeadm-config", "ClusterConfiguration"),
+    ("kube-system", "kubelet-config", "kubelet"),
+    ("kube-system", "kube-proxy", "config.conf"),
+)
+FLANNEL = ("kube-flannel", "kube-flannel-cfg", "net-conf.json")
+#: Packages that bring containerd.
+RUNTIME_PACKAGES = ("containerd", "containerd.io")
+
+_ARGUMENT = re.compile(r"^\s*- [\"']?--([a-z0-9-]+)=(.*?)[\"']?\s*$", re.MULTILINE)
+#: A kubelet that fetches static pods may send credentials in these headers.
+_HEADERS = re.compile(r"^staticPodURLHeader:.*\n(?:[ \t-].*\n?)*", re.MULTILINE)
+
+
+def static_pod_arguments(manifest: str, names: t.Collection[str]) -> t.Dict[str, str]:
+    """The named arguments of a static pod."""
+    return {name: value for name, value in _ARGUMENT.findall(manifest) if name in names}
+
+
+def kubelet_arguments(environment: str) -> t.Dict[str, str]:
+    """What kubeadm-flags.env gives to the kubelet, by the names of its arguments."""
+    match = re.search(r"^KUBELET_KUBEADM_ARGS=(.*)$", environment, re.MULTILINE)
+    try:
+        words = shlex.split(" ".join(shlex.split(match.group(1)))) if match else []
+    except ValueError:
+        return {}
+    pairs = (word[2:].partition("=") for word in words if word.startswith("--"))
+    return {name: value for name, _equals, value in pairs}
+
+
+def without_headers(kubelet: str) -> str:
+    """A KubeletConfiguration without what may be secret."""
+    return _HEADERS.sub("", kubelet)
+
+
+def flannel_network(text: str) -> t.Dict[str, t.Any]:
+    """Networks and kind of a Flannel, without the key that its WireGuard may share."""
+    try:
+        configuration = json.loads(text)
+        backend = configuration.get("Backend") or {}
+        return {
+            "network": str(configuration.get("Network") or ""),
+            "ipv6_network": str(configuration.get("IPv6Network") or ""),
+            "backend": str(backend.get("Type") or ""),
+        }
+    except (ValueError, AttributeError):
+        return {}
+
+
+def installed_packages(status: str, names: t.Collection[str]) -> t.Dict[str, str]:
+    """Versions of those of the packages that are installed, from dpkg's status file."""
+    found = {}
+    for name in names:
+        _before, _name, rest = f"\n{status}".partition(f"\nPackage: {name}\n")
+        entry = rest.partition("\n\n")[0]
+        version = re.search(r"^Version: (\S+)$", entry, re.MULTILINE)
+        if version and re.search(r"^Status: \S+ \S+ installed$", entry, re.MULTILINE):
+            found[name] = version.group(1)
+    return found
+
+
+def runtime_packages() -> t.Dict[str, str]:
+    """The packages of containerd that are installed here, with their versions."""
+    return installed_packages(read_text(DPKG_STATUS), RUNTIME_PACKAGES)
+
+
+def look(joined: bool, api_ready: bool) -> t.Dict[str, t.Any]:
+    """What this node and its cluster were configured with; empty on a machine that is no node."""
+    if not joined:
+        return {}
+    kubelet = read_text(f"{KUBELET_FOLDER}/config.yaml")
+    arguments = kubelet_arguments(read_text(f"{KUBELET_FOLDER}/kubeadm-flags.env"))
+    manifests = {name: read_text(f"{MANIFESTS}/{name}.yaml") for name in ARGUMENTS}
+    return {
+        "kubelet": without_headers(kubelet),
+        "kubelet_arguments": arguments,
+        "cri_socket": cri_socket(read_text(f"{KUBELET_FOLDER}/instance-config.yaml"), arguments, kubelet),
+        "static_pods": {name: static_pod_arguments(text, ARGUMENTS[name]) for name, text in manifests.items() if text},
+        **(cluster() if api_ready else {}),
+    }
+
+
+def cri_socket(instance: str, arguments: t.Mapping[str, str], kubelet: str) -> str:
+    """The socket that the kubelet uses: of its own file since Kubernetes 1.35, of its arguments before."""
+    for text in (instance, kubelet):
+        match = re.search(r"^containerRuntimeEndpoint: *[\"']?([^\s\"']+)", text, re.MULTILINE)
+        if match:
+            return match.group(1)
+    return arguments.get("container-runtime-endpoint", "")
+
+
+def cluster(timeout: float = 2) -> t.Dict[str, t.Any]:
+    """The cluster's ConfigMaps by their names, those that it has, or why they could not be read.
+
+    :param timeout: seconds for the connection, and for each answer.
+    """
+    place = _api_server.advertised(read_text(_api_server.MANIFEST))
+    if place is None:
+        return {"problem": f"{_api_server.MANIFEST} does not say where the API server is"}
+    try:
+        context = _tls.verified_by(_api_server.AUTHORITY)
+        context.load_cert_chain(*CLIENT)
+        connection = http.client.HTTPSConnection(*place, timeout=timeout, context=context)
+        with contextlib.closing(connection):
+            texts = {name: _config_map(connection, space, name, key) for space, name, key in CONFIG_MAPS}
+            flannel = _config_map(connection, *FLANNEL)
+    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+        return {"problem": f"{type(error).__name__}: {error}"}
+    texts["kubelet-config"] = without_headers(texts["kubelet-config"])
+    return {
+        "config_maps": {name: text for name, text in texts.items() if text},
+        "flannel": flannel_network(flannel) if flannel else {},
+    }
+
+
+def _config_map(connection: http.client.HTTPSConnection, namespace: str, name: str, key: str) -> str:
+    """One text of a ConfigMap; empty when there is none.
+
+    :raises OSError: when the API server does not give it.
+    """
+    connection.request("GET", f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+    answer = connection.getresponse()
+    body = answer.read()
+    if answer.status == http.client.NOT_FOUND:
+        return ""
+    if answer.status != http.client.OK:
+        raise OSError(f"the API server answers {answer.status} when it is asked for {namespace}/{name}")
+    return str((json.loads(body).get("data") or {}).get(key) or "")

@@ -1,0 +1,667 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks on what a built cluster is against what the inventory says it shall be.
+
+What cannot be changed on a running cluster is refused; what could be, but is only looked at when a cluster is built, is
+reported. The documents of the inventory are those that the role control_plane renders. docs/differences.md has the
+list. Private to this collection; runs on the controller.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import ipaddress
+import re
+import typing as t
+
+import yaml
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _apt
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _kubeadm_config
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import (
+    ABSENT,
+    Difference,
+    Document,
+    Rules,
+    compare,
+    printable,
+    same,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._containerd import merge
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+    CLUSTER,
+    WARNING,
+    Check,
+    Host,
+    Hosts,
+    Problem,
+)
+
+try:
+    from yaml import CSafeLoader as _Loader
+except ImportError:  # PyYAML without libyaml
+    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
+
+_PAGE = "docs/differences.md"
+#: Characters of a document that is read.
+TEXT_MAX = 100_000
+#: kubeadm writes no references within a document; they can make a small one endless.
+_ANCHOR = re.compile(r"(?:^|[\s\[{,:-])[&*][\w-]")
+
+#: Fields of a ClusterConfiguration that cannot be changed on a running cluster.
+FIXED = ("networking.*", "clusterName", "certificatesDir", "etcd.local.dataDir", "etcd.external.*")
+#: Variables of their own, by kind and field; the others have one for all fields of the document.
+VARIABLES = {
+    "networking.podSubnet": "cluster_pod_subnet",
+    "networking.serviceSubnet": "cluster_service_subnet",
+    "networking.dnsDomain": "cluster_dns_domain",
+    "clusterName": "cluster_name",
+    "imageRepository": "cluster_image_repository",
+    "mode": "cluster_kube_proxy_mode",
+}
+OVERRIDES = {
+    "ClusterConfiguration": "control_plane_cluster_configuration",
+    "KubeletConfiguration": "control_plane_kubelet_configuration",
+    "KubeProxyConfiguration": "control_plane_kube_proxy_configuration",
+}
+CONFIG_MAPS = {
+    "ClusterConfiguration": "kubeadm-config",
+    "KubeletConfiguration": "kubelet-config",
+    "KubeProxyConfiguration": "kube-proxy",
+}
+
+_IGNORED = ("apiVersion", "kind")
+#: The version is upgraded, the endpoint is moved, and site.yml itself keeps the names in certificates; other checks
+#: look at them.
+CLUSTER_RULES = Rules(
+    defaults={
+        "apiServer.timeoutForControlPlane": "4m0s",
+        "caCertificateValidityPeriod": "87600h",
+        "certificateValidityPeriod": "8760h",
+        "certificatesDir": "/etc/kubernetes/pki",
+        "clusterName": "kubernetes",
+        "dns.type": "CoreDNS",
+        "encryptionAlgorithm": "RSA-2048",
+        "etcd.local.dataDir": "/var/lib/etcd",
+        "imageRepository": "registry.k8s.io",
+        "networking.dnsDomain": "cluster.local",
+        "networking.serviceSubnet": "10.96.0.0/12",
+    },
+    optional=("*.extraArgs.*", "*.extraEnvs.*", "featureGates.*"),
+    ignored=(
+        *_IGNORED,
+        "apiServer.certSANs",
+        "controlPlaneEndpoint",
+        "etcd.external.httpEndpoints",
+        "kubernetesVersion",
+    ),
+)
+#: What kubeadm stores, and what the kubelet takes where nothing is said.
+_KUBELET_DEFAULTS: t.Dict[str, t.Any] = {
+    "address": "0.0.0.0",
+    "authentication.anonymous.enabled": False,
+    "authentication.webhook.enabled": True,
+    "authentication.x509.clientCAFile": "/etc/kubernetes/pki/ca.crt",
+    "authorization.mode": "Webhook",
+    "cgroupDriver": "systemd",
+    "cgroupsPerQOS": True,
+    "containerLogMaxFiles": 5,
+    "containerLogMaxSize": "10Mi",
+    "cpuCFSQuota": True,
+    "enableContentionProfiling": False,
+    "enableControllerAttachDetach": True,
+    "enableDebugFlagsHandler": True,
+    "enableDebuggingHandlers": True,
+    "enableProfilingHandler": True,
+    "enableServer": True,
+    "enableSystemLogHandler": True,
+    "enableSystemLogQuery": False,
+    "enforceNodeAllocatable": ["pods"],
+    "eventRecordQPS": 50,
+    "failCgroupV1": True,
+    "failSwapOn": True,
+    "healthzBindAddress": "127.0.0.1",
+    "healthzPort": 10248,
+    "imageGCHighThresholdPercent": 85,
+    "imageGCLowThresholdPercent": 80,
+    "kubeAPIQPS": 50,
+    "localStorageCapacityIsolation": True,
+    "logging.format": "text",
+    "makeIPTablesUtilChains": True,
+    "maxPods": 110,
+    "mergeDefaultEvictionSettings": False,
+    "podPidsLimit": -1,
+    "port": 10250,
+    "registerNode": True,
+    "registryPullQPS": 5,
+    "resolvConf": ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"),
+    "seccompDefault": False,
+    "serializeImagePulls": True,
+    "staticPodPath": "/etc/kubernetes/manifests",
+}
+#: Pointers in Kubernetes' own type, and maps: absent is not zero there.
+_KUBELET_OPTIONAL = (
+    "authentication.*.enabled",
+    "cgroupsPerQOS",
+    "containerLogMax*",
+    "containerLogMonitorInterval",
+    "cpuCFSQuota*",
+    "crashLoopBackOff.*",
+    "enable*",
+    "eventRecordQPS",
+    "eviction*.*",
+    "failCgroupV1",
+    "failSwapOn",
+    "featureGates.*",
+    "healthzPort",
+    "imageGC*ThresholdPercent",
+    "iptables*Bit",
+    "kubeAPIQPS",
+    "kubeReserved.*",
+    "localStorageCapacityIsolation",
+    "makeIPTablesUtilChains",
+    "maxParallelImagePulls",
+    "memoryThrottlingFactor",
+    "mergeDefaultEvictionSettings",
+    "nodeStatusMaxImages",
+    "oomScoreAdj",
+    "podPidsLimit",
+    "registerNode",
+    "registryPullQPS",
+    "resolvConf",
+    "seccompDefault",
+    "serializeImagePulls",
+    "singleProcessOOMKill",
+    "systemReserved.*",
+    "userNamespaces.*",
+)
+_PROXY_DEFAULTS: t.Dict[str, t.Any] = {
+    "bindAddress": ("0.0.0.0", "::"),
+    "clientConnection.kubeconfig": "/var/lib/kube-proxy/kubeconfig.conf",
+    "logging.format": "text",
+    # What it takes where nothing is said.
+    "conntrack.maxPerCore": 32768,
+    "conntrack.min": 131072,
+    "healthzBindAddress": ("0.0.0.0:10256", "[::]:10256", ""),
+    "metricsBindAddress": ("127.0.0.1:10249", "[::1]:10249", ""),
+    "oomScoreAdj": -999,
+}
+_PROXY_OPTIONAL = (
+    "conntrack.maxPerCore",
+    "conntrack.min",
+    "conntrack.tcpCloseWaitTimeout",
+    "conntrack.tcpEstablishedTimeout",
+    "featureGates.*",
+    "iptables.localhostNodePorts",
+    "*.masqueradeBit",
+    "oomScoreAdj",
+)
+
+
+def kubelet_rules(cluster: Document, ignored: t.Iterable[str] = ()) -> Rules:
+    """What kubeadm fills into a KubeletConfiguration of this cluster."""
+    network = _networking(cluster)
+    defaults = {**_KUBELET_DEFAULTS, "clusterDomain": network.get("dnsDomain") or "cluster.local"}
+    services = str(network.get("serviceSubnet") or "10.96.0.0/12").split(",")[0].strip()
+    try:
+        defaults["clusterDNS"] = [str(ipaddress.ip_network(services, strict=False)[10])]
+    except (ValueError, IndexError):
+        ignored = (*ignored, "clusterDNS")
+    # A kubelet is told where its runtime is by arguments or a file of its own, see check_nodes; kubeadm always sets the
+    # other one.
+    elsewhere = ("containerRuntimeEndpoint", "rotateCertificates")
+    return Rules(defaults, _KUBELET_OPTIONAL, (*_IGNORED, *elsewhere, *ignored))
+
+
+def proxy_rules(cluster: Document) -> Rules:
+    """What kubeadm fills into a KubeProxyConfiguration of this cluster."""
+    pods = _networking(cluster).get("podSubnet") or ""
+    return Rules({**_PROXY_DEFAULTS, "clusterCIDR": pods}, _PROXY_OPTIONAL, (*_IGNORED, "winkernel", "winkernel.*"))
+
+
+def _part(document: t.Any, name: str) -> Document:
+    """A part of a document; an empty one when it is none (what is wrong with it, kubeadm says)."""
+    part = document.get(name) if isinstance(document, dict) else None
+    return part if isinstance(part, dict) else {}
+
+
+def _networking(cluster: Document) -> Document:
+    return _part(cluster, "networking")
+
+
+@functools.lru_cache(maxsize=64)
+def parse(text: str) -> Document:
+    """A document of Kubernetes; empty when it is none. Nodes of one cluster have the same texts.
+
+    It may come from a node that somebody else holds, so it has to be of the size and kind that kubeadm writes.
+    """
+    if len(text) > TEXT_MAX or _ANCHOR.search(text):
+        return {}
+    try:
+        # As bytes: the parser in C does not take the strings that Ansible has marked.
+        document = yaml.load(text.encode("utf-8", "replace"), Loader=_Loader)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def configuration(host: Host) -> t.Mapping[str, t.Any]:
+    """What the node and its cluster were configured with; empty for what is no node yet, or not one for good."""
+    facts = host.facts or {}
+    kubernetes = facts.get("kubernetes", {})
+    is_node = kubernetes.get("joined") and not kubernetes.get("unfinished")
+    return facts.get("configuration") or {} if is_node else {}
+
+
+def source(hosts: Hosts) -> t.Optional[Host]:
+    """The host that the cluster was asked on: the first control plane that got an answer."""
+    return next((host for host in hosts if host.control_plane and configuration(host).get("config_maps")), None)
+
+
+def stored(host: Host) -> t.Dict[str, Document]:
+    """The documents that the cluster keeps, by their kinds."""
+    texts = configuration(host).get("config_maps") or {}
+    parsed = {kind: parse(str(texts.get(name) or "")) for kind, name in CONFIG_MAPS.items()}
+    return {kind: document for kind, document in parsed.items() if document}
+
+
+def documents(host: Host) -> t.Dict[str, Document]:
+    """The documents that the role control_plane would give to kubeadm, by their kinds; none when it could not."""
+    rendered = host.variables.get("__control_plane_documents")
+    items = rendered if isinstance(rendered, list) else []
+    return {item["kind"]: item for item in items if isinstance(item, dict) and "kind" in item}
+
+
+def variable_of(host: Host, kind: str, path: str) -> str:
+    """The variable that says what a field shall be."""
+    override: t.Any = host.mapping(OVERRIDES[kind])
+    for name in path.split("."):
+        override = override.get(name) if isinstance(override, dict) else None
+    if override is not None or path not in VARIABLES:
+        return OVERRIDES[kind]
+    return VARIABLES[path]
+
+
+def _is_fixed(path: str) -> bool:
+    return any(fnmatch.fnmatchcase(path, pattern) for pattern in FIXED)
+
+
+def _has_flannel(hosts: Hosts) -> bool:
+    return any(host.text("cni_provider") == "flannel" for host in hosts)
+
+
+# What cannot be changed
+
+
+def _fixed_differences(hosts: Hosts) -> t.Tuple[t.Optional[Host], t.List[Difference]]:
+    """What differs for good, and the host whose variables say so."""
+    asked = source(hosts)
+    if asked is not None:
+        wanted, present = documents(asked), stored(asked)
+        kind = "ClusterConfiguration"
+        if kind not in wanted or kind not in present:
+            return asked, []
+        found = compare(wanted[kind], present[kind], CLUSTER_RULES)
+        return asked, [difference for difference in found if _is_fixed(difference.path)]
+    # Control planes know more than workers.
+    for host in sorted(hosts, key=lambda host: not host.control_plane):
+        wanted, present = documents(host), _by_files(host)
+        if present and wanted:
+            found = compare(wanted["ClusterConfiguration"], present, CLUSTER_RULES)
+            # A machine does not know all of it.
+            return host, [item for item in found if _is_fixed(item.path) and item.present is not ABSENT]
+    return None, []
+
+
+def _by_files(host: Host) -> t.Dict[str, t.Any]:
+    """What a node itself knows of its ClusterConfiguration, where the API server cannot be asked."""
+    known = configuration(host)
+    pods = known.get("static_pods") or {}
+    server, manager, etcd = (pods.get(name) or {} for name in ("kube-apiserver", "kube-controller-manager", "etcd"))
+    domain = parse(known.get("kubelet") or "").get("clusterDomain")
+    network = {
+        "podSubnet": manager.get("cluster-cidr"),
+        "serviceSubnet": server.get("service-cluster-ip-range"),
+        "dnsDomain": None if host.mapping(OVERRIDES["KubeletConfiguration"]).get("clusterDomain") else domain,
+    }
+    found: t.Dict[str, t.Any] = {"networking": {name: value for name, value in network.items() if value}}
+    if manager.get("cluster-name"):
+        found["clusterName"] = manager["cluster-name"]
+    if etcd.get("data-dir"):
+        found["etcd"] = {"local": {"dataDir": etcd["data-dir"]}}
+    return found if found["networking"] or len(found) > 1 else {}
+
+
+def check_fixed(hosts: Hosts) -> t.Iterable[Problem]:
+    """Networks, names and places that a cluster keeps for as long as it lives."""
+    host, differences = _fixed_differences(hosts)
+    for difference in differences:
+        if host is None or _is_open(difference, hosts):
+            continue
+        yield _fixed(variable_of(host, "ClusterConfiguration", difference.path), difference)
+    network = any(difference.path == "networking.podSubnet" for difference in differences)
+    yield from _check_flannel(hosts, network)
+
+
+def _is_open(difference: Difference, hosts: Hosts) -> bool:
+    """A cluster whose pod network keeps its addresses elsewhere has no subnet for it; then it is just reported."""
+    is_empty = difference.present in (ABSENT, None, "")
+    return difference.path == "networking.podSubnet" and is_empty and not _has_flannel(hosts)
+
+
+def _fixed(variable: str, difference: Difference, what: str = "") -> Problem:
+    present, wanted = difference.words
+    field = what or ("" if variable in VARIABLES.values() else f" ({difference.path})")
+    return Problem(
+        CLUSTER,
+        variable,
+        f"is {wanted} in the inventory and {present} in the cluster{field}, where it cannot be changed any more.",
+        f"Set it to what the cluster has; a cluster with another one has to be built anew. See {_PAGE}.",
+    )
+
+
+def _check_flannel(hosts: Hosts, network_is_reported: bool) -> t.Iterable[Problem]:
+    """Flannel's network and backend: each node would change at the next restart of its pod, and lose the others."""
+    host = source(hosts)
+    present = configuration(host).get("flannel") if host is not None else None
+    if host is None or not present or host.text("cni_provider") != "flannel":
+        return
+    computed = host.variables.get("__cni_flannel_network")
+    if not isinstance(computed, dict):
+        return
+    values = merge(computed, host.mapping("cni_flannel_values"))
+    own = host.mapping("cni_flannel_values")
+    backend = _part(values, "flannel").get("backend")
+    if backend and present.get("backend") and not same(backend, present["backend"]):
+        variable = "cni_flannel_values" if "backend" in _part(own, "flannel") else "cni_flannel_backend"
+        yield _fixed(variable, Difference("flannel.backend", present["backend"], backend), " (Flannel's backend)")
+    for key, name in (("podCidr", "network"), ("podCidrv6", "ipv6_network")):
+        wanted = values.get(key) or ""
+        is_said = bool(wanted) and (key in own or not network_is_reported)
+        if is_said and present.get(name) and not same(wanted, present[name]):
+            variable = "cni_flannel_values" if key in own else "cluster_pod_subnet"
+            yield _fixed(variable, Difference(key, present[name], wanted), " (Flannel's network)")
+
+
+# What is only looked at when a cluster is built
+
+
+def check_reported(hosts: Hosts) -> t.Iterable[Problem]:
+    """Fields of the cluster's configuration that differ and that no playbook applies to a built cluster."""
+    host = source(hosts)
+    if host is None:
+        yield from _check_unread(hosts)
+        return
+    wanted, present = documents(host), stored(host)
+    cluster = present.get("ClusterConfiguration", {})
+    rules = {
+        "ClusterConfiguration": CLUSTER_RULES,
+        "KubeletConfiguration": kubelet_rules(cluster),
+        "KubeProxyConfiguration": proxy_rules(cluster),
+    }
+    for kind in OVERRIDES:
+        if kind not in wanted or kind not in present:
+            continue  # a cluster without kube-proxy has no configuration of it
+        for difference in compare(wanted[kind], present[kind], rules[kind]):
+            if kind != "ClusterConfiguration" or not _is_fixed(difference.path) or _is_open(difference, hosts):
+                yield _reported(host, CLUSTER, kind, difference, "in the cluster")
+
+
+def _check_unread(hosts: Hosts) -> t.Iterable[Problem]:
+    for host in hosts:
+        problem = configuration(host).get("problem")
+        if problem and host.control_plane:
+            yield host.problem(
+                "configuration",
+                f"the cluster's could not be read, so it was not compared with the inventory: {printable(problem)}.",
+                "Look at the API server of this host, and at pki/apiserver-kubelet-client.crt in /etc/kubernetes.",
+                WARNING,
+            )
+            return
+
+
+def _reported(host: Host, place: str, kind: str, difference: Difference, where: str) -> Problem:
+    present, wanted = difference.words
+    return Problem(
+        place,
+        f"{kind}.{difference.path}",
+        f"is {present} {where} and {wanted} in the inventory ({variable_of(host, kind, difference.path)});"
+        " site.yml does not change it on a built cluster.",
+        f"Apply it as {_PAGE} says, or say in the inventory what is there.",
+        WARNING,
+    )
+
+
+def check_kubelets(hosts: Hosts) -> t.Iterable[Problem]:
+    """Kubelets whose own file says something else than the inventory and the cluster."""
+    kind = "KubeletConfiguration"
+    asked = source(hosts) or next((host for host in hosts if configuration(host) and documents(host)), None)
+    if asked is None:
+        return
+    wanted, maps = documents(asked).get(kind), stored(asked)
+    if wanted is None:
+        return
+    cluster = maps.get("ClusterConfiguration") or _by_files(asked)
+    rules = kubelet_rules(cluster, ("clusterDNS", "clusterDomain") if not maps else ())
+    known = compare(wanted, maps[kind], rules) if kind in maps else []
+    # Most nodes have the same text.
+    seen: t.Dict[str, t.List[Difference]] = {}
+    for host in hosts:
+        text = configuration(host).get("kubelet")
+        if not text or _is_patched(host):
+            continue
+        if text not in seen:
+            seen[text] = _own_differences(text, wanted, rules)
+        for difference in seen[text]:
+            if difference not in known:
+                yield _reported(host, host.name, kind, difference, "in /var/lib/kubelet/config.yaml")
+
+
+def _own_differences(text: str, wanted: Document, rules: Rules) -> t.List[Difference]:
+    present = parse(text)
+    return compare(wanted, present, rules) if present else []
+
+
+def _is_patched(host: Host) -> bool:
+    """Whether kubeadm changes the kubelet's configuration of this machine by patches that only it can read."""
+    named = (host.mapping(name) for name in ("node_join_configuration", "control_plane_init_configuration"))
+    return any(document.get("patches") for document in named)
+
+
+# What a node was made with
+
+
+def registrations(host: Host) -> t.List[Document]:
+    """How the host would be registered by an init and by a join; a control plane may have been made by either."""
+    settings: t.Dict[str, t.Any] = {
+        "name": host.name,
+        "cri_socket": host.text("cluster_cri_socket"),
+        "node_ip": host.text("cluster_node_ip") or (host.facts or {}).get("default_address"),
+        "endpoint": "",
+        "ca_cert_hashes": [],
+        "control_plane": host.control_plane,
+    }
+    joined = _kubeadm_config.kubeadm_join_config(settings, host.mapping("node_join_configuration"))
+    found: t.List[Document] = [{**joined, **_part(joined, "controlPlane")}]
+    if host.control_plane:
+        base = {
+            "nodeRegistration": _kubeadm_config.node_registration(settings),
+            "localAPIEndpoint": {"advertiseAddress": settings["node_ip"]} if settings["node_ip"] else {},
+        }
+        own = host.mapping("control_plane_init_configuration")
+        found.append(_kubeadm_config.merge_documents(base, own))
+    return found
+
+
+def _arguments(document: Document) -> t.Dict[str, str]:
+    items = _part(document, "nodeRegistration").get("kubeletExtraArgs")
+    named = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    return {str(item.get("name")): str(item.get("value", "")) for item in named}
+
+
+def check_nodes(hosts: Hosts) -> t.Iterable[Problem]:
+    """Names, addresses and sockets that nodes were made with."""
+    names = {host.name for host in hosts}
+    for host in hosts:
+        known = configuration(host)
+        if (host.facts or {}).get("kubernetes", {}).get("unfinished") or not host.joined:
+            continue
+        yield from _check_name(host, names)
+        if known:
+            made = registrations(host)
+            yield from _check_address(host, known, made)
+            yield from _check_port(host, known, made)
+            yield from _check_socket(host, known, made)
+
+
+def _check_name(host: Host, names: t.Collection[str]) -> t.Iterable[Problem]:
+    facts = host.facts or {}
+    node = printable(str(facts.get("kubernetes", {}).get("node_name") or ""))
+    if node and node != host.name:
+        elsewhere = node in names
+        yield host.problem(
+            "inventory_hostname",
+            f"is {host.name}, but the machine is the node {node} of its cluster, and a node cannot be renamed.",
+            "That is another host of the inventory: check the ansible_host of both."
+            if elsewhere
+            else f"Call it {node} in the inventory (ansible_host says where it is); for another name remove the node"
+            f" (remove_node.yml) and add it again. See {_PAGE}.",
+        )
+        return
+    hostname, wanted = printable(str(facts.get("hostname") or "")), host.text("node_prep_hostname")
+    if node and wanted and hostname and wanted != hostname:
+        yield host.problem(
+            "node_prep_hostname",
+            f"is {wanted}, and the machine is called {hostname}; the hostname of a node is not changed, since its"
+            " kubelet may go by it.",
+            f"Set it to {hostname}, or call the machine {wanted} by hand and restart its kubelet.",
+            WARNING,
+        )
+
+
+def _check_address(host: Host, known: t.Mapping[str, t.Any], made: t.Sequence[Document]) -> t.Iterable[Problem]:
+    """The kubelet and the API server announce an address that was fixed when the node was made."""
+    server = _part(_part(known, "static_pods"), "kube-apiserver")
+    places = {
+        "the kubelet's --node-ip": (
+            _part(known, "kubelet_arguments").get("node-ip"),
+            [_arguments(document).get("node-ip") for document in made],
+        ),
+        "the API server's --advertise-address": (
+            server.get("advertise-address"),
+            [_part(document, "localAPIEndpoint").get("advertiseAddress") for document in made],
+        ),
+    }
+    stale: t.Dict[t.Tuple[str, str], t.List[str]] = {}
+    for place, (present, possible) in places.items():
+        wanted = [_addresses(address) for address in possible if address]
+        if present and wanted and _addresses(present) not in wanted and host.text("api_endpoint_vip") not in possible:
+            stale.setdefault((printable(present), ",".join(wanted[0])), []).append(place)
+    own = [
+        entry["address"] for interface in (host.facts or {}).get("interfaces", []) for entry in interface["addresses"]
+    ]
+    for (present, expected), where in stale.items():
+        is_there = set(_addresses(present)) <= {part for address in own for part in _addresses(address)}
+        role = "docs/replace-a-control-plane.md" if host.control_plane else "remove_node.yml, then add_nodes.yml"
+        yield host.problem(
+            "cluster_node_ip",
+            f"the host's address is {expected}, but it was made a node with {present} ({' and '.join(where)}).",
+            f"Set cluster_node_ip to {present} for this host, which it still has."
+            if is_there
+            else f"Give the machine {present} again (a reservation in DHCP); a node with another address is made anew:"
+            f" {role}. See {_PAGE}.",
+        )
+
+
+def _addresses(text: str) -> t.Tuple[str, ...]:
+    """The addresses of a list with commas, each in its canonical form."""
+    found = []
+    for part in str(text).split(","):
+        try:
+            found.append(str(ipaddress.ip_address(part.strip())))
+        except ValueError:
+            found.append(part.strip())
+    return tuple(found)
+
+
+def _check_port(host: Host, known: t.Mapping[str, t.Any], made: t.Sequence[Document]) -> t.Iterable[Problem]:
+    present = printable(str(_part(_part(known, "static_pods"), "kube-apiserver").get("secure-port") or ""))
+    wanted = [str(_part(document, "localAPIEndpoint").get("bindPort") or "6443") for document in made]
+    if host.control_plane and present and present not in wanted:
+        yield host.problem(
+            "control_plane_init_configuration",
+            f"localAPIEndpoint.bindPort is {wanted[-1]} in the inventory, and the API server of the host listens on"
+            f" {present}, which cannot be changed any more.",
+            f"Set it to {present}. See {_PAGE}.",
+        )
+
+
+def _check_socket(host: Host, known: t.Mapping[str, t.Any], made: t.Sequence[Document]) -> t.Iterable[Problem]:
+    present = printable(str(known.get("cri_socket") or ""))
+    wanted = [str(_part(document, "nodeRegistration").get("criSocket") or "") for document in made]
+    if present and all(_path(socket) != _path(present) for socket in wanted):
+        yield host.problem(
+            "cluster_cri_socket",
+            f"is {wanted[0]} in the inventory, and the kubelet of the host uses {present}; a node keeps its runtime.",
+            f"Set it to {present}; a node with another runtime is removed and added again. See {_PAGE}.",
+        )
+
+
+def _path(socket: str) -> str:
+    path = socket[len("unix://") :] if socket.startswith("unix://") else socket
+    return path[len("/var") :] if path.startswith("/var/run/") else path
+
+
+def check_arguments(hosts: Hosts) -> t.Iterable[Problem]:
+    """Arguments of kubelets that the inventory has and the nodes were not made with."""
+    for host in hosts:
+        known = configuration(host)
+        present = known.get("kubelet_arguments") or {}
+        possible = [_arguments(document) for document in registrations(host)] if known else []
+        for name in sorted({name for arguments in possible for name in arguments} - {"node-ip"}):
+            wanted = [arguments.get(name, ABSENT) for arguments in possible]
+            if any(same(value, present.get(name, ABSENT)) for value in wanted):
+                continue
+            value = next(item for item in wanted if item is not ABSENT)
+            words = Difference(f"kubeletExtraArgs.{name}", present.get(name, ABSENT), value).words
+            yield host.problem(
+                f"nodeRegistration.kubeletExtraArgs.{name}",
+                f"is {words[0]} in /var/lib/kubelet/kubeadm-flags.env and {words[1]} in the inventory; site.yml does"
+                " not change it on a node.",
+                f"Apply it as {_PAGE} says, or say in the inventory what is there.",
+                WARNING,
+            )
+
+
+def _runtimes(hosts: Hosts) -> t.Iterable[t.Tuple[Host, str, t.Mapping[str, str]]]:
+    """Nodes with the package of containerd that they shall have, and those that they have."""
+    if any(host.flag("preflight_moves_endpoint") for host in hosts):
+        return  # it leaves the runtime alone
+    for host in hosts:
+        runtime = ((host.facts or {}).get("runtime") or {}).get("containerd") or {}
+        packages = {name: printable(str(version)) for name, version in (runtime.get("packages") or {}).items()}
+        package = str(host.variables.get("__container_runtime_package") or "")
+        if configuration(host) and packages and package:
+            yield host, package, packages
+
+
+def check_runtime_version(hosts: Hosts) -> t.Iterable[Problem]:
+    """Another containerd on nodes: site.yml would install and restart it on all of them at once."""
+    for host, package, packages in _runtimes(hosts):
+        wanted = host.text("container_runtime_version")
+        if package not in packages or host.flag("container_runtime_keep"):
+            continue
+        if not _apt.version_matches(wanted, packages[package]):
+            yield host.problem(
+                "container_runtime_version",
+                f"{wanted} is asked for, but the node runs {package} {packages[package]}; site.yml would install"
+                " another one on all nodes at once, under running pods.",
+                "Let upgrade.yml do it, one node after the other, each drained: -e upgrade_container_runtime=true. Or"
+                f" set it to what the nodes have. See {_PAGE}.",
+            )
+
+
+CHECKS: t.Tuple[Check, ...] = (check_fixed, check_nodes, check_runtime_version)
+#: What differs and stops nothing.
+REPORTS: t.Tuple[Check, ...] = (check_reported, check_kubelets, check_arguments)

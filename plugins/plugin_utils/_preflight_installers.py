@@ -1,0 +1,314 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks on what comes from other installers: inventories of Kubespray, whose groups are ours, and their nodes.
+
+Variables of Kubespray are those of its inventory/sample and docs/ansible/vars.md. Private to this collection; runs on
+the controller.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _installers
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import printable
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+    CLUSTER,
+    ERROR,
+    WARNING,
+    Host,
+    Hosts,
+    Problem,
+)
+
+_CLUSTER = "control_plane_cluster_configuration"
+_KUBELET = "control_plane_kubelet_configuration"
+_PROXY = "control_plane_kube_proxy_configuration"
+_JOIN = "control_plane_init_configuration and node_join_configuration"
+_NOTHING = "nothing here"
+_ADDON = "nothing here, install it by its own chart (helm_release)"
+_HTTP_PROXY = "nothing here: set it in the machines' own configuration (/etc/environment, apt, a drop-in of containerd)"
+
+#: Kubespray's variables, and which of ours is meant.
+KUBESPRAY: t.Dict[str, str] = {
+    # The cluster
+    "kube_version": "cluster_version, without v",
+    "kube_network_plugin": "cluster_cni (flannel, or none when you install another one)",
+    "kube_network_plugin_multus": _ADDON,
+    "kube_pods_subnet": "cluster_pod_subnet",
+    "kube_pods_subnet_ipv6": "cluster_pod_subnet",
+    "kube_service_addresses": "cluster_service_subnet",
+    "kube_service_addresses_ipv6": "cluster_service_subnet",
+    "kube_network_node_prefix": f"extraArgs node-cidr-mask-size of controllerManager in {_CLUSTER}",
+    "kube_network_node_prefix_ipv6": f"extraArgs node-cidr-mask-size-ipv6 of controllerManager in {_CLUSTER}",
+    "enable_dual_stack_networks": "cluster_pod_subnet and cluster_service_subnet, two networks each",
+    "ipv4_stack": "cluster_pod_subnet and cluster_service_subnet",
+    "ipv6_stack": "cluster_pod_subnet and cluster_service_subnet",
+    "kube_image_repo": "cluster_image_repository",
+    "gcr_image_repo": "cluster_registry_mirrors",
+    "docker_image_repo": "cluster_registry_mirrors",
+    "quay_image_repo": "cluster_registry_mirrors",
+    "github_image_repo": "cluster_registry_mirrors",
+    "files_repo": "kube_packages_repository, helm_download_url",
+    "registry_host": "cluster_registry_mirrors",
+    "cluster_id": _NOTHING,
+    "kube_owner": _NOTHING,
+    "kube_cert_group": _NOTHING,
+    "kube_config_dir": f"{_NOTHING}: kubeadm's /etc/kubernetes",
+    "kube_cert_dir": f"{_NOTHING}: kubeadm's /etc/kubernetes/pki",
+    "kube_manifest_dir": f"{_NOTHING}: kubeadm's /etc/kubernetes/manifests",
+    "local_release_dir": _NOTHING,
+    # Addresses and the endpoint
+    "access_ip": "cluster_node_ip",
+    "loadbalancer_apiserver": "cluster_endpoint, with api_endpoint_provider: external",
+    "loadbalancer_apiserver_localhost": "cluster_endpoint, with api_endpoint_provider: keepalived or external",
+    "loadbalancer_apiserver_port": "cluster_endpoint (host:port)",
+    "loadbalancer_apiserver_type": "api_endpoint_provider",
+    "loadbalancer_apiserver_healthcheck_port": _NOTHING,
+    "apiserver_loadbalancer_domain_name": "cluster_endpoint",
+    "kube_apiserver_port": "localAPIEndpoint.bindPort in control_plane_init_configuration",
+    "kube_apiserver_ip": f"{_NOTHING}: the first address of cluster_service_subnet",
+    "kube_vip_enabled": "api_endpoint_provider: keepalived",
+    "kube_vip_address": "cluster_endpoint",
+    "kube_vip_controlplane_enabled": "api_endpoint_provider: keepalived",
+    "kube_vip_arp_enabled": "api_endpoint_provider: keepalived",
+    "supplementary_addresses_in_ssl_keys": "control_plane_cert_sans",
+    "kube_override_hostname": "the host's name in the inventory",
+    # kube-proxy and DNS
+    "kube_proxy_mode": "cluster_kube_proxy_mode (nftables or iptables)",
+    "kube_proxy_strict_arp": f"ipvs.strictARP in {_PROXY}",
+    "kube_proxy_nodeport_addresses": f"nodePortAddresses in {_PROXY}",
+    "kube_proxy_remove": "control_plane_skip_phases: [addon/kube-proxy]",
+    "dns_domain": "cluster_dns_domain",
+    "dns_mode": f"{_NOTHING}: kubeadm's CoreDNS, which control_plane_skip_phases can leave out",
+    "enable_nodelocaldns": _ADDON,
+    "nodelocaldns_ip": _ADDON,
+    "resolvconf_mode": f"resolvConf in {_KUBELET}",
+    "upstream_dns_servers": "the machines' own /etc/resolv.conf",
+    "nameservers": "the machines' own /etc/resolv.conf",
+    "searchdomains": "the machines' own /etc/resolv.conf",
+    "skydns_server": f"clusterDNS in {_KUBELET}",
+    "manual_dns_server": f"clusterDNS in {_KUBELET}",
+    # The container runtime
+    "container_manager": "container_runtime_provider (containerd)",
+    "containerd_version": "container_runtime_version",
+    "containerd_registries_mirrors": "cluster_registry_mirrors",
+    "containerd_insecure_registries": "cluster_registry_mirrors",
+    "containerd_registry_auth": "cluster_registry_mirrors",
+    "containerd_additional_runtimes": "container_runtime_config",
+    "containerd_default_runtime": "container_runtime_config",
+    "containerd_storage_dir": "container_runtime_config",
+    "deploy_container_engine": _NOTHING,
+    "docker_insecure_registries": "cluster_registry_mirrors",
+    "docker_registry_mirrors": "cluster_registry_mirrors",
+    # The kubelet
+    "kubelet_max_pods": f"maxPods in {_KUBELET}",
+    "kubelet_cgroup_driver": f"cgroupDriver in {_KUBELET}",
+    "kubelet_fail_swap_on": f"node_prep_swap, and failSwapOn in {_KUBELET}",
+    "kubelet_rotate_server_certificates": f"{_NOTHING}: they are always of the cluster's CA",
+    "kubelet_rotate_certificates": f"{_NOTHING}: kubeadm always sets it",
+    "kubelet_shutdown_grace_period": f"shutdownGracePeriod in {_KUBELET}",
+    "kubelet_image_gc_high_threshold": f"imageGCHighThresholdPercent in {_KUBELET}",
+    "kubelet_image_gc_low_threshold": f"imageGCLowThresholdPercent in {_KUBELET}",
+    "kubelet_custom_flags": f"nodeRegistration.kubeletExtraArgs in {_JOIN}",
+    "kubelet_node_custom_flags": f"nodeRegistration.kubeletExtraArgs in {_JOIN}",
+    "kubelet_config_extra_args": _KUBELET,
+    "kube_reserved": f"kubeReserved in {_KUBELET}",
+    "kube_memory_reserved": f"kubeReserved in {_KUBELET}",
+    "kube_cpu_reserved": f"kubeReserved in {_KUBELET}",
+    "system_reserved": f"systemReserved in {_KUBELET}",
+    "system_memory_reserved": f"systemReserved in {_KUBELET}",
+    "system_cpu_reserved": f"systemReserved in {_KUBELET}",
+    "eviction_hard": f"evictionHard in {_KUBELET}",
+    "node_labels": "cluster_node_labels",
+    "node_taints": "cluster_node_taints",
+    # The control plane
+    "kube_api_anonymous_auth": f"extraArgs of apiServer in {_CLUSTER}",
+    "kube_feature_gates": f"extraArgs feature-gates in {_CLUSTER}, featureGates in {_KUBELET}",
+    "kube_oidc_auth": f"extraArgs of apiServer in {_CLUSTER}",
+    "kube_oidc_url": f"extraArgs of apiServer in {_CLUSTER}",
+    "kube_oidc_client_id": f"extraArgs of apiServer in {_CLUSTER}",
+    "kube_encrypt_secret_data": f"extraArgs and extraVolumes of apiServer in {_CLUSTER}",
+    "kubernetes_audit": f"extraArgs and extraVolumes of apiServer in {_CLUSTER}",
+    "kube_apiserver_enable_admission_plugins": f"extraArgs of apiServer in {_CLUSTER}",
+    "kube_kubeadm_apiserver_extra_args": f"extraArgs of apiServer in {_CLUSTER}",
+    "kube_kubeadm_controller_extra_args": f"extraArgs of controllerManager in {_CLUSTER}",
+    "kube_kubeadm_scheduler_extra_args": f"extraArgs of scheduler in {_CLUSTER}",
+    "authorization_modes": f"extraArgs of apiServer in {_CLUSTER}",
+    "event_ttl_duration": f"extraArgs of apiServer in {_CLUSTER}",
+    "tls_min_version": f"extraArgs in {_CLUSTER}, tlsMinVersion in {_KUBELET}",
+    "kubeadm_patches": f"patches in {_JOIN}",
+    "auto_renew_certificates": "renew_certificates.yml",
+    "cloud_provider": _NOTHING,
+    "external_cloud_provider": _NOTHING,
+    # etcd
+    "etcd_deployment_type": f"{_NOTHING}: etcd runs on the control planes, by kubeadm",
+    "etcd_kubeadm_enabled": f"{_NOTHING}: etcd runs on the control planes, by kubeadm",
+    "etcd_data_dir": f"etcd.local.dataDir in {_CLUSTER}",
+    "etcd_version": f"etcd.local.imageTag in {_CLUSTER}",
+    # Kubeconfigs and tools
+    "kubeconfig_localhost": "kubeconfig_fetch",
+    "kubeconfig_localhost_ansible_host": "kubeconfig_fetch",
+    "kubectl_localhost": _NOTHING,
+    "helm_enabled": f"{_NOTHING}: Helm is always on the control planes",
+    "krew_enabled": _NOTHING,
+    # Addons
+    "metrics_server_resizer": "metrics_server_values",
+    "metrics_server_metric_resolution": "metrics_server_values",
+    "metallb_config": "metallb_address_pools",
+    "metallb_ip_range": "metallb_address_pools",
+    "metallb_speaker_enabled": "metallb_values",
+    "metallb_protocol": f"{_NOTHING}: layer 2",
+    "metallb_pool_name": "metallb_address_pools",
+    "metallb_additional_address_pools": "metallb_address_pools",
+    "dashboard_enabled": _ADDON,
+    "registry_enabled": _ADDON,
+    "local_path_provisioner_enabled": _ADDON,
+    "local_volume_provisioner_enabled": _ADDON,
+    "csi_snapshot_controller_enabled": _ADDON,
+    "ingress_nginx_enabled": _ADDON,
+    "ingress_alb_enabled": _ADDON,
+    "cert_manager_enabled": _ADDON,
+    "argocd_enabled": _ADDON,
+    "gateway_api_enabled": _ADDON,
+    "calico_network_backend": "cluster_cni: none, and Calico installed by you",
+    "calico_vxlan_mode": "cluster_cni: none, and Calico installed by you",
+    "calico_ipip_mode": "cluster_cni: none, and Calico installed by you",
+    "calico_version": "cluster_cni: none, and Calico installed by you",
+    "cilium_version": "cluster_cni: none, and Cilium installed by you",
+    "flannel_backend_type": "cni_flannel_backend",
+    "flannel_interface": "cni_flannel_interface",
+    # Downloads
+    "download_run_once": _NOTHING,
+    "download_localhost": _NOTHING,
+    "no_proxy_exclude_workers": _HTTP_PROXY,
+    "additional_no_proxy": _HTTP_PROXY,
+}
+#: Names among them that others use, too: they do not tell that an inventory is Kubespray's.
+WEAK = frozenset(
+    (
+        "argocd_enabled",
+        "authorization_modes",
+        "auto_renew_certificates",
+        "calico_version",
+        "cert_manager_enabled",
+        "cilium_version",
+        "cloud_provider",
+        "cluster_id",
+        "containerd_version",
+        "dashboard_enabled",
+        "dns_domain",
+        "etcd_data_dir",
+        "etcd_version",
+        "eviction_hard",
+        "external_cloud_provider",
+        "files_repo",
+        "flannel_interface",
+        "ingress_nginx_enabled",
+        "kubernetes_audit",
+        "local_release_dir",
+        "nameservers",
+        "node_labels",
+        "node_taints",
+        "registry_enabled",
+        "registry_host",
+        "searchdomains",
+        "system_reserved",
+        "tls_min_version",
+        "upstream_dns_servers",
+    )
+)
+#: Names of everybody that matter even alone: a warning then.
+COMMON: t.Dict[str, str] = {
+    "ip": "cluster_node_ip",
+    "ip6": "cluster_node_ip",
+    "http_proxy": _HTTP_PROXY,
+    "https_proxy": _HTTP_PROXY,
+    "no_proxy": _HTTP_PROXY,
+    "bin_dir": f"{_NOTHING}: packages install into /usr/bin",
+}
+#: What means something else here.
+OTHER_MEANING: t.Dict[str, str] = {
+    "cluster_name": "cluster_dns_domain; here it is the name of the cluster, a DNS label",
+    "metrics_server_enabled": "metrics_server_enabled, which is true by default here",
+    "metallb_enabled": "metallb_enabled, which is true here as soon as there are metallb_address_pools",
+}
+
+
+def words(host: Host) -> t.Set[str]:
+    """Names of Kubespray's variables that the host has, without those that the user has said to ignore."""
+    patterns = [str(pattern) for pattern in host.sequence("preflight_ignore_variables")]
+    found = {name for name in host.variables if name in KUBESPRAY or name in COMMON}
+    if host.text("ip") in (host.text("cluster_node_ip"), (host.facts or {}).get("default_address")):
+        found.discard("ip")
+    return {name for name in found if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)}
+
+
+def is_kubespray(hosts: Hosts) -> bool:
+    """Whether the inventory is one of Kubespray."""
+    return any(name in KUBESPRAY and name not in WEAK for host in hosts for name in words(host))
+
+
+def check_kubespray_variables(hosts: Hosts) -> t.Iterable[Problem]:
+    """Variables of Kubespray, which would all be ignored: one finding for the whole inventory."""
+    found = {name for host in hosts for name in words(host)}
+    distinct = is_kubespray(hosts)
+    if distinct:
+        found |= {name for host in hosts for name in OTHER_MEANING if name in host.given}
+    else:
+        found &= COMMON.keys()
+    everything = {**KUBESPRAY, **COMMON, **OTHER_MEANING}
+    said = [f"{name}: {everything[name]}" for name in everything if name in found]
+    elsewhere = _etcd_hosts(hosts) if distinct else []
+    if elsewhere:
+        said.append(f"the group etcd ({', '.join(elsewhere)}): {_NOTHING}, etcd runs on the control planes")
+    if not said:
+        return
+    what = "is one of Kubespray" if distinct else "has variables that Kubespray knows"
+    yield Problem(
+        CLUSTER,
+        "inventory",
+        f"{what}; they would be ignored here ({len(said)}). What is meant is - {'; '.join(said)}.",
+        "Replace them, or add those that are there for something else to preflight_ignore_variables."
+        " See docs/from-kubespray.md.",
+        ERROR if distinct else WARNING,
+    )
+
+
+def _etcd_hosts(hosts: Hosts) -> t.List[str]:
+    """Members of Kubespray's group etcd that are no control planes."""
+    groups = hosts[0].variables.get("groups") if hosts else None
+    members = groups.get("etcd") if isinstance(groups, dict) else None
+    control_planes = {host.name for host in hosts if host.control_plane}
+    return [str(name) for name in members or [] if name not in control_planes]
+
+
+def check_installers(hosts: Hosts) -> t.Iterable[Problem]:
+    """Machines that another installer has made nodes of a cluster."""
+    for host in hosts:
+        installer = (host.facts or {}).get("installer") or {}
+        name, trace = (printable(str(installer.get(key) or "")) for key in ("name", "trace"))
+        if not name:
+            continue
+        if name == _installers.BY_HAND:
+            yield host.problem(
+                "kubernetes",
+                f"has {trace}, which no package has brought; that of kube_packages would stand beside it.",
+                "Reset what was installed by hand and remove its programs and units, or use another machine.",
+            )
+            continue
+        is_left_over = host.joined and name not in _installers.WITH_KUBEADM
+        yield host.problem(
+            "kubernetes",
+            f"has what an installation of {name} leaves ({trace}); it may be a node of that cluster.",
+            "Remove what is left when nothing of it is needed any more."
+            if is_left_over
+            else f"A cluster of {name} is not taken over. Remove it by its own means when it is not needed any more, or"
+            " take the host out of this inventory.",
+            WARNING if is_left_over else ERROR,
+        )
+
+
+CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (check_kubespray_variables, check_installers)

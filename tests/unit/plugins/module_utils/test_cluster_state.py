@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a node tells about its configuration, and what it keeps to itself."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import ssl
+import subprocess
+import threading
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _cluster_state
+
+FLAGS = 'KUBELET_KUBEADM_ARGS="--container-runtime-endpoint=unix:///run/x.sock --node-ip=192.0.2.1 --v=2"\n'
+MANIFEST = """\
+metadata:
+  annotations:
+    kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint: 192.0.2.1:6443
+spec:
+  containers:
+  - command:
+    - kube-apiserver
+    - --advertise-address=192.0.2.1
+    - --oidc-client-secret=s3cret
+    - --service-cluster-ip-range=10.96.0.0/12
+"""
+STATUS = """\
+Package: containerd.io
+Status: deinstall ok config-files
+Version: 1.7.1-1
+
+Package: containerd
+Status: hold ok installed
+Maintainer: somebody
+Version: 1.6.20~ds1-1+deb12u1
+Description: a runtime
+ more of it
+
+Package: containers-common
+Status: install ok installed
+Version: 5
+"""
+
+
+def test_arguments_of_static_pods_that_are_asked_for() -> None:
+    names = ("advertise-address", "service-cluster-ip-range", "cluster-cidr")
+    found = _cluster_state.static_pod_arguments(MANIFEST, names)
+    assert found == {"advertise-address": "192.0.2.1", "service-cluster-ip-range": "10.96.0.0/12"}
+
+
+def test_arguments_of_the_kubelet() -> None:
+    found = _cluster_state.kubelet_arguments(FLAGS)
+    assert found == {"container-runtime-endpoint": "unix:///run/x.sock", "node-ip": "192.0.2.1", "v": "2"}
+    assert _cluster_state.kubelet_arguments("") == {}
+    assert _cluster_state.kubelet_arguments("KUBELET_KUBEADM_ARGS=\"--a='b\n") == {}
+
+
+@pytest.mark.parametrize(
+    ("instance", "arguments", "kubelet", "expected"),
+    [
+        ("containerRuntimeEndpoint: unix:///run/a.sock\n", {}, 'containerRuntimeEndpoint: ""\n', "unix:///run/a.sock"),
+        ("", {"container-runtime-endpoint": "unix:///run/b.sock"}, "a: b\n", "unix:///run/b.sock"),
+        ("", {}, "kind: X\ncontainerRuntimeEndpoint: unix:///run/c.sock\n", "unix:///run/c.sock"),
+        ("", {}, 'containerRuntimeEndpoint: ""\n', ""),
+    ],
+)
+def test_the_socket_of_the_runtime(instance: str, arguments: t.Dict[str, str], kubelet: str, expected: str) -> None:
+    assert _cluster_state.cri_socket(instance, arguments, kubelet) == expected
+
+
+def test_headers_with_credentials_stay_on_the_node() -> None:
+    text = "port: 1\nstaticPodURLHeader:\n  Authorization:\n  - Bearer s3cret\nsyncFrequency: 0s\n"
+    assert _cluster_state.without_headers(text) == "port: 1\nsyncFrequency: 0s\n"
+
+
+def test_flannels_key_stays_on_the_node() -> None:
+    text = json.dumps({"Network": "10.244.0.0/16", "Backend": {"Type": "wireguard", "PSK": "s3cret"}})
+    found = _cluster_state.flannel_network(text)
+    assert found == {"network": "10.244.0.0/16", "ipv6_network": "", "backend": "wireguard"}
+    assert _cluster_state.flannel_network("no json") == {}
+    assert _cluster_state.flannel_network("[1]") == {}
+
+
+def test_packages_of_containerd() -> None:
+    found = _cluster_state.installed_packages(STATUS, _cluster_state.RUNTIME_PACKAGES)
+    assert found == {"containerd": "1.6.20~ds1-1+deb12u1"}
+
+
+def test_a_machine_that_is_no_node_tells_nothing() -> None:
+    assert _cluster_state.look(joined=False, api_ready=False) == {}
+
+
+class ApiServer(http.server.BaseHTTPRequestHandler):
+    """Answers with ConfigMaps, by their paths."""
+
+    protocol_version = "HTTP/1.1"
+    maps: t.ClassVar[t.Dict[str, t.Dict[str, str]]] = {}
+    status: t.ClassVar[int] = 200
+    connections: t.ClassVar[t.Set[t.Any]] = set()
+
+    def do_GET(self) -> None:
+        self.connections.add(self.client_address)
+        data = self.maps.get(self.path)
+        body = json.dumps({"kind": "ConfigMap", "data": data} if data is not None else {"kind": "Status"}).encode()
+        self.send_response(self.status if data is not None or self.status != 200 else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: t.Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Type[ApiServer]]:
+    """An API server on this machine, with a certificate that is its own CA and the client's, too."""
+    key, crt = tmp_path / "key", tmp_path / "crt"
+    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(crt)]
+    extensions = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*argv, "-days", "1", *extensions], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(crt, key)
+    context.load_verify_locations(crt)
+    context.verify_mode = ssl.CERT_REQUIRED
+    handler = type("Handler", (ApiServer,), {"maps": {}, "connections": set()})
+    listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    listener.socket = context.wrap_socket(listener.socket, server_side=True)
+    thread = threading.Thread(target=listener.serve_forever)
+    thread.start()
+    manifest = tmp_path / "kube-apiserver.yaml"
+    manifest.write_text(MANIFEST.replace("192.0.2.1:6443", f"127.0.0.1:{listener.server_address[1]}"))
+    monkeypatch.setattr(_api_server, "MANIFEST", str(manifest))
+    monkeypatch.setattr(_api_server, "AUTHORITY", str(crt))
+    monkeypatch.setattr(_cluster_state, "CLIENT", (str(crt), str(key)))
+    yield handler
+    listener.shutdown()
+    thread.join()
+    listener.server_close()
+
+
+PLACE = "/api/v1/namespaces/{}/configmaps/{}"
+
+
+def test_the_cluster_is_asked_by_one_connection(server: t.Type[ApiServer]) -> None:
+    server.maps.update(
+        {
+            PLACE.format("kube-system", "kubeadm-config"): {"ClusterConfiguration": "clusterName: a\n"},
+            PLACE.format("kube-system", "kubelet-config"): {"kubelet": "staticPodURLHeader:\n  X: [s3cret]\nport: 1\n"},
+            PLACE.format("kube-flannel", "kube-flannel-cfg"): {"net-conf.json": '{"Network": "10.244.0.0/16"}'},
+        }
+    )
+    assert _cluster_state.cluster() == {
+        "config_maps": {"kubeadm-config": "clusterName: a\n", "kubelet-config": "port: 1\n"},
+        "flannel": {"network": "10.244.0.0/16", "ipv6_network": "", "backend": ""},
+    }
+    assert len(server.connections) == 1
+
+
+def test_an_api_server_that_refuses_is_told(server: t.Type[ApiServer]) -> None:
+    server.status = 403
+    said = "OSError: the API server answers 403 when it is asked for kube-system/kubeadm-config"
+    assert _cluster_state.cluster() == {"problem": said}
+
+
+def test_no_certificate_to_ask_with(server: t.Type[ApiServer], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_cluster_state, "CLIENT", ("/nowhere.crt", "/nowhere.key"))
+    assert "FileNotFoundError" in _cluster_state.cluster()["problem"]
+
+
+def test_a_manifest_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_api_server, "MANIFEST", str(tmp_path / "none"))
+    assert "does not say where" in _cluster_state.cluster()["problem"]
+
+
+def test_a_control_plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.yaml").write_text("maxPods: 50\n")
+    (tmp_path / "kubeadm-flags.env").write_text(FLAGS)
+    (tmp_path / "kube-apiserver.yaml").write_text(MANIFEST)
+    monkeypatch.setattr(_cluster_state, "KUBELET_FOLDER", str(tmp_path))
+    monkeypatch.setattr(_cluster_state, "MANIFESTS", str(tmp_path))
+    found = _cluster_state.look(joined=True, api_ready=False)
+    assert found["kubelet"] == "maxPods: 50\n"
+    assert found["cri_socket"] == "unix:///run/x.sock"
+    assert found["static_pods"]["kube-apiserver"]["advertise-address"] == "192.0.2.1"
+    assert "s3cret" not in json.dumps(found)
+    assert "config_maps" not in found

@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Other installers are recognised by what they leave."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _installers
+
+
+@pytest.mark.parametrize(
+    ("paths", "name"),
+    [
+        (["/etc/kubernetes/kubeadm-config.yaml", "/etc/kubernetes/ssl/ca.crt"], "Kubespray"),
+        (["/etc/kubernetes/manifests/nginx-proxy.yml"], "Kubespray"),
+        (["/etc/kubernetes/kubelet.env", "/usr/local/bin/kubelet"], "Kubespray"),
+        (["/etc/etcd.env", "/etc/ssl/etcd/ssl/ca.pem"], "Kubespray"),
+        (["/var/lib/rancher/rke2/agent/kubelet.kubeconfig"], "RKE2"),
+        (["/etc/rancher/rke2/rke2.yaml"], "RKE2"),
+        (["/var/lib/rancher/k3s/server/tls/server-ca.crt"], "k3s"),
+        (["/etc/systemd/system/k3s-agent.service"], "k3s"),
+        (["/var/lib/k0s/pki/ca.crt"], "k0s"),
+        (["/var/snap/microk8s/current/args/kubelet"], "MicroK8s"),
+        (["/etc/machine-config-daemon/currentconfig"], "OpenShift"),
+        (["/usr/local/bin/kubelet"], "by hand"),
+        (["/opt/bin/kubeadm"], "by hand"),
+    ],
+)
+def test_an_installer(tmp_path: Path, paths: t.Sequence[str], name: str) -> None:
+    for path in paths:
+        (tmp_path / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path[1:]).touch()
+    found = _installers.found(str(tmp_path))
+    assert found["name"] == name
+    assert any(path.startswith(found["trace"]) for path in paths)
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        [],
+        # What kubeadm and this collection leave.
+        [
+            "/etc/kubernetes/pki/ca.crt",
+            "/etc/kubernetes/manifests/etcd.yaml",
+            "/usr/bin/kubelet",
+            "/usr/local/bin/helm",
+        ],
+        ["/etc/haproxy/haproxy.cfg", "/etc/kubernetes/kubelet.conf", "/usr/local/sbin/runc"],
+        # Half of a trace, and empty folders of packages that were removed.
+        ["/etc/kubernetes/kubeadm-config.yaml"],
+        ["/etc/rancher/node/password"],
+    ],
+)
+def test_none(tmp_path: Path, paths: t.Sequence[str]) -> None:
+    for path in paths:
+        (tmp_path / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path[1:]).touch()
+    assert _installers.found(str(tmp_path)) == {}

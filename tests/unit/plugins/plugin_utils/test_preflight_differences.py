@@ -1,0 +1,311 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A built cluster against the inventory.
+
+fixtures/configuration has what node_facts says on a control plane and a worker right after they were built, by version;
+the documents are those that kubeadm of that version stores and prints.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_differences as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._kubeadm_config import kubeadm_init_config
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "configuration"
+RECORDED = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FIXTURES.glob("*.json"))}
+NEWEST = RECORDED["1.37.1"]
+SOCKET = "unix:///run/containerd/containerd.sock"
+#: What the lab's inventory says of kubelets and kube-proxy.
+KUBELET = {
+    "failCgroupV1": False,
+    "failSwapOn": False,
+    "evictionHard": {"imagefs.available": "0%", "nodefs.available": "0%"},
+    "imageGCHighThresholdPercent": 100,
+    "imageGCLowThresholdPercent": 99,
+}
+VARIABLES: t.Dict[str, t.Any] = {
+    "cluster_cri_socket": SOCKET,
+    "cluster_image_repository": "registry.k8s.io",
+    "cluster_kube_proxy_mode": "nftables",
+    "cluster_node_ip": "",
+    "cluster_pod_subnet": "10.244.0.0/16",
+    "cluster_service_subnet": "10.96.0.0/12",
+    "cluster_dns_domain": "cluster.local",
+    "cni_provider": "flannel",
+    "cni_flannel_backend": "vxlan",
+    "container_runtime_source": "distribution",
+    "container_runtime_version": "",
+    "__container_runtime_package": "containerd",
+    "control_plane_kubelet_configuration": KUBELET,
+    "control_plane_kube_proxy_configuration": {"conntrack": {"maxPerCore": 0}},
+}
+OVERRIDES = {"cluster": "cluster", "kubelet": "kubelet", "kube_proxy": "kube_proxy", "init": "init"}
+
+
+def host(name: str, recorded: t.Mapping[str, t.Any], control_plane: bool, **given: t.Any) -> Host:
+    """A host whose variables are those that the cluster was built with, but for ``given``."""
+    variables = {**VARIABLES, "cluster_name": recorded["cluster_name"], **given}
+    facts = copy.deepcopy(recorded["control_plane" if control_plane else "worker"])
+    address = facts["default_address"]
+    settings = {
+        "name": name,
+        "cluster_name": variables["cluster_name"],
+        "version": "1.37.1",
+        "endpoint": variables.get("cluster_endpoint", ""),
+        "pod_subnet": variables["cluster_pod_subnet"],
+        "service_subnet": variables["cluster_service_subnet"],
+        "dns_domain": variables["cluster_dns_domain"],
+        "image_repository": variables["cluster_image_repository"],
+        "cri_socket": variables["cluster_cri_socket"],
+        "kube_proxy_mode": variables["cluster_kube_proxy_mode"],
+        "node_ip": variables["cluster_node_ip"] or address,
+        "cert_sans": variables.get("control_plane_cert_sans", []),
+    }
+    overrides = {kind: variables.get(f"control_plane_{kind}_configuration", {}) for kind in OVERRIDES}
+    variables["__control_plane_documents"] = kubeadm_init_config(settings, overrides)
+    variables["__cni_flannel_network"] = {
+        "podCidr": variables["cluster_pod_subnet"],
+        "flannel": {"backend": variables["cni_flannel_backend"]},
+    }
+    return Host(name, control_plane, not control_plane, variables, facts=facts)
+
+
+def cluster(recorded: t.Mapping[str, t.Any] = NEWEST, **given: t.Any) -> t.List[Host]:
+    """The control plane and the worker."""
+    names = (recorded["control_plane"]["kubernetes"]["node_name"], recorded["worker"]["kubernetes"]["node_name"])
+    return [host(names[0], recorded, True, **given), host(names[1], recorded, False, **given)]
+
+
+def said(hosts: t.Sequence[Host]) -> t.List[str]:
+    problems = [problem for check in (*checks.CHECKS, *checks.REPORTS) for problem in check(hosts)]
+    return [f"{p.severity} {p.host or 'cluster'}: {p.subject}: {p.message}" for p in problems]
+
+
+@pytest.mark.parametrize("name", sorted(RECORDED))
+def test_a_cluster_that_is_as_the_inventory_says(name: str) -> None:
+    assert said(cluster(RECORDED[name])) == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        # Other forms of the same.
+        {"cluster_pod_subnet": " 10.244.0.0/16"},
+        {"control_plane_kubelet_configuration": {**KUBELET, "syncFrequency": "0s", "maxPods": 110}},
+        {"control_plane_kubelet_configuration": {**KUBELET, "imageGCHighThresholdPercent": "100"}},
+        {"control_plane_kubelet_configuration": {**KUBELET, "clusterDNS": ["10.96.0.10"]}},
+        {"control_plane_kubelet_configuration": {**KUBELET, "rotateCertificates": False}},
+        {"control_plane_kube_proxy_configuration": {"conntrack": {"maxPerCore": "0"}, "bindAddress": "0.0.0.0"}},
+        {"control_plane_cluster_configuration": {"certificateValidityPeriod": "8760h", "apiServer": {"extraArgs": []}}},
+        # What site.yml keeps itself, and what other playbooks change.
+        {"control_plane_cert_sans": ["api.example.org"]},
+        {"cluster_endpoint": "api.example.org:6443"},
+        # The same place under its old name.
+        {"cluster_cri_socket": "/var/run/containerd/containerd.sock"},
+        {"container_runtime_source": "docker", "__container_runtime_package": ""},
+    ],
+)
+def test_no_difference(given: t.Dict[str, t.Any]) -> None:
+    assert said(cluster(**given)) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"cluster_pod_subnet": "10.200.0.0/16"}, "cluster_pod_subnet: is 10.200.0.0/16 in the inventory and 10.244.0"),
+        ({"cluster_service_subnet": "10.97.0.0/16"}, "cluster_service_subnet: is 10.97.0.0/16 in the inventory and 10"),
+        ({"cluster_dns_domain": "example.org"}, "cluster_dns_domain: is example.org in the inventory and cluster.loc"),
+        ({"cluster_name": "other"}, "cluster_name: is other in the inventory and"),
+        ({"cni_flannel_backend": "host-gw"}, "cni_flannel_backend: is host-gw in the inventory and vxlan in the clus"),
+        ({"cni_flannel_values": {"flannel": {"backend": "udp"}}}, "cni_flannel_values: is udp in the inventory and v"),
+        ({"cni_flannel_values": {"podCidr": "10.1.0.0/16"}}, "cni_flannel_values: is 10.1.0.0/16 in the inventory"),
+        (
+            {"control_plane_cluster_configuration": {"etcd": {"local": {"dataDir": "/srv"}}}},
+            "control_plane_cluster_configuration: is /srv in the inventory and /var/lib/etcd in the cluster",
+        ),
+        (
+            {"control_plane_init_configuration": {"localAPIEndpoint": {"bindPort": 7443}}},
+            "control_plane_init_configuration: localAPIEndpoint.bindPort is 7443 in the inventory",
+        ),
+    ],
+)
+def test_what_cannot_be_changed(given: t.Dict[str, t.Any], expected: str) -> None:
+    errors = [line for line in said(cluster(**given)) if line.startswith("error ")]
+    if "control_plane_init_configuration" in given:
+        given["node_join_configuration"] = {"controlPlane": {"localAPIEndpoint": {"bindPort": 7443}}}
+        errors = [line for line in said(cluster(**given)) if line.startswith("error ")]
+    assert len(errors) == 1, errors
+    assert expected in errors[0]
+
+
+def test_what_cannot_be_changed_where_no_api_server_answers() -> None:
+    """Each control plane, and a worker for its domain, are asked what they were made with."""
+    hosts = cluster(cluster_service_subnet="10.97.0.0/16", cluster_pod_subnet="10.200.0.0/16", cluster_name="other")
+    for name in ("config_maps", "flannel"):
+        hosts[0].facts["configuration"].pop(name)  # type: ignore[index]
+    subjects = [line.split(": ")[1] for line in said(hosts) if line.startswith("error ")]
+    assert subjects == ["cluster_name", "cluster_pod_subnet", "cluster_service_subnet"]
+    worker = cluster(cluster_dns_domain="example.org")[1]
+    assert [line.split(": ")[1] for line in said([worker])] == ["cluster_dns_domain"]
+
+
+def test_a_cluster_whose_pod_network_keeps_its_addresses_elsewhere() -> None:
+    hosts = cluster(cni_provider="none")
+    maps = hosts[0].facts["configuration"]["config_maps"]  # type: ignore[index]
+    maps["kubeadm-config"] = maps["kubeadm-config"].replace("  podSubnet: 10.244.0.0/16\n", "")
+    maps["kube-proxy"] = maps["kube-proxy"].replace("clusterCIDR: 10.244.0.0/16", 'clusterCIDR: ""')
+    lines = said(hosts)
+    assert [line.split(" is ")[0] for line in lines] == ["warning cluster: ClusterConfiguration.networking.podSubnet:"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (
+            {"control_plane_kubelet_configuration": {**KUBELET, "maxPods": 50}},
+            ["KubeletConfiguration.maxPods: is not set in the cluster and 50 in the inventory (control_plane_kube"],
+        ),
+        (
+            {"control_plane_kubelet_configuration": {**KUBELET, "failSwapOn": True}},
+            ["KubeletConfiguration.failSwapOn: is false in the cluster and true in the inventory"],
+        ),
+        (
+            {"control_plane_kubelet_configuration": {"failCgroupV1": False, "failSwapOn": False}},
+            [
+                "KubeletConfiguration.evictionHard.imagefs.available: is 0% in the cluster and not set in the",
+                "KubeletConfiguration.evictionHard.nodefs.available",
+                "KubeletConfiguration.imageGCHighThresholdPercent: is 100 in the cluster and not set",
+                "KubeletConfiguration.imageGCLowThresholdPercent",
+            ],
+        ),
+        ({"cluster_kube_proxy_mode": "iptables"}, ["KubeProxyConfiguration.mode: is nftables in the cluster and ipta"]),
+        (
+            {"control_plane_kube_proxy_configuration": {}},
+            ["KubeProxyConfiguration.conntrack.maxPerCore: is 0 in the cluster and not set in the inventory"],
+        ),
+        (
+            {"cluster_image_repository": "registry.example/k"},
+            ["ClusterConfiguration.imageRepository: is registry.k8s.io in the cluster and registry.example/k in the"],
+        ),
+        (
+            {"control_plane_cluster_configuration": {"featureGates": {"ControlPlaneKubeletLocalMode": False}}},
+            ["ClusterConfiguration.featureGates.ControlPlaneKubeletLocalMode: is not set in the cluster and false in"],
+        ),
+    ],
+)
+def test_what_is_only_looked_at_by_a_build(given: t.Dict[str, t.Any], expected: t.List[str]) -> None:
+    lines = said(cluster(**given))
+    assert len(lines) == len(expected), lines
+    for line, text in zip(lines, expected):
+        assert line.startswith("warning cluster: ") and text in line, line
+
+
+def test_a_kubelet_of_its_own() -> None:
+    hosts = cluster()
+    hosts[1].facts["configuration"]["kubelet"] += "maxPods: 7\n"  # type: ignore[index]
+    [line] = said(hosts)
+    place = "/var/lib/kubelet/config.yaml"
+    assert line.startswith(f"warning {hosts[1].name}: KubeletConfiguration.maxPods: is 7 in {place} and not set")
+    # Where kubeadm patches it that is meant to be.
+    hosts = cluster(node_join_configuration={"patches": {"directory": "/etc/kubernetes/patches"}})
+    hosts[1].facts["configuration"]["kubelet"] += "maxPods: 7\n"  # type: ignore[index]
+    assert said(hosts) == []
+
+
+def test_arguments_of_kubelets() -> None:
+    more = {"nodeRegistration": {"kubeletExtraArgs": [{"name": "v", "value": "3"}, {"name": "node-ip", "value": "9"}]}}
+    hosts = cluster(node_join_configuration=more)
+    lines = [line for line in said(hosts[1:]) if "kubeletExtraArgs" in line]
+    assert len(lines) == 1 and "nodeRegistration.kubeletExtraArgs.v: is not set in /var/lib/kubelet/ku" in lines[0]
+    # A control plane was made by an init, perhaps.
+    assert not any("kubeletExtraArgs" in line for line in said(hosts[:1]))
+
+
+def test_a_renamed_machine() -> None:
+    first, second = cluster()
+    renamed = host("renamed", NEWEST, False)
+    assert "inventory_hostname: is renamed, but the machine is the node" in said([first, renamed])[0]
+    swapped = host(second.name, NEWEST, True)
+    swapped_too = host(first.name, NEWEST, False)
+    assert len([line for line in said([swapped, swapped_too]) if "inventory_hostname" in line]) == 2
+
+
+def test_the_hostname_of_a_node_stays() -> None:
+    [line] = [line for line in said([cluster(node_prep_hostname="another")[1]]) if "hostname" in line]
+    assert line.startswith("warning ") and "node_prep_hostname: is another, and the machine is called" in line
+
+
+def test_another_address() -> None:
+    first, second = cluster()
+    was = second.facts["default_address"]  # type: ignore[index]
+    second.facts.update(default_address="192.0.2.9", interfaces=[])  # type: ignore[union-attr]
+    [line] = said([first, second])
+    assert f"cluster_node_ip: the host's address is 192.0.2.9, but it was made a node with {was} (the kubelet's" in line
+    # One that it still has beside the other is a matter of a variable.
+    second.facts["interfaces"] = [{"name": "eth1", "addresses": [{"address": was}]}]  # type: ignore[index]
+    [problem] = checks.check_nodes([first, second])
+    assert problem.remedy == f"Set cluster_node_ip to {was} for this host, which it still has."
+
+
+def test_the_virtual_address_is_no_other_address() -> None:
+    first, second = cluster(api_endpoint_vip="192.0.2.100")
+    first.facts.update(default_address="192.0.2.100")  # type: ignore[union-attr]
+    assert not any("cluster_node_ip" in line for line in said([first, second]))
+
+
+def test_unfinished_work_is_left_alone() -> None:
+    hosts = cluster(cluster_pod_subnet="10.200.0.0/16")
+    for item in hosts:
+        item.facts["kubernetes"]["unfinished"] = {"operation": "init"}  # type: ignore[index]
+    assert said(hosts) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "subject"),
+    [
+        ({"container_runtime_version": "9.*"}, "container_runtime_version"),
+        # Said by the checks on the runtime.
+        ({"container_runtime_source": "docker", "__container_runtime_package": "containerd.io"}, ""),
+        ({"container_runtime_version": "9.*", "preflight_moves_endpoint": True}, ""),
+        ({"container_runtime_version": "9.*", "container_runtime_keep": True}, ""),
+        ({"container_runtime_version": "1.*"}, ""),
+    ],
+)
+def test_another_runtime(given: t.Dict[str, t.Any], subject: str) -> None:
+    hosts = cluster(**given)
+    for item in hosts:
+        item.facts["runtime"] = {"containerd": {"packages": {"containerd": "1.7.24~ds1-6"}}}  # type: ignore[index]
+    lines = said(hosts)
+    assert [f": {subject}" in line for line in lines] == ([True, True] if subject else [])
+
+
+def test_documents_of_somebody_who_holds_a_node() -> None:
+    """Neither a huge text, nor references that make a small one endless, nor what is no document stops the run."""
+    bomb = "a: &a [x, x]\n" + "".join(f"{c}: &{c} [*{p}, *{p}]\n" for p, c in zip("abcdefgh", "bcdefghi"))
+    for text in ("a: [" + "[" * 5000, bomb, "- a\n", "x: 1\n" * 50_000, "\x1b[31m: 1\n", "{{ lookup('pipe', 'id') }}"):
+        hosts = cluster()
+        hosts[1].facts["configuration"]["kubelet"] = text  # type: ignore[index]
+        assert said(hosts) == [] or "\x1b" not in "".join(said(hosts))
+
+
+def test_values_are_printed_with_escapes() -> None:
+    hosts = cluster()
+    hosts[1].facts["configuration"]["kubelet"] += 'maxPods: "\\e[31m"\n'  # type: ignore[index]
+    [line] = said(hosts)
+    assert "is \\x1b[31m in /var" in line
+
+
+def test_a_cluster_that_cannot_be_read() -> None:
+    hosts = cluster()
+    hosts[0].facts["configuration"].pop("config_maps")  # type: ignore[index]
+    hosts[0].facts["configuration"]["problem"] = "timed out"  # type: ignore[index]
+    [line] = said(hosts)
+    assert line.endswith("could not be read, so it was not compared with the inventory: timed out.")
