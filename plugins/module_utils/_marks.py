@@ -25,6 +25,9 @@ _HEAD = 512
 WRITTEN = (
     "/etc/haproxy/haproxy.cfg",
     "/etc/keepalived/keepalived.conf",
+    "/usr/local/bin/k",
+    "/usr/local/share/zsh/site-functions/_helm",
+    "/usr/local/share/zsh/site-functions/_kubeadm",
     "/usr/local/share/zsh/site-functions/_kubectl",
 )
 #: What dpkg knows about packages, among it the checksums of their configuration files.

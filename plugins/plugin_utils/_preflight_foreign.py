@@ -37,6 +37,10 @@ def _has_completion(host: Host) -> bool:
     return host.control_plane and host.flag("kubeconfig_completion")
 
 
+def _has_short_name(host: Host) -> bool:
+    return host.control_plane and host.flag("kubeconfig_k_alias")
+
+
 _OTHER_ENDPOINT = (
     "The endpoint of the cluster needs this service for itself. Use another machine or an external load balancer"
     " (api_endpoint_provider: external), or move the file away if nobody needs it."
@@ -45,9 +49,14 @@ FILES = (
     Written("/etc/haproxy/haproxy.cfg", _has_keepalived, _OTHER_ENDPOINT),
     Written("/etc/keepalived/keepalived.conf", _has_keepalived, _OTHER_ENDPOINT),
     Written(
-        "/usr/local/share/zsh/site-functions/_kubectl",
+        "/usr/local/share/zsh/site-functions/_*",
         _has_completion,
         "Set kubeconfig_completion: false, or move the file away if nobody needs it.",
+    ),
+    Written(
+        "/usr/local/bin/k",
+        _has_short_name,
+        "Set kubeconfig_k_alias: false, or move the program away if nobody needs it.",
     ),
 )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import CONVERGE, changes, play
+from conftest import CONVERGE, SCENARIO, changes, connect, play
 from testinfra.host import Host
 
 CONFIG = "--kubeconfig=/etc/kubernetes/admin.conf"
@@ -82,6 +82,42 @@ def test_addons_of_the_list_are_there(control_plane: Host) -> None:
     assert notes["metadata"]["labels"] == {"slipway.io/set": "addon-notes"}
     releases = json.loads(control_plane.check_output(f"helm list --all-namespaces --output=json {CONFIG}"))
     assert [item["chart"] for item in releases if item["name"] == "idle"] == ["idle-0.1.0"]
+
+
+def test_named_users_are_administrators(control_plane: Host) -> None:
+    kept = control_plane.file("/home/ops/.kube/config")
+    assert (kept.mode, kept.user) == (0o600, "ops")
+    for command in ("kubectl", "k"):
+        assert "mol-worker1" in control_plane.check_output(f"sudo --login --user=ops {command} get nodes")
+
+
+@pytest.fixture(scope="module")
+def terminal() -> t.Iterator[Host]:
+    """A control plane on which a user has zsh, too, with its completion turned on."""
+    host = connect("mol-cp1")
+    script = (SCENARIO / "files/complete.py").read_text(encoding="utf-8")
+    host.check_output("printf %%s %s > /tmp/complete.py", script)
+    host.check_output("DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet zsh")
+    zshrc = "/home/ops/.zshrc"
+    host.check_output(f"echo 'autoload -Uz compinit && compinit -u' > {zshrc} && chown ops: {zshrc}")
+    yield host
+    host.check_output(f"apt-get purge --yes --quiet zsh zsh-common && rm {zshrc} /tmp/complete.py")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("kubectl cluster-inf", "cluster-info"),
+        # By the API, as the user.
+        ("kubectl describe node mol-w", "mol-worker"),
+        ("k describe node mol-w", "mol-worker"),
+        ("kubeadm cert", "certs"),
+        ("helm uninst", "uninstall"),
+    ],
+)
+def test_shells_complete_commands(terminal: Host, shell: str, typed: str, completed: str) -> None:
+    terminal.check_output("sudo --login --user=ops python3 /tmp/complete.py %s %s %s", shell, typed, completed)
 
 
 @pytest.mark.last

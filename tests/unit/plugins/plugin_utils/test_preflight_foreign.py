@@ -31,6 +31,8 @@ def test_another_load_balancer_is_not_replaced(path: str) -> None:
 def test_completion_of_somebody_else_is_not_replaced() -> None:
     [problem] = checks.check_foreign_files([host(COMPLETION, kubeconfig_completion=True)])
     assert "kubeconfig_completion: false" in problem.remedy
+    [problem] = checks.check_foreign_files([host("/usr/local/bin/k", kubeconfig_k_alias=True)])
+    assert "kubeconfig_k_alias: false" in problem.remedy
 
 
 @pytest.mark.parametrize(
