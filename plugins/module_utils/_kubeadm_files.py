@@ -18,7 +18,7 @@ import shutil
 import tempfile
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _marks, _x509
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _control_plane_files, _der, _marks, _x509
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, make_folder, read_text
 
 FOLDER = "/etc/kubernetes"
@@ -218,4 +218,4 @@ def _own_like(source: str, target: str) -> None:
 
 def is_ours(path: str, made: t.Container[str]) -> bool:
     """Whether a file in kubeadm's folder that is not kubeadm's is this collection's."""
-    return path in made or _marks.is_managed(path)
+    return path in made or f"{_control_plane_files.DIRECTORY}/" in path or _marks.is_managed(path)

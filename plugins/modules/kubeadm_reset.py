@@ -122,6 +122,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _control_plane_files,
     _kubeadm,
     _leftovers,
     _marks,
@@ -448,6 +449,8 @@ class KubeadmReset:
         """Folders that nothing is in any more; those of packages (and mount points) stay."""
         # The folder of the manifests is the kubelet package's.
         _leftovers.remove_if_empty(*(self._at(f"/etc/kubernetes/{name}") for name in ("pki/etcd", "pki", "tmp")))
+        files = self._at(_control_plane_files.DIRECTORY)
+        _leftovers.remove_if_empty(*(folder for folder, _folders, _names in os.walk(files, topdown=False)))
         for user in self._params["users"]:
             with contextlib.suppress(KeyError):
                 _leftovers.remove_if_empty(os.path.join(pwd.getpwnam(user).pw_dir, ".kube"))

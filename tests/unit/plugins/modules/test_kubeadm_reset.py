@@ -96,6 +96,7 @@ class Machine:
         for name, text in {
             "etc/kubernetes/kubelet.conf": "",
             "etc/kubernetes/pki/ca.crt": CA,
+            "etc/kubernetes/slipway/keys/encryption.yaml": "",
             "etc/kubernetes/manifests/etcd.yaml": "- --data-dir=/srv/etcd",
             "var/lib/kubelet/config.yaml": "",
             "srv/etcd/member/snap/db": "",
