@@ -97,7 +97,7 @@ def terminal() -> t.Iterator[Host]:
     host = connect("mol-cp1")
     script = (SCENARIO / "files/complete.py").read_text(encoding="utf-8")
     host.check_output("printf %%s %s > /tmp/complete.py", script)
-    host.check_output("DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet zsh")
+    host.check_output("apt-get update --quiet && DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet zsh")
     zshrc = "/home/ops/.zshrc"
     host.check_output(f"echo 'autoload -Uz compinit && compinit -u' > {zshrc} && chown ops: {zshrc}")
     yield host

@@ -34,6 +34,26 @@ POINTS = [
 ]
 
 
+#: Tasks that write files of control planes: on the one that serves the run, and on the others.
+FIRST_FILES, OTHER_FILES = (
+    "Write the control plane's files",
+    "Write the files that the static pods of a control plane read",
+)
+
+
+def audited(level: str) -> dict[str, t.Any]:
+    """Variables of a cluster whose API servers log requests by a policy."""
+    policy = f"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{{level: {level}}}]\n"
+    arguments = {"audit-policy-file": "/etc/kubernetes/slipway/audit.yaml", "audit-log-path": "-"}
+    extra = [{"name": name, "value": value} for name, value in arguments.items()]
+    return {
+        "control_plane_files": [{"name": "audit.yaml", "content": policy}],
+        "control_plane_cluster_configuration": {"apiServer": {"extraArgs": extra}},
+        # A static pod that does not start is given up after that.
+        "control_plane_timeout": 90,
+    }
+
+
 @pytest.fixture
 def site(tmp_path: pathlib.Path) -> t.Iterator[Site]:
     """Three fresh machines that shall be control planes."""
@@ -42,7 +62,7 @@ def site(tmp_path: pathlib.Path) -> t.Iterator[Site]:
         CONTROL_PLANES,
         [],
         systems={SECOND: "debian13"},
-        variables=behind("172.30.0.233"),
+        variables={**behind("172.30.0.233"), **audited("None")},
     )
     yield made
     made.close()
@@ -60,4 +80,32 @@ def test_killed_joins_are_finished_by_the_next_run(site: Site) -> None:
     site.run().expect()
     assert site.identity() == identity, "the cluster is another one"
     assert site.etcd_members() == CONTROL_PLANES
+    site.expect_settled()
+    print("--- files that static pods read", flush=True)
+    expect_files_to_be_taken_up(site)
+
+
+def api_servers(site: Site) -> dict[str, str]:
+    """The process of each API server, with the time at which it began."""
+    return {name: site.nodes[name].shell("ps -C kube-apiserver -o pid=,lstart=") for name in CONTROL_PLANES}
+
+
+def expect_files_to_be_taken_up(site: Site) -> None:
+    """A changed file is taken up by all; one that the API server does not live with is put back on the first."""
+    everyone = {(name, FIRST_FILES if name == CONTROL_PLANES[0] else OTHER_FILES) for name in CONTROL_PLANES}
+    before = api_servers(site)
+    site.configure(audited("Metadata"))
+    site.run("--check").expect(changed=everyone)
+    assert api_servers(site) == before
+    site.run().expect(changed=everyone)
+    after = api_servers(site)
+    assert all(after[name] and after[name] != before[name] for name in CONTROL_PLANES)
+    site.run().expect(changed=[])
+
+    site.configure(audited("Nonsense"))
+    refused = site.run().expect(rc=2)
+    assert "They were put back as they were. With those kube-apiserver is healthy again." in refused.output
+    now = api_servers(site)
+    assert [name for name in CONTROL_PLANES if now[name] != after[name]] == CONTROL_PLANES[:1]
+    site.configure(audited("Metadata"))
     site.expect_settled()
