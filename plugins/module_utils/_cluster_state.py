@@ -39,6 +39,8 @@ CONFIG_MAPS = (
     ("kube-system", "kube-proxy", "config.conf"),
 )
 FLANNEL = ("kube-flannel", "kube-flannel-cfg", "net-conf.json")
+#: What of the addons' list was made.
+ADDONS = ("kube-system", "slipway-addons", "entries")
 #: Packages that bring containerd.
 RUNTIME_PACKAGES = ("containerd", "containerd.io")
 
@@ -139,12 +141,14 @@ def cluster(timeout: float = 2) -> t.Dict[str, t.Any]:
         with contextlib.closing(connection):
             texts = {name: _config_map(connection, space, name, key) for space, name, key in CONFIG_MAPS}
             flannel = _config_map(connection, *FLANNEL)
+            addons = _config_map(connection, *ADDONS)
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
         return {"problem": f"{type(error).__name__}: {error}"}
     texts["kubelet-config"] = without_headers(texts["kubelet-config"])
     return {
         "config_maps": {name: text for name, text in texts.items() if text},
         "flannel": flannel_network(flannel) if flannel else {},
+        "addons": bool(addons.strip()),
     }
 
 

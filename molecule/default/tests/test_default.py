@@ -121,13 +121,21 @@ def test_shells_complete_commands(terminal: Host, shell: str, typed: str, comple
 
 
 @pytest.mark.last
-def test_an_addon_that_leaves_the_list_is_removed(control_plane: Host) -> None:
+def test_addons_that_leave_the_list_are_removed(control_plane: Host) -> None:
     only_notes = {"addons_list": yaml.safe_load(CONVERGE.read_text(encoding="utf-8"))[0]["vars"]["addons_list"][1:]}
     assert changes(play(CONVERGE, "--tags=addons", "--check", variables=only_notes)) == 1
     assert get(control_plane, "deployment --namespace=idle")["items"]
     assert changes(play(CONVERGE, "--tags=addons", variables=only_notes)) == 1
     assert not get(control_plane, "deployment --namespace=idle")["items"]
     assert get(control_plane, "configmap notes --namespace=idle")["data"] == {"owner": "platform"}
+    none: t.Dict[str, t.Any] = {"addons_list": []}
+    assert changes(play(CONVERGE, "--tags=addons", variables=none)) == 1
+    # What else is in the namespace is not ours to delete.
+    left = get(control_plane, "configmaps --namespace=idle")["items"]
+    assert [item["metadata"]["name"] for item in left] == ["kube-root-ca.crt"]
+    # From now on there is nothing to look at.
+    again = play(CONVERGE, "--tags=addons", variables=none)
+    assert re.search(r"Apply the addons in their order\] \**\nskipping: ", again), again
 
 
 def test_no_bootstrap_token_is_left(control_plane: Host) -> None:

@@ -157,8 +157,16 @@ def test_the_cluster_is_asked_by_one_connection(server: t.Type[ApiServer]) -> No
     assert _cluster_state.cluster() == {
         "config_maps": {"kubeadm-config": "clusterName: a\n", "kubelet-config": "port: 1\n"},
         "flannel": {"network": "10.244.0.0/16", "ipv6_network": "", "backend": ""},
+        "addons": False,
     }
     assert len(server.connections) == 1
+
+
+@pytest.mark.parametrize(("entries", "found"), [('{"name": "a"}\n', True), ("", False)])
+def test_addons_that_were_made_are_seen(server: t.Type[ApiServer], entries: str, found: bool) -> None:
+    """A list that has become empty removes them, and one that was never there asks for nothing."""
+    server.maps[PLACE.format("kube-system", "slipway-addons")] = {"entries": entries}
+    assert _cluster_state.cluster()["addons"] is found
 
 
 def test_an_api_server_that_refuses_is_told(server: t.Type[ApiServer]) -> None:
