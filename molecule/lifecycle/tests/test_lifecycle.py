@@ -106,6 +106,32 @@ def client() -> t.Iterator[None]:
     assert process.returncode == 0 and "LOST" not in seen, seen
 
 
+def test_kube_proxy_programs_iptables() -> None:
+    pods = connect(SECOND).check_output(
+        f"{ADMIN} get pods --namespace=kube-system --selector=k8s-app=kube-proxy --output=name"
+    )
+    for pod in pods.split():
+        rules = connect(SECOND).check_output(f"{ADMIN} exec --namespace=kube-system {pod} -- iptables-save --table=nat")
+        assert "-A KUBE-SERVICES -d 10.96.0.1/32" in rules
+        tables = connect(SECOND).check_output(f"{ADMIN} exec --namespace=kube-system {pod} -- nft list tables")
+        assert "kube-proxy" not in tables
+
+
+def test_packets_are_routed_to_the_other_nodes() -> None:
+    for name in (FIRST, SECOND, THIRD, WORKER):
+        routes = connect(name).check_output("ip -4 route show")
+        assert len(re.findall(r"^10\.244\.\d+\.0/24 via 172\.30\.0\.\d+ dev eth0", routes, re.MULTILINE)) == 3
+        assert "flannel" not in connect(name).check_output("ip -brief link")
+
+
+def test_images_of_the_control_plane_have_the_names_of_the_site() -> None:
+    pods = json.loads(connect(SECOND).check_output(f"{ADMIN} get pods --namespace=kube-system --output=json"))["items"]
+    images = {container["image"] for pod in pods for container in pod["spec"]["containers"]}
+    assert len(images) > 5 and {image.partition("/")[0] for image in images} == {"site.example"}
+    sandbox = connect(SECOND).check_output("containerd config dump")
+    assert "site.example/pause:" in sandbox
+
+
 def test_a_worker_dies() -> None:
     subprocess.run(["docker", "stop", "--time=0", f"slipway-{WORKER}"], check=True, stdout=subprocess.DEVNULL)
     # As long as the cluster does not know, nobody can: it may be the network only.
