@@ -189,12 +189,6 @@ def etcd_data(kubernetes: str = "/etc/kubernetes") -> str:
     return _ETCD_DATA if own else ""
 
 
-def authority_of(kubeconfig: str) -> str:
-    """The only CA that a kubeconfig trusts, as it stands there; empty when there are none or several."""
-    found = set(re.findall(r"certificate-authority-data:\s*(\S+)", read_text(kubeconfig)))
-    return found.pop() if len(found) == 1 else ""
-
-
 def contents(folder: str, kept: t.Container[str] = ()) -> t.List[str]:
     """Paths of what is in a folder, without ``kept`` names and without folders that are empty themselves."""
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []

@@ -42,6 +42,7 @@ options:
   users:
     description:
       - Users whose C(~/.kube/config) is removed when it is one of this cluster, and of no other.
+      - Where it has something else in it as well, only what M(slipway.kubernetes.kubeconfig_copy) has put there goes.
     type: list
     elements: str
     default: [root]
@@ -124,6 +125,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _control_plane_files,
     _kubeadm,
+    _kubeconfig,
     _leftovers,
     _marks,
     _netfilter,
@@ -131,7 +133,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _run_record,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_exactly, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import RECORD, KubeadmFiles, is_ours
 
 _AUTHORITY = "/etc/kubernetes/pki/ca.crt"
@@ -153,6 +155,14 @@ def summary(found: Found) -> str:
     return "; ".join(parts) or "nothing to remove"
 
 
+def _decoded(data: str) -> str:
+    """The text that stands in base64; empty when it is none."""
+    try:
+        return base64.b64decode(data).decode("utf-8", "replace")
+    except ValueError:
+        return ""
+
+
 class KubeadmReset:
     """The wish for this machine to be no node."""
 
@@ -162,6 +172,7 @@ class KubeadmReset:
         self._params = params
         self._runner = runner
         self._check_mode = check_mode
+        self._kubectl = _kubeconfig.Kubeconfigs(runner)
         marker = _node.read_marker(_kubeadm.MARKER) or {}
         self._begun = marker.get("operation") == "reset"
         self._marker = os.path.exists(_kubeadm.MARKER)
@@ -237,6 +248,7 @@ class KubeadmReset:
             "iptables": [f"{tool} {name}" for tool, plan in self._plans() for name in plan.names],
             "nftables": [" ".join(table) for table in _netfilter.nft_tables()],
             "files": self._files(),
+            "kubeconfigs": sorted(self._merged()),
         }
         return {kind: items for kind, items in found.items() if items}
 
@@ -352,13 +364,42 @@ class KubeadmReset:
         return base64.b64encode(read_text(self._at(_AUTHORITY)).encode()).decode()
 
     def _kubeconfigs(self) -> t.List[str]:
-        found = []
+        """Users' copies of the administrator's kubeconfig, in which is nothing else."""
+        authority = _kubeconfig.bodies(_decoded(self._authority))
+        return [
+            path
+            for path in self._users_files()
+            if authority & _kubeconfig.bodies(_decoded(_kubeconfig.plain(read_exactly(path)).get("authority", "")))
+        ]
+
+    def _users_files(self) -> t.Iterator[str]:
         for user in self._params["users"]:
             with contextlib.suppress(KeyError):
-                path = os.path.join(pwd.getpwnam(user).pw_dir, ".kube", "config")
-                if self._authority and _leftovers.authority_of(path) == self._authority:
-                    found.append(path)
+                yield os.path.join(pwd.getpwnam(user).pw_dir, ".kube", "config")
+
+    def _merged(self) -> t.Dict[str, _kubeconfig.Config]:
+        """Users' files that our cluster is in beside others, without it."""
+        authority = _kubeconfig.bodies(_decoded(self._authority))
+        copies = self._kubeconfigs()
+        found = {}
+        for path in self._users_files():
+            if not authority or path in copies or not os.path.exists(path) or not self._runner.which("kubectl", False):
+                continue
+            # Somebody's file that cannot be read has nothing of ours in it.
+            with contextlib.suppress(SlipwayError):
+                before = self._kubectl.read(path)
+                after = _kubeconfig.without_cluster(before, authority, _decoded)
+                if after != before:
+                    found[path] = after
         return found
+
+    def _remove_from_kubeconfigs(self) -> None:
+        for path, config in self._merged().items():
+            if _kubeconfig.is_empty(config):
+                _leftovers.remove(path)
+            else:
+                status = os.stat(path)
+                self._kubectl.write(path, config, (status.st_uid, status.st_gid))
 
     # --- removing
 
@@ -385,6 +426,7 @@ class KubeadmReset:
         for path in _leftovers.network_namespaces():
             _leftovers.remove(path)
         self._remove_network()
+        self._remove_from_kubeconfigs()
         for path in self._files():
             _leftovers.remove(path)
         self._tidy()
@@ -451,9 +493,7 @@ class KubeadmReset:
         _leftovers.remove_if_empty(*(self._at(f"/etc/kubernetes/{name}") for name in ("pki/etcd", "pki", "tmp")))
         files = self._at(_control_plane_files.DIRECTORY)
         _leftovers.remove_if_empty(*(folder for folder, _folders, _names in os.walk(files, topdown=False)))
-        for user in self._params["users"]:
-            with contextlib.suppress(KeyError):
-                _leftovers.remove_if_empty(os.path.join(pwd.getpwnam(user).pw_dir, ".kube"))
+        _leftovers.remove_if_empty(*(os.path.dirname(path) for path in self._users_files()))
         cni = self._at("/var/lib/cni")
         folders = [f"{cni}/networks", f"{cni}/results", f"{cni}/cache/results", f"{cni}/cache", cni]
         folders += map(self._at, ("/run/flannel", "/run/kubernetes", "/var/log/pods", "/var/log/containers"))

@@ -149,15 +149,6 @@ def test_etcd_data(tmp_path: Path) -> None:
     assert _leftovers.etcd_data(str(tmp_path)) == "/var/lib/etcd"
 
 
-def test_authority(tmp_path: Path) -> None:
-    path = tmp_path / "config"
-    assert _leftovers.authority_of(str(path)) == ""
-    path.write_text("clusters:\n- cluster:\n    certificate-authority-data: QQ==\n")
-    assert _leftovers.authority_of(str(path)) == "QQ=="
-    path.write_text(path.read_text() + "- cluster:\n    certificate-authority-data: Qg==\n")
-    assert _leftovers.authority_of(str(path)) == ""
-
-
 def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("empty", "full"):
         (tmp_path / name).mkdir()

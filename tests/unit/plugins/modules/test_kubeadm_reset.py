@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import types
@@ -15,6 +14,7 @@ import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _kubeadm,
     _kubeadm_files,
+    _kubeconfig,
     _leftovers,
     _marks,
     _netfilter,
@@ -22,12 +22,13 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_reset
+from ansible_collections.slipway.kubernetes.tests.unit.plugins import kubectl_config
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
 RULES = "*nat\n:KUBE-X - [0:0]\n-A POSTROUTING -j KUBE-X\nCOMMIT\n"
 LOADED = "LoadState=loaded\nActiveState={}\nUnitFileState={}\n"
-CA = "-----BEGIN CERTIFICATE-----\n"
+CA = kubectl_config.pem("ours")
 
 
 class Machine:
@@ -65,8 +66,10 @@ class Machine:
                 "kubeadm reset": "",
                 "umount --lazy": lambda _words: self.points.clear() or "",
                 "umount": "",
+                "config view": kubectl_config.view,
             },
             tools={
+                "kubectl",
                 "systemctl",
                 "ctr",
                 "ip",
@@ -111,7 +114,7 @@ class Machine:
             "etc/cni/net.d/87-podman.conflist": "",
             "opt/cni/bin/flannel": "",
             "opt/cni/bin/bridge": "",
-            "root/.kube/config": f"certificate-authority-data: {base64.b64encode(CA.encode()).decode()}\n",
+            "root/.kube/config": kubectl_config.admin(),
             "etc/keepalived/keepalived.conf": "# Ansible managed (slipway.kubernetes): x\n",
             "etc/keepalived/slipway.conf": "",
             "etc/haproxy/haproxy.cfg": "# Ansible managed\n",
@@ -258,13 +261,6 @@ def test_only_the_record_is_left(machine: Machine) -> None:
     assert not machine.reset()["changed"]
 
 
-def test_a_kubeconfig_of_another_cluster_stays(machine: Machine) -> None:
-    path = machine.root / "root/.kube/config"
-    path.write_text(path.read_text() + "certificate-authority-data: Qg==\n")
-    machine.reset()
-    assert path.exists()
-
-
 def test_without_tools(machine: Machine) -> None:
     machine.runner.tools = {"systemctl", "umount", "iptables-save", "iptables-restore"}
     machine.links.clear()
@@ -359,6 +355,7 @@ def test_what_others_have_put_beside_kubeadms_files_stays_and_is_named(
     ours = {
         "etc/kubernetes/pki/etcd/ca.key": "made before kubeadm init",
         "etc/kubernetes/audit/policy.yaml": "# Ansible managed (slipway.kubernetes)\n",
+        "etc/kubernetes/slipway/patches/etcd0+merge.yaml": "from the inventory",
     }
     for name, text in ours.items():
         (machine.root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -372,10 +369,44 @@ def test_what_others_have_put_beside_kubeadms_files_stays_and_is_named(
     done = machine.reset()
     assert done["kept"] == checked["kept"] == expected
     assert not set(expected) & set(done["removed"]["files"])
+    assert not (machine.root / "etc/kubernetes/slipway").exists()
     assert machine.files() == sorted([*FOREIGN, *OTHERS, "var/lib/slipway/given.json"])
     assert (machine.root / "etc/kubernetes/manifests/kube-vip.yaml").read_text() == "kind: Pod"
     again = machine.reset()
     assert (again["changed"], again["removed"]) == (False, {})
+
+
+def test_other_clusters_in_a_users_kubeconfig_stay(machine: Machine) -> None:
+    ours, theirs = kubectl_config.admin(), kubectl_config.OTHERS
+    path = machine.root / "root/.kube/config"
+    path.write_text(theirs)
+    kubeconfigs = _kubeconfig.Kubeconfigs(machine.runner)
+    source = machine.root / "admin.conf"
+    source.write_text(ours)
+    before = kubeconfigs.read(str(path))
+    merged = _kubeconfig.merged(before, kubeconfigs.read(str(source)))
+    kubeconfigs.write(str(path), merged, (os.getuid(), os.getgid()))
+    checked = machine.reset(check=True)
+    assert kubeconfigs.read(str(path)) == merged
+    done = machine.reset()
+    assert done["removed"]["kubeconfigs"] == checked["removed"]["kubeconfigs"] == [str(path)]
+    assert kubeconfigs.read(str(path)) == before
+    assert not machine.reset()["changed"]
+
+
+def test_what_a_user_added_to_our_copy_goes_only_with_nothing_else_in_it(machine: Machine) -> None:
+    path = machine.root / "root/.kube/config"
+    path.write_text(kubectl_config.admin().replace("    cluster: lab\n", "    cluster: lab\n    namespace: shop\n"))
+    machine.reset()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("text", ["not: [yaml", "", kubectl_config.admin("another")])
+def test_a_kubeconfig_without_the_cluster_stays(machine: Machine, text: str) -> None:
+    path = machine.root / "root/.kube/config"
+    path.write_text(text)
+    machine.reset()
+    assert path.read_text() == text
 
 
 def test_a_file_that_others_write_too_is_removed_only_when_it_is_ours(

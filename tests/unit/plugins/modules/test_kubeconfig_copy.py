@@ -11,10 +11,15 @@ import typing as t
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeconfig_copy
+from ansible_collections.slipway.kubernetes.tests.unit.plugins import kubectl_config
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kubectl_config import OTHERS, admin
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
+NAMES = ("clusters", "users", "contexts")
 SECRET = "client-key-data: c2VjcmV0 Ä\n"
 
 
@@ -28,6 +33,8 @@ class Host:
         for name in ("ada", "bob"):
             (root / name).mkdir()
         self._run_module = run_module
+        self.runner = FakeRunner({"config view": kubectl_config.view}, tools=("kubectl",))
+        monkeypatch.setattr(kubeconfig_copy, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(pwd, "getpwnam", self._account)
 
     def _account(self, name: str) -> pwd.struct_passwd:
@@ -37,6 +44,19 @@ class Host:
 
     def config(self, name: str) -> Path:
         return self.root / name / ".kube" / "config"
+
+    def has(self, name: str, text: str) -> Path:
+        path = self.config(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o600)
+        return path
+
+    def read(self, name: str) -> t.Dict[str, t.Dict[str, t.Any]]:
+        """What there is of each kind, by name."""
+        found = yaml.safe_load(self.config(name).read_text("utf-8"))
+        kinds = {kind: {entry["name"]: entry[kind[:-1]] for entry in found[kind]} for kind in NAMES}
+        return {**kinds, "current": found["current-context"]}
 
     def run(self, *users: str, check: bool = False, **options: t.Any) -> t.Dict[str, t.Any]:
         given = {"source": str(self.source), "users": list(users), **options}
@@ -69,11 +89,9 @@ def test_drift_of_one_copy(host: Host) -> None:
     host.config("bob").chmod(0o644)
     assert host.run("ada", "bob")["changed_paths"] == [str(host.config("bob"))]
     assert host.config("bob").stat().st_mode & 0o7777 == 0o600
-    host.config("ada").write_bytes(b"\xff")
-    assert host.run("ada", "bob")["changed_paths"] == [str(host.config("ada"))]
-    host.source.write_text("new")
+    host.source.write_text("client-key-data: new")
     assert len(host.run("ada", "bob")["changed_paths"]) == 2
-    assert host.config("ada").read_text() == "new"
+    assert host.config("ada").read_text() == "client-key-data: new"
 
 
 def test_owner(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,3 +149,132 @@ def test_only_earlier_copies_are_refreshed(host: Host) -> None:
     assert (host.config("ada").read_text(), host.config("bob").read_text()) == (new, other)
     host.config("bob").unlink()
     assert not host.run("ada", "bob", only_copies=True)["changed"]
+
+
+# A user's file with something else in it
+
+
+def test_other_clusters_of_a_user_stay_and_ours_is_merged_in(host: Host) -> None:
+    host.source.write_text(admin())
+    path = host.has("ada", OTHERS)
+    before = host.read("ada")
+    checked = host.run("ada", check=True)
+    assert (checked["changed_paths"], path.read_text("utf-8")) == ([str(path)], OTHERS)
+    assert os.listdir(path.parent) == ["config"]
+    done = host.run("ada")
+    assert done["copies"] == [f"{path}.before-slipway"] and done["copies"][0] in str(done["warnings"])
+    assert Path(done["copies"][0]).read_text("utf-8") == OTHERS
+    after = host.read("ada")
+    assert after.pop("current") == before.pop("current") == "shop"
+    for kind, entries in before.items():
+        assert entries.items() <= after[kind].items()
+    # Their "lab" is another cluster, so ours has another name.
+    [name] = set(after["clusters"]) - set(before["clusters"])
+    assert name.startswith("lab-") and after["clusters"][name]["server"] == "https://192.0.2.1:6443"
+    assert {key: after["contexts"][name][key] for key in ("cluster", "user")} == {
+        "cluster": name,
+        "user": f"{name}-admin",
+    }
+    assert path.stat().st_mode & 0o777 == 0o600
+    for check in (True, False):
+        again = host.run("ada", check=check)
+        assert (again["changed"], again["copies"]) == (False, [])
+    assert sorted(os.listdir(path.parent)) == ["config", "config.before-slipway"]
+
+
+def test_ours_has_the_clusters_name_when_nobody_else_has_it(host: Host) -> None:
+    host.source.write_text(admin())
+    host.has("ada", OTHERS.replace("lab", "garden").replace("current-context: shop", ""))
+    host.run("ada")
+    after = host.read("ada")
+    assert after["contexts"]["lab"]["user"] == "lab-admin" and after["current"] == "lab"
+
+
+def test_what_a_user_has_added_to_our_copy_stays(host: Host) -> None:
+    """Its entries are ours; a renewal and a new endpoint reach them, a namespace does not go."""
+    host.source.write_text(admin(server="https://192.0.2.7:8443", key="Qg=="))
+    mine = admin().replace("    user: kubernetes-admin\n", "    user: kubernetes-admin\n    namespace: shop\n")
+    host.has("ada", mine)
+    host.run("ada")
+    after = host.read("ada")
+    assert set(after["clusters"]) == {"lab"} and set(after["users"]) == {"kubernetes-admin"}
+    assert after["contexts"]["kubernetes-admin@lab"]["namespace"] == "shop"
+    assert after["clusters"]["lab"]["server"] == "https://192.0.2.7:8443"
+    assert after["users"]["kubernetes-admin"]["client-key-data"] == "Qg=="
+    assert not host.run("ada")["changed"]
+
+
+def test_a_renewal_reaches_what_was_merged_and_no_other_file(host: Host) -> None:
+    host.source.write_text(admin())
+    host.has("ada", OTHERS)
+    host.run("ada")
+    host.has("bob", OTHERS)
+    host.source.write_text(admin(key="Qg=="))
+    result = host.run("ada", "bob", only_copies=True)
+    assert (result["changed_paths"], result["copies"]) == ([str(host.config("ada"))], [])
+    assert "Qg==" in [user.get("client-key-data") for user in host.read("ada")["users"].values()]
+    assert host.config("bob").read_text("utf-8") == OTHERS
+
+
+def test_the_file_of_a_cluster_that_was_here_before_is_replaced_and_kept(host: Host) -> None:
+    host.source.write_text(admin())
+    host.has("ada", admin("an earlier one"))
+    assert host.run("ada")["copies"] == [f"{host.config('ada')}.before-slipway"]
+    assert host.config("ada").read_text() == admin()
+    # At another address it is another cluster.
+    host.has("bob", admin("another", "https://192.0.2.3:6443"))
+    host.run("bob")
+    assert len(host.read("bob")["clusters"]) == 2
+
+
+@pytest.mark.parametrize("text", ["not: [yaml", "apiVersion: v1\nkind: Pod\n", "shell script"])
+def test_a_file_that_cannot_be_read_is_refused_before_anything_is_written(host: Host, text: str) -> None:
+    host.source.write_text(admin())
+    host.has("bob", text)
+    message = host.run("ada", "bob")["msg"]
+    assert str(host.config("bob")) in message and "take bob out of kubeconfig_users" in message
+    assert not host.config("ada").exists() and host.config("bob").read_text() == text
+    assert not host.run("bob", only_copies=True)["changed"]
+
+
+def test_names_that_are_all_taken_are_refused(host: Host) -> None:
+    host.source.write_text(admin())
+    host.has("ada", OTHERS)
+    host.run("ada")
+    taken = host.config("ada").read_text("utf-8").replace("name: slipway.kubernetes", "name: somebody")
+    host.has("ada", taken)
+    assert "of somebody else" in host.run("ada")["msg"]
+    assert host.config("ada").read_text("utf-8") == taken
+
+
+def test_a_link_is_followed_unless_it_leads_to_another_users_file(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.source.write_text(admin())
+    target = host.root / "dotfiles"
+    target.write_text(OTHERS)
+    host.config("ada").parent.mkdir()
+    host.config("ada").symlink_to(target)
+    host.run("ada")
+    assert host.config("ada").is_symlink() and len(host.read("ada")["clusters"]) == 3
+    assert (host.root / "dotfiles.before-slipway").read_text() == OTHERS
+    monkeypatch.setattr(kubeconfig_copy, "_owner", lambda _path: 77)
+    assert "belongs to another user" in host.run("ada")["msg"]
+
+
+def test_what_kubectl_would_read_otherwise_is_not_written(host: Host) -> None:
+    host.source.write_text(admin())
+    host.has("ada", OTHERS)
+
+    def view(argv: t.List[str]) -> t.Any:
+        return "{}" if ".slipway-" in " ".join(argv) else kubectl_config.view(argv)
+
+    host.runner.answers["config view"] = view
+    assert "kubectl reads something else" in host.run("ada")["msg"]
+    assert host.config("ada").read_text("utf-8") == OTHERS
+
+
+def test_without_a_source_other_files_are_said_to_change(host: Host) -> None:
+    host.source.unlink()
+    host.has("ada", OTHERS)
+    assert host.run("ada", check=True)["changed"]
+    host.source.write_text("apiVersion: v1\nkind: Config\n")
+    assert "no cluster with a CA of its own" in host.run("ada")["msg"]
