@@ -45,6 +45,14 @@ def timestamp(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
+def parse_time(text: str) -> t.Optional[float]:
+    """Seconds since 1970 of a time as the API writes it; ``None`` when it is none."""
+    try:
+        return float(calendar.timegm(time.strptime(text.strip(), "%Y-%m-%dT%H:%M:%SZ")))
+    except ValueError:
+        return None
+
+
 def secret_object(
     token: str, expires: str, description: str, usages: t.Iterable[str], groups: t.Iterable[str]
 ) -> t.Dict[str, t.Any]:
@@ -80,12 +88,8 @@ def describe(secret: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
 
 def is_expired(token: t.Mapping[str, t.Any], now: float) -> bool:
     """Whether the token is not valid any more; one without a time of expiry always is."""
-    if not token["expires"]:
-        return False
-    try:
-        return calendar.timegm(time.strptime(token["expires"], "%Y-%m-%dT%H:%M:%SZ")) <= now
-    except ValueError:
-        return False
+    expires = parse_time(token["expires"])
+    return expires is not None and expires <= now
 
 
 class BootstrapTokens:

@@ -11,11 +11,17 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
+from ansible_collections.slipway.kubernetes.plugins.module_utils._bootstrap_tokens import parse_time
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._helm_work import HelmWork
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+
+#: Seconds that a helm of somebody else gets besides its timeout.
+_MINUTE = 60
 
 
 def chart_name(chart: str, version: str) -> str:
@@ -37,6 +43,7 @@ class HelmRelease:
         self._runner = runner
         self._check_mode = check_mode
         self._kubectl = Kubectl(runner, params["kubeconfig"])
+        self._work = HelmWork(params["namespace"], params["name"], params["timeout"])
 
     def query_argv(self, helm: str, *arguments: str) -> t.List[str]:
         """The command line of a helm command about this namespace."""
@@ -73,7 +80,7 @@ class HelmRelease:
             "status": "deployed",
         }
         helm = self._runner.which("helm", required=not self._check_mode)
-        current = self._current(helm) if helm and self._kubectl.configured else None
+        current = self._settled(helm) if helm and self._kubectl.configured else None
         revision = current.pop("revision") if current else ""
         content = self._params.get("content")
         if content:
@@ -116,6 +123,38 @@ class HelmRelease:
             "revision": release["revision"],
         }
 
+    def _settled(self, helm: str) -> t.Optional[t.Dict[str, t.Any]]:
+        """The release when no helm is at work on it any more; in check mode as it is.
+
+        A revision that is pending belongs to nobody when a helm of ours on this machine has begun it, and is no more.
+        Another helm may work somewhere else: it gets as long as ours would, and a minute.
+
+        :raises SlipwayError: when a helm on this machine takes longer.
+        """
+        patience = self._params["timeout"] + _MINUTE
+        deadline = time.monotonic() + patience
+        while True:
+            current = self._current(helm)
+            pending = current is not None and str(current["status"]).startswith("pending-")
+            if self._check_mode or current is None or not pending:
+                return current
+            created, running = self._created(str(current["revision"])), self._work.running()
+            if not running and (created is None or self._work.is_ours(created) or time.time() - created > patience):
+                return current
+            if running and time.monotonic() > deadline:
+                raise SlipwayError(
+                    f"helm (process {running[0]}) is at work on the release {self._params['name']} on this host, and"
+                    f" has not ended in {patience} seconds: nothing was changed. Run again when it has ended."
+                )
+            time.sleep(2)
+
+    def _created(self, revision: str) -> t.Optional[float]:
+        """When a revision was begun, by the API server's clock; ``None`` when it is gone."""
+        record = f"secret/sh.helm.release.v1.{self._params['name']}.v{revision}"
+        where = f"--namespace={self._params['namespace']}"
+        path = "--output=jsonpath={.metadata.creationTimestamp}"
+        return parse_time(self._kubectl.run("get", record, where, path, "--ignore-not-found").stdout)
+
     def _make_namespace(self, namespace: str) -> None:
         labels = kube.as_values(self._params["namespace_labels"], "namespace_labels")
         document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
@@ -137,8 +176,13 @@ class HelmRelease:
         try:
             with os.fdopen(handle, "w") as stream:
                 json.dump(self._params["values"], stream)
+            self._work.begin()
             self._runner.run(
                 self.upgrade_argv(helm, values_file), failure=f"The release {namespace}/{name} could not be installed"
             )
+            self._work.end()
+        except SlipwayError:
+            self._work.fail()
+            raise
         finally:
             os.unlink(values_file)

@@ -31,6 +31,7 @@ _TOKEN = re.compile(r"\b([a-z0-9]{6})\.[a-z0-9]{16}\b")
 _CERTIFICATE_KEY = re.compile(r"(?<![0-9a-f:])[0-9a-f]{64}\b")
 #: Descriptions of the tokens that this collection makes begin like this.
 TOKEN_DESCRIPTION = "slipway.kubernetes: "
+INIT_DESCRIPTION = TOKEN_DESCRIPTION + "made by kubeadm init, revoked right after it"
 
 
 def masked(text: str) -> str:

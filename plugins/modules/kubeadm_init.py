@@ -124,7 +124,7 @@ def with_token(documents: t.Sequence[t.Mapping[str, t.Any]], token: str) -> t.Li
             {
                 "token": token,
                 "ttl": "10m0s",
-                "description": _kubeadm.TOKEN_DESCRIPTION + "made by kubeadm init, revoked right after it",
+                "description": _kubeadm.INIT_DESCRIPTION,
                 "usages": ["signing", "authentication"],
                 "groups": ["system:bootstrappers:kubeadm:default-node-token"],
             }

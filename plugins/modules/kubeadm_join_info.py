@@ -36,7 +36,8 @@ options:
   token_id:
     description:
       - The token that is revoked, by its part before the dot.
-      - Without it all are revoked that this collection has made, also those that an interrupted run has left behind.
+      - Without it all are revoked that runs of this collection have made, also those that an interrupted run has left
+        behind. They are known by their whole description, their group and a lifetime of less than a day.
     type: str
   control_plane:
     description: Whether control planes shall join, too.
@@ -109,15 +110,21 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._bootstrap_toke
     GROUP,
     BootstrapTokens,
     duration_seconds,
+    parse_time,
     timestamp,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import TOKEN_DESCRIPTION
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import INIT_DESCRIPTION, TOKEN_DESCRIPTION
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 
-#: What the description of a token begins with that control planes may join with.
-CONTROL_PLANE_DESCRIPTION = TOKEN_DESCRIPTION + "joins control planes"
+_REVOKED = ", revoked at the end of the run"
+#: The descriptions of our tokens, whole: somebody may have made one for an autoscaler that begins like them.
+CONTROL_PLANE_DESCRIPTION = TOKEN_DESCRIPTION + "joins control planes" + _REVOKED
+WORKER_DESCRIPTION = TOKEN_DESCRIPTION + "joins workers" + _REVOKED
+_DESCRIPTIONS = (CONTROL_PLANE_DESCRIPTION, WORKER_DESCRIPTION, INIT_DESCRIPTION)
+#: Seconds that a token of ours may live: 15 minutes, and one more for each of many machines.
+_LONGEST = 24 * 3600
 #: kubeadm's token that the uploaded certificates belong to.
 _OWNER_DESCRIPTION = "Proxy for managing TTL for the kubeadm-certs secret"
 _CERTIFICATES = "secret/kubeadm-certs"
@@ -138,20 +145,28 @@ def compared(printed: t.Mapping[str, t.Any], token: str, ca_hash: str) -> str:
     return str(printed["endpoint"])
 
 
+def is_ours(token: t.Mapping[str, t.Any], now: float) -> bool:
+    """Whether this collection has made the token, for a run: by its whole description, its groups and its time."""
+    expires = parse_time(token["expires"])
+    return (
+        token["description"] in _DESCRIPTIONS
+        and token["groups"] == [GROUP]
+        and expires is not None
+        and expires <= now + _LONGEST
+    )
+
+
 def to_revoke(
-    tokens: t.Sequence[t.Mapping[str, t.Any]], token_id: t.Optional[str] = None
+    tokens: t.Sequence[t.Mapping[str, t.Any]], token_id: t.Optional[str] = None, now: t.Optional[float] = None
 ) -> t.Tuple[t.List[str], bool]:
     """Ids of the tokens to revoke, and whether the uploaded certificates go with them.
 
     The tokens are the one that is asked for, or else all that this collection has made. Certificates that somebody
     else has uploaded are left alone.
     """
-    ours = [
-        token
-        for token in tokens
-        if (token["token_id"] == token_id if token_id else token["description"].startswith(TOKEN_DESCRIPTION))
-    ]
-    certificates = any(token["description"].startswith(CONTROL_PLANE_DESCRIPTION) for token in ours)
+    moment = time.time() if now is None else now
+    ours = [token for token in tokens if (token["token_id"] == token_id if token_id else is_ours(token, moment))]
+    certificates = any(token["description"] == CONTROL_PLANE_DESCRIPTION for token in ours)
     owners = [token for token in tokens if certificates and token["description"].startswith(_OWNER_DESCRIPTION)]
     return [token["token_id"] for token in [*ours, *owners]], certificates
 
@@ -180,8 +195,7 @@ class JoinInfo:
         entry = {
             "token": token,
             "ttl": f"{seconds}s",
-            "description": f"{CONTROL_PLANE_DESCRIPTION if control_plane else TOKEN_DESCRIPTION + 'joins workers'},"
-            " revoked at the end of the run",
+            "description": CONTROL_PLANE_DESCRIPTION if control_plane else WORKER_DESCRIPTION,
             "usages": ["signing", "authentication"],
             "groups": [GROUP],
         }

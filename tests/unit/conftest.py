@@ -14,7 +14,16 @@ _COLLECTIONS = Path(__file__).resolve().parents[2] / "collections"
 if _COLLECTIONS.is_dir():
     sys.path.insert(0, str(_COLLECTIONS))
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _helm_work, _kubeadm_files
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
+
+
+@pytest.fixture(autouse=True)
+def records(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets records of modules be in a folder of the test, not on this machine."""
+    folder = tmp_path_factory.mktemp("records")
+    monkeypatch.setattr(_helm_work, "FOLDER", str(folder))
+    monkeypatch.setattr(_kubeadm_files, "RECORD", str(folder / "given.json"))
 
 
 @pytest.fixture

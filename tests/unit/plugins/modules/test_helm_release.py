@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import json
 import os
+import time
+import types
 import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _helm
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _helm, _helm_work
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.modules import helm_release
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.proc_fakes import process
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
 # Recorded from helm 3.22 and its release of flannel v0.28.4.
@@ -156,6 +159,96 @@ def test_pending_revision_alone_is_deleted(cluster: Cluster, status: str) -> Non
         "--namespace=kube-flannel",
         "--ignore-not-found",
     ]
+
+
+class Time:
+    """A clock that goes on when somebody sleeps."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, now: float = 1_790_000_000.0) -> None:
+        self.now = now
+        clock = types.SimpleNamespace(time=lambda: self.now, monotonic=lambda: self.now, sleep=self._sleep)
+        monkeypatch.setattr(_helm, "time", clock)
+        monkeypatch.setattr(_helm_work, "time", clock)
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def stamp(self) -> str:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.now))
+
+
+def test_a_pending_revision_of_somebody_elses_helm_is_waited_for(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Time(monkeypatch)
+    begun = clock.now
+    cluster.has(status="pending-upgrade", revision="3")
+    cluster.runner.answers = {"creationTimestamp": clock.stamp(), **cluster.runner.answers}
+    # In check mode nobody waits.
+    assert cluster.run(check=True)["recovered"] == "pending-upgrade" and clock.now == begun
+    result = cluster.run(timeout=100)
+    assert result["recovered"] == "pending-upgrade"
+    assert 160 < clock.now - begun < 165
+
+
+def test_a_helm_at_work_that_comes_to_its_end_is_not_disturbed(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Time(monkeypatch)
+    cluster.has(revision="3")
+    done = cluster.runner.answers["helm list"]
+    pending = json.dumps([{**LISTED[0], "status": "pending-upgrade"}])
+    cluster.runner.answers = {
+        "creationTimestamp": clock.stamp(),
+        **cluster.runner.answers,
+        "helm list": [pending, done],
+    }
+    assert not cluster.run()["changed"]
+    assert cluster.changes() == []
+
+
+def test_a_helm_of_ours_that_was_killed_is_known_at_once(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Time(monkeypatch)
+    begun = clock.now
+
+    def die(_argv: t.List[str]) -> t.NoReturn:
+        raise KeyboardInterrupt
+
+    cluster.runner.answers["helm upgrade"] = die
+    with pytest.raises(KeyboardInterrupt):
+        cluster.run()
+    cluster.has(status="pending-install", revision="1").runner.answers["helm upgrade"] = "deployed"
+    cluster.runner.answers = {"creationTimestamp": clock.stamp(), **cluster.runner.answers}
+    assert cluster.run()["recovered"] == "pending-install" and clock.now == begun
+    # It has ended well: what is pending from now on is somebody else's.
+    cluster.run(timeout=10)
+    assert clock.now > begun
+
+
+def test_what_somebody_begins_after_a_helm_of_ours_has_failed_is_not_ours(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Time(monkeypatch)
+    cluster.runner.answers["helm upgrade"] = CommandError("failed", CommandResult(["helm"], 1, "", "timed out"))
+    assert cluster.run()["failed"]
+    work = _helm_work.HelmWork("kube-flannel", "flannel", 300)
+    assert work.is_ours(clock.now) and not work.is_ours(clock.now + 60)
+
+
+def test_a_helm_that_runs_on_this_machine_is_waited_for(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clock = Time(monkeypatch)
+    process(tmp_path, 7, "/usr/local/bin/helm", "upgrade", "flannel", "chart")
+    process(tmp_path, 8, "helm", "upgrade", "other", "chart")
+    process(tmp_path, 9, "helm", "list", "flannel")
+    work = _helm_work.HelmWork("kube-flannel", "flannel", 300)
+    assert work.running(str(tmp_path)) == [7]
+    monkeypatch.setattr(_helm_work.HelmWork, "running", lambda _self: [7])
+    cluster.has(status="pending-upgrade").runner.answers["creationTimestamp"] = clock.stamp()
+    result = cluster.run(timeout=10)
+    assert "helm (process 7) is at work on the release flannel" in result["msg"]
+    assert cluster.changes() == []
 
 
 def test_pending_release_without_values(cluster: Cluster) -> None:

@@ -95,6 +95,7 @@ class Machine:
         monkeypatch.setattr(_kubeadm, "wait_for_running", lambda _timeout: False)
         monkeypatch.setattr(_node, "accepts_connections", lambda _path: True)
         monkeypatch.setattr(kubeadm_reset.pwd, "getpwnam", self._account)
+        monkeypatch.setattr(_kubeadm_files, "RECORD", "/var/lib/slipway/given.json")
         monkeypatch.setattr(_kubeadm, "MARKER", f"{root}/var/lib/slipway/kubeadm.json")
         for name, text in {
             "etc/kubernetes/kubelet.conf": "",

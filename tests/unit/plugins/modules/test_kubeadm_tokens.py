@@ -67,6 +67,13 @@ class Cluster:
         self.put(bootstrap.secret_object(token, expires, description, ["signing"], []))
         return self
 
+    def has_left(self, token: str) -> Cluster:
+        """A run that was killed has left a token."""
+        expires = bootstrap.timestamp(time.time() + 600)
+        description = kubeadm_join_info.WORKER_DESCRIPTION
+        self.put(bootstrap.secret_object(token, expires, description, ["signing"], [bootstrap.GROUP]))
+        return self
+
     def _delete(self, argv: t.List[str]) -> str:
         for word in argv:
             if word.startswith("secret/bootstrap-token-"):
@@ -213,14 +220,14 @@ def test_join_info(cluster: Cluster) -> None:
 
 
 def test_tokens_that_killed_runs_have_left_are_revoked(cluster: Cluster) -> None:
-    cluster.has("left01.0123456789abcdef", _kubeadm.TOKEN_DESCRIPTION + "joins machines").has(OTHER, "somebody else's")
+    cluster.has_left("left01.0123456789abcdef").has(OTHER, "somebody else's")
     cluster.run(kubeadm_join_info, ca_file=str(FIXTURES / "ca.crt"))
     assert sorted(cluster.secrets) == ["abcdef", "uvwxyz"]
 
 
 def test_join_info_is_revoked(cluster: Cluster) -> None:
-    cluster.has(TOKEN, _kubeadm.TOKEN_DESCRIPTION + "joins machines").has(OTHER, "somebody else's")
-    cluster.has("left01.0123456789abcdef", _kubeadm.TOKEN_DESCRIPTION + "joins machines")
+    cluster.has_left(TOKEN).has(OTHER, "somebody else's")
+    cluster.has_left("left01.0123456789abcdef")
     assert cluster.run(kubeadm_join_info, state="absent", token_id="abcdef")["changed"]
     assert sorted(cluster.secrets) == ["left01", "uvwxyz"]
     assert cluster.run(kubeadm_join_info, check=True, state="absent")["changed"]
@@ -314,3 +321,25 @@ def test_a_failing_upload_leaves_no_token(cluster: Cluster) -> None:
     cluster.runner.answers["upload-certs"] = error
     assert cluster.run(kubeadm_join_info, ca_file=CA, control_plane=True)["failed"]
     assert cluster.secrets == {}
+
+
+def test_a_token_that_somebody_made_like_ours_stays(cluster: Cluster) -> None:
+    """For an autoscaler, perhaps: only what runs make, for as long as they take, is theirs."""
+    ours = {
+        "description": kubeadm_join_info.WORKER_DESCRIPTION,
+        "groups": ["system:bootstrappers:kubeadm:default-node-token"],
+        "expires": "2026-11-29T00:15:00Z",
+    }
+    now = kubeadm_join_info.parse_time("2026-11-29T00:00:00Z")
+    assert now is not None and kubeadm_join_info.is_ours(ours, now)
+    for change in (
+        {"description": "slipway.kubernetes: for the autoscaler"},
+        {"description": kubeadm_join_info.WORKER_DESCRIPTION + ", and for the autoscaler"},
+        {"groups": ["system:bootstrappers:autoscaler"]},
+        {"expires": ""},
+        {"expires": "2027-11-29T00:00:00Z"},
+    ):
+        assert not kubeadm_join_info.is_ours({**ours, **change}, now)
+    cluster.has(OTHER, "slipway.kubernetes: for the autoscaler")
+    cluster.run(kubeadm_join_info, state="absent")
+    assert sorted(cluster.secrets) == ["uvwxyz"]
