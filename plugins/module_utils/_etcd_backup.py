@@ -36,6 +36,8 @@ AUTHORITIES = (
 )  # fmt: skip
 _SUFFIX = ".tar.gz"
 _CHUNK = 1 << 20
+#: What the name of a backup that is not complete begins with.
+_WORK = ".slipway-work-"
 
 
 class BackupError(Exception):
@@ -46,7 +48,7 @@ class BackupError(Exception):
 class Settings:
     """How backups are taken.
 
-    :param directory: where they are kept; it is made with mode 0700.
+    :param directory: where they are kept; it is made with mode 0700 when it is not there.
     :param keep: how many of them, at least one.
     :param age_recipients: public keys that ``age`` encrypts for; no encryption when there are none.
     """
@@ -195,18 +197,36 @@ class Backup:
         :raises BackupError: when that fails; nothing of it is left then.
         """
         settings = self._settings
-        os.makedirs(settings.directory, mode=0o700, exist_ok=True)
-        os.chmod(settings.directory, 0o700)
-        with open(os.path.join(settings.directory, ".lock"), "w", encoding="utf-8") as lock:
+        self.check_directory()
+        if not os.path.isdir(settings.directory):
+            os.makedirs(settings.directory, mode=0o700)
+        with open(os.path.join(settings.directory, ".slipway-lock"), "a", encoding="utf-8") as lock:
             # The timer and Ansible take turns. What is half done now is of a call that was killed.
             fcntl.flock(lock, fcntl.LOCK_EX)
-            for path in glob.glob(os.path.join(settings.directory, ".work-*")):
+            for path in glob.glob(os.path.join(glob.escape(settings.directory), f"{_WORK}*")):
                 shutil.rmtree(path, ignore_errors=True)
-            work = tempfile.mkdtemp(prefix=".work-", dir=settings.directory)
+            work = tempfile.mkdtemp(prefix=_WORK, dir=settings.directory)
             try:
                 return self._take(work)
             finally:
                 shutil.rmtree(work, ignore_errors=True)
+
+    def check_directory(self) -> None:
+        """A folder that is there may be somebody's: it is left as it is.
+
+        :raises BackupError: when others can get at what is in it.
+        """
+        directory = self._settings.directory
+        if not os.path.isdir(directory):
+            return
+        status = os.stat(directory)
+        if status.st_mode & 0o077 or status.st_uid != os.geteuid():
+            raise BackupError(
+                f"The folder {directory} is there already, and others may enter it (mode {status.st_mode & 0o777:04o},"
+                f" owner {status.st_uid}), while archives have the keys of the cluster. Nothing was changed. If nobody"
+                f" else uses it: chown 0:0 {directory}; chmod 0700 {directory}. Otherwise name another folder"
+                " (etcd_backup_directory)."
+            )
 
     def _take(self, work: str) -> t.Dict[str, t.Any]:
         settings = self._settings

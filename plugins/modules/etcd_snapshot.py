@@ -115,6 +115,7 @@ def main() -> None:
     )
     try:
         backup = Backup(Settings(**module.params))
+        backup.check_directory()
         result = {} if module.check_mode else backup.run()
     except BackupError as error:
         module.fail_json(msg=f"No backup of etcd was taken: {error}")

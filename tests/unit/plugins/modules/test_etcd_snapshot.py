@@ -92,7 +92,7 @@ def test_backup(machine: Path) -> None:
     archive.extract("snapshot.db", str(machine / "out"))
     assert (machine / "out").read_text() == "the-snapshot\n" and mode(machine / "out") == 0o600
     # Nothing else is left.
-    assert sorted(os.listdir(machine / "backups")) == sorted([".lock", os.path.basename(result["archive"])])
+    assert sorted(os.listdir(machine / "backups")) == sorted([".slipway-lock", os.path.basename(result["archive"])])
     saved = (machine / "log").read_text().splitlines()[0]
     assert "--endpoints=https://127.0.0.1:2379" in saved and f"src={machine}/pki/etcd,dst={machine}/pki/etcd" in saved
     assert "--cert=/etc/kubernetes/pki/etcd/server.crt" in saved
@@ -121,7 +121,7 @@ def test_failing_encryption(machine: Path, script: str) -> None:
     (machine / "pki" / "big").write_bytes(os.urandom(1 << 20))
     with pytest.raises(BackupError, match="age failed"):
         _etcd_backup.Backup(settings(machine, age_recipients=["age1one"])).run()
-    assert os.listdir(machine / "backups") == [".lock"]
+    assert os.listdir(machine / "backups") == [".slipway-lock"]
 
 
 def test_without_age(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,8 @@ def _encrypt_with_nothing(original: t.Callable[..., None]) -> t.Callable[..., No
 
 def test_retention(machine: Path) -> None:
     folder = machine / "backups"
-    (folder / ".work-killed").mkdir(parents=True)
+    (folder / ".slipway-work-killed").mkdir(parents=True)
+    folder.chmod(0o700)
     # The first one is to go; the last two are of another cluster and of nobody.
     old, recent = "etcd-lab-20261120T030000Z.tar.gz", "etcd-lab-20261121T030000Z.tar.gz.age"
     foreign = ["etcd-lab-2-20261001T030000Z.tar.gz", "etcd-lab.tar.gz"]
@@ -158,7 +159,7 @@ def test_retention(machine: Path) -> None:
     result = _etcd_backup.Backup(settings(machine)).run()
     assert result["deleted"] == [str(folder / old)]
     assert {recent, *foreign} < set(os.listdir(folder))
-    assert not (folder / ".work-killed").exists()
+    assert not (folder / ".slipway-work-killed").exists()
 
 
 @pytest.mark.parametrize("status", [{**STATUS, "totalKey": 0}, {**STATUS, "revision": 1}])
@@ -166,7 +167,7 @@ def test_empty_snapshot(machine: Path, status: t.Dict[str, t.Any]) -> None:
     (machine / "status.json").write_text(json.dumps(status))
     with pytest.raises(BackupError, match="The snapshot is empty"):
         _etcd_backup.Backup(settings(machine)).run()
-    assert os.listdir(machine / "backups") == [".lock"]
+    assert os.listdir(machine / "backups") == [".slipway-lock"]
 
 
 @pytest.mark.parametrize(
@@ -250,3 +251,18 @@ def test_module(machine: Path, run_module: ModuleRunner, monkeypatch: pytest.Mon
     assert (result["changed"], result["archive"]) == (True, "a")
     failed = run_module(etcd_snapshot.main, {**options, "keep": 0}, check=True)
     assert failed["failed"] and failed["msg"].startswith("No backup of etcd was taken: keep is 0")
+
+
+@pytest.mark.parametrize("mode_of_folder", [0o755, 0o750, 0o701])
+def test_a_folder_that_others_may_enter_is_left_as_it_is(machine: Path, mode_of_folder: int) -> None:
+    """It may be somebody's, and archives have the keys of the cluster."""
+    folder = machine / "backups"
+    folder.mkdir()
+    folder.chmod(mode_of_folder)
+    (folder / ".work-of-somebody").mkdir()
+    with pytest.raises(BackupError, match=r"is there already, and others may enter it .* chmod 0700"):
+        _etcd_backup.Backup(settings(machine)).run()
+    assert mode(folder) == mode_of_folder and os.listdir(folder) == [".work-of-somebody"]
+    folder.chmod(0o700)
+    _etcd_backup.Backup(settings(machine)).run()
+    assert (folder / ".work-of-somebody").is_dir()

@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fetch a secret file to the controller, piece by piece."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tempfile
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import make_folder
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._vault_writer import PlainWriter, VaultWriter
+
+ARGUMENTS = {
+    "src": {"type": "str", "required": True},
+    "dest": {"type": "str", "required": True},
+    "sha256": {"type": "str", "required": True},
+    "vault_password": {"type": "str", "default": "", "no_log": True},
+}
+#: Bytes of a piece: a multiple of three, so that pieces of base64 can be put together.
+PIECE = 6 * 1024 * 1024
+
+
+class FetchError(Exception):
+    """Why the file could not be fetched."""
+
+
+class ActionModule(ActionBase):
+    """Asks the module file_piece for one piece after the other."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: t.Any = None, task_vars: t.Optional[t.Dict[str, t.Any]] = None) -> t.Dict[str, t.Any]:
+        """Failed with the reason when it does not arrive whole; nothing of it is left then."""
+        result = super().run(tmp, task_vars)
+        _validation, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        dest = os.path.abspath(os.path.expanduser(arguments["dest"]))
+        result.update(changed=True, dest=dest)
+        try:
+            if not arguments["vault_password"] and _sha256(dest) == arguments["sha256"]:
+                result["changed"] = bool(os.stat(dest).st_mode & 0o077)
+                if result["changed"] and not self._task.check_mode:
+                    os.chmod(dest, 0o600)
+            elif not self._task.check_mode:
+                self._fetch(arguments, dest, task_vars or {})
+        except FetchError as error:
+            result.update(failed=True, changed=False, msg=str(error))
+        except OSError as error:
+            result.update(failed=True, changed=False, msg=f"{dest} on the controller cannot be written: {error}.")
+        return result
+
+    def _fetch(self, arguments: t.Mapping[str, t.Any], dest: str, task_vars: t.Dict[str, t.Any]) -> None:
+        """:raises FetchError: when the file cannot be read, or is another one than was asked for."""
+        folder = os.path.dirname(dest)
+        make_folder(folder, 0o700)
+        # With mode 0600; a call that is killed leaves it, and it has no name that anybody takes for the file.
+        handle, partial = tempfile.mkstemp(prefix=".slipway-", dir=folder)
+        try:
+            with open(handle, "wb") as stream:
+                password = arguments["vault_password"]
+                writer = VaultWriter(stream, folder, password) if password else PlainWriter(stream)
+                with writer:
+                    digest = hashlib.sha256()
+                    for content in self._pieces(arguments["src"], task_vars):
+                        digest.update(content)
+                        writer.write(content)
+                    if digest.hexdigest() != arguments["sha256"]:
+                        raise FetchError(
+                            f"{arguments['src']} has another checksum ({digest.hexdigest()}) than the one that was"
+                            f" asked for ({arguments['sha256']}): it has changed, or was damaged on its way. Fetch it"
+                            " again."
+                        )
+                    writer.finish()
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(partial, dest)
+        finally:
+            if os.path.exists(partial):
+                os.unlink(partial)
+
+    def _pieces(self, src: str, task_vars: t.Dict[str, t.Any]) -> t.Iterator[bytes]:
+        """:raises FetchError: when the host does not give them."""
+        offset = 0
+        while True:
+            found = self._execute_module(
+                module_name="slipway.kubernetes.file_piece",
+                module_args={"path": src, "offset": offset, "length": PIECE},
+                task_vars=task_vars,
+            )
+            if found.get("failed") or found.get("unreachable") or "content" not in found:
+                raise FetchError(f"{src} could not be fetched: {found.get('msg', 'the host does not answer')}")
+            content = base64.b64decode(found["content"])
+            yield content
+            offset += len(content)
+            if not content or offset >= int(found["size"]):
+                return
+
+
+def _sha256(path: str) -> str:
+    """The checksum of a file; empty when there is none."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as stream:
+            for chunk in iter(lambda: stream.read(1 << 20), b""):
+                digest.update(chunk)
+    except OSError:
+        return ""
+    return digest.hexdigest()
