@@ -70,4 +70,31 @@ def check_foreign_files(hosts: Hosts) -> t.Iterable[Problem]:
                     yield host.problem(path, "would be replaced, and somebody else has written it.", file.remedy)
 
 
-CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (check_foreign_files,)
+def _authorities(host: Host) -> t.Set[str]:
+    return set(((host.facts or {}).get("kubernetes") or {}).get("ca_cert_hashes") or [])
+
+
+def check_authorities(hosts: Hosts) -> t.Iterable[Problem]:
+    """Control planes that have a CA of their own: kubeadm puts the cluster's in its place when they join."""
+    control_planes = [host for host in hosts if host.control_plane and host.facts is not None]
+    states = {host.name: (host.facts or {}).get("kubernetes") or {} for host in control_planes}
+    members = [host for host in control_planes if states[host.name].get("completed")]
+    # Without a member the cluster begins on the first of the inventory, with the CA that is there, if any.
+    first = next(iter(members or control_planes), None)
+    for host in control_planes:
+        state = states[host.name]
+        if first is None or host is first or state.get("completed") or state.get("unfinished"):
+            continue
+        if _authorities(host) - _authorities(first):
+            yield host.problem(
+                "/etc/kubernetes/pki/ca.crt",
+                f"is another CA than that of {first.name}, and joining would replace it and its key.",
+                f"Move /etc/kubernetes/pki away if nobody needs it, or put the CA on {first.name} if the cluster shall"
+                " have it.",
+            )
+
+
+CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
+    check_authorities,
+    check_foreign_files,
+)

@@ -52,3 +52,31 @@ def test_what_no_role_writes_there_does_not_matter(harmless: Host) -> None:
 def test_each_file_that_is_looked_at_has_a_remedy() -> None:
     for pattern in _marks.WRITTEN:
         assert any(fnmatch.fnmatchcase(pattern.replace("*", "x"), file.pattern) for file in checks.FILES), pattern
+
+
+def member(name: str, *authorities: str, control_plane: bool = True, **state: t.Any) -> Host:
+    kubernetes = {"ca_cert_hashes": list(authorities), "completed": False, "unfinished": None, **state}
+    return Host(name, control_plane, not control_plane, {}, facts={"kubernetes": kubernetes})
+
+
+@pytest.mark.parametrize("first", [member("cp1", "ours", completed=True), member("cp1", "ours"), member("cp1")])
+def test_a_ca_that_joining_would_replace_is_refused(first: Host) -> None:
+    [problem] = checks.check_authorities([first, member("cp2", "theirs"), member("cp3")])
+    assert (problem.host, problem.subject) == ("cp2", "/etc/kubernetes/pki/ca.crt")
+    assert "another CA than that of cp1" in problem.message
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        [],
+        [member("cp1", "theirs")],
+        [member("cp1", "ours"), member("cp2", "ours")],
+        [member("cp1"), member("cp2", "ours", completed=True)],
+        [member("cp1", "ours"), member("cp2", "half done", unfinished={"operation": "join"})],
+        [member("cp1", "ours"), member("w1", "theirs", control_plane=False)],
+        [Host("cp1", True, False), member("cp2", "ours")],
+    ],
+)
+def test_a_ca_that_nobody_replaces_does_not_matter(hosts: t.List[Host]) -> None:
+    assert list(checks.check_authorities(hosts)) == []
