@@ -224,6 +224,25 @@ CASES = [
     ),
     Case("vip-port", ["has port 6443, which the API server itself"], keepalived(port=6443), groups=THREE),
     Case("vip-port-etcd", ["has port 2380, which etcd listens on"], keepalived(port=2380), groups=THREE),
+    Case(
+        "foreign-load-balancer",
+        ["cp1: /etc/haproxy/haproxy.cfg: would be replaced, and somebody else has written it."],
+        keepalived(),
+        groups=THREE,
+        facts={"cp1": {"foreign_files": ["/etc/haproxy/haproxy.cfg"]}},
+    ),
+    Case(
+        "foreign-completion",
+        ["_kubectl: would be replaced, and somebody else has written it. Set kubeconfig_completion: false"],
+        facts={"cp1": {"foreign_files": ["/usr/local/share/zsh/site-functions/_kubectl"]}},
+    ),
+    Case(
+        "foreign-authority",
+        ["cp2: /etc/kubernetes/pki/ca.crt: is another CA than that of cp1, and joining would replace it"],
+        keepalived(),
+        groups=THREE,
+        facts={"cp2": {"kubernetes": {"ca_cert_hashes": ["sha256:aa"]}}},
+    ),
     Case("vip-name", ["api_endpoint_vip: api.example.com is no IPv4"], keepalived("api.example.com"), groups=THREE),
     Case("vip-ipv6", ["api_endpoint_vip: 2001:db8::9 is no IPv4"], keepalived("[2001:db8::9]"), groups=THREE),
     Case(

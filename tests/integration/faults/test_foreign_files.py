@@ -146,7 +146,7 @@ def test_files_and_ports_of_others_are_named_before_anything_is_changed(site: Si
     assert "nothing was changed" in result.output
     assert state(node, REFUSED) == before
     assert node.shell("ls /etc/kubernetes /etc/sysctl.d/99-slipway-kubernetes.conf 2>/dev/null", check=False) == ""
-    node.shell("systemctl stop kind-port")
+    node.shell("systemctl kill --signal=KILL kind-port")
     node.execute("rm", "-r", "/opt/kind", *REFUSED)
 
 
