@@ -110,9 +110,12 @@ class KubeadmFiles:
         self._write({"given": record.get("given", {}), "made": made})
 
     def record_left(self, paths: t.Iterable[str]) -> None:
-        """Record what a reset has left of what had been there before."""
-        digests = {path: digest(path) for path in sorted(paths)}
-        self._write({"given": {path: value for path, value in digests.items() if value}, "made": {}})
+        """Record what a reset has left of what had been there before; without anything there is no record."""
+        digests = {path: digest(path) for path in sorted(paths) if os.path.exists(path)}
+        if digests:
+            self._write({"given": digests, "made": {}})
+        elif self.recorded:
+            os.unlink(self._root + RECORD)
 
     def given(self) -> t.Set[str]:
         """Files that had been here before, and are as they were."""

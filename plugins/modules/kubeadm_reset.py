@@ -214,8 +214,7 @@ class KubeadmReset:
                 raise SlipwayError(
                     f"Something of the node is still there, or has come again: {summary(left)}.", left=left
                 )
-            if self._given:
-                self._kubeadm_files.record_left(self._given)
+            self._kubeadm_files.record_left(self._given)
             _kubeadm.remove_marker()
             _leftovers.remove_if_empty(self._at(_STATE))
         before = "".join(f"{kind}: {item}\n" for kind, items in found.items() for item in items)

@@ -377,6 +377,21 @@ def test_what_others_have_put_beside_kubeadms_files_stays_and_is_named(
     assert (again["changed"], again["removed"]) == (False, {})
 
 
+def test_what_was_given_and_goes_leaves_no_record(machine: Machine) -> None:
+    """Files of control planes are there before kubeadm, and so are logins in the kubelet's folder."""
+    given = {}
+    for name in ("etc/kubernetes/slipway/audit-policy.yaml", "var/lib/kubelet/config.json"):
+        path = machine.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("from the inventory")
+        given[str(path)] = _kubeadm_files.digest(str(path))
+    record = machine.root / "var/lib/slipway/given.json"
+    record.write_text(json.dumps({"given": given, "made": {}}))
+    assert machine.reset()["kept"] == []
+    assert machine.files() == FOREIGN
+    assert not machine.reset()["changed"]
+
+
 def test_other_clusters_in_a_users_kubeconfig_stay(machine: Machine) -> None:
     ours, theirs = kubectl_config.admin(), kubectl_config.OTHERS
     path = machine.root / "root/.kube/config"
