@@ -70,17 +70,21 @@ def without_headers(kubelet: str) -> str:
     return _HEADERS.sub("", kubelet)
 
 
-def flannel_network(text: str) -> t.Dict[str, t.Any]:
-    """Networks and kind of a Flannel, without the key that its WireGuard may share."""
+def flannel_network(found: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """Networks and kind of a Flannel from its ConfigMap, without the key that its WireGuard may share.
+
+    ``release`` is the release of Helm that it is part of.
+    """
     try:
-        configuration = json.loads(text)
+        configuration = json.loads(_text(found, FLANNEL[2]))
         backend = configuration.get("Backend") or {}
         return {
             "network": str(configuration.get("Network") or ""),
             "ipv6_network": str(configuration.get("IPv6Network") or ""),
             "backend": str(backend.get("Type") or ""),
+            "release": str((found["metadata"].get("annotations") or {}).get("meta.helm.sh/release-name") or ""),
         }
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, KeyError):
         return {}
 
 
@@ -101,8 +105,11 @@ def runtime_packages() -> t.Dict[str, str]:
     return installed_packages(read_text(DPKG_STATUS), RUNTIME_PACKAGES)
 
 
-def look(joined: bool, api_ready: bool) -> t.Dict[str, t.Any]:
-    """What this node and its cluster were configured with; empty on a machine that is no node."""
+def look(joined: bool, api_ready: bool, node: str = "") -> t.Dict[str, t.Any]:
+    """What this node and its cluster were configured with; empty on a machine that is no node.
+
+    :param node: the name of the node.
+    """
     if not joined:
         return {}
     kubelet = read_text(f"{KUBELET_FOLDER}/config.yaml")
@@ -113,7 +120,7 @@ def look(joined: bool, api_ready: bool) -> t.Dict[str, t.Any]:
         "kubelet_arguments": arguments,
         "cri_socket": cri_socket(read_text(f"{KUBELET_FOLDER}/instance-config.yaml"), arguments, kubelet),
         "static_pods": {name: static_pod_arguments(text, ARGUMENTS[name]) for name, text in manifests.items() if text},
-        **(cluster() if api_ready else {}),
+        **(cluster(node) if api_ready else {}),
     }
 
 
@@ -126,9 +133,10 @@ def cri_socket(instance: str, arguments: t.Mapping[str, str], kubelet: str) -> s
     return arguments.get("container-runtime-endpoint", "")
 
 
-def cluster(timeout: float = 2) -> t.Dict[str, t.Any]:
-    """The cluster's ConfigMaps by their names, those that it has, or why they could not be read.
+def cluster(node: str = "", timeout: float = 2) -> t.Dict[str, t.Any]:
+    """The cluster's ConfigMaps by their names, those that it has, and this node's taints; or why they were not read.
 
+    :param node: the name of the node; its taints are left out when it is not known.
     :param timeout: seconds for the connection, and for each answer.
     """
     place = _api_server.advertised(read_text(_api_server.MANIFEST))
@@ -139,9 +147,12 @@ def cluster(timeout: float = 2) -> t.Dict[str, t.Any]:
         context.load_cert_chain(*CLIENT)
         connection = http.client.HTTPSConnection(*place, timeout=timeout, context=context)
         with contextlib.closing(connection):
-            texts = {name: _config_map(connection, space, name, key) for space, name, key in CONFIG_MAPS}
-            flannel = _config_map(connection, *FLANNEL)
-            addons = _config_map(connection, *ADDONS)
+            texts = {
+                name: _text(_object(connection, _config_map(space, name)), key) for space, name, key in CONFIG_MAPS
+            }
+            flannel = _object(connection, _config_map(*FLANNEL[:2]))
+            addons = _text(_object(connection, _config_map(*ADDONS[:2])), ADDONS[2])
+            found = _object(connection, f"/api/v1/nodes/{node}") if node else {}
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
         return {"problem": f"{type(error).__name__}: {error}"}
     texts["kubelet-config"] = without_headers(texts["kubelet-config"])
@@ -149,19 +160,34 @@ def cluster(timeout: float = 2) -> t.Dict[str, t.Any]:
         "config_maps": {name: text for name, text in texts.items() if text},
         "flannel": flannel_network(flannel) if flannel else {},
         "addons": bool(addons.strip()),
+        **({"taints": taints(found)} if found else {}),
     }
 
 
-def _config_map(connection: http.client.HTTPSConnection, namespace: str, name: str, key: str) -> str:
-    """One text of a ConfigMap; empty when there is none.
+def taints(node: t.Mapping[str, t.Any]) -> t.List[str]:
+    """The taints of a Node, each as ``key:effect``."""
+    return [f"{taint['key']}:{taint['effect']}" for taint in (node.get("spec") or {}).get("taints") or []]
+
+
+def _config_map(namespace: str, name: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+
+
+def _text(config_map: t.Mapping[str, t.Any], key: str) -> str:
+    return str((config_map.get("data") or {}).get(key) or "")
+
+
+def _object(connection: http.client.HTTPSConnection, path: str) -> t.Dict[str, t.Any]:
+    """An object of the cluster; empty when there is none.
 
     :raises OSError: when the API server does not give it.
     """
-    connection.request("GET", f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+    connection.request("GET", path)
     answer = connection.getresponse()
     body = answer.read()
     if answer.status == http.client.NOT_FOUND:
-        return ""
+        return {}
     if answer.status != http.client.OK:
-        raise OSError(f"the API server answers {answer.status} when it is asked for {namespace}/{name}")
-    return str((json.loads(body).get("data") or {}).get(key) or "")
+        raise OSError(f"the API server answers {answer.status} when it is asked for {path}")
+    found = json.loads(body)
+    return found if isinstance(found, dict) else {}

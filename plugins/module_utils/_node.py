@@ -359,7 +359,9 @@ class NodeFacts:
                 **kubernetes,
                 **{f"{name}_version": versions[name] for name in ("kubeadm", "kubelet", "kubectl")},
             },
-            "configuration": _cluster_state.look(kubernetes["joined"], kubernetes["api_ready"]),
+            "configuration": _cluster_state.look(
+                kubernetes["joined"], kubernetes["api_ready"], kubernetes["node_name"]
+            ),
             "installer": _installers.found(),
             "helm_version": versions["helm"],
             "run": _run_record.read_record() or {},

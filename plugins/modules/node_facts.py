@@ -203,8 +203,9 @@ ansible_facts:
               KubeletConfiguration, C(kubelet_arguments) are those that kubeadm gave to it, C(cri_socket) is where it
               finds the container runtime, C(static_pods) are arguments of the control plane that cannot be changed.
             - Where the API server of this machine is ready, C(config_maps) are the texts of kubeadm, the kubelet and
-              kube-proxy that the cluster keeps, C(flannel) are the networks and the backend of Flannel, and C(addons)
-              is whether something was made of a list of addons; C(problem) says why when they could not be read.
+              kube-proxy that the cluster keeps, C(flannel) are the networks and the backend of Flannel, C(taints) those
+              of this node, and C(addons) is whether something was made of a list of addons; C(problem) says why when
+              they could not be read.
           returned: always
           type: dict
           sample: {}

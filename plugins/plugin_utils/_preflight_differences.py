@@ -634,6 +634,78 @@ def check_arguments(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
+#: kubeadm's taint of control planes.
+TAINT = "node-role.kubernetes.io/control-plane:NoSchedule"
+
+
+def check_taints(hosts: Hosts) -> t.Iterable[Problem]:
+    """Control planes that shall carry ordinary pods, or shall not: kubeadm has looked at it when they were made."""
+    for host in hosts:
+        present = configuration(host).get("taints")
+        if present is None or not host.control_plane or _has_own_taints(host):
+            continue
+        if host.worker and TAINT in present:
+            yield host.problem(
+                "kube_node",
+                f"the control plane is in this group, but has the taint {TAINT} and so carries no ordinary pods;"
+                " site.yml does not change it on a node.",
+                f"kubectl taint node {host.name} {TAINT}-",
+                WARNING,
+            )
+        elif not host.worker and TAINT not in present:
+            yield host.problem(
+                "kube_node",
+                f"the control plane is not in this group, but lacks the taint {TAINT} and so carries ordinary pods;"
+                " site.yml does not change it on a node.",
+                f"kubectl taint node {host.name} {TAINT.replace(':', '=:')}, or put it into the group.",
+                WARNING,
+            )
+
+
+def _has_own_taints(host: Host) -> bool:
+    """Whether the inventory says itself which taints the node is registered with, or has this one among its own."""
+    named = (host.mapping(name) for name in ("node_join_configuration", "control_plane_init_configuration"))
+    keys = {str(taint.get("key")) for taint in host.sequence("cluster_node_taints") if isinstance(taint, dict)}
+    return TAINT.partition(":")[0] in keys or any("taints" in _part(item, "nodeRegistration") for item in named)
+
+
+def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
+    """kube-proxy and Flannel that are there and shall not be, or the other way round."""
+    host = source(hosts)
+    if host is None:
+        return
+    skipped = {str(phase) for phase in host.sequence("control_plane_skip_phases")}
+    wanted = documents(host).get("ClusterConfiguration")
+    has_proxy = "KubeProxyConfiguration" in stored(host)
+    if wanted is not None:
+        wants_proxy = not skipped & {"addon", "addon/all", "addon/kube-proxy"}
+        wants_proxy = wants_proxy and not _part(wanted, "proxy").get("disabled")
+        if wants_proxy != has_proxy:
+            there = (
+                ("is in the cluster", "not in the inventory")
+                if has_proxy
+                else ("is not in the cluster", "is in the inventory")
+            )
+            yield Problem(
+                CLUSTER,
+                "kube-proxy",
+                f"{there[0]} and {there[1]} (control_plane_skip_phases); site.yml does not change it on a built"
+                " cluster.",
+                f"Say in the inventory what is there, or change it by kubeadm init phase addon. See {_PAGE}.",
+                WARNING,
+            )
+    flannel = _part(configuration(host), "flannel")
+    if host.text("cni_provider") == "none" and flannel.get("release") == "flannel":
+        yield Problem(
+            CLUSTER,
+            "cluster_cni",
+            "is none in the inventory, and the Flannel that this collection has installed is in the cluster; site.yml"
+            " does not remove it.",
+            "Set it to flannel as long as that is the pod network.",
+            WARNING,
+        )
+
+
 def _runtimes(hosts: Hosts) -> t.Iterable[t.Tuple[Host, str, t.Mapping[str, str]]]:
     """Nodes with the package of containerd that they shall have, and those that they have."""
     if any(host.flag("preflight_moves_endpoint") for host in hosts):
@@ -664,4 +736,4 @@ def check_runtime_version(hosts: Hosts) -> t.Iterable[Problem]:
 
 CHECKS: t.Tuple[Check, ...] = (check_fixed, check_nodes, check_runtime_version)
 #: What differs and stops nothing.
-REPORTS: t.Tuple[Check, ...] = (check_reported, check_kubelets, check_arguments)
+REPORTS: t.Tuple[Check, ...] = (check_reported, check_kubelets, check_arguments, check_taints, check_addons)

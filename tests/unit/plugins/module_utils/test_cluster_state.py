@@ -80,10 +80,13 @@ def test_headers_with_credentials_stay_on_the_node() -> None:
 
 def test_flannels_key_stays_on_the_node() -> None:
     text = json.dumps({"Network": "10.244.0.0/16", "Backend": {"Type": "wireguard", "PSK": "s3cret"}})
-    found = _cluster_state.flannel_network(text)
-    assert found == {"network": "10.244.0.0/16", "ipv6_network": "", "backend": "wireguard"}
-    assert _cluster_state.flannel_network("no json") == {}
-    assert _cluster_state.flannel_network("[1]") == {}
+    about = {"annotations": {"meta.helm.sh/release-name": "flannel"}}
+    found = _cluster_state.flannel_network({"metadata": about, "data": {"net-conf.json": text}})
+    expected = {"network": "10.244.0.0/16", "ipv6_network": "", "backend": "wireguard", "release": "flannel"}
+    assert found == expected
+    for text in ("no json", "[1]"):
+        assert _cluster_state.flannel_network({"metadata": {}, "data": {"net-conf.json": text}}) == {}
+    assert _cluster_state.flannel_network({"data": {"net-conf.json": "{}"}}) == {}
 
 
 def test_packages_of_containerd() -> None:
@@ -106,7 +109,10 @@ class ApiServer(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.connections.add(self.client_address)
         data = self.maps.get(self.path)
-        body = json.dumps({"kind": "ConfigMap", "data": data} if data is not None else {"kind": "Status"}).encode()
+        found = {"kind": "ConfigMap", "metadata": {}, "data": data}
+        if "/nodes/" in self.path:
+            found = {"kind": "Node", "spec": {"taints": [{"key": "a/b", "effect": "NoSchedule"}]}}
+        body = json.dumps(found if data is not None else {"kind": "Status"}).encode()
         self.send_response(self.status if data is not None or self.status != 200 else 404)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -154,12 +160,18 @@ def test_the_cluster_is_asked_by_one_connection(server: t.Type[ApiServer]) -> No
             PLACE.format("kube-flannel", "kube-flannel-cfg"): {"net-conf.json": '{"Network": "10.244.0.0/16"}'},
         }
     )
-    assert _cluster_state.cluster() == {
+    server.maps["/api/v1/nodes/cp1"] = {}
+    expected = {
         "config_maps": {"kubeadm-config": "clusterName: a\n", "kubelet-config": "port: 1\n"},
-        "flannel": {"network": "10.244.0.0/16", "ipv6_network": "", "backend": ""},
+        "flannel": {"network": "10.244.0.0/16", "ipv6_network": "", "backend": "", "release": ""},
         "addons": False,
+        "taints": ["a/b:NoSchedule"],
     }
+    assert _cluster_state.cluster("cp1") == expected
     assert len(server.connections) == 1
+    del expected["taints"]
+    # A Node that was deleted, or whose name is not known.
+    assert _cluster_state.cluster("cp2") == _cluster_state.cluster() == expected
 
 
 @pytest.mark.parametrize(("entries", "found"), [('{"name": "a"}\n', True), ("", False)])
@@ -171,7 +183,7 @@ def test_addons_that_were_made_are_seen(server: t.Type[ApiServer], entries: str,
 
 def test_an_api_server_that_refuses_is_told(server: t.Type[ApiServer]) -> None:
     server.status = 403
-    said = "OSError: the API server answers 403 when it is asked for kube-system/kubeadm-config"
+    said = "OSError: the API server answers 403 when it is asked for " + PLACE.format("kube-system", "kubeadm-config")
     assert _cluster_state.cluster() == {"problem": said}
 
 

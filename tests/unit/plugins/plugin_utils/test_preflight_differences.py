@@ -10,6 +10,7 @@ the documents are those that kubeadm of that version stores and prints.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import typing as t
 from pathlib import Path
@@ -217,6 +218,46 @@ def test_a_kubelet_of_its_own() -> None:
     # Where kubeadm patches it that is meant to be.
     hosts = cluster(node_join_configuration={"patches": {"directory": "/etc/kubernetes/patches"}})
     hosts[1].facts["configuration"]["kubelet"] += "maxPods: 7\n"  # type: ignore[index]
+    assert said(hosts) == []
+
+
+TAINT = checks.TAINT
+
+
+@pytest.mark.parametrize(
+    ("worker", "taints", "given", "expected"),
+    [
+        (False, [TAINT], {}, ""),
+        (True, [], {}, ""),
+        (True, [TAINT], {}, "the control plane is in this group, but has the taint"),
+        (False, [], {}, "the control plane is not in this group, but lacks the taint"),
+        (False, [], {"node_join_configuration": {"nodeRegistration": {"taints": []}}}, ""),
+        (True, [TAINT], {"cluster_node_taints": [{"key": TAINT.partition(":")[0], "effect": "NoSchedule"}]}, ""),
+        (True, None, {}, ""),
+    ],
+)
+def test_control_planes_that_carry_pods(
+    worker: bool, taints: t.Optional[t.List[str]], given: t.Dict[str, t.Any], expected: str
+) -> None:
+    first, second = cluster(**given)
+    first.facts["configuration"]["taints"] = taints  # type: ignore[index]
+    lines = said([dataclasses.replace(first, worker=worker), second])
+    assert [f"{first.name}: kube_node: {expected}" in line for line in lines] == ([True] if expected else [])
+
+
+def test_kube_proxy_and_flannel_that_shall_not_be_there() -> None:
+    [line] = said(cluster(control_plane_skip_phases=["addon/kube-proxy"]))
+    assert "kube-proxy: is in the cluster and not in the inventory (control_plane_skip_phases)" in line
+    hosts = cluster()
+    del hosts[0].facts["configuration"]["config_maps"]["kube-proxy"]  # type: ignore[index]
+    [line] = said(hosts)
+    assert "kube-proxy: is not in the cluster and is in the inventory" in line
+    hosts = cluster(cni_provider="none")
+    hosts[0].facts["configuration"]["flannel"]["release"] = "flannel"  # type: ignore[index]
+    [line] = said(hosts)
+    assert "cluster_cni: is none in the inventory" in line
+    # Somebody else's.
+    hosts[0].facts["configuration"]["flannel"]["release"] = "network"  # type: ignore[index]
     assert said(hosts) == []
 
 
