@@ -180,7 +180,33 @@ KUBESPRAY: t.Dict[str, str] = {
     "cilium_version": "cluster_cni: none, and Cilium installed by you",
     "flannel_backend_type": "cni_flannel_backend",
     "flannel_interface": "cni_flannel_interface",
+    **dict.fromkeys(
+        (
+            "metallb_controller_nodeselector",
+            "metallb_controller_tolerations",
+            "metallb_memberlist_port",
+            "metallb_namespace",
+            "metallb_peers",
+            "metallb_port",
+            "metallb_speaker_nodeselector",
+            "metallb_speaker_tolerations",
+        ),
+        "metallb_values",
+    ),
+    "metallb_auto_assign": "metallb_address_pools",
+    "metallb_version": "metallb_chart_version",
+    **dict.fromkeys(
+        (
+            "metrics_server_kubelet_preferred_address_types",
+            "metrics_server_limits_cpu",
+            "metrics_server_limits_memory",
+            "metrics_server_requests_cpu",
+            "metrics_server_requests_memory",
+        ),
+        "metrics_server_values",
+    ),
     # Downloads
+    "upgrade_cluster_setup": "upgrade.yml",
     "download_run_once": _NOTHING,
     "download_localhost": _NOTHING,
     "no_proxy_exclude_workers": _HTTP_PROXY,
@@ -220,6 +246,29 @@ WEAK = frozenset(
         "upstream_dns_servers",
     )
 )
+#: How other names of Kubespray begin, and names of ours that begin so, too.
+PREFIXES = (
+    "calico_",
+    "cilium_",
+    "containerd_",
+    "coredns_",
+    "crio_",
+    "credentials_dir",
+    "docker_",
+    "enable_coredns_",
+    "etcd_",
+    "ingress_",
+    "k8s_image_",
+    "kata_",
+    "kube_",
+    "kubeadm_",
+    "kubelet_",
+    "kubernetes_",
+    "local_path_",
+    "nodelocaldns_",
+    "podsecuritypolicy_",
+)
+OURS = ("etcd_backup_", "etcd_restore_", "kube_packages_")
 #: Names of everybody that matter even alone: a warning then.
 COMMON: t.Dict[str, str] = {
     "ip": "cluster_node_ip",
@@ -260,21 +309,36 @@ def check_kubespray_variables(hosts: Hosts) -> t.Iterable[Problem]:
     else:
         found &= COMMON.keys()
     everything = {**KUBESPRAY, **COMMON, **OTHER_MEANING}
-    said = [f"{name}: {everything[name]}" for name in everything if name in found]
+    said = [f"{name}: {everything[name]}" for name in everything if name in found and everything[name] != _NOTHING]
+    rest = {name for name in found if everything[name] == _NOTHING} | (_others(hosts) if distinct else set())
     elsewhere = _etcd_hosts(hosts) if distinct else []
     if elsewhere:
         said.append(f"the group etcd ({', '.join(elsewhere)}): {_NOTHING}, etcd runs on the control planes")
+    if rest:
+        said.append(f"there is {_NOTHING} for {', '.join(sorted(rest))}")
     if not said:
         return
     what = "is one of Kubespray" if distinct else "has variables that Kubespray knows"
     yield Problem(
         CLUSTER,
         "inventory",
-        f"{what}; they would be ignored here ({len(said)}). What is meant is - {'; '.join(said)}.",
+        f"{what}; they would be ignored here. What is meant is - {'; '.join(said)}.",
         "Replace them, or add those that are there for something else to preflight_ignore_variables."
         " See docs/from-kubespray.md.",
         ERROR if distinct else WARNING,
     )
+
+
+def _others(hosts: Hosts) -> t.Set[str]:
+    """Variables that begin as Kubespray's do and that are not in the lists above."""
+    found = set()
+    for host in hosts:
+        patterns = [str(pattern) for pattern in host.sequence("preflight_ignore_variables")]
+        for name in host.variables:
+            known = name in KUBESPRAY or name in COMMON or name.startswith(OURS) or not name.startswith(PREFIXES)
+            if not known and not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+                found.add(name)
+    return found
 
 
 def _etcd_hosts(hosts: Hosts) -> t.List[str]:

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Inventories of Kubespray, and nodes of other installers."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_installers as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_options import check_unknown_variables
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import collection_roles
+
+
+def host(name: str = "cp1", facts: t.Optional[t.Dict[str, t.Any]] = None, **variables: t.Any) -> Host:
+    everything = {**collection_roles().base, **variables}
+    ours = frozenset(name for name in variables if collection_roles().is_ours(name))
+    return Host(name, True, variables=everything, given=ours, facts=facts)
+
+
+def said(*hosts: Host) -> t.List[str]:
+    return [f"{p.severity} {p.host}: {p.message}" for check in checks.CHECKS for p in check(hosts)]
+
+
+def test_our_own_variables_are_not_kubesprays() -> None:
+    ours = {*collection_roles().base, *collection_roles().options}
+    assert not ours & {*checks.KUBESPRAY, *checks.COMMON}
+    assert set(checks.OTHER_MEANING) <= ours
+    assert said(host()) == []
+    assert len(checks.KUBESPRAY) > 150
+    assert set(checks.KUBESPRAY) >= checks.WEAK
+
+
+def test_all_of_an_inventory_is_one_finding() -> None:
+    hosts = [
+        host(kube_version="v1.30.0", cluster_name="cluster.local", kube_read_only_port=10255, groups={"etcd": ["db1"]}),
+        host("worker1", ip="192.0.2.9", metallb_ip_range=["192.0.2.200-192.0.2.210"]),
+    ]
+    [line] = said(*hosts)
+    assert line.startswith("error : is one of Kubespray")
+    for text in (
+        "kube_version: cluster_version, without v",
+        "cluster_name: cluster_dns_domain",
+        "metallb_ip_range: metallb_address_pools",
+        "ip: cluster_node_ip",
+        "the group etcd (db1)",
+        "there is nothing here for kube_read_only_port",
+    ):
+        assert text in line
+    assert list(check_unknown_variables(hosts, collection_roles())) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"ip": "192.0.2.9"}, "warning"),
+        ({"http_proxy": "http://proxy.example:3128"}, "warning"),
+        # The address that is taken anyway, and what others call so.
+        ({"ip": "192.0.2.1"}, ""),
+        ({"ip": "192.0.2.9", "cluster_node_ip": "192.0.2.9"}, ""),
+        ({"node_labels": {}, "nameservers": [], "kube_own": 1}, ""),
+        ({"kube_version": "v1", "preflight_ignore_variables": ["kube_*"]}, ""),
+        ({"kubelet_max_pods": 50}, "error"),
+    ],
+)
+def test_names_of_others(variables: t.Dict[str, t.Any], expected: str) -> None:
+    lines = said(host(facts={"default_address": "192.0.2.1"}, **variables))
+    assert [line.partition(" ")[0] for line in lines] == ([expected] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "joined", "expected"),
+    [
+        ("Kubespray", True, "error"),
+        ("Kubespray", False, "error"),
+        ("RKE2", False, "error"),
+        # Our node already: something was left there before.
+        ("RKE2", True, "warning"),
+        ("by hand", True, "error"),
+        ("\x1b[31m", False, "error"),
+    ],
+)
+def test_nodes_of_others(name: str, joined: bool, expected: str) -> None:
+    facts = {"installer": {"name": name, "trace": "/a"}, "kubernetes": {"joined": joined}}
+    [line] = said(host(facts=facts))
+    assert line.startswith(f"{expected} cp1: has ") and "/a" in line and "\x1b" not in line
