@@ -17,6 +17,7 @@ description:
   - Never removed are namespaces and custom resource definitions of manifests, which hold more than the entry has put
     into them, and releases and objects that were there before the entry was. They are named in RV(addons[].kept).
   - A call that was killed is finished by the next one.
+author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
   - slipway.kubernetes.kubectl

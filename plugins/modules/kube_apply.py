@@ -67,9 +67,10 @@ options:
     description:
       - Name of the set that the objects make up. Objects of an earlier call with the same name that are not given any
         more are deleted.
-      - The objects get the label C(slipway.io/set), but for those that were there before without it: they are given
-        their fields, and never deleted. What belongs to the set is recorded in the ConfigMap
-        C(slipway-set-NAME) in the namespace C(kube-system). A recorded object that lacks the label is left alone.
+      - The objects get the label C(slipway.io/set), but those that were there before without it do not. They are given
+        their fields, and never deleted.
+      - What belongs to the set is recorded in the ConfigMap C(slipway-set-NAME) in the namespace C(kube-system). A
+        recorded object that lacks the label is left alone.
       - With O(state=absent) all objects of the set are deleted.
     type: str
   field_manager:
