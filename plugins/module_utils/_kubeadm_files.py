@@ -99,7 +99,7 @@ class KubeadmFiles:
         kubelet = self._root + KUBELET
         names = os.listdir(kubelet) if os.path.isdir(kubelet) else []
         paths += [f"{kubelet}/{name}" for name in names]
-        digests = {path: digest(path) for path in sorted(paths) if os.path.isfile(path)}
+        digests = {path: digest(path) for path in sorted(paths) if has_content(path)}
         given = {path: value for path, value in digests.items() if value and made.get(path) != value}
         self._write({"given": given, "made": made})
 
@@ -179,6 +179,11 @@ class KubeadmFiles:
                     _copy(os.path.join(top, name), target)
             folders[:] = [name for name in folders if name not in whole]
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def has_content(path: str) -> bool:
+    """Whether there is something in a file; packages keep their folders by empty ones."""
+    return os.path.isfile(path) and os.path.getsize(path) > 0
 
 
 def _is_complete(certificate: str, key: str) -> bool:

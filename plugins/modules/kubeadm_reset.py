@@ -134,7 +134,12 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_exactly, read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import RECORD, KubeadmFiles, is_ours
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import (
+    RECORD,
+    KubeadmFiles,
+    has_content,
+    is_ours,
+)
 
 _AUTHORITY = "/etc/kubernetes/pki/ca.crt"
 _STATE = "/var/lib/slipway"
@@ -344,7 +349,8 @@ class KubeadmReset:
     def _kept(self) -> t.List[str]:
         """What stays in /etc/kubernetes since others have put it there."""
         ours = set(self._kubernetes_files())
-        return [path for path in self._kubeadm_files.remains() if path not in ours]
+        found = (path for path in self._kubeadm_files.remains() if path not in ours)
+        return [path for path in found if os.path.islink(path) or has_content(path)]
 
     def _contents(self, folder: str, kept: t.Container[str] = ()) -> t.List[str]:
         return _leftovers.contents(self._at(folder), kept)

@@ -324,6 +324,7 @@ def kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kubernetes:
     (machine.folder / "manifests/link.yaml").symlink_to("/opt/pod.yaml")
     (machine.folder / "cloud.conf").chmod(0o600)
     (machine.folder / "manifests/kube-vip.yaml").chmod(0o640)
+    (machine.kubelet / ".kubelet-keep").touch()
     _kubeadm_files.KubeadmFiles().record_given()
     machine.write(KUBEADMS)
     (machine.kubelet / "config.yaml").write_text("of kubeadm")

@@ -333,10 +333,10 @@ def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None
 
 OTHERS = {
     "etc/kubernetes/cloud.conf": "secret",
-    "etc/kubernetes/audit-webhook.conf": "",
+    "etc/kubernetes/audit-webhook.conf": "apiVersion: v1",
     "etc/kubernetes/manifests/kube-vip.yaml": "kind: Pod",
-    "etc/kubernetes/patches/etcd0.yaml": "",
-    "etc/kubernetes/pki/users/ada.key": "",
+    "etc/kubernetes/patches/etcd0.yaml": "{}",
+    "etc/kubernetes/pki/users/ada.key": "a key",
     "etc/kubernetes/pki/sa.key": "the user's",
 }
 
@@ -349,6 +349,9 @@ def test_what_others_have_put_beside_kubeadms_files_stays_and_is_named(
             path.unlink()
         (machine.root / "etc/kubernetes/kubelet.conf").unlink()
         return ""
+
+    # A package's, by which the folder stays.
+    (machine.root / "etc/kubernetes/manifests/.kubelet-keep").touch()
 
     for name, text in OTHERS.items():
         (machine.root / name).parent.mkdir(parents=True, exist_ok=True)
