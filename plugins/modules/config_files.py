@@ -116,7 +116,8 @@ changed_paths:
   sample: [/etc/example.d/a.conf]
 foreign_paths:
   description:
-    - Paths of files that somebody else had written and that are replaced by files whose head says that they are ours.
+    - Paths of files that somebody else had written and that are replaced by files whose head says that they are ours,
+      or by the kubeconfig of a cluster.
   type: list
   elements: str
   returned: success
@@ -135,9 +136,9 @@ import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeconfig, _marks
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, deletion_diff
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, deletion_diff, read_exactly
 
 Values = t.Mapping[str, t.Any]
 
@@ -205,6 +206,18 @@ def emptied_folders(unwanted: t.Iterable[str], purge: t.Sequence[Values]) -> t.L
     return sorted(folders, key=len, reverse=True)
 
 
+def _is_somebody_elses(file: TextFile) -> bool:
+    """Whether ours would take the place of what somebody else has written, which is kept then.
+
+    A kubeconfig has no mark; an earlier one of the same cluster, or of one that was at its address, is not kept.
+    """
+    if _kubeconfig.plain(file.content):
+        before = read_exactly(file.path)
+        ours = _kubeconfig.is_copy(before, file.content) or _kubeconfig.is_of_rebuilt_cluster(before, file.content)
+        return bool(before.strip()) and not ours
+    return _marks.is_marked(file.content) and _marks.is_foreign(file.path)
+
+
 class ConfigFiles:
     """A set of text files.
 
@@ -222,7 +235,7 @@ class ConfigFiles:
         :raises SlipwayError: when an owner or group is unknown; then nothing has been written.
         """
         differing = [file for file in self._files if file.differs()]
-        foreign = [file.path for file in differing if _marks.is_marked(file.content) and _marks.is_foreign(file.path)]
+        foreign = [file.path for file in differing if _is_somebody_elses(file)]
         copies = []
         diff = [file.diff() for file in differing] + [deletion_diff(path) for path in self._unwanted]
         if not check_mode:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.modules import config_files
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kubectl_config import OTHERS, admin
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
 Values = t.Dict[str, t.Any]
@@ -168,3 +169,17 @@ def test_only_files_of_ours_are_purged_where_others_write_too(tmp_path: Path, ru
     assert not ours.parent.exists()
     assert (theirs.read_text(), late.exists()) == ("# Ansible managed\n", True)
     assert not run_module(config_files.main, options)["changed"]
+
+
+def test_a_kubeconfig_of_somebody_else_is_kept_and_earlier_ones_are_not(
+    tmp_path: Path, run_module: ModuleRunner
+) -> None:
+    path = tmp_path / "admin.conf"
+    options = {"files": [{"path": str(path), "secret_content": admin(), "mode": "0600"}]}
+    for earlier in ("", admin(key="Qg=="), admin(server="https://192.0.2.7:8443"), admin("of a cluster before")):
+        path.write_text(earlier)
+        assert run_module(config_files.main, options)["copies"] == []
+    for somebodys in (OTHERS, admin("another", "https://192.0.2.3:6443")):
+        path.write_text(somebodys)
+        [copy] = run_module(config_files.main, options)["copies"]
+        assert (Path(copy).read_text(), path.read_text()) == (somebodys, admin())
