@@ -20,6 +20,7 @@ import typing as t
 import zlib
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 
 CHUNK = 1024 * 1024
 
@@ -54,7 +55,7 @@ def parse_checksum(text: str) -> t.Tuple[t.Optional[str], t.Optional[str]]:
     if algorithm == "sha256" and re.match(r"(https?|file)://", value):
         return None, value
     raise SlipwayError(
-        f"checksum: {text!r} is neither sha256:<64 hexadecimal digits> nor sha256:<URL of a checksum file>."
+        f"checksum: {url_shown(text)} is neither sha256:<64 hexadecimal digits> nor sha256:<URL of a checksum file>."
     )
 
 

@@ -12,6 +12,12 @@ import dataclasses
 import os
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import (
+    lines_shown,
+    secrets_of,
+    without_credentials,
+)
+
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
@@ -27,20 +33,32 @@ class CommandResult:
 
     def as_return_values(self) -> t.Dict[str, t.Any]:
         """The values that a failed module returns beside its message."""
-        return {"cmd": self.argv, "rc": self.rc, "stdout": self.stdout, "stderr": self.stderr}
+        return {
+            "cmd": [without_credentials(word) for word in self.argv],
+            "rc": self.rc,
+            "stdout": without_credentials(self.stdout),
+            "stderr": without_credentials(self.stderr),
+        }
 
 
 class SlipwayError(Exception):
     """A failure that the user can do something about.
 
-    :param msg: one sentence or more: what was wrong, where, how to mend it.
+    :param msg: one sentence or more: what was wrong, where, how to mend it. What a terminal would obey, and passwords
+        in URLs, are taken out of it: it may quote nodes, servers and people.
     :param details: further return values for ``fail_json`` (no secrets).
     """
 
     def __init__(self, msg: str, **details: t.Any) -> None:
-        super().__init__(msg)
-        self.msg = msg
+        self.msg = lines_shown(without_credentials(msg))
+        super().__init__(self.msg)
         self.details = details
+
+
+def hide_credentials(module: AnsibleModule, *urls: t.Optional[str]) -> None:
+    """Let Ansible hide what is secret in ``urls`` wherever ``module`` returns it: results, differences, options."""
+    for url in urls:
+        module.no_log_values.update(secrets_of(url))
 
 
 class CommandError(SlipwayError):

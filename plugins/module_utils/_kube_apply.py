@@ -22,6 +22,7 @@ from ansible.module_utils.urls import open_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 
 SET_LABEL = "slipway.io/set"
 SET_NAMESPACE = "kube-system"
@@ -53,7 +54,7 @@ def fetch(url: str) -> bytes:
     try:
         return open_url(url, timeout=30, http_agent="slipway.kubernetes").read()
     except (urllib.error.URLError, OSError, ValueError) as error:
-        raise SlipwayError(f"Cannot download {url}: {error}") from error
+        raise SlipwayError(f"Cannot download {url_shown(url)}: {error}") from error
 
 
 def download(url: str, checksum: str) -> str:
@@ -70,7 +71,7 @@ def download(url: str, checksum: str) -> str:
     content = fetch(url)
     found = hashlib.sha256(content).hexdigest()
     if found != wanted.lower():
-        raise SlipwayError(f"{url} has the SHA-256 checksum {found}, not {wanted.lower()} as it should.")
+        raise SlipwayError(f"{url_shown(url)} has the SHA-256 checksum {found}, not {wanted.lower()} as it should.")
     return content.decode("utf-8", "replace")
 
 

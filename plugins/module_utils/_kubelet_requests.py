@@ -17,6 +17,7 @@ import json
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _pkcs10, _x509
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, listed, shown
 
 SIGNER = "kubernetes.io/kubelet-serving"
 USER_PREFIX = "system:node:"
@@ -94,10 +95,11 @@ def describe(item: t.Mapping[str, t.Any]) -> str:
     try:
         request = read(item)
     except _der.DerError as error:
-        asked = f"something that cannot be read ({error})"
+        asked = f"something that cannot be read ({shown(error, LONGEST)})"
     else:
-        asked = ", ".join([*request.dns_names, *request.addresses, *request.others]) or "no name"
-    return f"The request {item['metadata']['name']} of {who} for a serving certificate is pending: it asks for {asked}."
+        asked = listed([*request.dns_names, *request.addresses, *request.others]) or "no name"
+    names = [shown(name, LONGEST) for name in (item["metadata"]["name"], who)]
+    return f"The request {names[0]} of {names[1]} for a serving certificate is pending: it asks for {asked}."
 
 
 def judge(
@@ -105,25 +107,27 @@ def judge(
 ) -> t.Tuple[t.Optional[_pkcs10.Request], t.List[str]]:
     """The parsed request and the reasons against it; without reasons it may be approved.
 
+    What the reasons quote is escaped: a node could write to the terminal.
+
     :param item: the CertificateSigningRequest, as the API server has it.
     :param allowed: the nodes whose requests may be approved, by name.
     """
     spec = item["spec"]
     name = node_name(item)
     if not name:
-        return None, [f"it comes from the user {spec.get('username', '')!r}, who is not a node"]
+        return None, [f"it comes from the user '{shown(spec.get('username', ''), LONGEST)}', who is not a node"]
     reasons = []
     if GROUP not in (spec.get("groups") or []):
         reasons.append(f"its user is not in the group {GROUP}")
     usages = spec.get("usages") or []
     if sorted(usages) not in USAGES:
-        reasons.append(f"it asks for the usages {', '.join(sorted(usages))} instead of those of a server")
+        reasons.append(f"it asks for the usages {listed(sorted(usages))} instead of those of a server")
     try:
         request = read(item)
     except _der.DerError as error:
-        return None, [*reasons, f"it cannot be read: {error}"]
+        return None, [*reasons, f"it cannot be read: {shown(error, LONGEST)}"]
     node = allowed.get(name)
-    beyond = _beyond(request, node) if node else [f"{name} is not among the given nodes"]
+    beyond = _beyond(request, node) if node else [f"{shown(name, LONGEST)} is not among the given nodes"]
     return request, [*reasons, *_unlike_a_kubelet(request, spec["username"]), *beyond]
 
 
@@ -132,10 +136,10 @@ def _unlike_a_kubelet(request: _pkcs10.Request, user: str) -> t.List[str]:
     reasons = []
     if sorted(request.subject) != [(_pkcs10.ORGANIZATION, GROUP), (_pkcs10.COMMON_NAME, user)]:
         labels = {_pkcs10.COMMON_NAME: "CN", _pkcs10.ORGANIZATION: "O"}
-        shown = ", ".join(f"{labels.get(key, key)}={value}" for key, value in request.subject)
-        reasons.append(f"its subject ({shown}) is not CN={user}, O={GROUP}")
+        subject = listed(f"{labels.get(key, key)}={value}" for key, value in request.subject)
+        reasons.append(f"its subject ({subject}) is not CN={shown(user, LONGEST)}, O={GROUP}")
     if request.others:
-        reasons.append(f"it asks for more than names: {', '.join(request.others)}")
+        reasons.append(f"it asks for more than names: {listed(request.others)}")
     if not request.dns_names and not request.addresses:
         reasons.append("it names neither a DNS name nor an address")
     return reasons
@@ -146,7 +150,8 @@ def _beyond(request: _pkcs10.Request, node: Identity) -> t.List[str]:
     reasons = []
     for dns_name in request.dns_names:
         if dns_name.lower() not in node.dns_names:
-            reasons.append(f"it asks for the name {dns_name}, allowed are {', '.join(sorted(node.dns_names))}")
+            name = shown(dns_name, LONGEST)
+            reasons.append(f"it asks for the name {name}, allowed are {listed(sorted(node.dns_names))}")
     for address in request.addresses:
         if address not in node.addresses:
             reasons.append(f"it asks for the address {address}, allowed are {', '.join(node.addresses)}")
@@ -172,5 +177,5 @@ def taken(addresses: t.Iterable[str], node: str, known: t.Mapping[str, t.Sequenc
     for address in addresses:
         others = [name for name in known.get(address, []) if name != node]
         if others:
-            reasons.append(f"it asks for the address {address}, which {', '.join(others)} announces, too")
+            reasons.append(f"it asks for the address {address}, which {listed(others)} announces, too")
     return reasons

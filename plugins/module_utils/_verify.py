@@ -12,6 +12,8 @@ import dataclasses
 import json
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import lines_shown, shown
+
 APP = "slipway-verify"
 LABEL = "app.kubernetes.io/name"
 PORT = 8080
@@ -32,7 +34,11 @@ class Check:
 
     def as_dict(self) -> t.Dict[str, t.Any]:
         """The check as a module returns it."""
-        return {"name": self.name, "ok": not self.problems, "detail": "; ".join(self.problems) or self.detail}
+        return {
+            "name": self.name,
+            "ok": not self.problems,
+            "detail": lines_shown("; ".join(self.problems) or self.detail),
+        }
 
 
 def objects(namespace: str, image: str, node_port: bool, load_balancer: bool) -> t.List[t.Dict[str, t.Any]]:
@@ -135,4 +141,7 @@ def metrics_problems(answer: t.Mapping[str, t.Any], nodes: t.Iterable[str]) -> t
 def table(checks: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[str]:
     """The checks as aligned lines."""
     width = max((len(check["name"]) for check in checks), default=0)
-    return [f"{'ok    ' if check['ok'] else 'FAILED'}  {check['name']:<{width}}  {check['detail']}" for check in checks]
+    return [
+        f"{'ok    ' if check['ok'] else 'FAILED'}  {shown(check['name']):<{width}}  {shown(check['detail'])}"
+        for check in checks
+    ]

@@ -107,7 +107,7 @@ recovered:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, hide_credentials
 from ansible_collections.slipway.kubernetes.plugins.module_utils._helm import HelmRelease
 
 
@@ -128,6 +128,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    hide_credentials(module, module.params["chart"], module.params["repository"])
     try:
         module.exit_json(**HelmRelease(module.params, Runner(module), module.check_mode).run())
     except SlipwayError as error:

@@ -173,9 +173,10 @@ objects:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, hide_credentials
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube_apply import KubeApply
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import lines_shown
 
 
 def main() -> None:
@@ -199,13 +200,14 @@ def main() -> None:
         required_together=[("url", "checksum")],
         supports_check_mode=True,
     )
+    hide_credentials(module, module.params["url"], (module.params["checksum"] or "").partition(":")[2])
     kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"])
     try:
         result = KubeApply(module.params, kubectl, module.check_mode).run()
     except SlipwayError as error:
         module.fail_json(msg=error.msg, **error.details)
     for warning in result.pop("warnings", []):
-        module.warn(warning)
+        module.warn(lines_shown(warning))
     result.pop("kept", None)
     module.exit_json(**result)
 

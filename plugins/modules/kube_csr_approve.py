@@ -177,6 +177,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._cluster_memory
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet_requests import Identity
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, shown
 
 #: Seconds that a kubelet may take to answer.
 PROBE_TIMEOUT = 3.0
@@ -301,8 +302,8 @@ class KubeCsrApprove:
             node = _kubelet_requests.node_name(item)
             request, reasons = _kubelet_requests.judge(item, self._nodes)
             if request is None or reasons:
-                user = item["spec"].get("username", "")
-                self._refused[name] = {"request": name, "node": node or user, "reasons": reasons}
+                user = shown(node or item["spec"].get("username", ""), LONGEST)
+                self._refused[name] = {"request": shown(name, LONGEST), "node": user, "reasons": reasons}
                 continue
             wanted.append((name, node, request))
         names = []

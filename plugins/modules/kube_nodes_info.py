@@ -128,6 +128,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, shown
 
 ROLE_PREFIX = "node-role.kubernetes.io/"
 
@@ -170,12 +171,12 @@ def table(nodes: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[str]:
     """Aligned lines about ``nodes`` with a header; none without nodes."""
     if not nodes:
         return []
-    rows = [("NAME", "ROLES", "VERSION", "RUNTIME", "ADDRESS", "READY", "AGE")]
+    rows: t.List[t.Tuple[str, ...]] = [("NAME", "ROLES", "VERSION", "RUNTIME", "ADDRESS", "READY", "AGE")]
     for node in nodes:
         ready = ("yes" if node["ready"] else "no") + ("" if node["schedulable"] else ", cordoned")
         roles = ",".join(node["roles"]) or "-"
         row = (node["name"], roles, node["version"], node["runtime"], node["address"], ready, age(node["age_seconds"]))
-        rows.append(row)
+        rows.append(tuple(shown(cell, LONGEST) for cell in row))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 

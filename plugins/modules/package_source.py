@@ -186,13 +186,18 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._apt import (
     find_version,
     sort_versions,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
+    Runner,
+    SlipwayError,
+    hide_credentials,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._openpgp import (
     OpenPgpError,
     is_armoured,
     normalise_fingerprint,
     public_keys,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 
 ARGUMENTS: t.Dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
@@ -232,9 +237,14 @@ class Source:
 
         :raises SlipwayError: with the option's name and how to mend it.
         """
-        parts = urlsplit(self.url)
+        try:
+            parts = urlsplit(self.url)
+        except ValueError as error:
+            raise SlipwayError(f"url: '{url_shown(self.url)}' is malformed.") from error
         if parts.scheme not in ("http", "https", "file", "mirror+http", "mirror+https", "mirror+file"):
-            raise SlipwayError(f"url: {self.url!r} is not the URL of a repository, such as https://host/path/.")
+            raise SlipwayError(
+                f"url: '{url_shown(self.url)}' is not the URL of a repository, such as https://host/path/."
+            )
         if "@" in parts.netloc:
             raise SlipwayError(
                 "url: it holds a user or password, which everybody on the host could read. "
@@ -254,7 +264,7 @@ class Source:
         The comment ties the file to the content of the key and to where it came from, so that a later run knows
         without network whether both are as asked.
         """
-        origin = f" from {key_url}" if key_url else ""
+        origin = f" from {url_shown(key_url)}" if key_url else ""
         fields = [
             ("Types", "deb"),
             ("URIs", self.url),
@@ -417,7 +427,7 @@ class AptSource:
         if not as_asked or refreshed:
             key = self._wanted_key()
             key_path = self.key_paths[0 if is_armoured(key) else 1]
-        fingerprints = check_key(key, self.key_url or "key_content", self.allowed)
+        fingerprints = check_key(key, url_shown(self.key_url) if self.key_url else "key_content", self.allowed)
         after = self._render(key_path, key)
         changed = after != before or read(key_path) != key
         if refreshed:
@@ -507,7 +517,7 @@ class AptSource:
         reason = explain_update(output)
         if update.rc != 0 or reason:
             raise SlipwayError(
-                f"The package repository {self.source.url} (suite {self.source.suite}) cannot be used: "
+                f"The package repository {url_shown(self.source.url)} (suite {self.source.suite}) cannot be used: "
                 f"{reason or complaints(output)} The key given is {', '.join(fingerprints)}. Nothing was changed.",
                 **update.as_return_values(),
             )
@@ -519,7 +529,7 @@ class AptSource:
         ]
         if missing:
             raise SlipwayError(
-                f"The package repository {self.source.url} lacks what is wanted: {'; '.join(missing)}. "
+                f"The package repository {url_shown(self.source.url)} lacks what is wanted: {'; '.join(missing)}. "
                 "Nothing was changed."
             )
         return {name: found[name].versions for name in self.packages}
@@ -542,7 +552,7 @@ class AptSource:
             address = self.source.url.rstrip("/").encode()
             same = [path for path in [*others, "/etc/apt/sources.list"] if address in (read(path) or b"")]
             raise SlipwayError(
-                f"The repository {self.source.url} is set up already with other settings in "
+                f"The repository {url_shown(self.source.url)} is set up already with other settings in "
                 f"{', '.join(same) or 'another file'}: remove that entry. Nothing was changed. "
                 f"{complaints(result.stderr)}",
                 **result.as_return_values(),
@@ -579,7 +589,8 @@ def fetcher(module: AnsibleModule) -> t.Callable[[str], bytes]:
         response, info = fetch_url(module, url, timeout=module.params["timeout"])
         if response is None or info["status"] not in (200, None):
             raise SlipwayError(
-                f"The repository's key {url} cannot be fetched: {info.get('msg', info['status'])}. Nothing was changed."
+                f"The repository's key {url_shown(url)} cannot be fetched: {info.get('msg', info['status'])}."
+                " Nothing was changed."
             )
         return response.read()
 
@@ -592,6 +603,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     :raises SlipwayError: when it cannot be done.
     """
     params = module.params
+    hide_credentials(module, params["url"], params["key"])
     runner = Runner(module)
     source = Source(
         name=params["name"],

@@ -128,7 +128,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import
     find_checksum,
     parse_checksum,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError, hide_credentials
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 
 ARGUMENTS: t.Dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
@@ -258,21 +259,25 @@ class ReleaseArchive:
         """A line for the diff."""
         if mode is None:
             return f"{file.dest}: absent\n"
-        return f"{file.dest}: {f'sha256:{digest}' if digest else f'from {self.url}'}, mode {mode:04o}\n"
+        return f"{file.dest}: {f'sha256:{digest}' if digest else f'from {url_shown(self.url)}'}, mode {mode:04o}\n"
 
     def _download(self, temporary: str) -> t.Dict[str, t.Tuple[str, str]]:
         """Path and SHA-256 of the extracted files by destination.
 
         :raises SlipwayError: when the archive is not what it should be; nothing has been installed then.
         """
-        name = posixpath.basename(unquote(urlsplit(self.url).path))
+        try:
+            name = posixpath.basename(unquote(urlsplit(self.url).path))
+        except ValueError as error:
+            raise SlipwayError(f"url: {url_shown(self.url)} is malformed. Nothing was installed.") from error
         archive = os.path.join(temporary, "archive")
         digest = self.digest if self.checksum_url is None else self._published_digest(temporary, name)
         self.fetch(self.url, archive)
         found = file_sha256(archive)
         if found != digest:
             raise SlipwayError(
-                f"{self.url} has the SHA-256 {found} instead of {digest} ({self.checksum}). Nothing was installed."
+                f"{url_shown(self.url)} has the SHA-256 {found} instead of {digest} ({url_shown(self.checksum)})."
+                " Nothing was installed."
             )
         self.digest = digest
         members = list(dict.fromkeys(file.member for file in self.files))
@@ -280,7 +285,7 @@ class ReleaseArchive:
         try:
             digests = extract(archive, paths)
         except SlipwayError as error:
-            raise SlipwayError(f"{self.url}: {error.msg} Nothing was installed.") from error
+            raise SlipwayError(f"{url_shown(self.url)}: {error.msg} Nothing was installed.") from error
         return {file.dest: (paths[file.member], digests[file.member]) for file in self.files}
 
     def _published_digest(self, temporary: str, name: str) -> str:
@@ -289,7 +294,7 @@ class ReleaseArchive:
         with open(path, encoding="utf-8", errors="replace") as file:
             digest = find_checksum(file.read(CHECKSUM_LIMIT), name)
         if digest is None:
-            raise SlipwayError(f"{self.checksum_url} has no SHA-256 of {name}. Nothing was installed.")
+            raise SlipwayError(f"{url_shown(self.checksum_url)} has no SHA-256 of {name}. Nothing was installed.")
         return digest
 
     @staticmethod
@@ -314,7 +319,9 @@ class ReleaseArchive:
         }
         os.makedirs(os.path.dirname(self.record_path), mode=0o755, exist_ok=True)
         new = f"{self.record_path}.new"
-        with open(new, "w", encoding="utf-8") as file:
+        # The URLs may have a password in them.
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o600)
             json.dump(record, file, indent=2)
         os.replace(new, self.record_path)
 
@@ -329,7 +336,9 @@ def fetcher(module: AnsibleModule) -> Fetch:
     def fetch(url: str, path: str) -> None:
         response, info = fetch_url(module, url, timeout=module.params["timeout"])
         if response is None or info["status"] not in (200, None):
-            raise SlipwayError(f"{url} cannot be fetched: {info.get('msg', info['status'])}. Nothing was installed.")
+            raise SlipwayError(
+                f"{url_shown(url)} cannot be fetched: {info.get('msg', info['status'])}. Nothing was installed."
+            )
         with open(path, "wb") as file:
             copy_hashed(response, file)
 
@@ -342,6 +351,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
     :raises SlipwayError: when it cannot be done.
     """
     params = module.params
+    hide_credentials(module, params["url"], params["checksum"].partition(":")[2])
     archive = ReleaseArchive(
         params["name"], params["url"], params["checksum"], parse_files(params["files"]), fetcher(module), RECORDS
     )

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._containerd_state import CONFIG, DROP_INS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import MARK
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 
 MANAGED = f"# {MARK}: changes made here by hand are lost.\n"
 
@@ -174,8 +175,9 @@ def _address(upstream: str, mirror: t.Mapping[str, t.Any]) -> t.Tuple[str, str]:
     except ValueError:
         usable = False
     if not usable:
-        shown = text.rpartition("@")[2].partition("?")[0]
-        raise ValueError(f"the mirror {shown!r} of {upstream} is no http(s) URL (host, port, path, and no login)")
+        raise ValueError(
+            f"the mirror '{url_shown(text)}' of {upstream} is no http(s) URL (host, port, path, and no login)"
+        )
     return text, url.netloc
 
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import shown, without_credentials
+
 ERROR = "error"
 WARNING = "warning"
 
@@ -150,11 +152,16 @@ def run_checks(checks: t.Iterable[Check], hosts: Hosts) -> t.List[Problem]:
 
 
 def merge(problems: t.Iterable[Problem], order: t.Sequence[str]) -> t.List[Finding]:
-    """Put the same problem of several hosts together and sort: the cluster's first, then by host in ``order``."""
+    """Put the same problem of several hosts together and sort: the cluster's first, then by host in ``order``.
+
+    This is where all that is reported comes by. Machines said a part of it, and people wrote passwords into variables:
+    what a terminal would obey, and credentials in URLs, are taken out.
+    """
     places = {name: place for place, name in enumerate([CLUSTER, *order])}
     found: t.Dict[t.Tuple[str, ...], t.Dict[str, None]] = {}
     for problem in problems:
-        key = (problem.subject, problem.message, problem.remedy, problem.severity)
+        texts = (problem.subject, problem.message, problem.remedy)
+        key = (*(shown(without_credentials(text)) for text in texts), problem.severity)
         found.setdefault(key, {})[problem.host] = None
     findings = [
         Finding(tuple(sorted(hosts, key=lambda host: places.get(host, len(places)))), *key)

@@ -15,6 +15,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._addons import NAME, OF_CHARTS, SOURCES, kind_of
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _addons, _controller_files
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, Host, Hosts, Problem
 
@@ -130,7 +131,10 @@ def _of_manifests(entry: t.Mapping[str, t.Any], kind: str) -> t.Iterator[Complai
             yield f"checksum is for url, and this entry has {kind}.", "Leave it out."
         return
     if not _is_web(str(entry["url"])):
-        yield f"{entry['url']} is no http:// or https:// address.", "Correct url; files on the controller are files."
+        yield (
+            f"{url_shown(entry['url'])} is no http:// or https:// address.",
+            "Correct url; files on the controller are files.",
+        )
     if not CHECKSUM.fullmatch(str(entry.get("checksum") or "")):
         yield (
             "what is downloaded is not verified: it has no checksum of the form sha256:DIGITS.",

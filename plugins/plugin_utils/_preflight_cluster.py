@@ -16,6 +16,7 @@ import re
 import typing as t
 import urllib.parse
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,
     ERROR,
@@ -119,12 +120,16 @@ def check_hosts(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
+def _value(name: str, value: str) -> str:
+    return url_shown(value) if name == "cluster_endpoint" else value
+
+
 def check_cluster_wide(hosts: Hosts) -> t.Iterable[Problem]:
     """Variables of the cluster that differ between hosts."""
     for name in CLUSTER_WIDE:
         values = distinct(hosts, name)
         if len(values) > 1:
-            listed = ", ".join(f"{value or '(empty)'} on {host}" for value, host in values)
+            listed = ", ".join(f"{_value(name, value) or '(empty)'} on {host}" for value, host in values)
             yield Problem(
                 CLUSTER,
                 name,
@@ -218,7 +223,7 @@ def check_names(hosts: Hosts) -> t.Iterable[Problem]:
             yield Problem(
                 host,
                 "cluster_endpoint",
-                f"{text} is not host or host:port.",
+                f"{url_shown(text)} is not host or host:port.",
                 "Write a lowercase DNS name or an address, without https://, such as api.example.com:6443.",
             )
     for text, host in distinct(hosts, "cluster_dns_domain"):
@@ -234,7 +239,7 @@ def check_names(hosts: Hosts) -> t.Iterable[Problem]:
             yield Problem(
                 host,
                 "cluster_image_repository",
-                f"{text or '(empty)'} is not registry/path.",
+                f"{url_shown(text) or '(empty)'} is not registry/path.",
                 "Write it as images have it, without https:// and without a slash at its end: registry.k8s.io.",
             )
     for text, host in distinct(hosts, "cluster_cri_socket"):
@@ -242,7 +247,7 @@ def check_names(hosts: Hosts) -> t.Iterable[Problem]:
             yield Problem(
                 host,
                 "cluster_cri_socket",
-                f"{text or '(empty)'} is not a unix:// URL.",
+                f"{url_shown(text) or '(empty)'} is not a unix:// URL.",
                 "Write it as unix:///run/containerd/containerd.sock.",
             )
 
@@ -366,7 +371,8 @@ def check_node_networks(hosts: Hosts) -> t.Iterable[Problem]:
 def _check_mirror(mirror: t.Any) -> t.Iterable[t.Tuple[str, str]]:
     """What is wrong with one mirror, and how to mend it."""
     if not isinstance(mirror, dict):
-        yield f"has {mirror!r}, which is not a dictionary.", "Write each mirror as {url: https://host/path}."
+        text = f"'{url_shown(mirror)}'" if isinstance(mirror, str) else f"a {type(mirror).__name__}"
+        yield f"has {text}, which is not a dictionary.", "Write each mirror as {url: https://host/path}."
         return
     for key in mirror.keys() - set(MIRROR_KEYS):
         close = difflib.get_close_matches(str(key), MIRROR_KEYS, n=1)
@@ -384,7 +390,7 @@ def _check_mirror(mirror: t.Any) -> t.Iterable[t.Tuple[str, str]]:
     elif secret:
         yield "has a mirror with a user name in its url.", "Use the keys username and password."
     elif not well_formed:
-        yield f"has a mirror whose url {url} is malformed.", "Write it as http(s)://host[:port][/path]."
+        yield f"has a mirror whose url {url_shown(url)} is malformed.", "Write it as http(s)://host[:port][/path]."
     capabilities = mirror.get("capabilities", [])
     if not isinstance(capabilities, list) or set(map(str, capabilities)) - set(MIRROR_CAPABILITIES):
         yield "has a mirror with unknown capabilities.", f"Use a list of {', '.join(MIRROR_CAPABILITIES)}."

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load  # libyaml's parser where it is there: ten times faster
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Hosts, Problem
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_installers import KUBESPRAY, is_kubespray
 
@@ -113,7 +114,8 @@ def _explain(name: str, value: t.Any, option: Option) -> t.Optional[str]:
     choices = spec.get("choices")
     if choices and not isinstance(value, (list, dict)):
         listed = ", ".join(str(choice) for choice in choices)
-        return f"{value!s} is none of {listed}. {_suggestion(value, choices)}{_help(option)}"
+        text = url_shown(value) if "@" in str(value) else value
+        return f"{text!s} is none of {listed}. {_suggestion(value, choices)}{_help(option)}"
     # Ansible says some things twice, once with the option's name around it.
     told = [error for error in dict.fromkeys(errors) if not any(error != other and error in other for other in errors)]
     return f"{'; '.join(error.rstrip('.') for error in told)}. {_help(option)}"

@@ -17,6 +17,7 @@ import typing as t
 
 from ansible import context
 from ansible_collections.slipway.kubernetes.plugins.module_utils._run_record import Record, is_same_run
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, shown
 
 #: Seconds after its last sign of life for which a run of another controller counts as one that goes on, when it does
 #: not say so itself. Longer than an upgrade of one node may take by default: to drain it, to upgrade it, and for pods
@@ -91,9 +92,10 @@ class Holder:
     def message(self) -> str:
         """Who it is."""
         record = self.record
+        said = {key: shown(record.get(key), LONGEST) for key in ("playbook", "user", "controller", "pid", "since")}
         return (
-            f"another run works on this cluster: ansible-playbook {record.get('playbook')} by {record.get('user')} on"
-            f" {record.get('controller')} (pid {record.get('pid')}) since {record.get('since')}."
+            f"another run works on this cluster: ansible-playbook {said['playbook']} by {said['user']} on"
+            f" {said['controller']} (pid {said['pid']}) since {said['since']}."
         )
 
     @property

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 import sys
 import typing as t
@@ -68,3 +69,19 @@ assert _kubelet_requests.judge({{"spec": {{}}}}, {{}})[1]
 assert not [name for name in sys.modules if name == "ansible" or name.startswith("ansible.")]
 """
     subprocess.run([sys.executable, "-I", "-c", program], check=True)
+
+
+def test_what_a_request_says_is_printed_with_escapes() -> None:
+    evil = "\x1b[2J\nroot\u202e"
+    user = f"system:node:worker1{evil}"
+    worker = {"worker1": _kubelet_requests.Identity.of("worker1", [])}
+    for item in (
+        crafted("good", username=evil),
+        crafted("good", username=user),
+        crafted("good", usages=[evil]),
+        crafted("good", request=base64.b64encode(evil.encode()).decode()),
+    ):
+        item["metadata"]["name"] = evil
+        said = [_kubelet_requests.describe(item), *_kubelet_requests.judge(item, worker)[1]]
+        assert len(said) > 1 and not [text for text in said if "\x1b" in text or "\n" in text or "\u202e" in text]
+    assert "\\x1b[2J\\nroot\\u202e" in _kubelet_requests.describe(item)
