@@ -3,8 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read OpenPGP public keys without gpg: fingerprints of the keys in a file, armoured or binary.
 
-Nothing is verified here; that is left to the package manager. Formats: RFC 9580 (armour: section 6, packet
-headers: section 4.2, fingerprints: section 5.5.4). Private to this collection.
+Strict: whatever is read here, gpg reads the same (tests/integration/differential tries it). The readers of apt differ
+from each other and from gpg: some take the first block of any label, some text around it. So what is written for apt is
+what was understood here, and nothing else: the packets of the keys, in binary form.
+
+No signature is verified here; that is left to the package manager. Formats: RFC 9580 (armour: section 6, packet
+headers: section 4.2, public keys: section 5.5). Private to this collection.
 """
 
 from __future__ import annotations
@@ -19,7 +23,19 @@ PUBLIC_KEY = 6
 PUBLIC_SUBKEY = 14
 SECRET_KEYS = (5, 7)
 
-_ARMOUR = re.compile(rb"-----BEGIN PGP ([A-Z ]+)-----[ \t]*\r?\n(.*?)-----END PGP \1-----", re.DOTALL)
+SIGNATURE = 2
+USER_ID = 13
+USER_ATTRIBUTE = 17
+#: What the owner of a keyring has noted for himself, and what says nothing.
+TRUST, MARKER = 12, 10
+_OF_KEYS = (PUBLIC_KEY, PUBLIC_SUBKEY, SIGNATURE, USER_ID, USER_ATTRIBUTE)
+
+_BEGIN = re.compile(rb"-----BEGIN ([^\r\n]*?)-----")
+_HEADER = re.compile(rb"[A-Za-z][A-Za-z-]*:( [^\0-\x1f\x7f]*)?")
+_LABEL = b"PGP PUBLIC KEY BLOCK"
+
+#: Of what numbers (M) a key of an algorithm consists; O is the object identifier of a curve, K the parameters of ECDH.
+_NUMBERS = {1: "MM", 2: "MM", 3: "MM", 16: "MMM", 17: "MMMM", 18: "OMK", 19: "OM", 20: "MMM", 22: "OM"}
 
 
 class OpenPgpError(ValueError):
@@ -36,31 +52,66 @@ class PublicKey(t.NamedTuple):
 
 
 def is_armoured(data: bytes) -> bool:
-    """Whether ``data`` is the text form of a key."""
-    return _ARMOUR.search(data) is not None
+    """Whether ``data`` is the text form of a key, or was meant to be one."""
+    return not data[:1] >= b"\x80" and _BEGIN.search(data) is not None
 
 
 def dearmour(data: bytes) -> bytes:
-    """The binary form of ``data``, which is either armoured (any number of blocks) or binary already.
+    """The binary form of ``data``, which is either armoured (any number of blocks, nothing else) or binary already.
 
-    :raises OpenPgpError: when a block is not base64 or holds something other than public keys.
+    :raises OpenPgpError: when a block is not base64 or holds something other than public keys, or there is other text.
     """
-    blocks = _ARMOUR.findall(data)
-    if not blocks:
+    if not is_armoured(data):
         return data
-    return b"".join(_dearmour_block(label.decode(), text) for label, text in blocks)
+    content = b""
+    block: t.Optional[t.List[bytes]] = None
+    for line in (line.rstrip(b" \t\r") for line in data.split(b"\n")):
+        begin = _BEGIN.fullmatch(line)
+        if begin and begin.group(1) != _LABEL:
+            raise OpenPgpError(f"it holds a {begin.group(1)[:40].decode('ascii', 'replace')}, not a public key")
+        if block is None and begin:
+            block = []
+        elif block is not None and line == b"-----END " + _LABEL + b"-----":
+            content += _dearmour_block(block)
+            block = None
+        elif block is not None:
+            block.append(line)
+        elif line:
+            raise OpenPgpError("it has text outside of its block")
+    if block is not None:
+        raise OpenPgpError("its armour is damaged (it has no end)")
+    return content
 
 
-def _dearmour_block(label: str, text: bytes) -> bytes:
-    if label != "PUBLIC KEY BLOCK":
-        raise OpenPgpError(f"it holds a PGP {label}, not a public key")
-    lines = text.replace(b"\r\n", b"\n").split(b"\n")
-    # Headers ("Version: ...") end at the first empty line; a line that starts with "=" is the checksum.
-    body = lines[lines.index(b"") + 1 :] if b"" in lines[:-1] else lines
+def _dearmour_block(lines: t.List[bytes]) -> bytes:
+    # Headers ("Version: ...") end at the first empty line.
+    place = lines.index(b"") if b"" in lines else 0
+    headers = lines[:place] if all(map(_HEADER.fullmatch, lines[:place])) else []
+    body = [line for line in lines[len(headers) :] if line]
+    # A line that starts with "=" is the checksum.
+    checksum = body.pop()[1:] if body and re.fullmatch(rb"=[A-Za-z0-9+/]{4}", body[-1]) else None
+    text = b"".join(body)
     try:
-        return base64.b64decode(b"".join(line.strip() for line in body if not line.startswith(b"=")), validate=True)
+        content = base64.b64decode(text, validate=True)
     except binascii.Error as error:
         raise OpenPgpError(f"its armour is damaged ({error})") from error
+    if base64.b64encode(content) != text:
+        raise OpenPgpError("its armour is damaged (it is not base64 as it is written by rule)")
+    if checksum is not None and base64.b64decode(checksum) != _crc24(content).to_bytes(3, "big"):
+        raise OpenPgpError("its armour is damaged (the checksum is another)")
+    return content
+
+
+def _crc24(content: bytes) -> int:
+    """The checksum of an armour (RFC 9580, 6.1)."""
+    crc = 0xB704CE
+    for octet in content:
+        crc ^= octet << 16
+        for _bit in range(8):
+            crc <<= 1
+            if crc & 0x1000000:
+                crc ^= 0x1864CFB
+    return crc
 
 
 def packets(data: bytes) -> t.Iterator[t.Tuple[int, bytes]]:
@@ -112,22 +163,94 @@ def fingerprint(body: bytes) -> str:
     raise OpenPgpError(f"it has a key of version {version}, known are 4 and 6")
 
 
+def _check_key(body: bytes) -> None:
+    """Refuse a key that others would read otherwise, or not as a whole.
+
+    :raises OpenPgpError: when it does not consist of just the numbers of its algorithm.
+    """
+    if not body or body[0] != 4:
+        return
+    shape = _NUMBERS.get(body[5] if len(body) > 5 else 0)
+    if shape is None:
+        raise OpenPgpError("it has a key of an algorithm that is not known")
+    position = 6
+    for kind in shape:
+        if kind == "M":
+            bits = int.from_bytes(body[position : position + 2], "big")
+            number = body[position + 2 : position + 2 + (bits + 7) // 8]
+            if not bits or int.from_bytes(number, "big").bit_length() != bits:
+                raise OpenPgpError("a number of a key is not as long as it says")
+            position += 2 + len(number)
+        else:
+            size = body[position] if position < len(body) else 0
+            if not 0 < size < 0xFF:
+                raise OpenPgpError("a key's curve is malformed")
+            position += 1 + size
+    if position != len(body):
+        raise OpenPgpError("a key is longer or shorter than its numbers")
+
+
+def _key_packets(data: bytes) -> t.Iterator[t.Tuple[int, bytes]]:
+    """The packets that keys consist of, as (type, body), the first of them a public key.
+
+    :raises OpenPgpError: when there are others.
+    """
+    begun = False
+    for kind, body in packets(dearmour(data)):
+        if kind in (TRUST, MARKER):
+            continue
+        if kind in SECRET_KEYS:
+            raise OpenPgpError("it holds a private key")
+        if kind not in _OF_KEYS:
+            raise OpenPgpError(f"it holds a packet of type {kind}, which is no part of a public key")
+        begun = begun or kind == PUBLIC_KEY
+        if not begun:
+            raise OpenPgpError("it holds no public key at its beginning")
+        if kind in (PUBLIC_KEY, PUBLIC_SUBKEY):
+            _check_key(body)
+        yield kind, body
+
+
 def public_keys(data: bytes) -> t.List[PublicKey]:
     """The public keys of a key file, armoured or binary.
 
     :raises OpenPgpError: when it holds none, or is something else. The message completes "... : it holds no key".
     """
     keys: t.List[t.List[str]] = []
-    for kind, body in packets(dearmour(data)):
-        if kind in SECRET_KEYS:
-            raise OpenPgpError("it holds a private key")
+    nameless: t.List[str] = []
+    for kind, body in _key_packets(data):
         if kind == PUBLIC_KEY:
             keys.append([fingerprint(body)])
-        elif kind == PUBLIC_SUBKEY and keys:
+            # gpg leaves out keys without the name of an owner; those of version 6 need none.
+            nameless += keys[-1] if body[0] == 4 else []
+        elif kind == PUBLIC_SUBKEY:
             keys[-1].append(fingerprint(body))
+        elif kind == USER_ID and keys[-1][0] in nameless:
+            nameless.remove(keys[-1][0])
     if not keys:
         raise OpenPgpError("it holds no public key")
+    if nameless:
+        raise OpenPgpError(f"its key {nameless[0]} has no user id")
     return [PublicKey(names[0], tuple(names[1:])) for names in keys]
+
+
+def keyring(data: bytes) -> bytes:
+    """The keys of a key file with what belongs to them (subkeys, user ids, signatures), as gpgv and sqv read them.
+
+    It is made of what was understood of the file, in one way: that of an equal key is equal.
+
+    :raises OpenPgpError: as :func:`public_keys`.
+    """
+    public_keys(data)
+    return b"".join(_packet(kind, body) for kind, body in _key_packets(data))
+
+
+def _packet(kind: int, body: bytes) -> bytes:
+    size = len(body)
+    if kind > 15:
+        return bytes([0xC0 | kind, 0xFF]) + size.to_bytes(4, "big") + body
+    octets = 0 if size < 0x100 else 1 if size < 0x10000 else 2
+    return bytes([0x80 | kind << 2 | octets]) + size.to_bytes(1 << octets, "big") + body
 
 
 def normalise_fingerprint(text: str) -> str:

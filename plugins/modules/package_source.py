@@ -193,7 +193,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._openpgp import (
     OpenPgpError,
-    is_armoured,
+    keyring,
     normalise_fingerprint,
     public_keys,
 )
@@ -395,12 +395,14 @@ class AptSource:
         self.timeout: int = params["timeout"]
         self.sources, self.lists = sources, lists
         self.path = os.path.join(sources, f"slipway-{source.name}.sources")
-        self.key_paths = [os.path.join(keyrings, f"slipway-{source.name}.{suffix}") for suffix in ("asc", "gpg")]
+        self.key_path = os.path.join(keyrings, f"slipway-{source.name}.gpg")
+        # Where versions before 0.2 wrote keys as they were fetched.
+        self.old_key_path = os.path.join(keyrings, f"slipway-{source.name}.asc")
 
     def absent(self, check_mode: bool) -> t.Dict[str, t.Any]:
         """Remove source and key."""
         before = (read(self.path) or b"").decode(errors="replace")
-        paths = [path for path in [self.path, *self.key_paths] if os.path.exists(path)]
+        paths = [path for path in [self.path, self.key_path, self.old_key_path] if os.path.exists(path)]
         if paths and not check_mode:
             # What is fetched stays in the lists until the next update cleans up; without a source it is not used.
             for path in paths:
@@ -416,9 +418,9 @@ class AptSource:
         """Verify the repository when it is needed, and write what differs."""
         self.source.check()
         before = read(self.path)
-        key_path, key = self._current_key()
+        key = self._current_key()
         versions: t.Dict[str, t.Tuple[str, ...]] = {}
-        as_asked = bool(key) and before == self._render(key_path, key)
+        as_asked = bool(key) and before == self._render(key)
         known = False
         if as_asked and self.validate:
             versions = self._known_versions(before or b"")
@@ -426,22 +428,21 @@ class AptSource:
         refreshed = self.validate and not (as_asked and known)
         if not as_asked or refreshed:
             key = self._wanted_key()
-            key_path = self.key_paths[0 if is_armoured(key) else 1]
-        fingerprints = check_key(key, url_shown(self.key_url) if self.key_url else "key_content", self.allowed)
-        after = self._render(key_path, key)
-        changed = after != before or read(key_path) != key
+        fingerprints = check_key(key, self._origin(), self.allowed)
+        after = self._render(key)
+        changed = after != before or read(self.key_path) != key
         if refreshed:
             with self._scratch() as scratch:
-                versions = self._verify(scratch, key_path, key, fingerprints)
+                versions = self._verify(scratch, key, fingerprints)
                 self._check_neighbours(scratch, after)
                 if not check_mode:
                     self._keep_lists(os.path.join(scratch, "lists"))
         if changed and not check_mode:
-            self._write(key_path, key, after)
+            self._write(key, after)
         result: t.Dict[str, t.Any] = {
             "changed": changed,
             "source_path": self.path,
-            "key_path": key_path,
+            "key_path": self.key_path,
             "key_fingerprints": fingerprints,
             "index_refreshed": refreshed,
             "diff": {
@@ -456,21 +457,32 @@ class AptSource:
             result["versions"] = {name: find_version(self.packages[name], versions[name]) for name in self.packages}
         return result
 
-    def _render(self, key_path: str, key: bytes) -> bytes:
-        return self.source.render(key_path, key, self.key_url).encode()
+    def _render(self, key: bytes) -> bytes:
+        return self.source.render(self.key_path, key, self.key_url).encode()
 
-    def _current_key(self) -> t.Tuple[str, bytes]:
-        """Path and content of the key on this host, when it may be the wanted one; empty content otherwise."""
-        for path in self.key_paths:
-            key = read(path)
-            if key and (self.key_content is None or key == self._wanted_key()):
-                return path, key
-        return self.key_paths[0], b""
+    def _origin(self) -> str:
+        """Where the key is from, for messages."""
+        return url_shown(self.key_url) if self.key_url else "key_content"
+
+    def _current_key(self) -> bytes:
+        """The key on this host, when it may be the wanted one and is as this version writes it; empty otherwise."""
+        key = read(self.key_path) or b""
+        try:
+            as_written = keyring(key) == key
+        except OpenPgpError:
+            as_written = False
+        return key if as_written and (self.key_content is None or key == self._wanted_key()) else b""
 
     def _wanted_key(self) -> bytes:
-        if self.key_content is not None:
-            return (self.key_content.strip() + "\n").encode()
-        return self.fetch(t.cast(str, self.key_url))
+        """The keys that were given, and nothing else that is in their file: apt reads some files otherwise than we do.
+
+        :raises SlipwayError: when it is no file of public keys.
+        """
+        content = self.key_content.encode() if self.key_content is not None else self.fetch(t.cast(str, self.key_url))
+        try:
+            return keyring(content)
+        except OpenPgpError as error:
+            raise SlipwayError(f"{self._origin()} is not an OpenPGP public key: {error}.") from error
 
     @contextlib.contextmanager
     def _scratch(self, lists: t.Optional[str] = None) -> t.Iterator[str]:
@@ -498,14 +510,12 @@ class AptSource:
             found = self._apt(scratch).policy(self.packages)
         return {name: found[name].versions for name in self.packages if name in found}
 
-    def _verify(
-        self, scratch: str, key_path: str, key: bytes, fingerprints: t.Sequence[str]
-    ) -> t.Dict[str, t.Tuple[str, ...]]:
+    def _verify(self, scratch: str, key: bytes, fingerprints: t.Sequence[str]) -> t.Dict[str, t.Tuple[str, ...]]:
         """Fetch the index into ``scratch`` and return the versions of the packages.
 
         :raises SlipwayError: when the repository is not what it should be.
         """
-        key_copy = os.path.join(scratch, os.path.basename(key_path))
+        key_copy = os.path.join(scratch, os.path.basename(self.key_path))
         write(key_copy, key)
         write(
             os.path.join(scratch, "sources", "slipway.sources"),
@@ -572,14 +582,13 @@ class AptSource:
                     os.chmod(temporary, 0o644)
                     os.replace(temporary, os.path.join(self.lists, name))
 
-    def _write(self, key_path: str, key: bytes, source: bytes) -> None:
+    def _write(self, key: bytes, source: bytes) -> None:
         """Write key and source; the source last, since a run takes it as the sign that all is done."""
-        os.makedirs(os.path.dirname(key_path), mode=0o755, exist_ok=True)
-        write(key_path, key)
+        os.makedirs(os.path.dirname(self.key_path), mode=0o755, exist_ok=True)
+        write(self.key_path, key)
         write(self.path, source)
-        for path in self.key_paths:
-            if path != key_path and os.path.exists(path):
-                os.unlink(path)
+        if os.path.exists(self.old_key_path):
+            os.unlink(self.old_key_path)
 
 
 def fetcher(module: AnsibleModule) -> t.Callable[[str], bytes]:

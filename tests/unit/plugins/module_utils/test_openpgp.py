@@ -13,6 +13,8 @@ from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes imp
 KUBERNETES = (FIXTURES / "kubernetes.asc").read_bytes()
 KUBERNETES_FINGERPRINT = "E23CA7F303F4ECE149E7F3DC73D22F7A9728DC2C"
 SUBKEY = (FIXTURES / "subkey.gpg").read_bytes()
+KEY_BODY = next(openpgp.packets(openpgp.dearmour(KUBERNETES)))[1]
+NAME = openpgp._packet(openpgp.USER_ID, b"x")
 
 
 def test_fingerprint_of_an_armoured_key_is_what_gpg_says() -> None:
@@ -35,6 +37,23 @@ def test_two_armoured_blocks_and_windows_line_ends() -> None:
 
 def test_binary_form_has_the_same_key() -> None:
     assert openpgp.public_keys(openpgp.dearmour(KUBERNETES)) == openpgp.public_keys(KUBERNETES)
+
+
+def test_a_keyring_is_what_was_understood() -> None:
+    written = openpgp.keyring(KUBERNETES)
+    assert written == openpgp.keyring(openpgp.dearmour(KUBERNETES)) == openpgp.keyring(written)
+    assert openpgp.public_keys(written) == openpgp.public_keys(KUBERNETES)
+    # What its owner noted for himself, and what says nothing, are no part of it; long packets have long headers.
+    noted = written + b"\xcc\x02\0\0\xca\x03PGP"
+    assert openpgp.keyring(noted) == written
+    picture = openpgp._packet(openpgp.USER_ATTRIBUTE, b"x" * 70000)
+    assert openpgp.keyring(written + picture) == written + picture
+    assert list(openpgp.packets(openpgp._packet(2, b"x" * 70000))) == [(2, b"x" * 70000)]
+
+
+def test_a_key_of_version_6_needs_no_name() -> None:
+    [key] = openpgp.public_keys(openpgp._packet(6, b"\x06abc"))
+    assert len(key.fingerprint) == 64
 
 
 def test_armour_without_headers_or_empty_line() -> None:
@@ -74,6 +93,21 @@ def test_version_6_is_named_by_sha256() -> None:
         (b"\xc6\xe1a", "unknown length"),
         (b"\x9bab", "unknown length"),
         (b"\xc6\x02\x03a", "version 3"),
+        (b"\xc6\x06\x04abcd\x63", "an algorithm that is not known"),
+        (b"\xc6\x08\x04abcd\x01\x00\x09", "not as long as it says"),
+        (b"\xc6\x07\x04abcd\x13\x00", "curve is malformed"),
+        (openpgp.keyring(KUBERNETES)[:3] + openpgp.keyring(KUBERNETES)[3:] + b"\xcb\x01a", "packet of type 11"),
+        (b"\xc8\x01a" + openpgp.keyring(KUBERNETES), "packet of type 8"),
+        (openpgp._packet(6, KEY_BODY), "has no user id"),
+        (openpgp._packet(6, KEY_BODY + b"\0") + NAME, "longer or shorter than its numbers"),
+        (openpgp._packet(6, KEY_BODY[:-1]) + NAME, "not as long as it says"),
+        (KUBERNETES.replace(b"PGP PUBLIC KEY BLOCK", b"APT KEY"), "holds a APT KEY, not"),
+        (b"x\n" + KUBERNETES, "text outside of its block"),
+        (KUBERNETES + b"x\n", "text outside of its block"),
+        (b"x" + KUBERNETES, "text outside of its block"),
+        (KUBERNETES.rstrip()[:-1], "damaged"),
+        (KUBERNETES.replace(b"\n=", b"\nAAAA\n="), "damaged"),
+        (KUBERNETES + KUBERNETES.replace(b"PUBLIC KEY BLOCK", b"SIGNATURE"), "holds a PGP SIGNATURE"),
         (b"\xc5\x01a", "private key"),
         (
             b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlFgEaw==\n-----END PGP PRIVATE KEY BLOCK-----",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._openpgp import keyring
 from ansible_collections.slipway.kubernetes.plugins.modules import package_source as module
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import (
     FIXTURES,
@@ -86,7 +87,7 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
 
 
-DONE = ["keyrings/slipway-kubernetes.asc", "lists/lock", "lists/mirror_InRelease", "lists/mirror_Packages"]
+DONE = ["keyrings/slipway-kubernetes.gpg", "lists/lock", "lists/mirror_InRelease", "lists/mirror_Packages"]
 
 
 def test_check_run_check_run(host: Host) -> None:
@@ -100,7 +101,7 @@ def test_check_run_check_run(host: Host) -> None:
     assert (host.lists / "mirror_Packages").read_text() == "packages"
     text = (host.sources / "slipway-kubernetes.sources").read_text()
     assert text.startswith("# Ansible managed") and result["diff"]["after"] == text
-    assert f"Types: deb\nURIs: {URL}\nSuites: /\nSigned-By: {host.keyrings}/slipway-kubernetes.asc\n" in text
+    assert f"Types: deb\nURIs: {URL}\nSuites: /\nSigned-By: {host.keyrings}/slipway-kubernetes.gpg\n" in text
     for check in (True, False):
         again = host.present(check=check)
         assert not again["changed"] and not again["index_refreshed"] and not host.fetched
@@ -136,10 +137,10 @@ def test_new_version_refreshes_the_index_and_changes_nothing(host: Host) -> None
 
 def test_drift_is_mended(host: Host) -> None:
     host.present()
-    key = host.keyrings / "slipway-kubernetes.asc"
+    key = host.keyrings / "slipway-kubernetes.gpg"
     key.write_bytes(DOCKER_KEY)
     assert host.present(check=True)["changed"]
-    assert host.present()["changed"] and key.read_bytes() == KEY
+    assert host.present()["changed"] and key.read_bytes() == keyring(KEY)
     (host.sources / "slipway-kubernetes.sources").unlink()
     assert host.present()["changed"] and not host.present()["changed"]
 
@@ -152,7 +153,36 @@ def test_key_in_the_task(host: Host) -> None:
     assert result["changed"] and result["key_fingerprints"] == ["039ECC206BA9C3F21A8E755E91DC6AD02E8DC6CD"]
 
 
-def test_binary_key_replaces_the_armoured_one(host: Host) -> None:
+def test_a_key_that_an_older_version_wrote_is_written_once_more(host: Host) -> None:
+    host.present()
+    written = host.keyrings / "slipway-kubernetes.gpg"
+    old = written.rename(written.with_suffix(".asc"))
+    old.write_bytes(KEY)
+    source = host.sources / "slipway-kubernetes.sources"
+    source.write_text(source.read_text().replace(".gpg", ".asc"))
+    assert host.present(check=True)["changed"] and old.exists()
+    assert host.present()["changed"] and not old.exists() and written.read_bytes() == keyring(KEY)
+    assert not host.present()["changed"]
+
+
+def test_what_apt_would_read_beside_the_pinned_key_is_refused(host: Host) -> None:
+    foreign = DOCKER_KEY.replace(b"PGP PUBLIC KEY BLOCK", b"APT KEY")
+    for key in (foreign + KEY, KEY + foreign, b"text\n" + KEY, KEY + DOCKER_KEY):
+        host.key = key
+        with pytest.raises(SlipwayError, match=r"is not an OpenPGP public key|which is not among key_fingerprints"):
+            host.present(key_fingerprints=[FINGERPRINT])
+    assert host.files() == []
+
+
+def test_an_equal_key_in_another_form_changes_nothing(host: Host) -> None:
+    host.present()
+    host.key = b"\n" + KEY.replace(b"\n", b"\r\n")
+    host.answers["policy"] = ["", POLICY]
+    result = host.present()
+    assert result["index_refreshed"] and not result["changed"]
+
+
+def test_binary_and_armoured_keys_are_written_alike(host: Host) -> None:
     host.present()
     host.key = (FIXTURES / "subkey.gpg").read_bytes()
     assert host.present(url=URL + "x/")["key_path"].endswith("slipway-kubernetes.gpg")
