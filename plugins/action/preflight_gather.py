@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import re
 import time
 import typing as t
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import parse_version
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_sources
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import parse_endpoint, parse_version
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_failures import explain, reason
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import Variables, collection_roles
 
@@ -19,7 +22,7 @@ VERSION_FACTS = ("kubeadm_version", "kubelet_version")
 
 
 class ActionModule(ActionBase):
-    """Runs node_facts and, where packages are still to be installed, package_source in check mode."""
+    """Runs node_facts, and asks the sources of what is still to be installed: package_source and source_probe."""
 
     TRANSFERS_FILES = False
     _VALID_ARGS: t.FrozenSet[str] = frozenset()
@@ -28,10 +31,10 @@ class ActionModule(ActionBase):
         """Returns ansible_facts: slipway_node (when it could be had) and slipway_preflight, what went wrong."""
         task_vars = task_vars or {}
         super().run(tmp, task_vars)
-        known: t.Dict[str, t.Any] = {"failure": None, "source_failure": ""}
+        known: t.Dict[str, t.Any] = {"failure": None, "source_failure": "", "sources": []}
         facts = {"slipway_preflight": known}
         asked = time.time()
-        looked = self._look("slipway.kubernetes.node_facts", {}, task_vars)
+        looked = self._look("slipway.kubernetes.node_facts", self._names(task_vars), task_vars)
         answered = time.time()
         failure = explain(looked)
         if failure:
@@ -42,6 +45,7 @@ class ActionModule(ActionBase):
             # The look was between the two moments: that is all that is known, and on a slow connection not much.
             known["clock"] = None if seen is None else [seen - answered, seen - asked]
             known["source_failure"] = self._source_failure(facts["slipway_node"], task_vars)
+            known["sources"] = self._sources(facts["slipway_node"], task_vars)
         return {"changed": False, "ansible_facts": facts}
 
     def _look(self, module: str, arguments: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
@@ -52,6 +56,37 @@ class ActionModule(ActionBase):
             return {"unreachable": True, "msg": str(error)}
         except AnsibleError as error:
             return {"failed": True, "msg": str(error)}
+
+    def _names(self, task_vars: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        """The arguments of node_facts: the endpoint's name, when it has one."""
+        variables = Variables(self._templar, collection_roles(), task_vars)
+        place = parse_endpoint(str(variables.get("cluster_endpoint") or ""))
+        return {"resolve": [place[0]]} if place and re.search("[a-z]", place[0]) and ":" not in place[0] else {}
+
+    def _sources(self, node: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
+        """What the host has to fetch and cannot; nothing is asked when there is nothing to fetch."""
+        variables = Variables(self._templar, collection_roles(), {**task_vars, "slipway_node": node})
+        if not boolean(variables.get("preflight_sources", True), strict=False):
+            return []
+        # A version that is malformed, or a family without packages, is reported as that.
+        if node["os"]["family"] not in (variables.get("__kube_packages_platforms") or {}):
+            return []
+        if parse_version(str(variables.get("cluster_version"))) is None:
+            return []
+        found: t.List[t.Dict[str, t.Any]] = []
+        wanted = _preflight_sources.sources(variables, node, str(task_vars.get("inventory_hostname")))
+        docker = _preflight_sources.docker_repository(variables, node)
+        # What cannot be templated is reported by the checks on variables.
+        if wanted:
+            looked = self._look("slipway.kubernetes.source_probe", {"sources": wanted}, task_vars)
+            found += looked.get("failures", [])
+            if explain(looked):
+                found.append({"subject": "preflight_sources", "message": reason(looked), "severity": "error"})
+        if docker:
+            looked = self._look("slipway.kubernetes.package_source", docker, task_vars)
+            if explain(looked):
+                found.append({"subject": "container_runtime_repository", "message": reason(looked)})
+        return found
 
     def _source_failure(self, node: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> str:
         """Why the package repository has not what kube_packages will install; empty when it has or need not."""

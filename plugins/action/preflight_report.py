@@ -38,6 +38,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
     render,
     run_checks,
 )
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_build import BUILD_CHECKS
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import Variables, collection_roles
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._run_lock import this_run
 
@@ -68,6 +69,7 @@ class ActionModule(ActionBase):
             _preflight_options.check_broken_variables,
             functools.partial(_preflight_options.check_types, catalogue=catalogue),
             *_preflight_installers.CHECKS,
+            *BUILD_CHECKS,
             *_preflight_cluster.CHECKS,
             *_preflight_machines.CHECKS,
             *_preflight_foreign.CHECKS,
@@ -145,5 +147,6 @@ class ActionModule(ActionBase):
             failure=Failure(*failure) if failure else None,
             source_failure=known.get("source_failure", ""),
             clock=known.get("clock"),
+            sources=known.get("sources") or (),
             peers=facts.get("slipway_peers", {}),
         )

@@ -40,6 +40,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules
+from ansible_collections.slipway.kubernetes.plugins.module_utils._surroundings import Lookups, look_around
 from ansible_collections.slipway.kubernetes.plugins.module_utils._swap import active_swaps, is_swap_line, swap_units
 
 #: Our own record of a kubeadm command that has not ended yet; see docs/architecture.md.
@@ -301,14 +302,19 @@ class Versions:
 
 
 class NodeFacts:
-    """Looks at the machine that the module runs on."""
+    """Looks at the machine that the module runs on.
 
-    def __init__(self, runner: Runner) -> None:
+    :param names: names that it shall resolve.
+    """
+
+    def __init__(self, runner: Runner, names: t.Sequence[str] = ()) -> None:
         self._runner = runner
+        self._names = names
 
     def collect(self) -> t.Dict[str, t.Any]:
         """All facts; each key is always there."""
         asked = Versions(self._runner, _PROGRAMS)
+        lookups = Lookups(self._names)
         interfaces = [{**entry, "virtual": bool(_VIRTUAL.match(entry["name"]))} for entry in _netlink.interfaces()]
         memory = parse_meminfo(read_text("/proc/meminfo"))
         modules = KernelModules()
@@ -343,9 +349,11 @@ class NodeFacts:
             "foreign_files": _marks.foreign(),
             "hosts_file": _hosts_file.look(read_text(_hosts_file.PATH), platform.node()),
         }
+        around = look_around([str(entry["name"]) for entry in interfaces if not entry["virtual"]], os.environ)
         versions = asked.result()
         return {
             **facts,
+            "surroundings": {**around, "names": lookups.result()},
             "runtime": {
                 "containerd": {
                     "installed": bool(asked.paths["containerd"]),
@@ -404,6 +412,11 @@ class NodeFacts:
 
 
 def address_of(interfaces: t.Sequence[t.Mapping[str, t.Any]], name: str, family: int) -> str:
-    """The first address of that family on the interface ``name``; empty when there is none."""
+    """The first address of that family on the interface ``name``; empty when there is none.
+
+    A virtual address that keepalived has set has the whole length, and is the first once DHCP has set the machine's
+    anew: an IPv4 address with a network goes before one without.
+    """
     addresses = [item for entry in interfaces if entry["name"] == name for item in entry["addresses"]]
-    return next((item["address"] for item in addresses if item["family"] == family), "")
+    own = [item for item in addresses if item["family"] == family]
+    return str(min(own, key=lambda item: family == 4 and item.get("prefix") == 32)["address"]) if own else ""

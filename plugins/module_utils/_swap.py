@@ -19,11 +19,12 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import r
 UNITS = "/etc/systemd/system"
 _GENERATED = ("/run/systemd/generator", "/run/systemd/generator.early", "/run/systemd/generator.late")
 _PACKAGED = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
-#: Services that turn swap on by themselves: zram-tools, zram-config, dphys-swapfile (Raspberry Pi OS), swapspace and
-#: systemd-swap. Those of systemd's zram generator are swap units.
+#: Services that turn swap on by themselves: zram-tools, zram-config, Armbian's, dphys-swapfile (Raspberry Pi OS),
+#: swapspace and systemd-swap. Those of systemd's zram generator are swap units.
 _SERVICES = (
     "zramswap.service",
     "zram-config.service",
+    "armbian-zram-config.service",
     "dphys-swapfile.service",
     "swapspace.service",
     "systemd-swap.service",

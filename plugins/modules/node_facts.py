@@ -16,10 +16,16 @@ author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
   - slipway.kubernetes.attributes.read_only
-options: {}
+options:
+  resolve:
+    description:
+      - Names that the machine shall resolve by its own means, such as that of the cluster's endpoint.
+    type: list
+    elements: str
+    default: []
 notes:
   - Processes that hold ports, and the firmware's UUID, are only seen by root.
-  - The only programs that are run are those whose version is asked for, all at once.
+  - The only programs that are run are those whose version is asked for, and C(getent) for names, all at once.
 """
 
 EXAMPLES = r"""
@@ -256,6 +262,35 @@ ansible_facts:
           type: list
           elements: str
           sample: [/etc/haproxy/haproxy.cfg]
+        surroundings:
+          description:
+            - What is on the machine beside Kubernetes and can stand in its way.
+            - C(cgroup_controllers) are those that the kernel has, C(modules_missing) modules that cannot be loaded.
+            - C(resolver) is the file with name servers that the kubelet will give to pods.
+            - C(names) are the addresses of the names that were asked for.
+            - C(proxies) are variables of environments that name a proxy (not the proxy), with their C(no_proxy).
+            - C(forwarding_off) and C(swap_at_boot) are settings that count after the next boot.
+            - C(interfaces_taken) is configuration of network managers that matches the interfaces of pods.
+            - C(pod_networks) are the files in C(/etc/cni/net.d), C(mounts) the file systems of folders that matter.
+            - C(mtus) are those of the interfaces, C(limits) those on watching files.
+            - C(etcd_data) says that C(/var/lib/etcd) is not empty, C(authority) that there is a CA of a cluster.
+          returned: always
+          type: dict
+          sample:
+            cgroup_controllers: [cpuset, cpu, io, memory, pids]
+            modules_missing: []
+            resolver: {path: /etc/resolv.conf, target: "", exists: true, nameservers: [192.0.2.53], search: []}
+            names: {api.example.com: [192.0.2.10]}
+            proxies: []
+            forwarding_off: []
+            swap_at_boot: []
+            interfaces_taken: []
+            pod_networks: [10-flannel.conflist]
+            mounts: [{path: /var/lib, point: /, type: ext4, options: []}]
+            mtus: {eth0: 1500}
+            limits: {max_user_instances: 128, max_user_watches: 65536}
+            etcd_data: false
+            authority: true
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -264,8 +299,11 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._node import No
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
-    module.exit_json(ansible_facts={"slipway_node": NodeFacts(Runner(module)).collect()})
+    module = AnsibleModule(
+        argument_spec={"resolve": {"type": "list", "elements": "str", "default": []}}, supports_check_mode=True
+    )
+    facts = NodeFacts(Runner(module), module.params["resolve"])
+    module.exit_json(ansible_facts={"slipway_node": facts.collect()})
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ version_added: 0.1.0
 description:
   - Runs M(slipway.kubernetes.node_facts), and M(slipway.kubernetes.package_source) in check mode on hosts that do not
     have the Kubernetes packages of the asked version yet.
+  - Asks the other sources of what a host has not yet by M(slipway.kubernetes.source_probe), unless
+    C(preflight_sources) is V(false).
   - Never fails and never makes a host unreachable. What goes wrong (no answer, no Python, no sudo, no such version in
     the repository) is kept as a fact for M(slipway.kubernetes.preflight_report).
 author:
@@ -58,6 +60,12 @@ ansible_facts:
           type: list
           elements: float
           sample: [-0.4, 0.1]
+        sources:
+          description: What the host has to fetch and cannot, as M(slipway.kubernetes.source_probe) returns it.
+          returned: always
+          type: list
+          elements: dict
+          sample: []
         source_failure:
           description: Why the package repository does not provide the asked version; empty when it does.
           returned: always

@@ -58,6 +58,7 @@ class Host:
     :param failure: why there are no facts; ``None`` also when the host was left out of this run.
     :param source_failure: why the package repository does not offer what is asked for; empty when it does.
     :param clock: how many seconds its clock is ahead of the controller's, at least and at most.
+    :param sources: what source_probe cannot get, and from where.
     :param peers: what peer_probe found.
     """
 
@@ -71,6 +72,7 @@ class Host:
     failure: t.Optional[Failure] = None
     source_failure: str = ""
     clock: t.Optional[t.Sequence[float]] = None
+    sources: t.Sequence[t.Mapping[str, t.Any]] = ()
     peers: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
 
     def text(self, name: str) -> str:

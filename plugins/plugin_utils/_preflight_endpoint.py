@@ -149,13 +149,11 @@ def check_place(hosts: Hosts) -> t.Iterable[Problem]:
         address, facts = virtual_address(host), host.facts
         if address is None or facts is None:
             continue
-        own = [
-            interface
-            for _name, interface in node_addresses([host])
-            # The one that keepalived has set has the whole length.
-            if interface.ip == address and (interface.network.num_addresses > 1 or not host.control_plane)
-        ]
-        if own or str(address) in (host.text("cluster_node_ip"), facts.get("default_address")):
+        present = [interface for _name, interface in node_addresses([host]) if interface.ip == address]
+        # The one that keepalived has set has the whole length; while DHCP sets another anew it may be the only one.
+        own = [item for item in present if item.network.num_addresses > 1 or not host.control_plane]
+        default = "" if present else str(facts.get("default_address"))
+        if own or str(address) in (host.text("cluster_node_ip"), default):
             yield host.problem(
                 "api_endpoint_vip",
                 f"{address} is the host's own address.",

@@ -87,7 +87,11 @@ def _macs(facts: t.Mapping[str, t.Any]) -> t.Iterable[str]:
 
 
 def check_identities(hosts: Hosts) -> t.Iterable[Problem]:
-    """Identities that have to be unique in a cluster: machine-id, product_uuid, MAC addresses."""
+    """Identities that have to be unique in a cluster: machine-id, product_uuid, MAC addresses.
+
+    The last two are shared by design on some machines: boards whose firmware has one UUID for all, and the interfaces
+    of management controllers inside servers. Nothing in Kubernetes compares them.
+    """
     identities: t.Tuple[t.Tuple[str, t.Callable[[t.Mapping[str, t.Any]], t.Iterable[str]], str], ...] = (
         (
             "machine_id",
@@ -98,13 +102,22 @@ def check_identities(hosts: Hosts) -> t.Iterable[Problem]:
         (
             "product_uuid",
             lambda facts: [str(facts.get("product_uuid", "")).lower()],
-            "Give each virtual machine a UUID of its own in the hypervisor (/sys/class/dmi/id/product_uuid).",
+            "Give each virtual machine a UUID of its own in the hypervisor (/sys/class/dmi/id/product_uuid); where the"
+            " firmware has one for all machines, set preflight_allow_duplicate_product_uuids.",
         ),
-        ("mac", _macs, "Give each network interface a MAC address of its own, or remove the doubled host."),
+        (
+            "mac",
+            _macs,
+            "Give each network interface a MAC address of its own, or remove the doubled host; where it is that of a"
+            " management controller or the like, add it to preflight_allow_duplicate_macs.",
+        ),
     )
+    allowed = {str(mac).lower() for host in hosts for mac in host.sequence("preflight_allow_duplicate_macs")}
+    if all(host.flag("preflight_allow_duplicate_product_uuids") for host in hosts):
+        identities = tuple(item for item in identities if item[0] != "product_uuid")
     for subject, of_facts, remedy in identities:
         for identity, names in _shared(hosts, of_facts).items():
-            for name in names:
+            for name in names if identity not in allowed else ():
                 yield Problem(name, subject, f"{identity} is the same on {_and(names)}.", remedy)
 
 

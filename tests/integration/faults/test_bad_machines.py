@@ -149,6 +149,49 @@ def test_an_external_endpoint_that_nobody_reaches(site: Site) -> None:
     )
 
 
+#: What makes later steps fail, by the file that it stands in.
+PLANTED = {
+    "/etc/resolv.conf": "nameserver 127.0.0.53\n",
+    "/etc/environment": "https_proxy=http://bob:s3cret@192.0.2.3:3128\nno_proxy=localhost\n",
+    "/etc/cni/net.d/05-other.conflist": "{}\n",
+    "/etc/sysctl.d/99-zz.conf": "net.ipv4.conf.all.forwarding = 0\n",
+    "/etc/systemd/network/20-all.network": "[Match]\nType=ether\n[Network]\nDHCP=yes\n",
+    "/etc/waagent.conf": "ResourceDisk.EnableSwap=y\n",
+    "/etc/kubernetes/pki/ca.crt": "of another cluster\n",
+}
+
+
+def test_what_is_beside_kubernetes_and_sources_that_lack_something(site: Site) -> None:
+    """All at once, as one report says all."""
+    worker = site.nodes[WORKER]
+    # Some of them are mounts of the container: they are written to, and not replaced.
+    kept = {path: worker.shell(f"cat {path} 2>/dev/null", check=False) for path in PLANTED}
+    for path, text in PLANTED.items():
+        worker.execute("sh", "-c", f"mkdir -p $(dirname {path}); cat > {path}", stdin=text)
+    nothing = "ghcr.io/flannel-io/nothing"
+    try:
+        refused(
+            site,
+            f"{WORKER}: /etc/resolv.conf: has the name server 127.0.0.53, which in a pod is the pod itself",
+            f"{WORKER}: no_proxy: https_proxy in /etc/environment without exceptions for 172.30.0.0/24,10.244.0.0/16",
+            f"{WORKER}: pod network: /etc/cni/net.d/05-other.conflist is the configuration of another pod network",
+            f"{WORKER}: sysctl: /etc/sysctl.d/99-zz.conf has net.ipv4.conf.all.forwarding = 0, which counts after a",
+            f"{WORKER}: systemd-networkd: /etc/systemd/network/20-all.network matches the interfaces of pods",
+            f"{WORKER}: node_prep_swap: is absent, but /etc/waagent.conf brings swap back at every boot",
+            f"{WORKER}: /etc/kubernetes/pki/ca.crt: is there, and the host is no node",
+            f"cni_flannel_values: {nothing}:",
+            f"{CONTROL_PLANE}: metallb_chart: oci://172.30.0.1:5000/charts/metallb 9.9.9 cannot be had: it is not",
+            f"{CONTROL_PLANE}: helm_download_url: http://172.30.0.1:8080/helm/helm-v9.9.9-linux-amd64.tar.gz cannot be",
+            cni_flannel_values={"flannel": {"image": {"repository": nothing}}},
+            metallb_chart_version="9.9.9",
+            helm_version="9.9.9",
+        )
+    finally:
+        for path, text in kept.items():
+            worker.execute("sh", "-c", f"cat > {path}" if text else f"rm -f {path}", stdin=text)
+        worker.shell("rmdir /etc/kubernetes/pki /etc/kubernetes /etc/cni/net.d /etc/cni", check=False)
+
+
 def test_a_stranger_in_the_group(site: Site) -> None:
     """One machine by two names."""
     hosts = site.inventory / "hosts.yml"

@@ -50,6 +50,7 @@ def gather(
     loader = DataLoader()
     connection = unittest.mock.MagicMock()
     action = ActionModule(Task(), connection, None, loader, Templar(loader=loader), None)  # type: ignore[arg-type]
+    given.setdefault("preflight_sources", False)
     result = action.run(task_vars=trusted({"inventory_hostname": "cp1", **given}))
     assert not result.get("failed")
     assert result["changed"] is False
@@ -79,7 +80,7 @@ def test_the_repository_is_asked_for_what_is_not_installed(monkeypatch: pytest.M
         cluster_version="1.36.4",
         kube_packages_repository="https://mirror.example.com/k8s",
     )
-    assert facts["slipway_preflight"] == {"failure": None, "source_failure": "", "clock": None}
+    assert facts["slipway_preflight"] == {"failure": None, "source_failure": "", "sources": [], "clock": None}
     assert facts["slipway_node"]["os"]["id"] == "debian"
     source = called["package_source"]
     assert source["url"].startswith("https://mirror.example.com/k8s/v1.36/")
@@ -116,3 +117,47 @@ def test_the_clock_is_compared_with_the_controllers(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(preflight_gather, "time", types.SimpleNamespace(time=lambda: next(moments)))
     facts, _called = gather(monkeypatch, {"node_facts": looked}, cluster_version="1.36.4")
     assert facts["slipway_preflight"]["clock"] == [3.0, 5.0]
+
+
+def test_the_endpoints_name_is_resolved_by_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for endpoint, arguments in (
+        ("api.example.com:8443", {"resolve": ["api.example.com"]}),
+        ("192.0.2.1:8443", {}),
+        ("", {}),
+    ):
+        _facts, called = gather(monkeypatch, {"node_facts": node("1.37.1")}, cluster_endpoint=endpoint)
+        assert called["node_facts"] == arguments
+
+
+def test_all_sources_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    failure = {"subject": "metallb_chart", "message": "lost.", "severity": "error"}
+    results = {
+        "node_facts": node("1.37.1"),
+        "source_probe": {"failures": [failure]},
+        "package_source": {"failed": True, "msg": "no such key."},
+    }
+    facts, called = gather(
+        monkeypatch, results, preflight_sources=True, cluster_version="1.37.1", container_runtime_source="docker"
+    )
+    assert facts["slipway_preflight"]["sources"] == [
+        failure,
+        {"subject": "container_runtime_repository", "message": "no such key."},
+    ]
+    assert {source["kind"] for source in called["source_probe"]["sources"]} == {"image"}
+    assert called["package_source"]["packages"] == {"containerd.io": "*"}
+
+
+def test_sources_that_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = {"node_facts": node("1.37.1"), "source_probe": {"failed": True, "msg": "no room."}}
+    facts, _called = gather(monkeypatch, results, preflight_sources=True, cluster_version="1.37.1")
+    (found,) = facts["slipway_preflight"]["sources"]
+    assert found["subject"] == "preflight_sources" and "no room." in found["message"]
+
+
+def test_nodes_and_wrong_versions_ask_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = node("1.37.1")
+    built["ansible_facts"]["slipway_node"]["kubernetes"]["completed"] = True
+    for looked, version in ((built, "1.37.1"), (node("1.37.1"), "1.37"), (node("1.37.1", "arch"), "1.37.1")):
+        facts, called = gather(monkeypatch, {"node_facts": looked}, preflight_sources=True, cluster_version=version)
+        assert list(called) == ["node_facts"]
+        assert facts["slipway_preflight"]["sources"] == []

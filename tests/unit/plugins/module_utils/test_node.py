@@ -307,3 +307,13 @@ def test_address_of() -> None:
     assert _node.address_of(interfaces, "eth0", 6) == "fd00::1"
     assert _node.address_of(interfaces, "eth1", 4) == ""
     assert _node.address_of(interfaces, "", 4) == ""
+
+
+def test_a_virtual_address_is_not_taken_for_the_machines_own() -> None:
+    """After DHCP has set the machine's address anew, keepalived's is the first."""
+    addresses = [
+        {"address": "192.0.2.100", "prefix": 32, "family": 4},
+        {"address": "192.0.2.1", "prefix": 24, "family": 4},
+    ]
+    assert _node.address_of([{"name": "eth0", "addresses": addresses}], "eth0", 4) == "192.0.2.1"
+    assert _node.address_of([{"name": "eth0", "addresses": addresses[:1]}], "eth0", 4) == "192.0.2.100"

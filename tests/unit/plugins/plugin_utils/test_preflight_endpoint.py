@@ -114,6 +114,15 @@ def test_a_worker_that_has_the_address() -> None:
     assert (problem.host, problem.message) == ("worker1", "192.0.2.100 is the host's own address.")
 
 
+def test_a_control_plane_whose_own_address_dhcp_sets_anew() -> None:
+    """keepalived's address is the first on the interface, or the only one for a moment."""
+    hosts = cluster()
+    own = facts(1, "192.0.2.100/32")
+    own["default_address"] = "192.0.2.100"
+    hosts[0] = Host("cp1", True, False, hosts[0].variables, facts=own)
+    assert said(hosts) == []
+
+
 def test_machines_that_nothing_is_known_of() -> None:
     assert said([Host("cp1", True, False, KEEPALIVED)]) == []
 

@@ -242,6 +242,20 @@ def test_mac_addresses_that_two_hosts_have() -> None:
     assert said(with_mac(1, "02:00:00:00:00:09", True), with_mac(2, "02:00:00:00:00:09", True)) == ""
 
 
+def test_identities_that_are_shared_by_design() -> None:
+    def board(number: int) -> t.Dict[str, t.Any]:
+        facts = machine(number, product_uuid="same")
+        facts["interfaces"].append({"name": "bmc0", "mac": "02:00:00:00:00:09", "addresses": []})
+        return facts
+
+    allowed = {"preflight_allow_duplicate_product_uuids": True, "preflight_allow_duplicate_macs": ["02:00:00:00:00:09"]}
+    assert said(host(1, True, board(1), **allowed), host(2, False, board(2), **allowed)) == ""
+    text = said(host(1, True, board(1)), host(2, False, board(2)))
+    assert (
+        "set preflight_allow_duplicate_product_uuids." in text and "add it to preflight_allow_duplicate_macs." in text
+    )
+
+
 def test_hostnames() -> None:
     same = [machine(n, hostname="debian") for n in (1, 2)]
     allowed = {"preflight_allow_duplicate_hostnames": True}

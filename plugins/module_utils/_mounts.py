@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The file systems below the folders of Kubernetes: their kind, and with which options they are mounted.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+
+#: Folders that the build writes to, or whose programs are run.
+FOLDERS = (
+    "/etc",
+    "/etc/kubernetes",
+    "/opt",
+    "/opt/cni/bin",
+    "/usr/bin",
+    "/usr/local/bin",
+    "/var/lib",
+    "/var/lib/containerd",
+    "/var/lib/etcd",
+    "/var/lib/kubelet",
+)
+#: Options that may stand in the way.
+_OPTIONS = ("ro", "noexec", "nosuid", "nodev")
+
+
+class Mount(t.NamedTuple):
+    """A line of /proc/self/mountinfo (proc_pid_mountinfo(5))."""
+
+    point: str
+    kind: str
+    options: t.List[str]
+
+
+def parse_mounts(text: str) -> t.List[Mount]:
+    """All mounts, the later ones over the earlier ones."""
+    found = []
+    for line in text.splitlines():
+        left, sign, right = line.partition(" - ")
+        fields, kind = left.split(), right.split()
+        if not sign or len(fields) < 6 or not kind:
+            continue
+        point = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[4])
+        # A file system that is read-only as a whole says so in its own options.
+        options = [*fields[5].split(","), *(["ro"] if "ro" in kind[-1].split(",") else [])]
+        found.append(Mount(point, kind[0], [name for name in _OPTIONS if name in options]))
+    return found
+
+
+def mount_of(folder: str, mounts: t.Sequence[Mount]) -> t.Optional[Mount]:
+    """The mount that a folder is in, or would be in when it is made."""
+    over = [mount for mount in mounts if (folder + "/").startswith(mount.point.rstrip("/") + "/")]
+    return max(enumerate(over), key=lambda item: (len(item[1].point), item[0]))[1] if over else None
+
+
+def look(root: str = "") -> t.List[t.Dict[str, t.Any]]:
+    """File system and options of each folder that matters.
+
+    :param root: a folder in the place of ``/``, for tests.
+    """
+    mounts = parse_mounts(read_text(f"{root}/proc/self/mountinfo"))
+    found = []
+    for folder in FOLDERS:
+        mount = mount_of(folder if root else os.path.realpath(folder), mounts)
+        if mount:
+            found.append({"path": folder, "point": mount.point, "type": mount.kind, "options": mount.options})
+    return found

@@ -1,0 +1,332 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asks sources whether they have what will be fetched from them, and fetches none of it.
+
+Registries are asked as containerd and Helm ask them, by the OCI distribution specification: mirrors in their order,
+then the registry itself, with a bearer token where one is demanded. Private to this collection.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import os
+import re
+import socket
+import ssl
+import typing as t
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import find_checksum
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._proxies import Exceptions, parse_address
+
+#: Where the API of a registry lives when not at the name that images have.
+SERVERS = {"docker.io": "registry-1.docker.io"}
+MANIFESTS = ", ".join(
+    (
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    )
+)
+#: Bytes that are read of an answer: the index of a large chart repository has some megabytes.
+LIMIT = 64 * 1024 * 1024
+
+Source = t.Mapping[str, t.Any]
+Headers = t.Mapping[str, str]
+
+
+def shown(url: str) -> str:
+    """The URL without user, password and query, for messages."""
+    parts = urllib.parse.urlsplit(url)
+    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def reason(error: BaseException, timeout: float) -> str:
+    """Why a server could not be asked, in a few words."""
+    cause = getattr(error, "reason", None) or error
+    if isinstance(cause, ssl.SSLError):
+        return (
+            f"its certificate or TLS is not accepted: {getattr(cause, 'verify_message', '') or cause.reason or cause}"
+        )
+    if isinstance(cause, (socket.timeout, TimeoutError)):
+        return f"no answer in {timeout:g} s"
+    return str(getattr(cause, "strerror", None) or cause or type(cause).__name__).lower()
+
+
+class Client:
+    """Sends requests.
+
+    :param environment: that of the program in whose place it asks: the proxies in it, and what goes past them.
+    """
+
+    def __init__(self, timeout: float, environment: t.Mapping[str, str]) -> None:
+        self.timeout = timeout
+        values = {name.lower(): value for name, value in environment.items() if value}
+        self._proxies = {name: values[f"{name}_proxy"] for name in ("http", "https") if f"{name}_proxy" in values}
+        self._exceptions = Exceptions(values.get("no_proxy", ""))
+
+    def _opener(self, host: str, ca_file: str, ca_content: str) -> urllib.request.OpenerDirector:
+        context = ssl.create_default_context()
+        # Set since Python 3.13: a CA without a key usage does not pass, and Go takes it.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        if ca_file and os.path.exists(ca_file):
+            context.load_verify_locations(cafile=ca_file)
+        elif ca_content:
+            context.load_verify_locations(cadata=ca_content)
+        address = parse_address(host)
+        direct = host == "localhost" or (address and address.is_loopback) or self._exceptions.has(host)
+        proxy = urllib.request.ProxyHandler({} if direct else self._proxies)
+        return urllib.request.build_opener(proxy, urllib.request.HTTPSHandler(context=context))
+
+    def ask(
+        self,
+        url: str,
+        method: str = "GET",
+        headers: t.Optional[Headers] = None,
+        ca_file: str = "",
+        ca_content: str = "",
+    ) -> bytes:
+        """The body of the answer.
+
+        :raises urllib.error.HTTPError: when the server refuses.
+        :raises SlipwayError: when it cannot be asked.
+        """
+        try:
+            request = urllib.request.Request(url, method=method, headers=dict(headers or {}))
+            opener = self._opener(urllib.parse.urlsplit(url).hostname or "", ca_file, ca_content)
+            with opener.open(request, timeout=self.timeout) as answer:
+                return bytes(answer.read(LIMIT)) if method == "GET" else b""
+        except urllib.error.HTTPError:
+            raise
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise SlipwayError(reason(error, self.timeout)) from error
+
+    def exists(self, url: str) -> None:
+        """Whether there is something to be fetched; not all servers know HEAD.
+
+        :raises SlipwayError: when there is not.
+        """
+        try:
+            self.ask(url, "HEAD")
+        except urllib.error.HTTPError as error:
+            if error.code not in (403, 405, 501):
+                raise SlipwayError(f"HTTP {error.code}") from error
+            self.text(url)
+
+    def text(self, url: str) -> str:
+        """A document.
+
+        :raises SlipwayError: when there is none.
+        """
+        try:
+            return self.ask(url).decode("utf-8", "replace")
+        except urllib.error.HTTPError as error:
+            raise SlipwayError(f"HTTP {error.code}") from error
+
+
+# Registries
+
+
+class Image(t.NamedTuple):
+    """The name of an image: registry, repository, and tag or digest."""
+
+    registry: str
+    repository: str
+    reference: str
+
+
+def parse_image(text: str) -> Image:
+    """The parts of an image's name, as Docker and containerd read it.
+
+    :raises SlipwayError: when it has no tag.
+    """
+    name, at, digest = text.partition("@")
+    head, slash, rest = name.partition("/")
+    if not slash or not re.search(r"[.:]|^localhost$", head):
+        head, rest = "docker.io", name if slash else f"library/{name}"
+    repository, _colon, tag = rest.partition(":")
+    if not (digest if at else tag):
+        raise SlipwayError(f"{text} has no tag")
+    return Image(head, repository, digest if at else tag)
+
+
+def challenge(header: str) -> t.Tuple[str, t.Dict[str, str]]:
+    """Scheme and parameters of a header WWW-Authenticate."""
+    scheme, _blank, rest = header.strip().partition(" ")
+    return scheme.lower(), dict(re.findall(r'(\w+)="([^"]*)"', rest))
+
+
+def _login(endpoint: Source) -> t.Dict[str, str]:
+    """The header for the endpoint's user name and password; none without them."""
+    if not endpoint.get("username"):
+        return {}
+    text = f"{endpoint['username']}:{endpoint.get('password') or ''}"
+    return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
+
+
+def _token(client: Client, header: str, repository: str, endpoint: Source) -> t.Dict[str, str]:
+    """The header with which the registry that sent this challenge lets pull.
+
+    :raises SlipwayError: when no token can be had.
+    """
+    scheme, parameters = challenge(header)
+    if scheme == "basic" and _login(endpoint):
+        return _login(endpoint)
+    if scheme != "bearer" or "realm" not in parameters:
+        raise SlipwayError("it asks for a user name and a password")
+    query = {"service": parameters.get("service", ""), "scope": f"repository:{repository}:pull"}
+    url = f"{parameters['realm']}?{urllib.parse.urlencode({key: value for key, value in query.items() if value})}"
+    certificates = {key: str(endpoint.get(key) or "") for key in ("ca_file", "ca_content")}
+    try:
+        answer = json.loads(client.ask(url, headers=_login(endpoint), **certificates))
+    except urllib.error.HTTPError as error:
+        raise SlipwayError(f"its token server {shown(url)} answers HTTP {error.code}") from error
+    except ValueError as error:
+        raise SlipwayError(f"its token server {shown(url)} answers no token") from error
+    token = answer.get("token") or answer.get("access_token") if isinstance(answer, dict) else ""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def has_manifest(client: Client, endpoint: Source, image: Image) -> None:
+    """Whether an endpoint has an image.
+
+    :param endpoint: url of the API (with ``/v2``), and username, password, ca_file, ca_content when it needs them.
+    :raises SlipwayError: when it has not, with the reason.
+    """
+    url = f"{str(endpoint['url']).rstrip('/')}/{image.repository}/manifests/{image.reference}"
+    if endpoint.get("mirror"):
+        url += f"?ns={image.registry}"
+    certificates = {key: str(endpoint.get(key) or "") for key in ("ca_file", "ca_content")}
+    headers = {"Accept": MANIFESTS}
+    try:
+        client.ask(url, "HEAD", headers, **certificates)
+    except urllib.error.HTTPError as error:
+        if error.code != 401:
+            raise SlipwayError(_refusal(error.code)) from error
+        asked = error.headers.get("WWW-Authenticate", "")
+    else:
+        return
+    headers.update(_token(client, asked, image.repository, endpoint))
+    try:
+        client.ask(url, "HEAD", headers, **certificates)
+    except urllib.error.HTTPError as error:
+        raise SlipwayError(_refusal(error.code)) from error
+
+
+def _refusal(code: int) -> str:
+    known = {
+        401: "the login is refused",
+        403: "access is denied",
+        404: "it is not there",
+        429: "too many requests",
+    }
+    return f"{known.get(code, 'refused')} (HTTP {code})"
+
+
+def probe_image(client: Client, source: Source) -> None:
+    """Whether one of the endpoints has the image.
+
+    :raises SlipwayError: naming all endpoints and why they do not.
+    """
+    image = parse_image(str(source["image"]))
+    server = SERVERS.get(image.registry, image.registry)
+    said = []
+    for endpoint in [*source.get("endpoints", ()), {"url": f"https://{server}/v2"}]:
+        try:
+            has_manifest(client, endpoint, image)
+        except SlipwayError as error:
+            said.append(f"{shown(str(endpoint['url']))}: {error.msg}")
+        else:
+            return
+    raise SlipwayError(f"{source['image']} cannot be had: {'; '.join(said)}.")
+
+
+# Charts and archives
+
+
+def chart_versions(index: str, name: str) -> t.Set[str]:
+    """The versions of a chart in the index of a repository, without a leading ``v``; no PyYAML is needed."""
+    if index.lstrip().startswith("{"):
+        entries = json.loads(index).get("entries", {}).get(name, [])
+        return {str(entry.get("version", "")).lstrip("v") for entry in entries}
+    found: t.Set[str] = set()
+    inside, indent, key = False, None, ""
+    for line in index.splitlines():
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        depth = len(line) - len(line.lstrip())
+        if depth == 0 and not text.startswith("-"):
+            inside, indent, key = text == "entries:", None, ""
+        elif inside and not text.startswith("-") and indent in (None, depth):
+            indent, key = depth, text.rstrip(":").strip("\"'")
+        elif key == name:
+            match = re.match(r"(?:- )?version:\s*[\"']?([^\"'\s]+)", text)
+            if match:
+                found.add(match[1].lstrip("v"))
+    return found
+
+
+def probe_chart(client: Client, source: Source) -> None:
+    """Whether a chart can be had: of a registry, of a repository, by its URL, or from a file on the host.
+
+    :raises SlipwayError: with the reason when it cannot.
+    """
+    chart, version = str(source["chart"]), str(source["version"])
+    repository = str(source.get("repository") or "")
+    try:
+        if chart.startswith("oci://"):
+            host, _slash, path = chart[len("oci://") :].partition("/")
+            url = f"{'http' if source.get('plain_http') else 'https'}://{host}/v2"
+            has_manifest(client, {"url": url}, Image(host, path.rstrip("/"), version.replace("+", "_")))
+        elif re.match(r"https?://", chart):
+            client.exists(chart)
+        elif repository:
+            url = f"{repository.rstrip('/')}/index.yaml"
+            versions = chart_versions(client.text(url), chart)
+            if version.lstrip("v") not in versions:
+                raise SlipwayError(f"its index has {'no such version' if versions else 'no such chart'}")
+        elif not os.path.exists(os.path.expanduser(chart)):
+            raise SlipwayError("there is no such file on the host")
+    except (SlipwayError, ValueError) as error:
+        place = f" of {shown(repository)}" if repository and "://" not in chart else ""
+        text = error.msg if isinstance(error, SlipwayError) else "its index cannot be read"
+        raise SlipwayError(
+            f"{shown(chart) if '://' in chart else chart} {version}{place} cannot be had: {text}."
+        ) from error
+
+
+def probe_archive(client: Client, source: Source) -> None:
+    """Whether an archive is there, and a checksum file has its checksum.
+
+    :raises SlipwayError: with the reason when not.
+    """
+    url, checksum = str(source["url"]), str(source["checksum"])
+    place = url
+    try:
+        client.exists(url)
+        published = re.fullmatch(r"sha256:((?:https?|file)://.*)", checksum)
+        if published:
+            place = published[1]
+            name = os.path.basename(urllib.parse.unquote(urllib.parse.urlsplit(url).path))
+            if find_checksum(client.text(place), name) is None:
+                raise SlipwayError(f"it has no SHA-256 of {name}")
+    except SlipwayError as error:
+        raise SlipwayError(f"{shown(place)} cannot be had: {error.msg}.") from error
+
+
+def is_recorded(record: str, url: str, checksum: str) -> bool:
+    """Whether release_archive has installed this archive: then it will not be fetched again."""
+    try:
+        with open(record, encoding="utf-8") as stream:
+            known = json.load(stream)
+        return bool(known["url"] == url and known["checksum"] == checksum)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

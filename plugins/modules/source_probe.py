@@ -1,0 +1,280 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: source_probe
+short_description: Asks sources whether they have what will be fetched from them
+version_added: 0.1.0
+description:
+  - Asks for one manifest of each image, the chart, the archive and its checksum, and the package sources of the host.
+    All at once, as who will fetch them does, and without fetching them.
+  - Never fails because of a source. What is wrong is returned, for M(slipway.kubernetes.preflight_report).
+author: slipway.kubernetes contributors (@slipway)
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+  - slipway.kubernetes.attributes.read_only
+options:
+  sources:
+    description: What is asked.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      subject:
+        description: Name of the variable that the source comes from, for the report.
+        type: str
+        required: true
+      kind:
+        description: What it is.
+        type: str
+        choices: [image, chart, archive, packages]
+        required: true
+      image:
+        description: Name of an image with its tag.
+        type: str
+      endpoints:
+        description: Mirrors that are asked before the registry itself, in this order.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          url:
+            description: URL of the mirror's API.
+            type: str
+            required: true
+          mirror:
+            description: Whether it is told which registry it stands for.
+            type: bool
+            default: true
+          ca_file:
+            description: CA certificates, a file on the host.
+            type: str
+          ca_content:
+            description: CA certificates in PEM, for the time before the file is there.
+            type: str
+          username:
+            description: User name.
+            type: str
+          password:
+            description: Password.
+            type: str
+      chart:
+        description: Chart, as M(slipway.kubernetes.helm_release) takes it.
+        type: str
+      repository:
+        description: URL of the chart repository.
+        type: str
+      version:
+        description: Version of the chart.
+        type: str
+      plain_http:
+        description: Whether the registry of the chart is asked without TLS.
+        type: bool
+        default: false
+      url:
+        description: URL of an archive.
+        type: str
+      checksum:
+        description: Its checksum, as M(slipway.kubernetes.release_archive) takes it.
+        type: str
+      name:
+        description: Name by which M(slipway.kubernetes.release_archive) records it.
+        type: str
+      packages:
+        description: Names of packages of the distribution.
+        type: list
+        elements: str
+        default: []
+  timeout:
+    description: Seconds that a server may take to answer.
+    type: int
+    default: 10
+"""
+
+EXAMPLES = r"""
+- name: Ask whether images and archives are there
+  slipway.kubernetes.source_probe:
+    sources:
+      - subject: cluster_image_repository
+        kind: image
+        image: registry.k8s.io/kube-proxy:v1.37.1
+      - subject: helm_download_url
+        kind: archive
+        name: helm
+        url: "{{ helm_url | default('https://get.helm.sh/helm-v3.22.0-linux-amd64.tar.gz') }}"
+        checksum: "{{ helm_checksum | default('sha256:' ~ 64 * '0') }}"
+"""
+
+RETURN = r"""
+failures:
+  description: What cannot be had.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    subject:
+      description: Name of the variable that the source comes from.
+      type: str
+    message:
+      description: What is wrong.
+      type: str
+    severity:
+      description: V(error), or V(warning) when another source may have it.
+      type: str
+"""
+
+import concurrent.futures
+import glob
+import os
+import re
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _boot_settings, _sources
+from ansible_collections.slipway.kubernetes.plugins.module_utils._apt import Apt, index_age
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+
+ENDPOINT: t.Dict[str, t.Any] = {
+    "url": {"type": "str", "required": True},
+    "mirror": {"type": "bool", "default": True},
+    "ca_file": {"type": "str"},
+    "ca_content": {"type": "str"},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+}
+SOURCE: t.Dict[str, t.Any] = {
+    "subject": {"type": "str", "required": True},
+    "kind": {"type": "str", "choices": ["image", "chart", "archive", "packages"], "required": True},
+    "image": {"type": "str"},
+    "endpoints": {"type": "list", "elements": "dict", "default": [], "options": ENDPOINT},
+    "chart": {"type": "str"},
+    "repository": {"type": "str"},
+    "version": {"type": "str"},
+    "plain_http": {"type": "bool", "default": False},
+    "url": {"type": "str"},
+    "checksum": {"type": "str"},
+    "name": {"type": "str"},
+    "packages": {"type": "list", "elements": "str", "default": []},
+}
+#: Where release_archive keeps its records.
+RECORDS = "/var/lib/slipway/archives"
+#: Sources that are asked at the same time.
+AT_ONCE = 8
+#: A package index that is older is fetched anew before anything is installed from it.
+FRESH = 86400
+
+Failure = t.Dict[str, str]
+
+
+def failure(subject: str, message: str, severity: str = "error") -> Failure:
+    """One thing that cannot be had."""
+    return {"subject": subject, "message": message, "severity": severity}
+
+
+def containerd_environment(root: str = "") -> t.Dict[str, str]:
+    """The environment that containerd will have, with its proxies: that of its service, not that of this process."""
+    found: t.Dict[str, str] = {}
+    places = [
+        ("/etc/systemd/system.conf", "DefaultEnvironment"),
+        ("/etc/systemd/system.conf.d/*.conf", "DefaultEnvironment"),
+        ("/etc/systemd/system/containerd.service.d/*.conf", "Environment"),
+    ]
+    for pattern, key in places:
+        for path in sorted(glob.glob(root + pattern)):
+            found.update(_boot_settings.unit_assignments(read_text(path), key))
+    return found
+
+
+def index_urls(text: str) -> t.List[str]:
+    """What ``apt-get --print-uris update`` would fetch first of each source, as far as HTTP can ask for it."""
+    return list(dict.fromkeys(re.findall(r"^'(https?://[^']+/(?:InRelease|Release))'", text, re.MULTILINE)))
+
+
+class Packages:
+    """Packages of the distribution, from the sources of the host as they are."""
+
+    def __init__(self, runner: Runner, client: _sources.Client) -> None:
+        self._runner, self._apt, self._client = runner, Apt(runner), client
+
+    def look(self, source: _sources.Source) -> t.List[Failure]:
+        """What is wrong with the package sources."""
+        if not self._runner.which("apt-get", required=False):
+            return []
+        subject, names = str(source["subject"]), list(source["packages"])
+        known = self._apt.policy(names) if index_age() < FRESH else {}
+        unknown = [name for name in names if known and (name not in known or not known[name].candidate)]
+        if unknown:
+            return [failure(subject, f"no package source of the host has {', '.join(unknown)}.")]
+        printed = self._apt.run("apt-get", ["--print-uris", "update"])
+        urls = index_urls(printed.stdout)
+        if printed.rc != 0 or self._has_ways_of_its_own():
+            return []
+        lost = [(url, why) for url in urls for why in [self._why_not(url)] if why]
+        severity = "error" if len(lost) == len(urls) else "warning"
+        return [
+            failure(subject, f"the package source {_sources.shown(url)} cannot be reached: {why}.", severity)
+            for url, why in lost
+        ]
+
+    def _has_ways_of_its_own(self) -> bool:
+        """Whether apt has a proxy or a login of its own, by which it reaches what others do not."""
+        dumped = self._apt.run("apt-config", ["dump"]).stdout
+        proxy = re.search(r"^Acquire::(https?::Proxy\S*|https?::Proxy-Auto-Detect) \"[^\"]+\"", dumped, re.MULTILINE)
+        return bool(proxy or glob.glob("/etc/apt/auth.conf.d/*") or read_text("/etc/apt/auth.conf"))
+
+    def _why_not(self, url: str) -> str:
+        try:
+            self._client.exists(url)
+        except SlipwayError as error:
+            return error.msg
+        return ""
+
+
+class SourceProbe:
+    """Asks all sources at once."""
+
+    def __init__(self, runner: Runner, timeout: float) -> None:
+        self._client = _sources.Client(timeout, os.environ)
+        self._registries = _sources.Client(timeout, containerd_environment())
+        self._packages = Packages(runner, self._client)
+
+    def look(self, source: _sources.Source) -> t.List[Failure]:
+        """What is wrong with one source."""
+        try:
+            if source["kind"] == "packages":
+                return self._packages.look(source)
+            if source["kind"] == "image":
+                _sources.probe_image(self._registries, source)
+            elif source["kind"] == "chart":
+                _sources.probe_chart(self._client, source)
+            elif not _sources.is_recorded(f"{RECORDS}/{source['name']}.json", source["url"], source["checksum"]):
+                _sources.probe_archive(self._client, source)
+        except SlipwayError as error:
+            return [failure(str(source["subject"]), error.msg)]
+        return []
+
+    def run(self, sources: t.Sequence[_sources.Source]) -> t.List[Failure]:
+        """What is wrong with all of them, in their order."""
+        with concurrent.futures.ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            return [found for answer in pool.map(self.look, sources) for found in answer]
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "sources": {"type": "list", "elements": "dict", "required": True, "options": SOURCE},
+            "timeout": {"type": "int", "default": 10},
+        },
+        supports_check_mode=True,
+    )
+    probe = SourceProbe(Runner(module), module.params["timeout"])
+    module.exit_json(changed=False, failures=probe.run(module.params["sources"]))
+
+
+if __name__ == "__main__":
+    main()

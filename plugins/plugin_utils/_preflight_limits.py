@@ -1,0 +1,207 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks on what cannot work together: IP versions, kernels, names that are too long, networks of other programs.
+
+Private to this collection; runs on the controller.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+    CLUSTER,
+    ERROR,
+    WARNING,
+    Hosts,
+    Problem,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import (
+    distinct,
+    networks_of,
+    overlaps,
+    parse_endpoint,
+    parse_networks,
+    parse_range,
+)
+
+#: kube-proxy refuses to start in the mode nftables on an older one.
+#: Source: getNFTablesInterface in Kubernetes' pkg/proxy/nftables/proxier.go.
+NFTABLES_KERNEL = (5, 13)
+#: The label kubernetes.io/hostname, which the kubelet sets, takes no more characters.
+NODE_NAME_LENGTH = 63
+#: Addresses in the /24 of a node, without the network's, the bridge's and the broadcast one.
+PODS_OF_A_NODE = 253
+#: Networks that are not of the cluster: those that Docker, Podman, libvirt and LXD make for their containers.
+_FOREIGN_BRIDGE = re.compile(r"^(docker|br-[0-9a-f]{12}$|podman|virbr|lxdbr|lxcbr|incusbr)")
+
+
+def check_ip_versions(hosts: Hosts) -> t.Iterable[Problem]:
+    """IPv6, alone or beside IPv4: the roles do not set it up."""
+    for name, example in (("cluster_pod_subnet", "10.244.0.0/16"), ("cluster_service_subnet", "10.96.0.0/12")):
+        for text, owner in distinct(hosts, name):
+            try:
+                networks = parse_networks(text)
+            except ValueError:
+                continue  # check_subnets says so
+            if len(networks) > 1 or networks[0].version != 4:
+                what = "has two networks" if len(networks) > 1 else f"{text} is IPv6"
+                yield Problem(
+                    owner,
+                    name,
+                    f"{what}, and clusters with IPv6 are not supported yet: the pod network would not carry it.",
+                    f"Write one IPv4 network, such as {example}.",
+                )
+    for host in hosts:
+        own = host.text("cluster_node_ip")
+        default = str((host.facts or {}).get("default_address") or "")
+        default6 = str((host.facts or {}).get("default_address6") or "")
+        if own and _version(own) == 6:
+            yield host.problem(
+                "cluster_node_ip",
+                f"{own} is IPv6, which is not supported yet.",
+                "Set it to an IPv4 address of the host.",
+            )
+        elif not own and not default and default6:
+            yield host.problem(
+                "cluster_node_ip",
+                f"is empty and the host has a default route for IPv6 only ({default6}), which is not supported yet.",
+                "Give the host an IPv4 address in the network of the cluster, and set this variable to it.",
+            )
+
+
+def _version(text: str) -> int:
+    """The IP version of an address; 0 when it is none."""
+    try:
+        return ipaddress.ip_address(text).version
+    except ValueError:
+        return 0
+
+
+def parse_kernel(text: str) -> t.Optional[t.Tuple[int, int]]:
+    """Major and minor number of a kernel's release, such as ``6.1.0-18-amd64``."""
+    match = re.match(r"(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def check_kernel(hosts: Hosts) -> t.Iterable[Problem]:
+    """kube-proxy's mode nftables needs a kernel that is not too old."""
+    for host in hosts:
+        release = str((host.facts or {}).get("os", {}).get("kernel") or "")
+        kernel = parse_kernel(release)
+        override = host.mapping("control_plane_kube_proxy_configuration")
+        mode = str(override.get("mode") or host.text("cluster_kube_proxy_mode"))
+        if mode == "nftables" and kernel and kernel < NFTABLES_KERNEL:
+            yield host.problem(
+                "cluster_kube_proxy_mode",
+                f"is nftables, and kube-proxy does not start so on the kernel {release}"
+                f" ({'.'.join(map(str, NFTABLES_KERNEL))} or newer).",
+                "Set it to iptables, or boot a newer kernel.",
+            )
+
+
+def check_name_lengths(hosts: Hosts) -> t.Iterable[Problem]:
+    """Names of nodes become hostnames and the value of a label."""
+    for host in hosts:
+        if len(host.name) > NODE_NAME_LENGTH:
+            yield host.problem(
+                "inventory_hostname",
+                f"has {len(host.name)} characters, and the name of a node may have {NODE_NAME_LENGTH}: it is a hostname"
+                " and the value of a label.",
+                "Rename the host in the inventory and set ansible_host to its address.",
+            )
+
+
+def check_pods_of_a_node(hosts: Hosts) -> t.Iterable[Problem]:
+    """More pods on a node than its network has addresses."""
+    several = {str(host.mapping("control_plane_kubelet_configuration").get("maxPods") or "") for host in hosts}
+    for text in sorted(several):
+        if text.isdigit() and int(text) > PODS_OF_A_NODE:
+            yield Problem(
+                CLUSTER,
+                "control_plane_kubelet_configuration",
+                f"maxPods is {text}, and a node has a /24 of the pod network, {PODS_OF_A_NODE} addresses for pods.",
+                f"Set it to {PODS_OF_A_NODE} at most.",
+                WARNING,
+            )
+
+
+def check_pools_without_network(hosts: Hosts) -> t.Iterable[Problem]:
+    """MetalLB is to be installed while there is no pod network that its pods could start in."""
+    built = any(host.joined for host in hosts)
+    for host in hosts:
+        without = (host.text("cni_provider") or host.text("cluster_cni")) == "none"
+        if host.control_plane and without and host.flag("metallb_enabled") and not built:
+            yield Problem(
+                CLUSTER,
+                "metallb_address_pools",
+                "are set, and cluster_cni is none: MetalLB's pods would not start, and the run would fail at its end.",
+                "Leave the pools out until you have installed a pod network, then set them and run again.",
+            )
+            return
+
+
+def check_pools_and_endpoint(hosts: Hosts) -> t.Iterable[Problem]:
+    """A load balancer's address, which a service could be given, too; that of keepalived is looked at elsewhere."""
+    if any(host.text("api_endpoint_provider") == "keepalived" for host in hosts):
+        return
+    for text, name in distinct(hosts, "cluster_endpoint"):
+        place = parse_endpoint(text) if text else None
+        if place is None or not _version(place[0]):
+            continue
+        address = ipaddress.ip_address(place[0])
+        for taken in sorted(_ranges_with(hosts, address)):
+            yield Problem(
+                name,
+                "metallb_address_pools",
+                f"{taken} contains {address}, the address of cluster_endpoint.",
+                "Leave it out of the pool: MetalLB would give it to a service.",
+            )
+
+
+def _ranges_with(hosts: Hosts, address: t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]) -> t.Set[str]:
+    """The ranges of MetalLB's pools that have the address; malformed ones are reported elsewhere."""
+    pools = [pool for host in hosts for pool in host.sequence("metallb_address_pools") if isinstance(pool, dict)]
+    lists = [pool.get("addresses") for pool in pools]
+    found = set()
+    for text in {str(item) for entry in lists if isinstance(entry, list) for item in entry}:
+        try:
+            if any(address in network for network in parse_range(text)):
+                found.add(text)
+        except ValueError:
+            continue
+    return found
+
+
+def check_foreign_bridges(hosts: Hosts) -> t.Iterable[Problem]:
+    """Networks that Docker, Podman or libvirt have on a machine, inside those of pods or services."""
+    for host in hosts:
+        severity = WARNING if host.joined else ERROR
+        for interface in (host.facts or {}).get("interfaces", []):
+            if not _FOREIGN_BRIDGE.match(str(interface["name"])):
+                continue
+            for entry in interface.get("addresses", []):
+                own = ipaddress.ip_interface(f"{entry['address']}/{entry['prefix']}").network
+                for name in ("cluster_pod_subnet", "cluster_service_subnet"):
+                    for network in networks_of(hosts, name):
+                        if overlaps(own, network):
+                            yield host.problem(
+                                name,
+                                f"{network} overlaps {own}, the network of {interface['name']} on the host.",
+                                "Choose another network, or give that bridge another one.",
+                                severity,
+                            )
+
+
+CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
+    check_ip_versions,
+    check_kernel,
+    check_name_lengths,
+    check_pods_of_a_node,
+    check_pools_without_network,
+    check_pools_and_endpoint,
+    check_foreign_bridges,
+)

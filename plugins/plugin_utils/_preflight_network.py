@@ -1,0 +1,195 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks on how machines find others: name servers that pods will ask, the endpoint's name, proxies.
+
+Private to this collection; runs on the controller.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._proxies import Exceptions, parse_address
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+    ERROR,
+    WARNING,
+    Host,
+    Hosts,
+    Problem,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import (
+    networks_of,
+    parse_endpoint,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_surroundings import looked_at
+
+#: The kubelet hands on no more. Source: MaxDNSNameservers and MaxDNSSearchPaths in pkg/apis/core/validation.
+NAME_SERVERS = 3
+SEARCH_DOMAINS = 32
+SEARCH_CHARACTERS = 2048
+#: The cluster's own search domains, which come before those of the machine.
+CLUSTER_DOMAINS = 3
+#: What a report names before it says how many more there are.
+NAMED = 6
+
+
+# Name servers
+
+
+def check_resolver(hosts: Hosts) -> t.Iterable[Problem]:
+    """The resolv.conf that the kubelet gives to pods: CoreDNS asks its name servers for all names of the outside."""
+    for host, around in looked_at(hosts):
+        resolver = around.get("resolver") or {}
+        if not resolver or host.mapping("control_plane_kubelet_configuration").get("resolvConf"):
+            continue
+        for message, remedy, severity in _resolver_problems(resolver):
+            yield host.problem(str(resolver["path"]), message, remedy, WARNING if host.joined else severity)
+
+
+def _resolver_problems(resolver: t.Mapping[str, t.Any]) -> t.Iterable[t.Tuple[str, str, str]]:
+    """What is wrong with a resolv.conf: message, remedy, severity."""
+    servers, search = list(resolver["nameservers"]), list(resolver["search"])
+    loopback = [server for server in servers if (parse_address(server) or ipaddress.ip_address(0)).is_loopback]
+    other = "set resolvConf in control_plane_kubelet_configuration to a file that has them"
+    if not resolver["exists"]:
+        leads = f" leads to {resolver['target']}, which" if resolver.get("target") else ""
+        yield (
+            f"{leads.strip() + ' ' if leads else ''}is not there, and the kubelet starts no pod without it.",
+            f"Start what writes it (systemd-resolved, resolvconf), or write it; or {other}.",
+            ERROR,
+        )
+    elif not servers:
+        yield (
+            "has no name server, and CoreDNS, which forwards to them, does not start without any.",
+            f"Write a line such as nameserver 192.0.2.53; or {other}.",
+            ERROR,
+        )
+    elif loopback:
+        yield (
+            f"has the name server {loopback[0]}, which in a pod is the pod itself: CoreDNS would ask itself and stop"
+            " (plugin loop).",
+            f"Write the name servers that the one on this machine asks; or {other}. On nodes with systemd-resolved"
+            " kubeadm takes /run/systemd/resolve/resolv.conf, as long as that service runs.",
+            ERROR,
+        )
+    if len(servers) > NAME_SERVERS:
+        yield (
+            f"has {len(servers)} name servers, and pods get the first {NAME_SERVERS} only.",
+            "Take those out that are not needed.",
+            WARNING,
+        )
+    if len(search) + CLUSTER_DOMAINS > SEARCH_DOMAINS or len(" ".join(search)) > SEARCH_CHARACTERS:
+        yield (
+            f"has {len(search)} search domains with {len(' '.join(search))} characters, and pods get"
+            f" {SEARCH_DOMAINS - CLUSTER_DOMAINS} and {SEARCH_CHARACTERS} only.",
+            "Take those out that are not needed.",
+            WARNING,
+        )
+
+
+# The endpoint's name
+
+
+def _in_hosts_entries(host: Host, name: str) -> bool:
+    """Whether node_prep will write the name into /etc/hosts."""
+    return any(name in str(entry).split()[1:] for entry in host.sequence("node_prep_hosts_entries"))
+
+
+def check_endpoint_name(hosts: Hosts) -> t.Iterable[Problem]:
+    """The endpoint by a name: each node resolves it itself, by DNS or /etc/hosts."""
+    for host, around in looked_at(hosts):
+        place = parse_endpoint(host.text("cluster_endpoint"))
+        found = (around.get("names") or {}).get(place[0]) if place else None
+        if place is None or found is None or _in_hosts_entries(host, place[0]):
+            continue
+        severity = WARNING if host.joined and not host.flag("preflight_moves_endpoint") else ERROR
+        virtual = host.text("api_endpoint_vip") if host.text("api_endpoint_provider") == "keepalived" else ""
+        addresses = [address for address in map(parse_address, found) if address is not None]
+        if not addresses:
+            message = f"{place[0]} cannot be resolved on the host."
+        elif all(address.is_loopback for address in addresses):
+            message = f"{place[0]} is {found[0]} on the host, which is the host itself."
+        elif virtual and parse_address(virtual) and parse_address(virtual) not in addresses:
+            message = f"{place[0]} is {', '.join(found)} on the host, and not api_endpoint_vip {virtual}."
+        else:
+            continue
+        address = virtual or "ADDRESS"
+        yield host.problem(
+            "cluster_endpoint",
+            message,
+            f"Correct it in DNS or /etc/hosts, or let node_prep write it: node_prep_hosts_entries:"
+            f" ['{address} {place[0]}'].",
+            severity,
+        )
+
+
+# Proxies
+
+
+def _network_with(host: Host, text: str) -> str:
+    """The network in which the host has the address; the address when there is none."""
+    for interface in (host.facts or {}).get("interfaces", []):
+        for entry in interface.get("addresses", []):
+            if entry["address"] == text:
+                return str(ipaddress.ip_interface(f"{text}/{entry['prefix']}").network)
+    return text
+
+
+def must_be_excepted(hosts: Hosts) -> t.List[t.Tuple[str, str, bool]]:
+    """What must not go through a proxy: the place, what to write for it, whether it is a network."""
+    found: t.Dict[t.Tuple[str, str, bool], None] = {}
+    for host in hosts:
+        own = host.text("cluster_node_ip") or str((host.facts or {}).get("default_address") or "")
+        if parse_address(own):
+            found[(own, _network_with(host, own), False)] = None
+        place = parse_endpoint(host.text("cluster_endpoint"))
+        if place:
+            found[(place[0], place[0], False)] = None
+    for name in ("cluster_pod_subnet", "cluster_service_subnet"):
+        for network in networks_of(hosts, name):
+            found[(str(network), str(network), True)] = None
+    found[("service.namespace.svc", ".svc", False)] = None
+    return list(found)
+
+
+def check_proxies(hosts: Hosts) -> t.Iterable[Problem]:
+    """Proxies without exceptions for the cluster itself. Their URLs may have passwords and are not known here."""
+    needed = must_be_excepted(hosts)
+    for host, around in looked_at(hosts):
+        entries = around.get("proxies") or []
+        files = [(entry["variables"], entry["no_proxy"]) for entry in entries if entry["source"] != "environment"]
+        for entry in entries:
+            if entry["source"] == "environment" and (entry["variables"], entry["no_proxy"]) in files:
+                continue
+            exceptions = Exceptions(str(entry["no_proxy"]))
+            missing = [
+                words
+                for place, words, is_network in needed
+                if not (exceptions.has_network(ipaddress.ip_network(place)) if is_network else exceptions.has(place))
+            ]
+            if missing:
+                yield _unexcepted(host, entry, list(dict.fromkeys(missing)))
+
+
+def _unexcepted(host: Host, entry: t.Mapping[str, t.Any], missing: t.Sequence[str]) -> Problem:
+    source = "the environment that kubeadm gets" if entry["source"] == "environment" else entry["source"]
+    more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+    listed = ",".join(missing[:NAMED]) + more
+    # What the parts of the cluster say to each other is encrypted.
+    harmless = {name.lower() for name in entry["variables"]} == {"http_proxy"}
+    return host.problem(
+        "no_proxy",
+        f"{' and '.join(entry['variables'])} in {source} without exceptions for {listed}: the cluster's parts would"
+        " ask the proxy for each other, and kubeadm writes it into the manifests of the control plane for good.",
+        f"Add {listed} to no_proxy there, or take the proxy out.",
+        WARNING if host.joined or harmless else ERROR,
+    )
+
+
+CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
+    check_resolver,
+    check_endpoint_name,
+    check_proxies,
+)

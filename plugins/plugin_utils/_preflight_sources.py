@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host will fetch while a cluster is built, and from where; and the report on sources that do not have it.
+
+Each new machine asks the registries for one image of each, as each of them will pull, and its own package sources.
+Charts and Helm's archive are asked for by the control planes that will fetch them. What is installed is not asked for.
+
+Private to this collection; runs on the controller.
+"""
+
+from __future__ import annotations
+
+import typing as t
+import urllib.parse
+
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._containerd import authority
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+    ERROR,
+    WARNING,
+    Hosts,
+    Problem,
+)
+
+Values = t.Mapping[str, t.Any]
+Source = t.Dict[str, t.Any]
+
+#: Charts that the roles install: prefix of the variables, and the variable that says whether they do.
+CHARTS = (("cni_flannel", ""), ("metrics_server", "metrics_server_enabled"), ("metallb", "metallb_enabled"))
+
+
+def _text(variables: Values, name: str) -> str:
+    value = variables.get(name)
+    return "" if value is None or isinstance(value, (dict, list)) else str(value).strip()
+
+
+def _flag(variables: Values, name: str) -> bool:
+    return _text(variables, name).lower() in ("true", "yes", "on", "1")
+
+
+def _within(values: t.Any, *path: str) -> t.Any:
+    """A value inside of dictionaries; ``None`` when it is not there."""
+    for key in path:
+        values = values.get(key) if isinstance(values, dict) else None
+    return values
+
+
+def is_wanted(variables: Values, prefix: str, switch: str) -> bool:
+    """Whether the chart of a role will be installed."""
+    if prefix == "cni_flannel":
+        return (_text(variables, "cni_provider") or _text(variables, "cluster_cni")) == "flannel"
+    return _flag(variables, switch)
+
+
+def image_names(variables: Values, control_plane: bool) -> t.List[t.Tuple[str, str]]:
+    """One image of each thing that pods of this host run, with the variable that it comes from."""
+    kube = "kube-apiserver" if control_plane else "kube-proxy"
+    version = _text(variables, "cluster_version")
+    found = [("cluster_image_repository", f"{_text(variables, 'cluster_image_repository')}/{kube}:v{version}")]
+    defaults = {
+        "cni_flannel": (("flannel",), "ghcr.io/flannel-io/flannel", _text(variables, "cni_flannel_chart_version")),
+        "metrics_server": (
+            (),
+            "registry.k8s.io/metrics-server/metrics-server",
+            f"v{_text(variables, 'metrics_server_version')}",
+        ),
+        "metallb": (("speaker",), "quay.io/metallb/speaker", f"v{_text(variables, 'metallb_chart_version')}"),
+    }
+    for prefix, switch in CHARTS:
+        if not is_wanted(variables, prefix, switch):
+            continue
+        place, repository, tag = defaults[prefix]
+        values = variables.get(f"{prefix}_values")
+        given = _within(values, *place, "image", "repository"), _within(values, *place, "image", "tag")
+        found.append((f"{prefix}_values", f"{given[0] or repository}:{given[1] or tag}"))
+    return found
+
+
+def endpoints(mirrors: t.Any, registry: str) -> t.List[Source]:
+    """The mirrors of a registry, as source_probe asks them."""
+    known = mirrors if isinstance(mirrors, dict) else {}
+    entries = known.get(registry, known.get("_default", []))
+    found = []
+    for entry in entries if isinstance(entries, list) else []:
+        url = str(entry.get("url") or "") if isinstance(entry, dict) else ""
+        if not url or "resolve" not in (entry.get("capabilities") or ["resolve"]):
+            continue
+        # containerd adds /v2 to a URL without a path; with one it is the API's already, unless that is denied.
+        path = urllib.parse.urlsplit(url).path.strip("/")
+        is_api = entry.get("override_path", bool(path))
+        try:
+            text, file = authority(entry)
+        except ValueError:
+            continue  # reported by the checks on mirrors
+        found.append(
+            {
+                "url": url.rstrip("/") + ("" if is_api else "/v2"),
+                "ca_file": file,
+                "ca_content": text,
+                "username": entry.get("username"),
+                "password": entry.get("password"),
+            }
+        )
+    return found
+
+
+def sources(variables: Values, node: Values, name: str) -> t.List[Source]:
+    """What the host has to fetch and has not yet.
+
+    :param node: the facts of node_facts.
+    :param name: the host's name in the inventory.
+    """
+    control_planes = variables.get("cluster_control_plane_hosts") or []
+    control_plane, state = name in control_planes, node["kubernetes"]
+    is_new = not state.get("completed")
+    found: t.List[Source] = []
+    if is_new or state.get("kubelet_version") != _text(variables, "cluster_version"):
+        mirrors = variables.get("container_runtime_registry_mirrors")
+        for subject, image in image_names(variables, control_plane)[: None if is_new else 1]:
+            registry = image.partition("/")[0]
+            found.append(
+                {
+                    "subject": subject,
+                    "kind": "image",
+                    "image": image,
+                    "endpoints": endpoints(mirrors, registry),
+                }
+            )
+    if control_plane and is_new and name == next(iter(control_planes), None):
+        found += _charts(variables)
+    if control_plane and node.get("helm_version") != _text(variables, "helm_version"):
+        archive = {key: _text(variables, f"helm_archive_{key}") for key in ("url", "checksum")}
+        found.append({"subject": "helm_download_url", "kind": "archive", "name": "helm", **archive})
+    packages = _packages(variables, node, control_plane) if is_new else []
+    if packages:
+        found.append({"subject": "packages", "kind": "packages", "packages": packages})
+    return found
+
+
+def _charts(variables: Values) -> t.List[Source]:
+    found = []
+    for prefix, switch in CHARTS:
+        if is_wanted(variables, prefix, switch):
+            found.append(
+                {
+                    "subject": f"{prefix}_chart",
+                    "kind": "chart",
+                    "chart": _text(variables, f"{prefix}_chart"),
+                    "repository": _text(variables, f"{prefix}_chart_repository"),
+                    "version": _text(variables, f"{prefix}_chart_version"),
+                    "plain_http": _flag(variables, f"{prefix}_chart_plain_http"),
+                }
+            )
+    return found
+
+
+def _packages(variables: Values, node: Values, control_plane: bool) -> t.List[str]:
+    """The packages of the distribution that the roles install on a machine that has none of them."""
+    found = []
+    installed = _within(node, "runtime", "containerd", "installed")
+    if not installed and _text(variables, "container_runtime_source") == "distribution":
+        found.append("containerd")
+    if control_plane and _text(variables, "api_endpoint_provider") == "keepalived":
+        found += ["haproxy", "keepalived"]
+    return found
+
+
+def docker_repository(variables: Values, node: Values) -> t.Optional[Source]:
+    """The arguments of package_source for Docker's repository; ``None`` when nothing will be fetched from there."""
+    installed = _within(node, "runtime", "containerd", "installed")
+    if installed or _text(variables, "container_runtime_source") != "docker":
+        return None
+    version = _text(variables, "container_runtime_version")
+    return {
+        "name": "docker",
+        "url": variables.get("container_runtime_repository_url"),
+        "suite": node["os"].get("codename"),
+        "components": ["stable"],
+        "key": variables.get("container_runtime_repository_key"),
+        "key_fingerprints": variables.get("container_runtime_repository_key_fingerprints"),
+        "packages": {"containerd.io": version or "*"},
+    }
+
+
+_REMEDIES = {
+    "cluster_image_repository": "Check cluster_version, cluster_image_repository and cluster_registry_mirrors.",
+    "container_runtime_repository": "Check container_runtime_repository and container_runtime_version.",
+    "helm_download_url": "Check helm_version and helm_download_url, or what is between the host and the server.",
+    "packages": "Correct the host's package sources (/etc/apt), or what is between the host and the server.",
+}
+
+
+def check_sources(hosts: Hosts) -> t.Iterable[Problem]:
+    """Sources that do not have what will be fetched from them: the run would end in the middle."""
+    for host in hosts:
+        for failure in host.sources:
+            subject = str(failure["subject"])
+            other = (
+                "Check the chart's variables, such as its repository and version."
+                if subject.endswith("_chart")
+                else "Check cluster_registry_mirrors and the image in these values."
+            )
+            yield host.problem(
+                subject,
+                str(failure["message"]),
+                f"{_REMEDIES.get(subject, other)} preflight_sources: false asks no source.",
+                WARNING if failure.get("severity") == WARNING else ERROR,
+            )
+
+
+CHECKS = (check_sources,)

@@ -1,0 +1,270 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks on what is on a machine beside Kubernetes: control groups, modules, mounts, files of other programs.
+
+What stops a machine from becoming a node is an error; on one that is a node already it is a warning, for the next boot.
+
+Private to this collection; runs on the controller.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+    ERROR,
+    WARNING,
+    Host,
+    Hosts,
+    Problem,
+)
+
+#: Without these controllers of control groups the kubelet does not start.
+#: Source: expectedV1 and expectedV2 in Kubernetes' pkg/kubelet/cm.
+CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
+#: File systems that cannot hold the upper half of an overlay, which is where containers write.
+NO_OVERLAY = ("nfs", "nfs4", "cifs", "smb3", "9p", "vfat", "exfat", "ntfs", "ntfs3", "fuseblk", "ecryptfs")
+#: Folders from which programs are run.
+PROGRAMS = ("/opt/cni/bin", "/usr/bin", "/usr/local/bin")
+#: Folders that are written to while a cluster is built.
+WRITTEN = ("/etc", "/etc/kubernetes", "/opt", "/opt/cni/bin", "/usr/bin", "/usr/local/bin", "/var/lib")
+FLANNEL = "10-flannel.conflist"
+#: What the kubelet and containerd want of the kernel's file watches for a node with a hundred pods.
+INOTIFY = {"max_user_instances": 128, "max_user_watches": 8192}
+#: IPv6 in pods and VXLAN's header want no less; Flannel's own is 50 less than the interface's.
+MTU_MINIMUM = 1330
+
+Surroundings = t.Mapping[str, t.Any]
+
+
+def looked_at(hosts: Hosts) -> t.List[t.Tuple[Host, Surroundings]]:
+    """The hosts whose surroundings are known."""
+    found = [(host, (host.facts or {}).get("surroundings")) for host in hosts]
+    return [(host, around) for host, around in found if isinstance(around, dict)]
+
+
+def _severity(host: Host) -> str:
+    return WARNING if host.joined else ERROR
+
+
+def check_controllers(hosts: Hosts) -> t.Iterable[Problem]:
+    """Control groups that the kernel was booted without; on Raspberry Pi OS that is the memory controller."""
+    for host, around in looked_at(hosts):
+        present = around.get("cgroup_controllers") or []
+        missing = [name for name in CONTROLLERS if name not in present]
+        if not present or not missing:
+            continue
+        remedy = "Boot a kernel that has them and does not turn them off (cgroup_disable=)."
+        if "memory" in missing:
+            remedy = (
+                "Add cgroup_enable=memory to the kernel's command line (/boot/firmware/cmdline.txt on Raspberry Pi OS,"
+                " GRUB_CMDLINE_LINUX elsewhere), take cgroup_disable=memory out, and reboot."
+            )
+        yield host.problem(
+            "cgroup_controllers",
+            f"the kernel has no {' and '.join(missing)} controller, without which the kubelet does not start.",
+            remedy,
+            _severity(host),
+        )
+
+
+def modules_needed(host: Host) -> t.Set[str]:
+    """The modules that this host's configuration needs."""
+    needed = {str(name).replace("-", "_") for name in host.sequence("node_prep_kernel_modules")}
+    if host.text("cluster_kube_proxy_mode") == "nftables":
+        needed.add("nf_tables")
+    if (host.text("cni_provider") or host.text("cluster_cni")) == "flannel":
+        needed |= {"vxlan", "wireguard"} & {host.text("cni_flannel_backend")}
+    return needed
+
+
+def check_modules(hosts: Hosts) -> t.Iterable[Problem]:
+    """Kernel modules that cannot be loaded: not installed, forbidden, or of a kernel that is not the running one."""
+    for host, around in looked_at(hosts):
+        missing = [name for name in around.get("modules_missing") or [] if name in modules_needed(host)]
+        if missing:
+            kernel = (host.facts or {}).get("os", {}).get("kernel", "")
+            yield host.problem(
+                "kernel_modules",
+                f"the kernel {kernel} cannot load {', '.join(missing)}: not in /lib/modules/{kernel}, or forbidden in"
+                " /etc/modprobe.d.",
+                "Reboot when the kernel was upgraded; otherwise install the package with its modules, such as"
+                " linux-modules-extra, or take the line out of modprobe.d.",
+                _severity(host),
+            )
+
+
+def check_mounts(hosts: Hosts) -> t.Iterable[Problem]:
+    """Folders that cannot be written to, from which nothing can be run, or on which no container can live."""
+    for host, around in looked_at(hosts):
+        seen: t.Set[t.Tuple[str, str]] = set()
+        for mount in around.get("mounts") or []:
+            for option, message, severity in _mount_problems(mount):
+                if (mount["point"], option) not in seen:
+                    seen.add((mount["point"], option))
+                    yield host.problem(
+                        "mounts",
+                        f"{mount['path']} is on {mount['point']} ({mount['type']}), {message}",
+                        "Mount it otherwise, or move the folder to another file system.",
+                        WARNING if host.joined else severity,
+                    )
+
+
+def _mount_problems(mount: t.Mapping[str, t.Any]) -> t.Iterable[t.Tuple[str, str, str]]:
+    """What is wrong with the mount of one folder: a key, the end of a sentence, the severity."""
+    path, options = mount["path"], mount["options"]
+    if "ro" in options and (path in WRITTEN or path.startswith("/var/lib/")):
+        yield "ro", "which is mounted read-only, and the build writes there.", ERROR
+    if "noexec" in options and path in PROGRAMS:
+        yield "noexec", "which is mounted noexec, and programs are run from there.", ERROR
+    elif "noexec" in options and path in ("/var/lib/containerd", "/var/lib/kubelet"):
+        yield "noexec", "which is mounted noexec: programs in volumes of pods cannot be run.", WARNING
+    if "nosuid" in options and path == "/var/lib/containerd":
+        yield "nosuid", "which is mounted nosuid: programs in containers cannot become another user.", WARNING
+    if "nodev" in options and path == "/var/lib/kubelet":
+        yield "nodev", "which is mounted nodev: block volumes of pods cannot be opened.", WARNING
+    if mount["type"] in NO_OVERLAY and path == "/var/lib/containerd":
+        yield "overlay", "on which containerd cannot make the overlays that containers live on.", ERROR
+
+
+def check_pod_networks(hosts: Hosts) -> t.Iterable[Problem]:
+    """The configuration of another pod network, which containerd would take for ours."""
+    for host, around in looked_at(hosts):
+        if (host.text("cni_provider") or host.text("cluster_cni")) != "flannel":
+            continue
+        others = [name for name in around.get("pod_networks") or [] if name != FLANNEL]
+        # A plugin that calls others, as Multus does, comes first on purpose once there is a network to be called.
+        before = [name for name in others if name < FLANNEL and "multus" not in name]
+        for name in before if host.joined else others:
+            yield host.problem(
+                "pod network",
+                f"/etc/cni/net.d/{name} is the configuration of another pod network, which containerd would give to"
+                " pods" + (" instead of Flannel's." if name < FLANNEL else " until Flannel's is there."),
+                "Remove it, and what has written it (podman, CRI-O, another plugin); or set cluster_cni to none when"
+                " that is the pod network that you want.",
+                _severity(host),
+            )
+
+
+def check_interfaces_taken(hosts: Hosts) -> t.Iterable[Problem]:
+    """Configuration with which systemd-networkd and the like take the interfaces of pods for the machine's own."""
+    remedies = {
+        "systemd-networkd": "Let its [Match] name the machine's own interfaces (Name=en* eth*), or add"
+        " Kind=!veth !bridge !vxlan.",
+        "NetworkManager": "Set interface-name in it, or let NetworkManager leave them alone:"
+        " unmanaged-devices=interface-name:veth*;interface-name:cni*;interface-name:flannel* in [keyfile].",
+        "dhcpcd": "Write denyinterfaces veth* cni* flannel* into it.",
+    }
+    for host, around in looked_at(hosts):
+        for entry in around.get("interfaces_taken") or []:
+            certain = entry["by"] == "systemd-networkd" and entry["runs"]
+            now = "" if entry["runs"] else f" once {entry['by']} runs"
+            yield host.problem(
+                entry["by"],
+                f"{entry['path']} matches the interfaces of pods ({', '.join(entry['takes'])}){now}: it would take"
+                " their addresses away, and pods lose their network.",
+                remedies.get(entry["by"], ""),
+                _severity(host) if certain else WARNING,
+            )
+
+
+def check_boot(hosts: Hosts) -> t.Iterable[Problem]:
+    """What undoes the role node_prep at the next boot: forwarding, swap."""
+    for host, around in looked_at(hosts):
+        for entry in around.get("forwarding_off") or []:
+            setting = f"{entry['setting']} = {entry['value']}"
+            yield host.problem(
+                "sysctl",
+                f"{entry['path']} has {setting}, which counts after a boot: pods would have no network."
+                if entry["path"]
+                else f"{setting} in the running kernel, so that interfaces of pods forward nothing.",
+                "Take it out there. net.ipv4.ip_forward, net.ipv4.conf.all.forwarding and that of default are one thing"
+                " for interfaces of pods.",
+                _severity(host),
+            )
+        for entry in around.get("swap_at_boot") or []:
+            if host.text("node_prep_swap") == "absent":
+                yield host.problem(
+                    "node_prep_swap",
+                    f"is absent, but {entry['path']} brings swap back at every boot ({entry['setting']}), and the"
+                    " kubelet does not start with it.",
+                    "Turn it off there.",
+                    _severity(host),
+                )
+
+
+def check_leftovers(hosts: Hosts) -> t.Iterable[Problem]:
+    """What another cluster has left, at which kubeadm would stop."""
+    for host, around in looked_at(hosts):
+        if host.joined or (host.facts or {}).get("kubernetes", {}).get("unfinished") is not None:
+            continue
+        if host.control_plane and around.get("etcd_data"):
+            yield host.problem(
+                "/var/lib/etcd",
+                "is not empty, and the host is no control plane: there may be the data of another cluster in it.",
+                "Look whose it is. Move it away, or remove it, when nobody needs it any more; playbooks/reset.yml does"
+                " so.",
+            )
+        if not host.control_plane and around.get("authority"):
+            yield host.problem(
+                "/etc/kubernetes/pki/ca.crt",
+                "is there, and the host is no node: kubeadm join refuses to replace the CA of another cluster.",
+                "Remove it when that cluster is gone; playbooks/reset.yml does so.",
+            )
+
+
+def check_limits(hosts: Hosts) -> t.Iterable[Problem]:
+    """Limits of the kernel that a node with many pods runs into."""
+    for host, around in looked_at(hosts):
+        for name, least in INOTIFY.items():
+            value = (around.get("limits") or {}).get(name, least)
+            if value < least and not host.joined:
+                yield host.problem(
+                    f"fs.inotify.{name}",
+                    f"is {value}, and the kubelet and pods need {least} at least (too many open files).",
+                    f"Set it in node_prep_extra_sysctls: {{fs.inotify.{name}: {least}}}.",
+                    WARNING,
+                )
+
+
+def _node_mtu(host: Host, around: Surroundings) -> t.Tuple[str, int]:
+    """The interface that has the node's address, and its MTU; 0 when it is not known."""
+    facts = host.facts or {}
+    own = host.text("cluster_node_ip") or facts.get("default_address")
+    for interface in facts.get("interfaces", []):
+        if any(entry["address"] == own for entry in interface.get("addresses", [])):
+            return str(interface["name"]), int((around.get("mtus") or {}).get(interface["name"], 0))
+    return "", 0
+
+
+def check_mtus(hosts: Hosts) -> t.Iterable[Problem]:
+    """Packets that Flannel's tunnels cannot carry: networks that are too narrow, or not equally wide."""
+    known = []
+    for host, around in looked_at(hosts):
+        if (host.text("cni_provider") or host.text("cluster_cni")) == "flannel":
+            name, mtu = _node_mtu(host, around)
+            known += [(host, name, mtu)] if mtu else []
+    widest = max((mtu for _host, _name, mtu in known), default=0)
+    for host, name, mtu in known:
+        if mtu < MTU_MINIMUM:
+            message = f"{mtu} on {name} is too small for pods: Flannel takes 50 for itself, and IPv6 wants 1280."
+        elif mtu < widest:
+            message = f"{mtu} on {name}, and {widest} on other hosts: large packets between pods may be lost."
+        else:
+            continue
+        if not host.joined:
+            yield host.problem("mtu", message, "Give all nodes the same MTU.", WARNING)
+
+
+CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
+    check_controllers,
+    check_modules,
+    check_mounts,
+    check_pod_networks,
+    check_interfaces_taken,
+    check_boot,
+    check_leftovers,
+    check_limits,
+    check_mtus,
+)

@@ -1,0 +1,326 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is on a machine beside Kubernetes, read from folders in the place of the machine's own."""
+
+from __future__ import annotations
+
+import platform
+import stat
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _boot_settings,
+    _mounts,
+    _network_managers,
+    _resolver,
+    _surroundings,
+)
+
+
+def write(root: Path, files: t.Mapping[str, str]) -> str:
+    """Files in the place of the machine's; the folder."""
+    for name, text in files.items():
+        path = root / name.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return str(root)
+
+
+ACTIVE = "/run/systemd/units/invocation:{}.service"
+NETWORKD = {ACTIVE.format("systemd-networkd"): ""}
+
+# Resolver
+
+
+def test_a_resolver(tmp_path: Path) -> None:
+    text = "# x\nnameserver 192.0.2.53\nnameserver\nsearch old.example.com\nsearch a.example.com b.example.com\n"
+    found = _resolver.look(write(tmp_path, {"/etc/resolv.conf": text}))
+    assert found == {
+        "path": "/etc/resolv.conf",
+        "target": "",
+        "exists": True,
+        "nameservers": ["192.0.2.53"],
+        "search": ["a.example.com", "b.example.com"],
+    }
+
+
+def test_systemd_resolved_has_a_file_for_the_kubelet(tmp_path: Path) -> None:
+    files = {
+        "/etc/resolv.conf": "nameserver 127.0.0.53\n",
+        "/run/systemd/resolve/resolv.conf": "nameserver 192.0.2.53\n",
+    }
+    root = write(tmp_path, files)
+    assert _resolver.look(root)["nameservers"] == ["127.0.0.53"]
+    write(tmp_path, {ACTIVE.format("systemd-resolved"): ""})
+    assert _resolver.look(root)["nameservers"] == ["192.0.2.53"]
+
+
+def test_a_link_to_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/resolv.conf").symlink_to("../run/resolvconf/resolv.conf")
+    found = _resolver.look(str(tmp_path))
+    assert (found["exists"], found["target"]) == (False, "../run/resolvconf/resolv.conf")
+
+
+def test_names_are_resolved_by_the_machine(tmp_path: Path) -> None:
+    program = tmp_path / "getent"
+    program.write_text('#!/bin/sh\n[ "$2" = api.example.com ] && printf "192.0.2.9 STREAM x\\n192.0.2.9 DGRAM\\n"\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    names = ["api.example.com", "other.example.com", "$(id)", "-x", "api.example.com"]
+    found = _resolver.Lookups(names, str(program)).result()
+    assert found == {"api.example.com": ["192.0.2.9"], "other.example.com": []}
+    assert _resolver.Lookups(names, "/nonexistent").result() == {}
+
+
+def test_a_resolver_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "getent"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(_resolver, "_PATIENCE", 0.1)
+    assert _resolver.Lookups(["api"], str(program)).result() == {"api": []}
+
+
+# Network managers
+
+FOLDER = "/etc/systemd/network"
+
+
+@pytest.mark.parametrize(
+    ("match", "taken"),
+    [
+        ("[Match]\nName=en* eth*\n", []),
+        ("[Match]\nMACAddress=02:42:c0:00:02:01\nType=ether\n", []),
+        ("[Match]\nType=ether\nKind=!veth vxlan\n", []),
+        ("[Match]\nName=!veth* cni* flannel*\n", []),
+        ("[Match]\nType=ether\n", ["veth1a2b3c4d", "flannel.1"]),
+        ("[Match]\nName=*\n", ["veth1a2b3c4d", "cni0", "flannel.1"]),
+        ("[Match]\n", ["veth1a2b3c4d", "cni0", "flannel.1"]),
+        ("[Network]\nDHCP=yes\n", ["veth1a2b3c4d", "cni0", "flannel.1"]),
+        ("[Match]\nName=*\nName=\nName=eth0\n", []),
+        ("[Match]\nDriver=veth\n", ["veth1a2b3c4d"]),
+        ("[Match]\nName=*\n[Link]\nUnmanaged=yes\n", []),
+    ],
+)
+def test_files_of_networkd(tmp_path: Path, match: str, taken: t.List[str]) -> None:
+    root = write(tmp_path, {**NETWORKD, f"{FOLDER}/20-wired.network": match + "[Network]\nDHCP=yes\n"})
+    found = _network_managers.look(root)
+    expected = [{"by": "systemd-networkd", "path": f"{FOLDER}/20-wired.network", "takes": taken, "runs": True}]
+    assert found == (expected if taken else [])
+
+
+def test_the_first_file_of_networkd_counts(tmp_path: Path) -> None:
+    files = {
+        **NETWORKD,
+        f"{FOLDER}/10-pods.network": "[Match]\nName=veth* cni* flannel*\n[Link]\nUnmanaged=yes\n",
+        f"{FOLDER}/20-all.network": "[Match]\nName=*\n",
+        "/usr/lib/systemd/network/80-masked.network": "[Match]\nName=*\n",
+        "/usr/lib/systemd/network/05-shadowed.network": "[Match]\nName=*\n",
+        f"{FOLDER}/05-shadowed.network": "[Match]\nName=eth0\n",
+    }
+    root = write(tmp_path, files)
+    (tmp_path / "etc/systemd/network/80-masked.network").symlink_to("/dev/null")
+    assert _network_managers.look(root) == []
+
+
+def test_drop_ins_of_networkd(tmp_path: Path) -> None:
+    files = {
+        f"{FOLDER}/20-all.network": "[Match]\nName=*\n",
+        f"{FOLDER}/20-all.network.d/narrow.conf": "[Match]\nName=\nName=eth0\n",
+    }
+    assert _network_managers.look(write(tmp_path, files)) == []
+
+
+def test_networkd_that_does_not_run(tmp_path: Path) -> None:
+    root = write(tmp_path, {f"{FOLDER}/20-all.network": "[Match]\nName=*\n"})
+    assert [entry["runs"] for entry in _network_managers.look(root)] == [False]
+    write(tmp_path, {"/etc/systemd/system/multi-user.target.wants/systemd-networkd.service": ""})
+    assert [entry["runs"] for entry in _network_managers.look(root)] == [True]
+
+
+CONNECTION = "/etc/NetworkManager/system-connections/wired.nmconnection"
+
+
+@pytest.mark.parametrize(
+    ("text", "configuration", "found"),
+    [
+        ("[connection]\ntype=ethernet\n", "", 1),
+        ("[connection]\ntype=ethernet\ninterface-name=eth0\n", "", 0),
+        ("[connection]\ntype=ethernet\n[ethernet]\nmac-address=02:42:C0:00:02:01\n", "", 0),
+        ("[connection]\ntype=ethernet\nautoconnect=false\n", "", 0),
+        ("[connection]\ntype=wifi\n", "", 0),
+        ("[connection]\ntype=ethernet\n", "[keyfile]\nunmanaged-devices=interface-name:veth*;interface-name:cni*\n", 0),
+        ("[connection]\ntype=ethernet\n", "[keyfile]\nunmanaged-devices=interface-name:wlan0\n", 1),
+    ],
+)
+def test_connections_of_network_manager(tmp_path: Path, text: str, configuration: str, found: int) -> None:
+    files = {CONNECTION: text, "/etc/NetworkManager/conf.d/pods.conf": configuration}
+    root = write(tmp_path, files)
+    assert _network_managers.look(root) == []
+    write(tmp_path, {ACTIVE.format("NetworkManager"): ""})
+    assert [entry["path"] for entry in _network_managers.look(root)] == [CONNECTION] * found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("duid\n", 1), ("denyinterfaces wlan0\n", 1), ("denyinterfaces veth* cni*\n", 0), ("allowinterfaces eth0\n", 0)],
+)
+def test_dhcpcd(tmp_path: Path, text: str, found: int) -> None:
+    root = write(tmp_path, {"/etc/dhcpcd.conf": text, ACTIVE.format("dhcpcd"): ""})
+    assert len(_network_managers.look(root)) == found
+
+
+# What counts after a boot
+
+OURS = "/etc/sysctl.d/99-slipway-kubernetes.conf"
+
+
+def off(tmp_path: Path, files: t.Mapping[str, str]) -> t.List[t.Tuple[str, str]]:
+    found = _boot_settings.forwarding(["eth0"], write(tmp_path, files))
+    return [(entry["path"].rpartition("/")[2], entry["setting"]) for entry in found]
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, []),
+        ({"10-a.conf": "net.ipv4.ip_forward = 0\n"}, []),
+        ({"10-a.conf": "net.ipv4.conf.all.forwarding=0\n"}, []),
+        ({"99-sysctl.conf": "net.ipv4.ip_forward=0\n"}, [("99-sysctl.conf", "net.ipv4.ip_forward")]),
+        ({"99-z.conf": "net/ipv4/conf/all/forwarding = 0\n"}, [("99-z.conf", "net.ipv4.conf.all.forwarding")]),
+        ({"99-z.conf": "# net.ipv4.ip_forward=0\n-net.ipv4.conf.all.forwarding\n"}, []),
+        ({"99-z.conf": "net.ipv4.conf.default.forwarding=0\n"}, [("99-z.conf", "net.ipv4.conf.default.forwarding")]),
+        ({"10-a.conf": "net.ipv4.conf.default.forwarding=0\n"}, []),
+        # The switch is on already when ours is set, so that it changes nothing.
+        (
+            {"10-a.conf": "net.ipv4.conf.all.forwarding=1\nnet.ipv4.conf.default.forwarding=0\n"},
+            [("10-a.conf", "net.ipv4.conf.default.forwarding")],
+        ),
+        ({"99-z.conf": "net.ipv4.conf.eth0.forwarding=0\n"}, [("99-z.conf", "net.ipv4.conf.eth0.forwarding")]),
+        ({"99-z.conf": "net.ipv4.conf.wlan7.forwarding=0\n"}, []),
+        ({"99-z.conf": "net.ipv4.conf.*.forwarding=0\n"}, [("99-z.conf", "net.ipv4.conf.*.forwarding")]),
+        ({"99-z.conf": "net.ipv4.conf.all.forwarding=0\n", "zz.conf": "net.ipv4.ip_forward=1\n"}, []),
+        (
+            {"99-z.conf": "net.bridge.bridge-nf-call-iptables=0\n"},
+            [("99-z.conf", "net.bridge.bridge-nf-call-iptables")],
+        ),
+    ],
+)
+def test_forwarding_after_a_boot(
+    tmp_path: Path, files: t.Mapping[str, str], expected: t.List[t.Tuple[str, str]]
+) -> None:
+    found = off(tmp_path, {f"/etc/sysctl.d/{name}": text for name, text in files.items()})
+    assert found == expected
+
+
+def test_forwarding_with_our_file_in_place(tmp_path: Path) -> None:
+    files = {OURS: "net.ipv4.ip_forward = 1\n", "/usr/lib/sysctl.d/99-z.conf": "net.ipv4.conf.all.forwarding = 0\n"}
+    assert off(tmp_path, files) == [("99-z.conf", "net.ipv4.conf.all.forwarding")]
+
+
+def test_forwarding_of_new_interfaces_is_off_now(tmp_path: Path) -> None:
+    files = {"/proc/sys/net/ipv4/ip_forward": "1\n", "/proc/sys/net/ipv4/conf/default/forwarding": "0\n"}
+    assert off(tmp_path, files) == [("", "net.ipv4.conf.default.forwarding")]
+
+
+def test_swap_that_comes_back(tmp_path: Path) -> None:
+    root = write(tmp_path, {"/etc/waagent.conf": "ResourceDisk.EnableSwap=n\n", "/etc/rc.local": "# swapon /x\n"})
+    assert _boot_settings.swap_at_boot(root) == []
+    files = {
+        "/etc/waagent.conf": "ResourceDisk.Format=y\nResourceDisk.EnableSwap=y\n",
+        "/etc/rc.local": "#!/bin/sh\nswapon  /swapfile\n",
+        "/etc/systemd/system/multi-user.target.wants/my.service": "[Service]\nExecStart=/sbin/swapon /dev/zram0\n",
+    }
+    write(tmp_path, files)
+    assert [(entry["path"], entry["setting"]) for entry in _boot_settings.swap_at_boot(root)] == [
+        ("/etc/waagent.conf", "ResourceDisk.EnableSwap=y"),
+        ("/etc/rc.local", "swapon /swapfile"),
+        ("/etc/systemd/system/multi-user.target.wants/my.service", "ExecStart=/sbin/swapon /dev/zram0"),
+    ]
+
+
+def test_proxies_are_found_and_not_told(tmp_path: Path) -> None:
+    files = {
+        "/etc/environment": 'PATH="/bin"\nhttps_proxy=http://user:s3cret@192.0.2.3:3128\nno_proxy="localhost,10.0.0.0/8"\n',
+        "/etc/systemd/system.conf.d/proxy.conf": '[Manager]\nDefaultEnvironment="HTTPS_PROXY=http://x:1" NO_PROXY=.a\n',
+        "/etc/systemd/system/kubelet.service.d/proxy.conf": "[Service]\nEnvironment=HTTP_PROXY=http://x:1 A=1\n",
+        "/etc/systemd/system.conf": "[Manager]\n#DefaultEnvironment=HTTP_PROXY=x\nDefaultEnvironment=A=1 B\n",
+    }
+    found = _boot_settings.proxies({"all_proxy": "http://x:1", "http_proxy": "", "HOME": "/"}, write(tmp_path, files))
+    assert found == [
+        {"source": "environment", "variables": ["all_proxy"], "no_proxy": ""},
+        {"source": "/etc/environment", "variables": ["https_proxy"], "no_proxy": "localhost,10.0.0.0/8"},
+        {"source": "/etc/systemd/system.conf.d/proxy.conf", "variables": ["HTTPS_PROXY"], "no_proxy": ".a"},
+        {"source": "/etc/systemd/system/kubelet.service.d/proxy.conf", "variables": ["HTTP_PROXY"], "no_proxy": ""},
+    ]
+    assert "s3cret" not in str(found)
+
+
+# Mounts
+
+MOUNTS = r"""
+22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+23 22 8:2 / /var rw,nosuid,nodev,noexec - ext4 /dev/sda2 rw
+24 22 8:3 / /opt rw - squashfs /dev/loop0 ro
+25 22 8:3 / /var/lib/with\040blank rw - ext4 /dev/sda4 rw
+26 22 8:4 / /usr/local/bin ro,relatime - ext4 /dev/sda5 rw
+26 22 8:4 / / rw,relatime - xfs /dev/sda6 rw
+broken
+"""
+
+
+def test_mounts(tmp_path: Path) -> None:
+    found = {entry["path"]: entry for entry in _mounts.look(write(tmp_path, {"/proc/self/mountinfo": MOUNTS}))}
+    assert found["/etc"] == {"path": "/etc", "point": "/", "type": "xfs", "options": []}
+    assert found["/var/lib/kubelet"]["options"] == ["noexec", "nosuid", "nodev"]
+    assert found["/opt/cni/bin"]["options"] == ["ro"]
+    assert found["/usr/local/bin"]["options"] == ["ro"]
+    assert found["/usr/bin"]["options"] == []
+    assert [mount.point for mount in _mounts.parse_mounts(MOUNTS)][3] == "/var/lib/with blank"
+    assert _mounts.look(str(tmp_path / "nothing")) == []
+
+
+# The rest
+
+
+def test_controllers(tmp_path: Path) -> None:
+    assert _surroundings.cgroup_controllers(str(tmp_path)) == []
+    table = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpuset\t5\t5\t1\nmemory\t0\t123\t0\n"
+    assert _surroundings.cgroup_controllers(write(tmp_path, {"/proc/cgroups": table})) == ["cpuset"]
+    root = write(tmp_path, {"/sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory pids\n"})
+    assert _surroundings.cgroup_controllers(root) == ["cpuset", "cpu", "io", "memory", "pids"]
+
+
+def test_modules_that_cannot_be_loaded(tmp_path: Path) -> None:
+    release = platform.release()
+    kernel = "kernel/drivers/net/vxlan/vxlan.ko.xz: kernel/net/x.ko\nkernel/net/bridge/br_netfilter.ko:\n"
+    files = {
+        f"/lib/modules/{release}/modules.dep": kernel,
+        f"/lib/modules/{release}/modules.builtin": "kernel/fs/overlayfs/overlay.ko\n",
+        "/etc/modprobe.d/hardening.conf": "install vxlan /bin/false\n# install br_netfilter /bin/true\n",
+        "/sys/module/nf_conntrack/refcnt": "1",
+    }
+    root = write(tmp_path, files)
+    assert _surroundings.modules_missing(root) == ["nf_tables", "vxlan", "wireguard"]
+    write(tmp_path, {"/run/systemd/container": "docker"})
+    assert _surroundings.modules_missing(root) == []
+
+
+def test_everything_at_once(tmp_path: Path) -> None:
+    files = {
+        "/etc/cni/net.d/87-podman.conflist": "",
+        "/etc/cni/net.d/.kept": "",
+        "/etc/cni/net.d/10-x.conf": "",
+        "/sys/class/net/eth0/mtu": "1450\n",
+        "/sys/class/net/odd/mtu": "x",
+        "/proc/sys/fs/inotify/max_user_watches": "8192\n",
+        "/var/lib/etcd/member/x": "",
+        "/etc/kubernetes/pki/ca.crt": "",
+    }
+    found = _surroundings.look_around(["eth0"], {}, write(tmp_path, files))
+    assert found["pod_networks"] == ["10-x.conf", "87-podman.conflist"]
+    assert (found["mtus"], found["limits"]) == ({"eth0": 1450}, {"max_user_watches": 8192})
+    assert (found["etcd_data"], found["authority"]) == (True, True)
+    assert (found["proxies"], found["swap_at_boot"], found["interfaces_taken"]) == ([], [], [])

@@ -1,0 +1,306 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sources that are asked for what will be fetched; a server answers as registries and chart repositories do."""
+
+from __future__ import annotations
+
+import base64
+import http.server
+import json
+import threading
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _sources
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.modules import source_probe
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
+
+INDEX = """\
+apiVersion: v1
+entries:
+  # a comment
+  flannel:
+  - apiVersion: v2
+    name: flannel
+    urls:
+    - https://example.com/flannel.tgz
+    version: v0.28.4
+  - name: flannel
+    version: "0.28.3"
+  other:
+    - version: 9.9.9
+generated: "2026-01-01"
+"""
+LOGIN = "Basic " + base64.b64encode(b"bob:s3cret").decode()
+
+
+class Registry(http.server.BaseHTTPRequestHandler):
+    """Answers by path; below /locked it asks for a token, which needs a login, below /basic for the login."""
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def log_message(self, format: str, *args: t.Any) -> None:
+        self.server.asked.append(args[0])  # type: ignore[attr-defined]
+
+    def _answer(self) -> None:
+        path = self.path.partition("?")[0]
+        given = self.headers.get("Authorization", "")
+        base = f"http://127.0.0.1:{self.server.server_address[1]}"
+        if path.startswith("/locked/") and given != "Bearer t0ken":
+            self._send(401, "", {"WWW-Authenticate": f'Bearer realm="{base}/token",service="r"'})
+        elif path.startswith("/basic/") and given != LOGIN:
+            self._send(401, "", {"WWW-Authenticate": 'Basic realm="r"'})
+        elif path == "/token":
+            good = given == LOGIN and "scope=repository%3Aflannel%3Apull" in self.path
+            self._send(200 if good else 403, json.dumps({"token": "t0ken"}), {})
+        elif path == "/get-only.tgz":
+            self._send(405 if self.command == "HEAD" else 200, "x", {})
+        else:
+            pages = {
+                "/charts/index.yaml": INDEX,
+                "/broken/index.yaml": "{",
+                "/helm.tgz": "x",
+                "/helm.tgz.sha256sum": "0" * 64 + "  helm.tgz\n",
+                "/debian/dists/x/InRelease": "x",
+            }
+            manifests = ("/v2/flannel", "/locked/flannel", "/basic/flannel", "/v2/charts/flannel")
+            known = pages.get(path, "" if path.startswith(tuple(f"{m}/manifests/v1" for m in manifests)) else None)
+            self._send(404 if known is None else 200, known or "", {})
+
+    def _send(self, code: int, body: str, headers: t.Mapping[str, str]) -> None:
+        self.send_response(code)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body.encode())
+
+
+@pytest.fixture(name="server")
+def fixture_server() -> t.Iterator[http.server.ThreadingHTTPServer]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry)
+    server.asked = []  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(name="base")
+def fixture_base(server: http.server.ThreadingHTTPServer) -> str:
+    return f"http://127.0.0.1:{server.server_address[1]}"
+
+
+CLIENT = _sources.Client(5, {})
+
+
+def said(probe: t.Callable[..., None], source: t.Mapping[str, t.Any], client: _sources.Client = CLIENT) -> str:
+    """What the probe complains about; empty when nothing."""
+    try:
+        probe(client, source)
+    except SlipwayError as error:
+        return error.msg
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nginx:1", ("docker.io", "library/nginx", "1")),
+        ("slipway/probe:1.0", ("docker.io", "slipway/probe", "1.0")),
+        ("localhost/a:1", ("localhost", "a", "1")),
+        ("r.example.com:5000/a/b:1", ("r.example.com:5000", "a/b", "1")),
+        ("ghcr.io/a/b:1@sha256:ff", ("ghcr.io", "a/b", "sha256:ff")),
+    ],
+)
+def test_names_of_images(text: str, expected: t.Tuple[str, str, str]) -> None:
+    assert tuple(_sources.parse_image(text)) == expected
+
+
+def test_an_image_without_a_tag() -> None:
+    with pytest.raises(SlipwayError, match="has no tag"):
+        _sources.parse_image("ghcr.io/a/b")
+
+
+def image(*endpoints: t.Dict[str, t.Any], name: str = "127.0.0.1:1/flannel:v1") -> t.Dict[str, t.Any]:
+    return {"image": name, "endpoints": list(endpoints)}
+
+
+def test_an_image_of_a_mirror(base: str, server: t.Any) -> None:
+    assert said(_sources.probe_image, image({"url": f"{base}/v2", "mirror": True})) == ""
+    assert server.asked == ["HEAD /v2/flannel/manifests/v1?ns=127.0.0.1:1 HTTP/1.1"]
+
+
+def test_mirrors_are_asked_in_their_order_and_then_the_registry(base: str) -> None:
+    assert said(_sources.probe_image, image({"url": f"{base}/nothing"}, {"url": f"{base}/v2"})) == ""
+    text = said(_sources.probe_image, image({"url": f"{base}/nothing"}))
+    assert text.startswith(f"127.0.0.1:1/flannel:v1 cannot be had: {base}/nothing: it is not there (HTTP 404);")
+    assert "https://127.0.0.1:1/v2: connection refused." in text
+
+
+@pytest.mark.parametrize("place", ["locked", "basic"])
+def test_a_mirror_with_a_login(base: str, place: str) -> None:
+    endpoint = {"url": f"{base}/{place}", "username": "bob", "password": "s3cret"}
+    assert said(_sources.probe_image, image(endpoint)) == ""
+    wrong = said(_sources.probe_image, image({**endpoint, "password": "wr0ng"}))
+    assert "HTTP 403" in wrong or "HTTP 401" in wrong
+    assert "wr0ng" not in wrong and "bob" not in wrong
+    nobody = said(_sources.probe_image, image({"url": f"{base}/{place}"}))
+    assert "HTTP 403" in nobody or "asks for a user name and a password" in nobody
+
+
+def test_a_password_in_a_url_is_not_shown() -> None:
+    text = said(_sources.probe_image, image({"url": "http://bob:s3cret@127.0.0.1:1/v2"}))
+    assert "s3cret" not in text and "http://127.0.0.1:1/v2: " in text
+
+
+@pytest.mark.parametrize("content", ["no certificate", ""])
+def test_certificates_of_a_mirror(base: str, tmp_path: Path, content: str) -> None:
+    """Over TLS where the server speaks none: refused, and said so."""
+    endpoint = {"url": base.replace("http:", "https:") + "/v2", "ca_file": str(tmp_path / "x"), "ca_content": content}
+    text = said(_sources.probe_image, image(endpoint))
+    assert text.count("cannot be had") == 1 and "TLS is not accepted" in text
+
+
+def test_proxies_of_the_program_that_will_fetch(base: str) -> None:
+    proxied = _sources.Client(5, {"HTTP_PROXY": "http://127.0.0.1:1", "NO_PROXY": "192.0.2.0/24"})
+    assert "connection refused" in said(_sources.probe_chart, chart("http://192.0.3.1/x.tgz"), proxied)
+    assert said(_sources.probe_chart, chart(f"{base}/helm.tgz"), proxied) == ""
+    # The server as a proxy has the page, whatever host it is asked for.
+    through = _sources.Client(5, {"http_proxy": base})
+    assert "HTTP 404" in said(_sources.probe_chart, chart("http://chart.invalid/x.tgz"), through)
+
+
+def chart(name: str, repository: str = "", version: str = "v0.28.4", **more: t.Any) -> t.Dict[str, t.Any]:
+    return {"chart": name, "repository": repository, "version": version, **more}
+
+
+@pytest.mark.parametrize(
+    ("name", "repository", "version", "expected"),
+    [
+        ("flannel", "BASE/charts/", "v0.28.4", ""),
+        ("flannel", "BASE/charts", "0.28.3", ""),
+        (
+            "flannel",
+            "BASE/charts",
+            "9.9.9",
+            "flannel 9.9.9 of BASE/charts cannot be had: its index has no such version.",
+        ),
+        ("nothing", "BASE/charts", "1.0.0", "its index has no such chart."),
+        ("flannel", "BASE/lost", "1.0.0", "cannot be had: HTTP 404."),
+        ("flannel", "BASE/broken", "1.0.0", "cannot be had: its index cannot be read."),
+        ("oci://HOST/charts/flannel", "", "v1.0.0+1", ""),
+        (
+            "oci://HOST/charts/other",
+            "",
+            "v1",
+            "oci://HOST/charts/other v1 cannot be had: it is not there (HTTP 404).",
+        ),
+        ("BASE/helm.tgz", "", "1", ""),
+        ("BASE/get-only.tgz", "", "1", ""),
+        ("BASE/lost.tgz", "", "1", "BASE/lost.tgz 1 cannot be had: HTTP 404."),
+        ("/nonexistent/flannel.tgz", "", "1", "there is no such file on the host."),
+    ],
+)
+def test_charts(base: str, name: str, repository: str, version: str, expected: str) -> None:
+    def filled(text: str) -> str:
+        return text.replace("BASE", base).replace("HOST", base[len("http://") :])
+
+    text = said(_sources.probe_chart, chart(filled(name), filled(repository), version, plain_http=True))
+    assert filled(expected) in text and bool(text) == bool(expected)
+
+
+def test_an_index_in_json() -> None:
+    index = json.dumps({"entries": {"a": [{"version": "v1.0.0"}]}})
+    assert _sources.chart_versions(index, "a") == {"1.0.0"}
+    assert _sources.chart_versions(index, "b") == set()
+
+
+def test_archives(base: str, tmp_path: Path) -> None:
+    good = {"url": f"{base}/helm.tgz", "checksum": f"sha256:{base}/helm.tgz.sha256sum"}
+    assert said(_sources.probe_archive, good) == ""
+    assert said(_sources.probe_archive, {**good, "checksum": "sha256:" + "0" * 64}) == ""
+    lost = said(_sources.probe_archive, {**good, "url": f"{base}/lost.tgz"})
+    assert lost == f"{base}/lost.tgz cannot be had: HTTP 404."
+    other = said(_sources.probe_archive, {**good, "url": f"{base}/get-only.tgz"})
+    assert other == f"{base}/helm.tgz.sha256sum cannot be had: it has no SHA-256 of get-only.tgz."
+    record = tmp_path / "helm.json"
+    assert not _sources.is_recorded(str(record), good["url"], good["checksum"])
+    record.write_text(json.dumps(good))
+    assert _sources.is_recorded(str(record), good["url"], good["checksum"])
+
+
+# The module
+
+
+class Machine:
+    """A runner whose apt knows one package."""
+
+    def __init__(self, urls: str = "", config: str = "", apt: bool = True, rc: int = 0) -> None:
+        self.answers = {"print-uris": urls, "dump": config, "policy": "containerd:\n  Candidate: 1.7\n"}
+        self.apt, self.rc = apt, rc
+
+    def which(self, name: str, required: bool = True) -> t.Optional[str]:
+        return f"/usr/bin/{name}" if self.apt else None
+
+    def run(self, argv: t.Sequence[str], **_more: t.Any) -> CommandResult:
+        words = " ".join(argv)
+        said = next((text for key, text in self.answers.items() if key in words), "")
+        return CommandResult(list(argv), self.rc, said, "")
+
+
+def packages(machine: Machine, *names: str) -> t.List[t.Dict[str, str]]:
+    probe = source_probe.SourceProbe(machine, 5)  # type: ignore[arg-type]
+    return probe.run([{"subject": "packages", "kind": "packages", "packages": list(names or ("containerd",))}])
+
+
+def test_package_sources(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_probe, "index_age", lambda: float("inf"))
+    good, lost = (f"'{base}/{name}/dists/x/InRelease' x 0\n" for name in ("debian", "lost"))
+    assert packages(Machine(good + "'file:///x' x 0\n")) == []
+    assert packages(Machine(good + lost)) == [
+        {
+            "subject": "packages",
+            "message": f"the package source {base}/lost/dists/x/InRelease cannot be reached: HTTP 404.",
+            "severity": "warning",
+        }
+    ]
+    assert [found["severity"] for found in packages(Machine(lost))] == ["error"]
+    assert packages(Machine(lost, config='Acquire::http::Proxy "http://proxy";\n')) == []
+    assert packages(Machine(lost, rc=100)) == []
+    assert packages(Machine(lost, apt=False)) == []
+
+
+def test_a_package_that_no_source_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_probe, "index_age", lambda: 60.0)
+    (found,) = packages(Machine(), "containerd", "keepalived")
+    assert found["message"] == "no package source of the host has keepalived."
+    assert packages(Machine(), "containerd") == []
+
+
+def test_containerds_own_environment(tmp_path: Path) -> None:
+    folder = tmp_path / "etc/systemd/system/containerd.service.d"
+    folder.mkdir(parents=True)
+    (folder / "proxy.conf").write_text('[Service]\nEnvironment="HTTPS_PROXY=http://x:1" NO_PROXY=.a\n')
+    assert source_probe.containerd_environment(str(tmp_path)) == {"HTTPS_PROXY": "http://x:1", "NO_PROXY": ".a"}
+
+
+def test_all_at_once(run_module: ModuleRunner, base: str) -> None:
+    sources = [
+        {"subject": "a", "kind": "image", "image": "127.0.0.1:1/flannel:v1", "endpoints": [{"url": f"{base}/v2"}]},
+        {"subject": "b", "kind": "chart", "chart": "/nonexistent.tgz", "version": "1"},
+        {"subject": "c", "kind": "archive", "name": "x", "url": f"{base}/lost", "checksum": "sha256:" + "0" * 64},
+    ]
+    result = run_module(source_probe.main, {"sources": sources}, check=True)
+    assert not result["changed"]
+    assert [(found["subject"], found["severity"]) for found in result["failures"]] == [("b", "error"), ("c", "error")]

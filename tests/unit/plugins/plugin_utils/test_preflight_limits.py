@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks on what cannot work together."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_limits as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+
+GOOD: t.Dict[str, t.Any] = {
+    "cluster_pod_subnet": "10.244.0.0/16",
+    "cluster_service_subnet": "10.96.0.0/12",
+    "cluster_node_ip": "",
+    "cluster_endpoint": "",
+    "cluster_cni": "flannel",
+    "cluster_kube_proxy_mode": "nftables",
+    "metallb_enabled": True,
+    "metallb_address_pools": [{"name": "a", "addresses": ["192.0.2.200-192.0.2.219"]}, "broken", {"addresses": ["x"]}],
+}
+
+
+def facts(**more: t.Any) -> t.Dict[str, t.Any]:
+    return {
+        "os": {"kernel": "6.1.0-18-amd64"},
+        "default_address": "192.0.2.1",
+        "interfaces": [
+            {"name": "eth0", "addresses": [{"address": "192.0.2.1", "prefix": 24}]},
+            {"name": "docker0", "addresses": [{"address": "172.17.0.1", "prefix": 16}]},
+        ],
+        "kubernetes": {"joined": False},
+        **more,
+    }
+
+
+def said(name: str = "cp1", looked: t.Optional[t.Dict[str, t.Any]] = None, **given: t.Any) -> str:
+    host = Host(name, True, True, {**GOOD, **given}, facts=looked or facts())
+    problems = [problem for check in checks.CHECKS for problem in check([host])]
+    return "\n".join(f"{p.severity} {p.host}: {p.subject}: {p.message} {p.remedy}" for p in problems)
+
+
+def test_good_hosts_have_no_problem() -> None:
+    assert said() == ""
+    assert [problem for check in checks.CHECKS for problem in check([Host("unknown", variables=GOOD)])] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"cluster_pod_subnet": "10.244.0.0/16,fd00::/56"}, "error : cluster_pod_subnet: has two networks"),
+        ({"cluster_service_subnet": "fd00::/112"}, "error : cluster_service_subnet: fd00::/112 is IPv6"),
+        ({"cluster_node_ip": "2001:db8::1"}, "error cp1: cluster_node_ip: 2001:db8::1 is IPv6"),
+        ({"cluster_endpoint": "192.0.2.205:6443"}, "192.0.2.200-192.0.2.219 contains 192.0.2.205"),
+        ({"cluster_cni": "none"}, "metallb_address_pools: are set, and cluster_cni is none"),
+        (
+            {"control_plane_kubelet_configuration": {"maxPods": 500}},
+            "warning : control_plane_kubelet_configuration: max",
+        ),
+        ({"cluster_pod_subnet": "172.16.0.0/12"}, "172.16.0.0/12 overlaps 172.17.0.0/16, the network of docker0"),
+    ],
+)
+def test_what_the_inventory_asks_for(given: t.Dict[str, t.Any], expected: str) -> None:
+    assert expected in said(**given)
+
+
+def test_pools_of_a_cluster_that_has_a_network_of_its_own() -> None:
+    assert said(cluster_cni="none", looked=facts(kubernetes={"joined": True})) == ""
+    assert said(cluster_cni="none", metallb_enabled=False) == ""
+
+
+def test_the_virtual_address_in_a_pool_is_reported_elsewhere() -> None:
+    assert said(cluster_endpoint="192.0.2.205:6443", api_endpoint_provider="keepalived") == ""
+    assert said(cluster_endpoint="api.example.com:6443") == ""
+
+
+@pytest.mark.parametrize(
+    ("kernel", "given", "refused"),
+    [
+        ("5.10.0-21-amd64", {}, True),
+        ("4.19", {}, True),
+        ("5.13.0", {}, False),
+        ("unknown", {}, False),
+        ("5.10.0", {"cluster_kube_proxy_mode": "iptables"}, False),
+        ("5.10.0", {"control_plane_kube_proxy_configuration": {"mode": "iptables"}}, False),
+    ],
+)
+def test_kernels_for_nftables(kernel: str, given: t.Dict[str, t.Any], refused: bool) -> None:
+    text = said(looked=facts(os={"kernel": kernel}), **given)
+    assert (
+        f"cluster_kube_proxy_mode: is nftables, and kube-proxy does not start so on the kernel {kernel}" in text
+    ) == (refused)
+
+
+def test_a_machine_with_ipv6_alone() -> None:
+    text = said(looked=facts(default_address="", default_address6="2001:db8::1"))
+    assert "cluster_node_ip: is empty and the host has a default route for IPv6 only (2001:db8::1)" in text
+
+
+def test_a_name_that_is_too_long() -> None:
+    assert "inventory_hostname: has 64 characters" in said("a" * 64)
+    assert said("a" * 63) == ""

@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host will fetch, from where, and the report on it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_sources as sources
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+
+VARIABLES: t.Dict[str, t.Any] = {
+    "cluster_version": "1.37.1",
+    "cluster_image_repository": "registry.k8s.io",
+    "cluster_cni": "flannel",
+    "cluster_control_plane_hosts": ["cp1", "cp2"],
+    "cni_flannel_chart": "flannel",
+    "cni_flannel_chart_repository": "https://charts.example.com",
+    "cni_flannel_chart_version": "v0.28.4",
+    "cni_flannel_values": {"flannel": {"image": {"repository": "mirror.example.com/flannel"}}},
+    "metrics_server_enabled": True,
+    "metrics_server_chart": "oci://r/metrics-server",
+    "metrics_server_chart_version": "3.13.1",
+    "metrics_server_version": "0.9.0",
+    "metallb_enabled": "no",
+    "metallb_values": {},
+    "container_runtime_source": "distribution",
+    "container_runtime_registry_mirrors": {
+        "registry.k8s.io": [
+            {"url": "https://mirror.example.com:5000"},
+            {"url": "http://mirror.example.com/v2/k8s/", "ca": "/ca.crt", "username": "bob", "password": "s3cret"},
+            {"url": "http://other.example.com/v2", "capabilities": ["pull"]},
+            {"url": "http://odd.example.com/path", "override_path": False},
+            "broken",
+        ],
+        "_default": [{"url": "https://all.example.com"}],
+    },
+    "helm_version": "3.22.0",
+    "helm_archive_url": "https://get.helm.sh/helm.tgz",
+    "helm_archive_checksum": "sha256:https://get.helm.sh/helm.tgz.sha256sum",
+}
+
+
+def node(completed: bool = False, kubelet: str = "", helm: str = "", containerd: bool = False) -> t.Dict[str, t.Any]:
+    return {
+        "os": {"codename": "bookworm"},
+        "kubernetes": {"completed": completed, "kubelet_version": kubelet},
+        "helm_version": helm,
+        "runtime": {"containerd": {"installed": containerd}},
+    }
+
+
+def asked(name: str, facts: t.Dict[str, t.Any], **given: t.Any) -> t.List[str]:
+    found = sources.sources({**VARIABLES, **given}, facts, name)
+    return [str(item.get("image") or item.get("chart") or item.get("url") or item.get("packages")) for item in found]
+
+
+KUBE = "registry.k8s.io/kube-{}:v1.37.1"
+FLANNEL = "mirror.example.com/flannel:v0.28.4"
+METRICS = "registry.k8s.io/metrics-server/metrics-server:v0.9.0"
+
+
+def test_a_bare_control_plane_and_a_bare_worker() -> None:
+    first = [KUBE.format("apiserver"), FLANNEL, METRICS, "flannel", "oci://r/metrics-server"]
+    helm, containerd = "https://get.helm.sh/helm.tgz", "['containerd']"
+    assert asked("cp1", node()) == [*first, helm, containerd]
+    assert asked("cp2", node()) == [*first[:3], helm, containerd]
+    assert asked("worker1", node(containerd=True)) == [KUBE.format("proxy"), FLANNEL, METRICS]
+
+
+def test_what_is_installed_is_not_asked_for() -> None:
+    assert asked("cp1", node(True, "1.37.1", "3.22.0", True)) == []
+    assert asked("worker1", node(True, "1.37.1")) == []
+
+
+def test_an_upgrade_asks_for_the_new_version() -> None:
+    assert asked("cp1", node(True, "1.36.4", "3.22.0", True)) == [KUBE.format("apiserver")]
+
+
+def test_what_is_not_wanted_is_not_asked_for() -> None:
+    given = {"cluster_cni": "none", "metrics_server_enabled": False, "metallb_enabled": True}
+    given.update(metallb_chart_version="0.16.1", metallb_chart="metallb", api_endpoint_provider="keepalived")
+    assert asked("cp1", node(helm="3.22.0", containerd=True), **given) == [
+        KUBE.format("apiserver"),
+        "quay.io/metallb/speaker:v0.16.1",
+        "metallb",
+        "['haproxy', 'keepalived']",
+    ]
+
+
+def test_mirrors_as_containerd_asks_them() -> None:
+    found = sources.endpoints(VARIABLES["container_runtime_registry_mirrors"], "registry.k8s.io")
+    assert [entry["url"] for entry in found] == [
+        "https://mirror.example.com:5000/v2",
+        "http://mirror.example.com/v2/k8s",
+        "http://odd.example.com/path/v2",
+    ]
+    assert (found[1]["ca_file"], found[1]["ca_content"], found[1]["password"]) == ("/ca.crt", "", "s3cret")
+    certificate = "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n"
+    (entry,) = sources.endpoints(
+        {"quay.io": [{"url": "https://m", "ca": certificate}, {"url": "https://n", "ca": "-----x"}]}, "quay.io"
+    )
+    assert (entry["ca_file"], entry["ca_content"]) == ("", certificate)
+    other = sources.endpoints(VARIABLES["container_runtime_registry_mirrors"], "quay.io")
+    assert [entry["url"] for entry in other] == ["https://all.example.com/v2"]
+    assert sources.endpoints("broken", "quay.io") == []
+
+
+def test_dockers_repository() -> None:
+    given = {**VARIABLES, "container_runtime_source": "docker", "container_runtime_repository_url": "https://d"}
+    found = sources.docker_repository(given, node())
+    assert found and (found["url"], found["suite"], found["packages"]) == (
+        "https://d",
+        "bookworm",
+        {"containerd.io": "*"},
+    )
+    assert sources.docker_repository(given, node(containerd=True)) is None
+    assert sources.docker_repository(VARIABLES, node()) is None
+
+
+def test_the_report() -> None:
+    failures = [
+        {"subject": "metallb_chart", "message": "no.", "severity": "error"},
+        {"subject": "packages", "message": "no.", "severity": "warning"},
+        {"subject": "metallb_values", "message": "no."},
+    ]
+    found = list(sources.check_sources([Host("cp1", sources=failures), Host("cp2")]))
+    assert [(problem.host, problem.subject, problem.severity) for problem in found] == [
+        ("cp1", "metallb_chart", "error"),
+        ("cp1", "packages", "warning"),
+        ("cp1", "metallb_values", "error"),
+    ]
+    assert all(problem.remedy.endswith("preflight_sources: false asks no source.") for problem in found)

@@ -1,0 +1,229 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks on what is on a machine beside Kubernetes, and on how it finds others."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_network, _preflight_surroundings
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+
+GOOD: t.Dict[str, t.Any] = {
+    "cluster_pod_subnet": "10.244.0.0/16",
+    "cluster_service_subnet": "10.96.0.0/12",
+    "cluster_node_ip": "",
+    "cluster_endpoint": "api.example.com:8443",
+    "cluster_cni": "flannel",
+    "cluster_kube_proxy_mode": "nftables",
+    "cni_flannel_backend": "vxlan",
+    "node_prep_kernel_modules": ["overlay", "br_netfilter"],
+    "node_prep_swap": "absent",
+}
+RESOLVER = {
+    "path": "/etc/resolv.conf",
+    "target": "",
+    "exists": True,
+    "nameservers": ["192.0.2.53"],
+    "search": ["example.com"],
+}
+AROUND: t.Dict[str, t.Any] = {
+    "cgroup_controllers": ["cpuset", "cpu", "io", "memory", "pids"],
+    "modules_missing": ["wireguard"],
+    "resolver": RESOLVER,
+    "names": {"api.example.com": ["192.0.2.100"]},
+    "proxies": [],
+    "forwarding_off": [],
+    "swap_at_boot": [],
+    "interfaces_taken": [],
+    "pod_networks": ["10-flannel.conflist"],
+    "mounts": [{"path": "/var/lib", "point": "/", "type": "ext4", "options": []}],
+    "mtus": {"eth0": 1500},
+    "limits": {"max_user_instances": 128},
+    "etcd_data": False,
+    "authority": False,
+}
+
+
+def host(number: int = 1, joined: bool = False, given: t.Any = None, **around: t.Any) -> Host:
+    facts = {
+        "os": {"kernel": "6.1.0"},
+        "default_address": f"192.0.2.{number}",
+        "interfaces": [{"name": "eth0", "addresses": [{"address": f"192.0.2.{number}", "prefix": 24}]}],
+        "kubernetes": {"joined": joined, "unfinished": None},
+        "surroundings": {**AROUND, **around},
+    }
+    return Host(f"node{number}", number == 1, number > 1, {**GOOD, **(given or {})}, facts=facts)
+
+
+def said(*hosts: Host) -> str:
+    checks = [*_preflight_surroundings.CHECKS, *_preflight_network.CHECKS]
+    problems = [problem for check in checks for problem in check(hosts)]
+    return "\n".join(f"{p.severity} {p.host}: {p.subject}: {p.message} {p.remedy}" for p in problems)
+
+
+def test_good_machines_have_no_problem() -> None:
+    assert said(host(), host(2)) == ""
+    assert said(Host("unknown", variables=GOOD), Host("old", variables=GOOD, facts={"kubernetes": {}})) == ""
+    assert said(host(cgroup_controllers=[])) == ""
+
+
+def mount(path: str, kind: str = "ext4", *options: str) -> t.Dict[str, t.Any]:
+    return {"mounts": [{"path": path, "point": path, "type": kind, "options": list(options)}]}
+
+
+def taken(by: str, runs: bool = True) -> t.Dict[str, t.Any]:
+    return {"interfaces_taken": [{"by": by, "path": "/etc/x", "takes": ["veth1"], "runs": runs}]}
+
+
+def resolver(**more: t.Any) -> t.Dict[str, t.Any]:
+    return {"resolver": {**RESOLVER, **more}}
+
+
+FORWARDING = {"path": "/etc/sysctl.d/99-z.conf", "setting": "net.ipv4.conf.all.forwarding", "value": "0"}
+
+
+@pytest.mark.parametrize(
+    ("around", "expected"),
+    [
+        (
+            {"cgroup_controllers": ["cpuset", "cpu", "pids"]},
+            "error node1: cgroup_controllers: the kernel has no memory",
+        ),
+        ({"cgroup_controllers": ["cpuset", "cpu", "pids"]}, "Add cgroup_enable=memory to the kernel's command line"),
+        ({"cgroup_controllers": ["cpu", "memory"]}, "has no cpuset and pids controller"),
+        (
+            {"modules_missing": ["vxlan", "nf_tables"]},
+            "error node1: kernel_modules: the kernel 6.1.0 cannot load vxlan, nf",
+        ),
+        (
+            mount("/var/lib", "ext4", "ro"),
+            "error node1: mounts: /var/lib is on /var/lib (ext4), which is mounted read-only",
+        ),
+        (mount("/opt/cni/bin", "ext4", "noexec"), "which is mounted noexec, and programs are run from there."),
+        (mount("/var/lib/kubelet", "ext4", "noexec"), "warning node1: mounts: /var/lib/kubelet is on"),
+        (mount("/var/lib/containerd", "ext4", "nosuid"), "cannot become another user"),
+        (mount("/var/lib/kubelet", "ext4", "nodev"), "block volumes of pods cannot be opened"),
+        (
+            mount("/var/lib/containerd", "nfs4"),
+            "error node1: mounts: /var/lib/containerd is on /var/lib/containerd (nfs4)",
+        ),
+        (
+            {"pod_networks": ["05-calico.conflist"]},
+            "error node1: pod network: /etc/cni/net.d/05-calico.conflist is the",
+        ),
+        ({"pod_networks": ["87-podman.conflist"]}, "would give to pods until Flannel's is there."),
+        (taken("systemd-networkd"), "error node1: systemd-networkd: /etc/x matches the interfaces of pods (veth1): it"),
+        (taken("systemd-networkd", False), "warning node1: systemd-networkd: /etc/x matches the interfaces of pods"),
+        (taken("NetworkManager"), "warning node1: NetworkManager: /etc/x matches"),
+        (taken("dhcpcd"), "Write denyinterfaces veth* cni* flannel* into it."),
+        (
+            {"forwarding_off": [FORWARDING]},
+            "/etc/sysctl.d/99-z.conf has net.ipv4.conf.all.forwarding = 0, which counts",
+        ),
+        ({"forwarding_off": [{**FORWARDING, "path": ""}]}, "forwarding = 0 in the running kernel"),
+        (
+            {"swap_at_boot": [{"path": "/etc/waagent.conf", "setting": "ResourceDisk.EnableSwap=y"}]},
+            "error node1: node_prep_swap: is absent, but /etc/waagent.conf brings swap back at every boot",
+        ),
+        ({"etcd_data": True}, "error node1: /var/lib/etcd: is not empty, and the host is no control plane"),
+        ({"limits": {"max_user_instances": 64}}, "warning node1: fs.inotify.max_user_instances: is 64"),
+        ({"mtus": {"eth0": 1280}}, "warning node1: mtu: 1280 on eth0 is too small for pods"),
+        (resolver(exists=False), "error node1: /etc/resolv.conf: is not there, and the kubelet starts no pod"),
+        (resolver(exists=False, target="../run/x"), "leads to ../run/x, which is not there"),
+        (resolver(nameservers=[]), "error node1: /etc/resolv.conf: has no name server"),
+        (resolver(nameservers=["127.0.0.1"]), "error node1: /etc/resolv.conf: has the name server 127.0.0.1"),
+        (resolver(nameservers=["192.0.2.53", "::1"]), "has the name server ::1"),
+        (
+            resolver(nameservers=[f"192.0.2.{n}" for n in range(4)]),
+            "warning node1: /etc/resolv.conf: has 4 name servers",
+        ),
+        (resolver(search=[f"d{n}.example.com" for n in range(31)]), "has 31 search domains"),
+        ({"names": {"api.example.com": []}}, "error node1: cluster_endpoint: api.example.com cannot be resolved"),
+        ({"names": {"api.example.com": ["127.0.1.1"]}}, "is 127.0.1.1 on the host, which is the host itself"),
+    ],
+)
+def test_what_stands_in_the_way(around: t.Dict[str, t.Any], expected: str) -> None:
+    assert expected in said(host(**around))
+    assert "error" not in said(host(joined=True, **around))
+
+
+@pytest.mark.parametrize(
+    ("around", "given"),
+    [
+        ({"modules_missing": ["vxlan"]}, {"cni_flannel_backend": "host-gw"}),
+        ({"modules_missing": ["nf_tables"]}, {"cluster_kube_proxy_mode": "iptables"}),
+        ({"pod_networks": ["05-calico.conflist"]}, {"cluster_cni": "none"}),
+        ({"swap_at_boot": [{"path": "x", "setting": "y"}]}, {"node_prep_swap": "keep"}),
+        (resolver(nameservers=["127.0.0.1"]), {"control_plane_kubelet_configuration": {"resolvConf": "/etc/x"}}),
+        ({"names": {"api.example.com": []}}, {"node_prep_hosts_entries": ["192.0.2.100 api.example.com api"]}),
+        ({"names": {}}, {}),
+        ({"names": {"192.0.2.100": []}}, {"cluster_endpoint": ""}),
+        (mount("/var/lib/kubelet", "overlay"), {}),
+    ],
+)
+def test_what_is_all_right(around: t.Dict[str, t.Any], given: t.Dict[str, t.Any]) -> None:
+    assert said(host(given=given, **around)) == ""
+
+
+def test_a_name_that_leads_past_the_virtual_address() -> None:
+    given = {"api_endpoint_provider": "keepalived", "api_endpoint_vip": "192.0.2.101"}
+    assert "api.example.com is 192.0.2.100 on the host, and not api_endpoint_vip 192.0.2.101." in said(
+        host(given=given)
+    )
+
+
+def test_nodes_are_moved_to_a_name() -> None:
+    lost = host(joined=True, given={"preflight_moves_endpoint": True}, names={"api.example.com": []})
+    assert "error node1: cluster_endpoint: api.example.com cannot be resolved" in said(lost)
+
+
+def test_plugins_that_call_others_come_first_on_nodes() -> None:
+    networks = ["00-multus.conf", "10-flannel.conflist", "87-podman.conflist"]
+    assert said(host(joined=True, pod_networks=networks)) == ""
+    assert "instead of Flannel's" in said(host(joined=True, pod_networks=["05-x.conf", *networks]))
+
+
+def test_what_another_cluster_left_on_a_worker() -> None:
+    assert "error node2: /etc/kubernetes/pki/ca.crt: is there" in said(host(), host(2, authority=True, etcd_data=True))
+    assert "/var/lib/etcd" not in said(host(), host(2, etcd_data=True))
+    assert said(host(authority=True)) == ""
+
+
+def test_networks_of_different_width() -> None:
+    text = said(host(mtus={"eth0": 9000}), host(2))
+    assert "warning node2: mtu: 1500 on eth0, and 9000 on other hosts" in text and "node1" not in text
+
+
+def proxy(no_proxy: str, source: str = "/etc/environment", *variables: str) -> t.Dict[str, t.Any]:
+    return {"source": source, "variables": list(variables or ("https_proxy",)), "no_proxy": no_proxy}
+
+
+def test_a_proxy_without_exceptions() -> None:
+    text = said(host(proxies=[proxy("localhost"), proxy("localhost", "environment")]), host(2))
+    assert (
+        "error node1: no_proxy: https_proxy in /etc/environment without exceptions for"
+        " 192.0.2.0/24,api.example.com,10.244.0.0/16,10.96.0.0/12,.svc: " in text
+    )
+    assert text.count("\n") == 0
+    assert "warning" in said(host(proxies=[proxy("", "x", "http_proxy")]))
+    assert "in the environment that kubeadm gets" in said(host(proxies=[proxy("", "environment")]))
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "missing"),
+    [
+        ("*", ""),
+        ("192.0.2.1,192.0.2.2,.example.com,10.0.0.0/8,.svc", ""),
+        (" 192.0.0.0/16 , API.example.com, 10.244.0.0/16, 10.96.0.0/12, svc", ""),
+        ("192.0.2.1,.example.com,10.0.0.0/8,.svc", "exceptions for 192.0.2.0/24:"),
+        ("192.0.2.0/24,other.com,10.0.0.0/8,.svc", "exceptions for api.example.com:"),
+        ("192.0.2.0/24,example.com,10.244.0.0/24,10.96.0.0/12,.svc", "exceptions for 10.244.0.0/16:"),
+        ("192.0.2.0/24,example.com,10.0.0.0/8", "exceptions for .svc:"),
+    ],
+)
+def test_exceptions_of_a_proxy(no_proxy: str, missing: str) -> None:
+    text = said(host(proxies=[proxy(no_proxy)]), host(2))
+    assert missing in text and bool(text) == bool(missing)
