@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import (
+    _preflight_controller,
     _preflight_limits,
     _preflight_network,
     _preflight_sources,
@@ -23,4 +24,5 @@ BUILD_CHECKS: t.Tuple[Check, ...] = (
     *_preflight_surroundings.CHECKS,
     *_preflight_network.CHECKS,
     *_preflight_sources.CHECKS,
+    *_preflight_controller.CHECKS,
 )

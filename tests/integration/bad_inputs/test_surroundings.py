@@ -110,6 +110,11 @@ CASES = [
         },
     ),
     Case(
+        "folder-of-the-controller",
+        ["cluster: kubeconfig_fetch_directory: /dev/null/artifacts cannot be written on the controller: /dev/null is"],
+        {"kubeconfig_fetch_directory": "/dev/null/artifacts"},
+    ),
+    Case(
         "proxy-without-exceptions",
         ["worker1: no_proxy: https_proxy in /etc/environment without exceptions for 10.244.0.0/16,10.96.0.0/12,.svc"],
         facts={"worker1": around(proxies=[PROXY])},
