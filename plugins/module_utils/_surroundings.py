@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _boot_settings,
+    _firewalls,
     _mounts,
     _network_managers,
     _resolver,
@@ -105,6 +106,7 @@ def look_around(interfaces: t.Sequence[str], environment: t.Mapping[str, str], r
         "mounts": _mounts.look(root),
         "mtus": mtus(root),
         "limits": limits(root),
+        "firewalls": _firewalls.look(root),
         "etcd_data": os.path.isdir(etcd) and bool(os.listdir(etcd)),
         "authority": os.path.exists(f"{root}/etc/kubernetes/pki/ca.crt"),
     }

@@ -25,7 +25,7 @@ options:
     default: []
 notes:
   - Processes that hold ports, and the firmware's UUID, are only seen by root.
-  - The only programs that are run are those whose version is asked for, and C(getent) for names, all at once.
+  - The only programs that are run are those whose version is asked for, C(getent) for names, all at once, and C(nft).
 """
 
 EXAMPLES = r"""
@@ -273,6 +273,7 @@ ansible_facts:
             - C(interfaces_taken) is configuration of network managers that matches the interfaces of pods.
             - C(pod_networks) are the files in C(/etc/cni/net.d), C(mounts) the file systems of folders that matter.
             - C(mtus) are those of the interfaces, C(limits) those on watching files.
+            - C(firewalls) are those that drop what they do not name, with whom they admit.
             - C(etcd_data) says that C(/var/lib/etcd) is not empty, C(authority) that there is a CA of a cluster.
           returned: always
           type: dict
@@ -289,6 +290,7 @@ ansible_facts:
             mounts: [{path: /var/lib, point: /, type: ext4, options: []}]
             mtus: {eth0: 1500}
             limits: {max_user_instances: 128, max_user_watches: 65536}
+            firewalls: [{by: ufw, admits: [{source: 192.0.2.0/24, interface: "", ports: ""}]}]
             etcd_data: false
             authority: true
 """

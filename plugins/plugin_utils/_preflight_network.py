@@ -23,6 +23,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_clus
     networks_of,
     parse_endpoint,
 )
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_machines import api_port
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_surroundings import looked_at
 
 #: The kubelet hands on no more. Source: MaxDNSNameservers and MaxDNSSearchPaths in pkg/apis/core/validation.
@@ -188,8 +189,59 @@ def _unexcepted(host: Host, entry: t.Mapping[str, t.Any], missing: t.Sequence[st
     )
 
 
+# Firewalls
+
+KUBELET = 10250
+#: Interfaces by which pods of a node reach it.
+POD_INTERFACES = ("cni0", "flannel.1", "veth1a2b3c4d")
+
+
+def _has_port(text: str, port: int) -> bool:
+    """Whether a list of ports and ranges has the port; an empty one has all."""
+    for item in filter(None, text.split(",")):
+        first, _dash, last = item.partition("-")
+        if not first.isdigit() or int(first) <= port <= int(last or first if (last or first).isdigit() else first):
+            return True
+    return not text
+
+
+def admits_pods(admission: t.Mapping[str, str], pods: t.Sequence[t.Any], port: int) -> bool:
+    """Whether pods may connect to the port of the node that they are on. What is not understood admits."""
+    interface = admission["interface"].rstrip("+*")
+    is_theirs = not interface or any(name.startswith(interface) for name in POD_INTERFACES)
+    try:
+        source = ipaddress.ip_network(admission["source"], strict=False) if admission["source"] else None
+    except ValueError:
+        source = None
+    from_pods = source is None or all(source.version == pod.version and pod.subnet_of(source) for pod in pods)
+    return is_theirs and from_pods and _has_port(admission["ports"], port)
+
+
+def check_firewalls(hosts: Hosts) -> t.Iterable[Problem]:
+    """Firewalls that admit the nodes and not the pods: CoreDNS and others do not reach the API server beside them."""
+    pods = networks_of(hosts, "cluster_pod_subnet")
+    for host, around in looked_at(hosts):
+        wanted = [api_port(host), KUBELET] if host.control_plane else [KUBELET]
+        for firewall in around.get("firewalls") or []:
+            closed = [
+                port for port in wanted if not any(admits_pods(entry, pods, port) for entry in firewall["admits"])
+            ]
+            if not closed or not pods or host.joined:
+                continue
+            is_api = host.control_plane and api_port(host) in closed
+            yield host.problem(
+                "firewall",
+                f"{firewall['by']} does not admit pods ({', '.join(map(str, pods))}) to port"
+                f" {' and '.join(map(str, closed))} of the node that they are on.",
+                f"Admit cluster_pod_subnet there, such as: ufw allow from {pods[0]}; or firewall-cmd --permanent"
+                f" --zone=trusted --add-source={pods[0]}; or ip saddr {pods[0]} accept.",
+                ERROR if is_api else WARNING,
+            )
+
+
 CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_resolver,
     check_endpoint_name,
     check_proxies,
+    check_firewalls,
 )
