@@ -110,6 +110,15 @@ CASES = [
         },
     ),
     Case(
+        "firewall-that-admits-nodes-alone",
+        ["cp1: firewall: ufw does not admit pods (10.244.0.0/16) to port 6443 and 10250 of the node that they are on."],
+        facts={
+            "cp1": around(
+                firewalls=[{"by": "ufw", "admits": [{"source": "192.0.2.0/24", "interface": "", "ports": ""}]}]
+            )
+        },
+    ),
+    Case(
         "folder-of-the-controller",
         ["cluster: kubeconfig_fetch_directory: /dev/null/artifacts cannot be written on the controller: /dev/null is"],
         {"kubeconfig_fetch_directory": "/dev/null/artifacts"},

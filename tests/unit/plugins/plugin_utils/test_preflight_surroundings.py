@@ -227,3 +227,46 @@ def test_a_proxy_without_exceptions() -> None:
 def test_exceptions_of_a_proxy(no_proxy: str, missing: str) -> None:
     text = said(host(proxies=[proxy(no_proxy)]), host(2))
     assert missing in text and bool(text) == bool(missing)
+
+
+# Firewalls
+
+
+def firewall(*admitted: t.Tuple[str, str, str]) -> t.Dict[str, t.Any]:
+    admits = [{"source": source, "interface": interface, "ports": ports} for source, interface, ports in admitted]
+    return {"firewalls": [{"by": "ufw", "admits": admits}]}
+
+
+@pytest.mark.parametrize(
+    ("admitted", "closed"),
+    [
+        ([], "6443 and 10250"),
+        ([("192.0.2.0/24", "", "")], "6443 and 10250"),
+        ([("10.244.0.0/24", "", "")], "6443 and 10250"),
+        ([("", "lo", ""), ("", "eth0", "")], "6443 and 10250"),
+        ([("", "", "22,6443")], "10250"),
+        ([("", "", "10250")], "6443"),
+        ([("10.0.0.0/8", "", "")], ""),
+        ([("", "cni0", "")], ""),
+        ([("", "veth+", "6000-20000")], ""),
+        ([("", "", "6443"), ("10.244.0.0/16", "cni*", "10250")], ""),
+        ([("not understood", "", "")], ""),
+        ([("", "", "https")], ""),
+    ],
+)
+def test_firewalls(admitted: t.List[t.Tuple[str, str, str]], closed: str) -> None:
+    text = said(host(**firewall(*admitted)))
+    if not closed:
+        assert text == ""
+        return
+    severity = "warning" if closed == "10250" else "error"
+    assert text.startswith(
+        f"{severity} node1: firewall: ufw does not admit pods (10.244.0.0/16) to port {closed} of the"
+    )
+    assert "ufw allow from 10.244.0.0/16" in text
+
+
+def test_firewalls_of_workers_and_of_nodes() -> None:
+    text = said(host(), host(2, **firewall(("192.0.2.0/24", "", ""))))
+    assert text.startswith("warning node2: firewall: ufw does not admit pods (10.244.0.0/16) to port 10250 of")
+    assert said(host(joined=True, **firewall())) == ""
