@@ -151,7 +151,7 @@ def check_interfaces_taken(hosts: Hosts) -> t.Iterable[Problem]:
     """Configuration with which systemd-networkd and the like take the interfaces of pods for the machine's own."""
     remedies = {
         "systemd-networkd": "Let its [Match] name the machine's own interfaces (Name=en* eth*), or add"
-        " Kind=!veth !bridge !vxlan.",
+        " Kind=!veth bridge vxlan.",
         "NetworkManager": "Set interface-name in it, or let NetworkManager leave them alone:"
         " unmanaged-devices=interface-name:veth*;interface-name:cni*;interface-name:flannel* in [keyfile].",
         "dhcpcd": "Write denyinterfaces veth* cni* flannel* into it.",
