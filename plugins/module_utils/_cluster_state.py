@@ -11,11 +11,14 @@ Private to this collection.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
+import os
 import re
 import shlex
+import ssl
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _tls
@@ -24,8 +27,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import r
 KUBELET_FOLDER = "/var/lib/kubelet"
 MANIFESTS = "/etc/kubernetes/manifests"
 DPKG_STATUS = "/var/lib/dpkg/status"
-#: The API server's own certificate for kubelets is one of an administrator; unlike admin.conf it is in files.
-CLIENT = ("/etc/kubernetes/pki/apiserver-kubelet-client.crt", "/etc/kubernetes/pki/apiserver-kubelet-client.key")
+#: The administrator, who may read what kubeadm keeps; other certificates here may not.
+ADMIN = "/etc/kubernetes/admin.conf"
 #: Arguments of static pods that say where a control plane is and what it was built for.
 ARGUMENTS = {
     "kube-apiserver": ("advertise-address", "secure-port", "service-cluster-ip-range"),
@@ -45,6 +48,7 @@ ADDONS = ("kube-system", "slipway-addons", "entries")
 RUNTIME_PACKAGES = ("containerd", "containerd.io")
 
 _ARGUMENT = re.compile(r"^\s*- [\"']?--([a-z0-9-]+)=(.*?)[\"']?\s*$", re.MULTILINE)
+_CLIENT = re.compile(r"^\s*client-(certificate|key)-data: *[\"']?([A-Za-z0-9+/=]+)", re.MULTILINE)
 #: A kubelet that fetches static pods may send credentials in these headers.
 _HEADERS = re.compile(r"^staticPodURLHeader:.*\n(?:[ \t-].*\n?)*", re.MULTILINE)
 
@@ -144,7 +148,7 @@ def cluster(node: str = "", timeout: float = 2) -> t.Dict[str, t.Any]:
         return {"problem": f"{_api_server.MANIFEST} does not say where the API server is"}
     try:
         context = _tls.verified_by(_api_server.AUTHORITY)
-        context.load_cert_chain(*CLIENT)
+        load_client(context, read_text(ADMIN))
         connection = http.client.HTTPSConnection(*place, timeout=timeout, context=context)
         with contextlib.closing(connection):
             texts = {
@@ -162,6 +166,23 @@ def cluster(node: str = "", timeout: float = 2) -> t.Dict[str, t.Any]:
         "addons": bool(addons.strip()),
         **({"taints": taints(found)} if found else {}),
     }
+
+
+def load_client(context: ssl.SSLContext, kubeconfig: str) -> None:
+    """Present the certificate of a kubeconfig. Its key is in no file: Python reads it from memory by a path.
+
+    :raises ValueError: when it has none.
+    """
+    found = dict(_CLIENT.findall(kubeconfig))
+    if len(found) < len(("certificate", "key")):
+        raise ValueError(f"there is no client certificate in {ADMIN}")
+    handle = os.memfd_create("client")
+    try:
+        with open(handle, "wb", closefd=False) as stream:
+            stream.write(b"\n".join(base64.b64decode(found[name]) for name in ("certificate", "key")))
+        context.load_cert_chain(f"/proc/self/fd/{handle}")
+    finally:
+        os.close(handle)
 
 
 def taints(node: t.Mapping[str, t.Any]) -> t.List[str]:

@@ -415,7 +415,7 @@ def _check_unread(hosts: Hosts) -> t.Iterable[Problem]:
             yield host.problem(
                 "configuration",
                 f"the cluster's could not be read, so it was not compared with the inventory: {printable(problem)}.",
-                "Look at the API server of this host, and at pki/apiserver-kubelet-client.crt in /etc/kubernetes.",
+                "Look at the API server of this host, and at /etc/kubernetes/admin.conf.",
                 WARNING,
             )
             return

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.server
 import json
 import ssl
@@ -142,7 +143,10 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Type
     manifest.write_text(MANIFEST.replace("192.0.2.1:6443", f"127.0.0.1:{listener.server_address[1]}"))
     monkeypatch.setattr(_api_server, "MANIFEST", str(manifest))
     monkeypatch.setattr(_api_server, "AUTHORITY", str(crt))
-    monkeypatch.setattr(_cluster_state, "CLIENT", (str(crt), str(key)))
+    words = {name: base64.b64encode(path.read_bytes()).decode() for name, path in (("certificate", crt), ("key", key))}
+    admin = tmp_path / "admin.conf"
+    admin.write_text("users:\n- user:\n" + "".join(f"    client-{name}-data: {text}\n" for name, text in words.items()))
+    monkeypatch.setattr(_cluster_state, "ADMIN", str(admin))
     yield handler
     listener.shutdown()
     thread.join()
@@ -188,8 +192,8 @@ def test_an_api_server_that_refuses_is_told(server: t.Type[ApiServer]) -> None:
 
 
 def test_no_certificate_to_ask_with(server: t.Type[ApiServer], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_cluster_state, "CLIENT", ("/nowhere.crt", "/nowhere.key"))
-    assert "FileNotFoundError" in _cluster_state.cluster()["problem"]
+    monkeypatch.setattr(_cluster_state, "ADMIN", "/nowhere.conf")
+    assert _cluster_state.cluster()["problem"] == "ValueError: there is no client certificate in /nowhere.conf"
 
 
 def test_a_manifest_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
