@@ -27,6 +27,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils import (
     _preflight_trust,
     _preflight_upgrade,
 )
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import LOOK, registered, seen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     ERROR,
     Check,
@@ -46,6 +47,8 @@ HOSTS = {
     "control_plane_hosts": {"type": "list", "elements": "str", "required": True},
     "worker_hosts": {"type": "list", "elements": "str", "required": True},
 }
+#: What the probes of a host are registered as, by roles/preflight.
+PEERS = "__preflight_peers"
 ARGUMENTS = {
     **HOSTS,
     "upgrade": {"type": "dict"},
@@ -120,21 +123,27 @@ class ActionModule(ActionBase):
         inventory = task_vars["hostvars"]
         place = {name: number for number, name in enumerate(inventory)}
         names = sorted({*control_planes, *workers}, key=lambda name: (place.get(name, len(place)), name))
-        return names, [self._host(name, control_planes, workers) for name in names if name in inventory]
+        # hostvars know neither variables of the play nor of the task. What a task sees on another host is what Ansible
+        # finds out for one that is delegated to it.
+        task = self._task.copy()
+        found = []
+        for name in (name for name in names if name in inventory):
+            task.delegate_to = name
+            delegated, _name = task.get_variable_manager().get_delegated_vars_and_hostname(
+                self._templar, task, {"inventory_hostname": name}
+            )
+            found.append(self._host(name, delegated["ansible_delegated_vars"][name], control_planes, workers))
+        return names, found
 
-    def _host(self, name: str, control_planes: t.Collection[str], workers: t.Collection[str]) -> Host:
-        """A host with its variables as the roles of this play will see them, and with its facts."""
-        # hostvars know neither variables of the play nor of the task, so the variable manager is asked as for a task.
-        manager = self._task.get_variable_manager()
-        raw = manager.get_vars(play=self._task.play, host=manager._inventory.get_host(name), task=self._task)
+    def _host(
+        self, name: str, raw: t.Mapping[str, t.Any], control_planes: t.Collection[str], workers: t.Collection[str]
+    ) -> Host:
+        """A host with its variables as the roles of this play will see them, and with what was seen of it."""
         variables = Variables(self._templar, collection_roles(), raw)
-        # What a playbook registered or set itself is no typing error in the inventory.
-        registered = manager._nonpersistent_fact_cache.get(name, {})
-        given = frozenset(variables.given - registered.keys())
+        given = variables.given
         for variable in sorted(given & collection_roles().options.keys()):
             variables.get(variable)
-        facts = raw.get("ansible_facts", {})
-        known = facts.get("slipway_preflight", {})
+        known = registered(raw, LOOK, "slipway_preflight") or {}
         failure = known.get("failure")
         return Host(
             name=name,
@@ -143,10 +152,10 @@ class ActionModule(ActionBase):
             variables=variables,
             given=given,
             broken={variable: reason for variable, reason in variables.broken.items() if variable in given},
-            facts=None if failure else facts.get("slipway_node"),
+            facts=None if failure else seen(raw),
             failure=Failure(*failure) if failure else None,
             source_failure=known.get("source_failure", ""),
             clock=known.get("clock"),
             sources=known.get("sources") or (),
-            peers=facts.get("slipway_peers", {}),
+            peers=registered(raw, PEERS, "slipway_peers") or {},
         )

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._run_lock import PATIENCE, holder_of, this_run
 
 _MODULE = "slipway.kubernetes.run_lock"
@@ -30,7 +31,7 @@ class ActionModule(ActionBase):
         take_over = boolean(arguments.get("take_over", False), strict=False)
         # An action runs in a process that ansible-playbook has forked.
         run = {**this_run(os.getppid()), "patience": int(arguments.get("patience") or PATIENCE)}
-        node = task_vars.get("ansible_facts", {}).get("slipway_node") or {}
+        node = seen(task_vars) or {}
         holder = holder_of(node.get("run"), run, take_over)
         over = (node.get("run") or {}) if holder is None else {}
         result: t.Dict[str, t.Any] = {}

@@ -9,6 +9,7 @@ import ipaddress
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen
 
 
 def api_endpoint_backends(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
@@ -21,7 +22,7 @@ def api_endpoint_backends(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any
     backends = []
     for name in names:
         variables = hostvars[name]
-        facts = variables.get("slipway_node") or {}
+        facts = seen(variables) or {}
         known = [variables.get("cluster_node_ip"), facts.get("default_address"), facts.get("default_address6")]
         address = next((str(text) for text in [*known, variables.get("ansible_host", name)] if is_address(text)), "")
         own = (variables.get("control_plane_init_configuration") or {}).get("localAPIEndpoint") or {}

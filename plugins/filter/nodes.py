@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _node_identities
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen
 
 
 def node_objects(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
@@ -19,11 +20,6 @@ def node_objects(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> t.L
             wish[key] = variables.get(f"cluster_node_{key}") or ([] if key == "taints" else {})
         wishes.append(wish)
     return wishes
-
-
-def _known(variables: t.Mapping[str, t.Any]) -> t.Optional[t.Mapping[str, t.Any]]:
-    """What node_facts found on a host; nothing when this run has not looked at it."""
-    return (variables.get("ansible_facts") or {}).get("slipway_node") or variables.get("slipway_node")
 
 
 def node_identities(
@@ -40,7 +36,7 @@ def node_identities(
     """
     everyone = dict.fromkeys([*names, *control_planes, *workers])
     machines = {
-        name: _node_identities.machine(name, hostvars[name], _known(hostvars[name]), name in control_planes)
+        name: _node_identities.machine(name, hostvars[name], seen(hostvars[name]), name in control_planes)
         for name in everyone
         if name in hostvars
     }

@@ -24,17 +24,16 @@ options:
         and those that have expired.
     type: int
     default: 30
-  show:
-    description: Whether the table is printed, coloured by urgency where Ansible's output has colours.
-    type: bool
-    default: false
 """
 
 EXAMPLES = r"""
-- name: Show when the certificates expire
+- name: Look at the certificates
   slipway.kubernetes.kubeadm_certs_info:
-    show: true
   register: example_certificates
+
+- name: Show when they expire
+  ansible.builtin.debug:
+    msg: "{{ example_certificates.table }}"
 
 - name: Stop when one has expired
   ansible.builtin.assert:
@@ -156,7 +155,7 @@ def warnings(result: t.Mapping[str, t.Any], soon: int) -> t.List[str]:
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"soon": {"type": "int", "default": 30}, "show": {"type": "bool", "default": False}},
+        argument_spec={"soon": {"type": "int", "default": 30}},
         supports_check_mode=True,
     )
     result = describe(_certificates.collect(), time.time(), module.params["soon"])

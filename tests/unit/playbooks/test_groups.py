@@ -15,7 +15,10 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[3]
-JOINED, BARE = ({"slipway_node": {"kubernetes": {"joined": joined}}} for joined in (True, False))
+JOINED, BARE = (
+    {"__cluster_look": {"ansible_facts": {"slipway_node": {"kubernetes": {"joined": joined}}}}}
+    for joined in (True, False)
+)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +52,12 @@ def test_control_planes_left_out(
     done = subprocess.run(
         [Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", "--limit", limit, "play.yml"],
         cwd=tmp_path,
-        env={**os.environ, "ANSIBLE_HOME": str(tmp_path), "ANSIBLE_NOCOLOR": "1"},
+        env={
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / "collections"),
+            "ANSIBLE_HOME": str(tmp_path),
+            "ANSIBLE_NOCOLOR": "1",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -20,15 +20,15 @@ def report(
     given: t.Dict[str, t.Dict[str, t.Any]],
     control_planes: t.Sequence[str] = ("cp1",),
     workers: t.Sequence[str] = (),
-    registered: t.Optional[t.Dict[str, t.Dict[str, t.Any]]] = None,
     action_module: t.Type[ActionModule] = ActionModule,
     **arguments: t.Any,
 ) -> t.Dict[str, t.Any]:
     """Run the action with a variable manager that knows ``given``."""
     manager = types.SimpleNamespace(
-        get_vars=lambda play, host, task: trusted(given[host]),
-        _inventory=types.SimpleNamespace(get_host=lambda name: name),
-        _nonpersistent_fact_cache=registered or {},
+        get_delegated_vars_and_hostname=lambda templar, task, variables: (
+            {"ansible_delegated_vars": {task.delegate_to: trusted(given[task.delegate_to])}},
+            task.delegate_to,
+        )
     )
     task = types.SimpleNamespace(
         action="slipway.kubernetes.preflight_report",
@@ -36,7 +36,7 @@ def report(
         async_val=0,
         check_mode=False,
         get_variable_manager=lambda: manager,
-        play=None,
+        copy=lambda: task,
     )
     loader = DataLoader()
     action = action_module(task, unittest.mock.MagicMock(), None, loader, Templar(loader=loader), None)
@@ -58,7 +58,9 @@ def test_one_report_for_all_hosts() -> None:
             "worker1": {
                 "cluster_version": "1.38.1",
                 "cluster_cni": "{{ nowhere }}",
-                "ansible_facts": {"slipway_preflight": {"failure": ["python", "no Python.", "Install it."]}},
+                "__cluster_look": {
+                    "ansible_facts": {"slipway_preflight": {"failure": ["python", "no Python.", "Install it."]}}
+                },
             },
         },
         workers=["worker1", "worker2"],
@@ -105,7 +107,7 @@ def test_facts_and_the_repository_are_in_the_report() -> None:
         },
     }
     facts = {"slipway_node": {**node, **bare}, "slipway_preflight": {"failure": None, "source_failure": "gone."}}
-    result = report({"cp1": {"ansible_facts": facts}})
+    result = report({"cp1": {"__cluster_look": {"ansible_facts": facts}}})
     assert [problem["subject"] for problem in result["problems"]] == ["cluster_pod_subnet", "kube_packages_repository"]
 
 
@@ -124,7 +126,7 @@ def test_an_upgrade_is_checked_in_another_way() -> None:
         **node,
     }
     facts["kubernetes"].update(unfinished=None, completed=True, ca_cert_hashes=[], upgrading=None)
-    given = {"cp1": {"ansible_facts": {"slipway_node": facts}, "cluster_version": "1.37.1"}}
+    given = {"cp1": {"__cluster_look": {"ansible_facts": {"slipway_node": facts}}, "cluster_version": "1.37.1"}}
     refused = report(given)["problems"]
     assert "site does not change the version of a node" in str(refused)
     upgraded = report(given, upgrade={"version": "1.36.4", "nodes": []})["problems"]
@@ -132,16 +134,18 @@ def test_an_upgrade_is_checked_in_another_way() -> None:
     assert "more than one minor" in str(report(given, upgrade={"version": "1.35.0", "nodes": []})["problems"])
 
 
-def test_registered_variables_are_no_typing_errors() -> None:
-    given = {"cp1": {"helm_release_of_mine": {"changed": True}, "helm_mine": 1}}
-    result = report(given, registered={"cp1": {"helm_release_of_mine": {}}})
-    assert [problem["subject"] for problem in result["problems"]] == ["helm_mine"]
+def test_facts_are_nothing_that_was_seen() -> None:
+    """They may come out of a cache: of another run, of a machine that has died since."""
+    seen = {"kubernetes": {"joined": True, "control_plane": True}}
+    cached = {"slipway_node": seen, "slipway_preflight": {"failure": ["python", "no Python.", "Install it."]}}
+    given = {"cp1": {"ansible_facts": cached, **cached}, "worker1": {"__cluster_look": {"ansible_facts": {}}}}
+    assert report(given, workers=["worker1"])["problems"] == []
 
 
 def test_the_plan_of_connections() -> None:
     facts = {"default_address": "192.0.2.1", "interfaces": [], "listening": [], "kubernetes": {"unfinished": None}}
     given = {
-        name: {"ansible_facts": {"slipway_node": {**facts, "default_address": f"192.0.2.{number}"}}}
+        name: {"__cluster_look": {"ansible_facts": {"slipway_node": {**facts, "default_address": f"192.0.2.{number}"}}}}
         for number, name in enumerate(["cp1", "worker1"], start=1)
     }
     result = report(given, action_module=preflight_plan.ActionModule)

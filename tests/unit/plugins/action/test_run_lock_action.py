@@ -26,7 +26,9 @@ def lock(
     action = run_lock.ActionModule(task, mock(), mock(), mock(), mock(), mock())
     results = [{"changed": False, "holder": dict(holder)} for holder in holders]
     with unittest.mock.patch.object(action, "_execute_module", side_effect=results) as execute:
-        result = action.run(task_vars={"ansible_facts": {"slipway_node": {"run": fact}} if fact else {}})
+        result = action.run(
+            task_vars={"__cluster_look": {"ansible_facts": {"slipway_node": {"run": fact}}} if fact else {}}
+        )
     return result, [call.kwargs["module_args"]["over"] for call in execute.call_args_list]
 
 

@@ -9,8 +9,9 @@ import typing as t
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.slipway.kubernetes.plugins.filter import api_endpoint
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import as_seen
 
-FACTS = {"slipway_node": {"default_address": "192.0.2.1"}}
+FACTS = as_seen({"slipway_node": {"default_address": "192.0.2.1"}})
 INTERFACES: t.List[t.Dict[str, t.Any]] = [
     {"name": "eth0", "addresses": [{"address": "192.0.2.1", "prefix": 32}, {"address": "192.0.2.10", "prefix": 32}]},
     {
@@ -26,7 +27,7 @@ INTERFACES: t.List[t.Dict[str, t.Any]] = [
         (FACTS, ("192.0.2.1", 6443)),
         ({**FACTS, "cluster_node_ip": "198.51.100.1", "ansible_host": "203.0.113.1"}, ("198.51.100.1", 6443)),
         ({"ansible_host": "203.0.113.1", "cluster_node_ip": ""}, ("203.0.113.1", 6443)),
-        ({"slipway_node": {"default_address": "", "default_address6": "2001:db8::1"}}, ("2001:db8::1", 6443)),
+        (as_seen({"slipway_node": {"default_address": "", "default_address6": "2001:db8::1"}}), ("2001:db8::1", 6443)),
         ({**FACTS, "control_plane_init_configuration": {"localAPIEndpoint": {"bindPort": 7443}}}, ("192.0.2.1", 7443)),
         ({**FACTS, "control_plane_init_configuration": {"nodeRegistration": {}}}, ("192.0.2.1", 6443)),
     ],

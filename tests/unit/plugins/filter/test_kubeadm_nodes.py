@@ -10,6 +10,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.slipway.kubernetes.plugins.filter import kubeadm, nodes
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.plugin_utils.test_kubeadm_config import JOIN, SETTINGS
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import as_seen
 
 
 def test_kubeadm_filters() -> None:
@@ -66,12 +67,12 @@ NETWORKS = ["10.244.0.0/16", "10.96.0.0/12,fd00:96::/108"]
 def machine(default: str, *others: str, **variables: t.Any) -> t.Dict[str, t.Any]:
     """A host's variables: its default address, what else its interfaces have, what the inventory says."""
     found = {"interfaces": [interface(default, *others)], "default_address": default}
-    return {"ansible_facts": {"slipway_node": found}, **variables}
+    return as_seen({"slipway_node": found, **variables})
 
 
 def forging(variables: t.Dict[str, t.Any], **facts: t.Any) -> t.Dict[str, t.Any]:
     """The variables of a host whose modules return facts of those names, too."""
-    return {**variables, **facts, "ansible_facts": {**variables["ansible_facts"], **facts}}
+    return {**variables, **facts, "ansible_facts": facts}
 
 
 def identities(hostvars: t.Dict[str, t.Any], *endpoints: str) -> t.Dict[str, t.List[str]]:
@@ -87,7 +88,7 @@ def test_a_node_has_what_it_announces_and_what_the_inventory_adds() -> None:
         "n1": machine("192.0.2.1", "198.51.100.1", "fd00::1"),
         "n2": machine("192.0.2.2", "198.51.100.2", cluster_node_ip="198.51.100.2"),
         "n3": machine("192.0.2.3", cluster_node_cert_sans=["FD00:0::3", "203.0.113.3", "N3.example.org"]),
-        "n4": {"slipway_node": {"interfaces": [], "default_address": "", "default_address6": "fd00::4"}},
+        "n4": as_seen({"slipway_node": {"interfaces": [], "default_address": "", "default_address6": "fd00::4"}}),
         "n5": {"cluster_node_ip": "::ffff:192.0.2.5"},
     }
     assert identities(hostvars) == {
@@ -161,7 +162,7 @@ def test_the_address_of_a_gateway_is_no_hosts_own() -> None:
     through = {"ansible_host": "203.0.113.1"}
     hostvars = {"n1": machine("192.0.2.1", **through), "n2": machine("203.0.113.1", "192.0.2.2", **through)}
     assert identities(hostvars) == {"n1": ["192.0.2.1"], "n2": ["203.0.113.1"]}
-    hostvars["n1"]["ansible_facts"]["slipway_node"]["interfaces"].append(interface("203.0.113.1"))
+    hostvars["n1"]["__cluster_look"]["ansible_facts"]["slipway_node"]["interfaces"].append(interface("203.0.113.1"))
     assert identities(hostvars)["n2"] == []
 
 
