@@ -51,11 +51,15 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Fetch an archive
+- name: Take a backup of etcd
+  slipway.kubernetes.etcd_snapshot:
+  register: example_backup
+
+- name: Keep it on the controller
   slipway.kubernetes.file_fetch:
-    src: "{{ example_archive.path }}"
-    dest: /srv/backups/archive.tar.gz
-    sha256: "{{ example_archive.sha256 }}"
+    src: "{{ example_backup.archive }}"
+    dest: "{{ example_archive_file }}"
+    sha256: "{{ example_backup.sha256 }}"
 """
 
 RETURN = r"""
