@@ -381,3 +381,20 @@ def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None
     assert result["changed"] and "careful" in str(result["warnings"])
     assert run_module(kube_apply.main, {"definition": "a: ["})["failed"]
     assert "one of" in run_module(kube_apply.main, {})["msg"]
+
+
+def test_an_object_that_was_there_before_is_no_part_of_the_set() -> None:
+    """It gets its fields and is never deleted; what a killed call has made has the label already."""
+    kubectl = FakeKubectl(config_map("theirs", x="0"))
+    given = [config_map("theirs", x="1"), config_map("ours", x="1")]
+    assert run(kubectl, definition=given, set_name="s")["changed"]
+    assert not run(kubectl, definition=given, set_name="s")["changed"]
+    assert run(kubectl, set_name="s", state="absent")["changed"]
+    assert kubectl.names() == ["theirs"]
+
+
+def test_kinds_that_hold_more_are_kept() -> None:
+    kubectl = FakeKubectl()
+    run(kubectl, definition=[namespace("new"), config_map("a", "new")], set_name="s")
+    gone = run(kubectl, set_name="s", state="absent", kept_kinds=["Namespace"])
+    assert gone["kept"] == ["Namespace new"] and kubectl.names() == ["new"]
