@@ -135,10 +135,10 @@ import os
 import re
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeconfig, _marks
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, deletion_diff, read_exactly
+from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
 
 Values = t.Mapping[str, t.Any]
 
@@ -260,7 +260,7 @@ class ConfigFiles:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec={
             "files": {
                 "type": "list",

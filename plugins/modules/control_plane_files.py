@@ -109,6 +109,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     read_exactly,
     read_text,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._static_pods import Component
 
 MANIFESTS = "/etc/kubernetes/manifests"
@@ -282,7 +283,7 @@ class ControlPlaneFiles:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec={
             "files": {
                 "type": "list",

@@ -10,6 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible.module_utils import basic
 from ansible_collections.slipway.kubernetes.plugins.modules import config_files
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kubectl_config import OTHERS, admin
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
@@ -183,3 +184,15 @@ def test_a_kubeconfig_of_somebody_else_is_kept_and_earlier_ones_are_not(
         path.write_text(somebodys)
         [copy] = run_module(config_files.main, options)["copies"]
         assert (Path(copy).read_text(), path.read_text()) == (somebodys, admin())
+
+
+def test_no_secret_gets_into_the_log_of_the_machine(
+    tmp_path: Path, run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: t.List[str] = []
+    monkeypatch.setattr(
+        basic.AnsibleModule, "log", lambda _self, msg, log_args=None: logged.append(f"{msg} {log_args}")
+    )
+    content = "password = \"hunter2\"\nuser = 'me'\n"
+    run_module(config_files.main, {"files": [{"path": f"{tmp_path}/a", "secret_content": content}]})
+    assert logged and "hunter2" not in str(logged)
