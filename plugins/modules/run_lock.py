@@ -10,15 +10,19 @@ module: run_lock
 short_description: Let one run change a cluster at a time
 version_added: 0.1.0
 description:
-  - Writes a record of this run of C(ansible-playbook) to C(/var/lib/slipway/run.json) on a control plane, and fails
-    when the record of another run is there that still goes on. The message says who and since when.
+  - Writes a record of this run of C(ansible-playbook) to C(/var/lib/slipway/run.json) on a control plane and, as soon
+    as there is a cluster, to the Lease C(slipway-run) in C(kube-system), which is the same for all control planes.
+  - Fails when the record of another run is there that still goes on. The message says who and since when.
   - On the same controller it is known exactly whether the other run goes on, by its process. A run of another
-    controller counts as one that goes on for as long after its last sign of life, its last use of this module, as
-    it has said by O(patience).
+    controller counts as one that goes on for as long after its last sign of life as it has said itself. A small process
+    on the controller gives one every 20 seconds until C(ansible-playbook) has ended, gives the lock back then, and ends
+    C(ansible-playbook) when another run has the lock. So a run whose controller is gone is waited for, and its lock
+    taken over after 90 seconds.
   - The same run may take the lock as often as it likes.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
+  - slipway.kubernetes.kubectl
 attributes:
   check_mode:
     support: full
@@ -30,24 +34,35 @@ attributes:
     support: full
 options:
   state:
-    description: V(present) takes the lock, V(absent) gives it back when this run has it.
+    description:
+      - V(present) takes the lock, V(absent) gives it back when this run has it.
+      - The others are for internal use. V(looked) says whether another run has it. V(renewed) is a sign of life, and
+        V(kept) says whether this run still has the lock.
     type: str
-    choices: [absent, present]
+    choices: [absent, kept, looked, present, renewed]
     default: present
   take_over:
     description: Whether a record of another controller is taken for one of a run that has ended.
     type: bool
     default: false
   patience:
-    description: Seconds without a sign of life after which other controllers may take this run for one that has ended.
+    description:
+      - Seconds without a sign of life after which other controllers may take this run for one that has ended, until the
+        process on the controller has given the first one.
     type: int
     default: 1800
   run:
     description: This run. The action plugin of the same name fills it in.
     type: dict
   over:
-    description: The record of a run that has ended. The action plugin of the same name fills it in.
+    description: The records of runs that have ended. The action plugin of the same name fills it in.
+    type: list
+    elements: dict
+    default: []
+  known:
+    description: What V(renewed) or V(kept) has returned under this name before. For internal use.
     type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -75,36 +90,72 @@ holder:
   returned: success
   type: dict
   sample: {}
+lost:
+  description: The record of a run that has taken the lock from this one, empty when there is none.
+  returned: when O(state=absent), O(state=renewed) or O(state=kept)
+  type: dict
+  sample: {}
+known:
+  description: What is to be given to the next call.
+  returned: when O(state=renewed) or O(state=kept)
+  type: dict
+  sample: {transitions: 3}
 """
+
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _run_record
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._run_lease import RunLease
+
+#: Seconds that an API server may take for an answer; the file alone has to do when none answers.
+_REQUEST_TIMEOUT = 5
+
+
+def perform(params: t.Mapping[str, t.Any], lease: RunLease, check_mode: bool) -> t.Dict[str, t.Any]:
+    """Do what the state says, and return the module's result."""
+    run, over, state = params["run"] or {}, params["over"], params["state"]
+    result: t.Dict[str, t.Any] = {"changed": False, "holder": {}}
+    if state in ("renewed", "kept"):
+        renewal = _run_record.Renewal(run, params["known"], write=state == "renewed" and not check_mode)
+        renewal.give(lease)
+        return {**result, "lost": renewal.lost, "known": renewal.known}
+    if state == "absent":
+        result["lost"] = {} if check_mode else _run_record.release(run, lease) or {}
+    else:
+        act = _run_record.look if check_mode or state == "looked" else _run_record.take
+        result["holder"] = act(run, over, lease) or {}
+    if state != "looked":
+        result["ansible_facts"] = {
+            "slipway_lock": state == "present" and not check_mode and not result["holder"],
+        }
+    return result
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["absent", "present"], "default": "present"},
+            **KUBECTL_ARGUMENTS,
+            "state": {
+                "type": "str",
+                "choices": ["absent", "kept", "looked", "present", "renewed"],
+                "default": "present",
+            },
             "take_over": {"type": "bool", "default": False},
             "patience": {"type": "int", "default": 1800},
             "run": {"type": "dict"},
-            "over": {"type": "dict"},
+            "over": {"type": "list", "elements": "dict", "default": []},
+            "known": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
-    run, over = module.params["run"] or {}, module.params["over"] or {}
-    holder = None
-    if module.params["state"] == "absent":
-        if not module.check_mode:
-            _run_record.release(run)
-    elif module.check_mode:
-        found = _run_record.read_record()
-        others = found is not None and not any(_run_record.is_same_run(found, known) for known in (run, over))
-        holder = found if others else None
-    else:
-        holder = _run_record.take(run, over)
-    taken = module.params["state"] == "present" and not module.check_mode and holder is None
-    module.exit_json(changed=False, holder=holder or {}, ansible_facts={"slipway_lock": taken})
+    kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"], _REQUEST_TIMEOUT)
+    try:
+        module.exit_json(**perform(module.params, RunLease(kubectl), module.check_mode))
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
 
 
 if __name__ == "__main__":

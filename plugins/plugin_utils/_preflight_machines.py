@@ -480,7 +480,8 @@ def check_runs(hosts: Hosts, run: t.Mapping[str, t.Any], check: bool) -> t.Itera
     """
     for host, facts in _known(hosts):
         holder = holder_of(facts.get("run"), run, host.flag("preflight_take_over")) if host.control_plane else None
-        if holder:
+        # One that may be dead is waited for when the lock is taken, to see whether it gives a sign of life.
+        if holder and (check or not holder.may_be_dead):
             beside = "What this one sees may be half done." if check else holder.remedy
             yield host.problem("run", holder.message, beside, WARNING if check else ERROR)
 

@@ -20,9 +20,11 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._run_record imp
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, shown
 
 #: Seconds after its last sign of life for which a run of another controller counts as one that goes on, when it does
-#: not say so itself. Longer than an upgrade of one node may take by default: to drain it, to upgrade it, and for pods
-#: and node to be ready.
+#: not say so itself: it does once the process has begun that gives signs of life. Longer than an upgrade of one node
+#: may take by default: to drain it, to upgrade it, and for pods and node to be ready.
 PATIENCE = 1800
+#: Runs whose patience is not longer are waited for, to see whether they give another sign of life.
+WAITED_FOR = 120
 
 
 def _text(path: str) -> str:
@@ -78,6 +80,10 @@ def patience_of(record: Record) -> int:
     return int(record.get("patience") or PATIENCE)
 
 
+def _duration(seconds: int) -> str:
+    return f"{seconds // 60} min" + (f" {seconds % 60} s" if seconds % 60 else "") if seconds >= 60 else f"{seconds} s"
+
+
 @dataclasses.dataclass(frozen=True)
 class Holder:
     """Another run that goes on, or may.
@@ -99,6 +105,11 @@ class Holder:
         )
 
     @property
+    def may_be_dead(self) -> bool:
+        """Whether it is seen soon if it goes on: it gives signs of life all the time."""
+        return not self.certain and patience_of(self.record) <= WAITED_FOR
+
+    @property
     def remedy(self) -> str:
         """How to go on."""
         if self.certain:
@@ -106,7 +117,7 @@ class Holder:
         age = int(self.record.get("age", 0))
         return (
             f"Wait for its end. Its last sign of life was {age // 60} min {age % 60} s ago, and after"
-            f" {patience_of(self.record) // 60} min it counts as dead. When you know that it has ended:"
+            f" {_duration(patience_of(self.record))} it counts as dead. When you know that it has ended:"
             " -e preflight_take_over=true"
         )
 

@@ -200,6 +200,10 @@ class Run:
             watcher.kill()
             watcher.wait()
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to Ansible, and to those children that are in its process group."""
+        os.killpg(self._process.pid, number)
+
     def kill(self) -> None:
         """SIGKILL for Ansible and all its children here. What it has started on machines goes on."""
         os.killpg(self._process.pid, signal.SIGKILL)
@@ -293,8 +297,11 @@ class Site:
         for socket in pathlib.Path(self._sockets).iterdir():
             subprocess.run(["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "-"], capture_output=True, check=False)
 
-    def start(self, *arguments: str, playbook: str = "site.yml") -> Run:
-        """Start a playbook of the repository."""
+    def start(self, *arguments: str, playbook: str = "site.yml", within: t.Sequence[str] = ()) -> Run:
+        """Start a playbook of the repository.
+
+        :param within: a command that runs it, when it shall not see what others see.
+        """
         environment = {
             **os.environ,
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
@@ -304,7 +311,7 @@ class Site:
             "ANSIBLE_SSH_CONTROL_PATH_DIR": self._sockets,
             "PYTHONUNBUFFERED": "1",
         }
-        argv = [BIN / "ansible-playbook", playbook, "-i", self.inventory, *arguments]
+        argv = [*within, BIN / "ansible-playbook", playbook, "-i", self.inventory, *arguments]
         self._runs.append(Run(argv, environment, self.folder / f"run-{len(self._runs) + 1}.log"))
         return self._runs[-1]
 

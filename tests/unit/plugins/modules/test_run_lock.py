@@ -12,11 +12,30 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _run_record
+from ansible_collections.slipway.kubernetes.plugins.module_utils._run_lease import RunLease
 from ansible_collections.slipway.kubernetes.plugins.modules import run_lock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
-OURS = {"controller": "laptop", "boot_id": "b", "namespace": "pid:[1]", "pid": 7, "started": "100", "user": "alice"}
+OURS: t.Dict[str, t.Any] = {
+    "patience": 90,
+    "controller": "laptop",
+    "boot_id": "b",
+    "namespace": "pid:[1]",
+    "pid": 7,
+    "started": "100",
+    "user": "alice",
+}
 THEIRS = {**OURS, "pid": 8}
+
+
+class NoCluster:
+    """kubectl where there is no cluster yet."""
+
+    def missing(self) -> str:
+        return "The kubeconfig does not exist."
+
+
+NOWHERE = RunLease(t.cast(t.Any, NoCluster()))
 
 
 @pytest.fixture(autouse=True)
@@ -57,8 +76,8 @@ def test_another_run_keeps_it(run_module: ModuleRunner, path: Path) -> None:
 
 def test_a_run_that_is_over_is_replaced(run_module: ModuleRunner, path: Path) -> None:
     record(path, {**THEIRS, "seen": 940})
-    assert run_module(run_lock.main, {"run": OURS, "over": {**THEIRS, "pid": 9}})["holder"]["pid"] == 8
-    assert run_module(run_lock.main, {"run": OURS, "over": THEIRS})["holder"] == {}
+    assert run_module(run_lock.main, {"run": OURS, "over": [{**THEIRS, "pid": 9}]})["holder"]["pid"] == 8
+    assert run_module(run_lock.main, {"run": OURS, "over": [THEIRS]})["holder"] == {}
     assert json.loads(path.read_text())["pid"] == 7
 
 
@@ -76,5 +95,5 @@ def test_a_record_that_is_none(content: str, path: Path) -> None:
     assert _run_record.read_record() is None
     record(path, content)
     assert _run_record.read_record() is None
-    _run_record.release(OURS)
-    assert _run_record.take(OURS, {}) is None
+    assert _run_record.release(OURS, NOWHERE) is None
+    assert _run_record.take(OURS, [], NOWHERE) is None
