@@ -44,8 +44,36 @@ def node_identities(
     return [owners.identity(machines[name]) for name in names]
 
 
+#: What the role node_join has registered on a host: the last that is done to it before it is a node.
+_JOINED = ("__node_join_running", "__node_join_joined")
+
+
+def node_members(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any], primary: str, joined: bool) -> t.List[str]:
+    """Machines that this run has looked at and that are nodes when it has come to its end.
+
+    :param joined: whether the run has been through the joining of machines; otherwise nobody can have failed there.
+    """
+    members = []
+    for name in names:
+        variables = hostvars[name]
+        if seen(variables) is None:
+            continue
+        results = [variables.get(key) or {"skipped": True} for key in _JOINED]
+        if name == primary or not joined or any(_succeeded(result) for result in results):
+            members.append(name)
+    return members
+
+
+def _succeeded(result: t.Mapping[str, t.Any]) -> bool:
+    return not any(result.get(key) for key in ("failed", "unreachable", "skipped"))
+
+
 class FilterModule:
     """What the inventory and the facts say about nodes."""
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
-        return {"node_objects": node_objects, "node_identities": node_identities}
+        return {
+            "node_identities": node_identities,
+            "node_members": node_members,
+            "node_objects": node_objects,
+        }

@@ -14,7 +14,8 @@ description:
     ClusterIP and each node's port; it asks for the metrics of all nodes, and a load balancer from the controller.
   - What it made is deleted when it ends, also when a check fails, and so is what a killed call has left behind.
   - It fails when a check fails, naming it. Requests of kubelets for serving certificates that are pending, because they
-    ask for what the inventory does not have, are warnings.
+    ask for what the inventory does not have, are warnings, and so is it when all pods of CoreDNS are on one node though
+    another one would take one.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
@@ -103,7 +104,12 @@ import urllib.parse
 import urllib.request
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubelet_requests, _predicates, _verify
+from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _kubelet_requests,
+    _predicates,
+    _spread,
+    _verify,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 
@@ -161,11 +167,19 @@ class ClusterVerify:
             wanted = [node["metadata"]["name"] for node in nodes]
             checks.append(self._until("metrics of all nodes are there", lambda: self._metrics(wanted)))
         self._warn_of_requests()
+        self._warn_of_crowds()
         result: t.Dict[str, t.Any] = {"changed": False, "checks": [check.as_dict() for check in checks]}
         if params["load_balancer"]:
             result["load_balancer"] = self._load_balancer()
         result["pods"] = sorted(names)
         return result
+
+    def _warn_of_crowds(self) -> None:
+        for crowd in _spread.find(self._kubectl, ["kube-system/coredns"]):
+            self._module.warn(
+                f"All {len(crowd.pods)} pods of {crowd.name} are on {crowd.node}: when that machine fails, no name is"
+                " resolved for minutes. site.yml moves one of them to another node."
+            )
 
     def _warn_of_requests(self) -> None:
         for item in self._kubectl.get("certificatesigningrequests")["items"]:

@@ -76,6 +76,13 @@ options:
         description:
           - Label selector of pods, as C(kubectl get --selector) takes it.
         type: str
+  spread:
+    description:
+      - Deployments, by namespace and name with a slash between them, about which RV(crowded) shall say whether all
+        their pods are on one node. They are not waited for; M(slipway.kubernetes.kube_spread) moves a pod.
+    type: list
+    elements: str
+    default: []
   timeout:
     description:
       - Seconds to wait at most.
@@ -136,6 +143,12 @@ hints:
   elements: str
   returned: failure
   sample: ["pod web-5d9c: container web: ImagePullBackOff"]
+crowded:
+  description: Those of O(spread) whose pods are all on one node, though another node would take one.
+  type: list
+  elements: str
+  returned: success, when all that was waited for is there
+  sample: [kube-system/coredns]
 load_balancers:
   description: The addresses of services that were waited for, by namespace and name.
   type: dict
@@ -145,6 +158,7 @@ load_balancers:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _spread
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube_wait import CONDITION_ARGUMENTS, KubeWait
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
@@ -156,6 +170,7 @@ def main() -> None:
         argument_spec={
             **KUBECTL_ARGUMENTS,
             "conditions": {"type": "list", "elements": "dict", "required": True, **CONDITION_ARGUMENTS},
+            "spread": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 300},
             "interval": {"type": "float", "default": 0.5},
         },
@@ -164,6 +179,8 @@ def main() -> None:
     kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"])
     try:
         result = KubeWait(module.params, kubectl, module.check_mode).run()
+        if not result["missing"] and not result.get("skipped"):
+            result["crowded"] = [crowd.name for crowd in _spread.find(kubectl, module.params["spread"])]
     except SlipwayError as error:
         module.fail_json(msg=error.msg, **error.details)
     module.exit_json(**result)

@@ -21,7 +21,9 @@ import itertools
 import json
 import pathlib
 import signal
+import socket
 import ssl
+import struct
 import tempfile
 import threading
 import time
@@ -243,6 +245,53 @@ class ApiRead(Probe):
 
     def ask(self, number: int) -> None:
         self._client.request("GET", "/api/v1/namespaces/kube-system", timeout=self._timeout)
+
+
+class Name(Probe):
+    """Asks a DNS server for a name by UDP, each time from another port as resolvers do."""
+
+    #: A name that every cluster has.
+    SERVICE = "kubernetes.default.svc.cluster.local"
+
+    def __init__(
+        self,
+        name: str,
+        server: str,
+        asked: str = SERVICE,
+        port: int = 53,
+        interval: float = INTERVAL,
+        timeout: float = TIMEOUT,
+    ) -> None:
+        super().__init__(name, Client("http://unused"), interval, timeout)
+        self._server = (server, port)
+        self._asked = asked
+
+    def ask(self, number: int) -> None:
+        question = dns_question(number & 0xFFFF, self._asked)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
+            connection.settimeout(self._timeout)
+            connection.connect(self._server)
+            connection.send(question)
+            check_dns_answer(connection.recv(4096), number & 0xFFFF)
+
+
+def dns_question(number: int, name: str) -> bytes:
+    """A question for the IPv4 addresses of a name; source: RFC 1035, section 4."""
+    labels = b"".join(bytes([len(label)]) + label.encode("ascii") for label in name.split("."))
+    return struct.pack("!6H", number, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!2H", 1, 1)
+
+
+def check_dns_answer(answer: bytes, number: int) -> None:
+    """
+    :raises AnswerError: when it is none to the question ``number``, or has no record.
+    """
+    if len(answer) < 12:
+        raise AnswerError("no DNS")
+    found, flags, _questions, answers = struct.unpack("!4H", answer[:8])
+    if found != number or not flags & 0x8000:
+        raise AnswerError("no answer to this question")
+    if flags & 0xF or not answers:
+        raise AnswerError(f"DNS code {flags & 0xF}, {answers} records")
 
 
 class ApiWrite(Probe):

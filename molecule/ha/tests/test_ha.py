@@ -42,6 +42,11 @@ def test_who_runs_workloads(machines: set[str]) -> None:
     assert tainted == machines - set(names("kube_node"))
 
 
+def test_coredns_is_not_on_one_machine_only() -> None:
+    pods = get("pods --namespace=kube-system --selector=k8s-app=kube-dns")["items"]
+    assert len(pods) == 2 and len({pod["spec"]["nodeName"] for pod in pods}) == 2
+
+
 def test_etcd_has_a_member_on_each_control_plane() -> None:
     etcd = [pod["metadata"]["name"] for pod in get("pods --namespace=kube-system --selector=component=etcd")["items"]]
     assert sorted(etcd) == sorted(f"etcd-{name}" for name in CONTROL_PLANES)

@@ -20,7 +20,7 @@ import typing as t
 import pytest
 import yaml
 from lab_support import Node, Site
-from probe import ApiRead, ApiWrite, Client, Probe, Report, api_client, probes
+from probe import ApiRead, ApiWrite, Client, Name, Probe, Report, api_client, probes
 
 CONTROL_PLANES = {"flh1": "debian12", "flh2": "debian13", "flh3": "debian12"}
 WORKER = "flh4"
@@ -134,6 +134,17 @@ WORKLOAD = {
             "metadata": {"name": "web", "namespace": "default"},
             "spec": {"type": "LoadBalancer", "selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]},
         },
+        # Names as pods resolve them, but from outside.
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "names", "namespace": "kube-system"},
+            "spec": {
+                "type": "LoadBalancer",
+                "selector": {"k8s-app": "kube-dns"},
+                "ports": [{"port": 53, "protocol": "UDP"}],
+            },
+        },
     ],
 }
 
@@ -147,11 +158,23 @@ class Cluster:
         self.kubeconfig = site.control_plane.shell("cat /etc/kubernetes/admin.conf")
         site.control_plane.execute(*self._kubectl, "apply", "--filename=-", stdin=json.dumps(WORKLOAD))
         site.control_plane.kubectl("rollout", "status", "deployment/web", "--timeout=120s")
-        address = "{.status.loadBalancer.ingress[0].ip}"
-        site.control_plane.kubectl("wait", "service/web", f"--for=jsonpath={address}", "--timeout=120s")
-        self.service = "http://" + site.control_plane.kubectl("get", "service", "web", f"--output=jsonpath={address}")
+        self.service = "http://" + self._load_balancer("web", "default")
+        self.names = self._load_balancer("names", "kube-system")
 
     _kubectl = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
+
+    def _load_balancer(self, name: str, namespace: str) -> str:
+        """The address that a service is reached at."""
+        address, place = "{.status.loadBalancer.ingress[0].ip}", f"--namespace={namespace}"
+        kubectl = self.site.control_plane.kubectl
+        kubectl("wait", f"service/{name}", place, f"--for=jsonpath={address}", "--timeout=120s")
+        return kubectl("get", "service", name, place, f"--output=jsonpath={address}")
+
+    def name_servers(self) -> set[str]:
+        """The machines that pods of CoreDNS are on."""
+        template = '{range .items[*]}{.spec.nodeName}{"\\n"}{end}'
+        arguments = f"get pods --namespace=kube-system --selector=k8s-app=kube-dns --output=jsonpath='{template}'"
+        return set(self._ask(arguments).split())
 
     def pods(self) -> list[tuple[str, str]]:
         """Names of the workload's pods and how often their containers were started again."""
@@ -266,7 +289,10 @@ def test_failure_of_one_control_plane(cluster: Cluster, fault: Fault, measured: 
     service = Probe("service", Client(f"{cluster.service}/hostname"))
     watch = Watch([other for other in cluster.control_planes if not (fault.isolated and other is node)])
     watch.start()
-    with probes(ApiRead("read", client), ApiWrite("write", client), service) as reports:
+    # The one that fails may be one of those that have it, and a name is resolved by the other.
+    assert len(cluster.name_servers()) == 2
+    names = Name("name", cluster.names)
+    with probes(ApiRead("read", client), ApiWrite("write", client), service, names) as reports:
         time.sleep(1)
         fault.strike(node)
         time.sleep(FAULT)

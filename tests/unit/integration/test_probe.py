@@ -8,10 +8,13 @@ import base64
 import collections.abc
 import http.server
 import json
+import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
+import typing as t
 from pathlib import Path
 
 import probe
@@ -255,3 +258,50 @@ def test_by_hand(
     monkeypatch.setattr("sys.argv", ["probe.py", "--get", url, "--seconds", "0.3"])
     probe.main()
     assert capsys.readouterr().out.startswith(f"{url}: ")
+
+
+class NameServer(threading.Thread):
+    """Answers questions by UDP with what ``answer`` makes of them."""
+
+    def __init__(self, answer: t.Callable[[bytes], bytes]) -> None:
+        super().__init__(daemon=True)
+        self._answer = answer
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+
+    def run(self) -> None:
+        question, client = self._socket.recvfrom(4096)
+        self._socket.sendto(self._answer(question), client)
+
+
+def dns_answer(question: bytes, flags: int = 0x8180, records: int = 1, number: int = 0) -> bytes:
+    (asked,) = struct.unpack("!H", question[:2])
+    return struct.pack("!6H", number or asked, flags, 1, records, 0, 0) + question[12:]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (dns_answer, ""),
+        (lambda question: dns_answer(question, flags=0x8183, records=0), "DNS code 3, 0 records"),
+        (lambda question: dns_answer(question, records=0), "DNS code 0, 0 records"),
+        (lambda question: dns_answer(question, number=9), "no answer to this question"),
+        (lambda question: question, "no answer to this question"),
+        (lambda _question: b"hello", "no DNS"),
+    ],
+)
+def test_a_name_is_asked_for(answer: t.Callable[[bytes], bytes], error: str) -> None:
+    server = NameServer(answer)
+    server.start()
+    asked = probe.Name("name", "127.0.0.1", port=server.port)
+    if error:
+        with pytest.raises(probe.AnswerError, match=error):
+            asked.ask(7)
+    else:
+        asked.ask(7)
+    server.join()
+
+
+def test_a_question_for_a_name() -> None:
+    assert probe.dns_question(258, "a.bc") == bytes.fromhex("01020100000100000000000001610262630000010001")

@@ -173,3 +173,21 @@ def test_a_single_control_plane_may_be_its_own_endpoint() -> None:
     assert identities({"cp1": machine("fd00::4", ansible_host="fd00::4")}, "[fd00::4]:6443") == {"cp1": ["fd00::4"]}
     sans = {"control_plane_cert_sans": ["192.0.2.4"]}
     assert identities({"cp1": machine("192.0.2.4", **sans)}) == {"cp1": ["192.0.2.4"]}
+
+
+def test_members_are_those_that_have_joined_and_not_failed() -> None:
+    looked: t.Dict[str, t.Any] = {"__cluster_look": {"ansible_facts": {"slipway_node": {"kubernetes": {}}}}}
+    skipped, well = {"skipped": True, "failed": False}, {"failed": False, "changed": True}
+    hostvars = {
+        "cp1": looked,
+        "old": {**looked, "__node_join_running": well, "__node_join_joined": skipped},
+        "new": {**looked, "__node_join_running": skipped, "__node_join_joined": well},
+        "refused": {**looked, "__node_join_running": skipped, "__node_join_joined": {"failed": True}},
+        "lost": {**looked, "__node_join_running": {"unreachable": True, "changed": False}},
+        # Failed while it was prepared.
+        "unprepared": looked,
+        "unknown": {},
+    }
+    names = list(hostvars)
+    assert nodes.node_members(names, hostvars, "cp1", True) == ["cp1", "old", "new"]
+    assert nodes.node_members(names, hostvars, "cp1", False) == names[:-1]

@@ -50,6 +50,8 @@ class Cluster:
         self.addresses = ["192.0.2.100"]
         self.clock = Clock()
         self.requests: t.Dict[str, t.Any] = {"items": []}
+        #: The Deployment of CoreDNS, where there is one.
+        self.dns: t.Dict[str, t.Any] = {}
         self.urls: t.List[str] = []
         #: What has been there under the name of ours.
         self.namespace: t.Dict[str, t.Any] = {}
@@ -60,6 +62,7 @@ class Cluster:
                 "get certificatesigningrequests": lambda _argv: json.dumps(self.requests),
                 "get nodes ": lambda _argv: json.dumps(self.nodes),
                 "get pods": lambda _argv: json.dumps({"items": self.pods}),
+                "get deployment/coredns": lambda _argv: json.dumps(self.dns) if self.dns else "",
                 "get daemonset/slipway-verify": lambda _argv: json.dumps(self._daemonset()),
                 "get service/node-port": '{"spec": {"ports": [{"nodePort": 30080}]}}',
                 "get service/load-balancer": lambda _argv: json.dumps(self._load_balancer()),
@@ -315,3 +318,23 @@ def test_pending_requests_of_kubelets_are_warnings(cluster: Cluster, monkeypatch
     assert set(named) == {"admin", "baddns", "badip", "subj", "unknown", "uri", "usage"}
     start = "The request badip of worker1 for a serving certificate is pending: it asks for worker1, "
     assert named["badip"].startswith(start)
+
+
+def test_coredns_on_one_node_is_named(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    warnings: t.List[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: warnings.append(text))
+    cluster.dns = {
+        "metadata": {"name": "coredns", "namespace": "kube-system"},
+        "spec": {"selector": {"matchLabels": {}}, "template": {"spec": {"tolerations": [{"operator": "Exists"}]}}},
+    }
+    assert not cluster.run()["failed"]
+    assert warnings == []
+    for pod in cluster.pods:
+        pod["metadata"]["labels"] = {}
+        pod["status"]["phase"] = "Running"
+        pod["spec"]["nodeName"] = NAMES[0]
+    assert not cluster.run()["failed"]
+    (warning,) = warnings
+    assert warning.startswith(
+        f"All {len(cluster.pods)} pods of kube-system/coredns are on {NAMES[0]}: when that machine"
+    )

@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Machines that fail in the middle are named at the end of site.yml and add_nodes.yml; the others go on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[3]
+GROUPS = str(PROJECT / "playbooks/vars/groups.yml")
+LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+GONE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+Play = t.Dict[str, t.Any]
+
+
+def machine(completed: bool, **more: t.Any) -> t.Dict[str, t.Any]:
+    kubernetes = {"completed": completed, "control_plane": False, "unfinished": False, "api_ready": False}
+    return {**LOCAL, "__cluster_look": {"ansible_facts": {"slipway_node": {"kubernetes": kubernetes}}}, **more}
+
+
+#: The role's last two tasks, on what it would be for these machines.
+JOIN: t.List[t.Dict[str, t.Any]] = [
+    {
+        "ansible.builtin.ping": None,
+        "register": "__node_join_running",
+        "when": "slipway_node.kubernetes.completed",
+    },
+    {
+        "ansible.builtin.command": "{{ 'false' if inventory_hostname == 'refused' else 'true' }}",
+        "register": "__node_join_joined",
+        "when": "not slipway_node.kubernetes.completed",
+    },
+]
+
+
+def last_play(playbook: str) -> Play:
+    """The play that names them; its variables are found from another folder, too."""
+    play = yaml.safe_load((PROJECT / f"playbooks/{playbook}.yml").read_text(encoding="utf-8"))[-1]
+    return {**play, "vars_files": [GROUPS]}
+
+
+def run(folder: Path, plays: t.Sequence[Play], lost: t.Sequence[str] = ("refused", "lost", "unprepared")) -> str:
+    """What ansible-playbook says with a control plane, two workers that are well, and those that are ``lost``."""
+    known = {
+        "old": machine(True),
+        "new": machine(False),
+        "refused": machine(False),
+        "lost": machine(True, **GONE),
+        "unprepared": machine(False),
+    }
+    workers = {name: facts for name, facts in known.items() if name in ("old", "new", *lost)}
+    groups = {
+        "kube_control_plane": {"hosts": {"cp1": machine(True)}},
+        "kube_node": {"hosts": workers},
+        "slipway_primary": {"hosts": {"cp1": None}},
+        "slipway_new": {"hosts": dict.fromkeys(workers)},
+    }
+    (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"children": groups}}, sort_keys=False))
+    (folder / "play.yml").write_text(yaml.safe_dump([{"gather_facts": False, **play} for play in plays]))
+    done = subprocess.run(
+        [Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", "play.yml"],
+        cwd=folder,
+        env={
+            **os.environ,
+            "ANSIBLE_HOME": str(folder),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / "collections"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode == 0) is (not lost), done.stdout + done.stderr
+    return done.stdout
+
+
+PREPARE: Play = {
+    "hosts": "all",
+    "tasks": [{"ansible.builtin.fail": {"msg": "no room"}, "when": "inventory_hostname == 'unprepared'"}],
+}
+JOINING: Play = {
+    "hosts": "slipway_primary:kube_control_plane:kube_node",
+    "vars_files": [GROUPS],
+    "tasks": [
+        {"block": JOIN, "always": [{"ansible.builtin.ping": None, "run_once": True, "register": "__join_ended"}]}
+    ],
+}
+SHOW: Play = {
+    "hosts": "slipway_primary",
+    "vars_files": [GROUPS],
+    "tasks": [{"ansible.builtin.debug": {"msg": "with {{ __members | join(',') }}."}}],
+}
+
+
+def test_the_others_are_completed_and_the_run_fails_with_the_names(tmp_path: Path) -> None:
+    output = run(tmp_path, [PREPARE, JOINING, SHOW, last_play("site")])
+    assert "with cp1,old,new." in output
+    assert "refused, lost, unprepared failed before joining was done" in output
+
+
+def test_when_all_have_joined_nothing_is_said(tmp_path: Path) -> None:
+    output = run(tmp_path, [PREPARE, JOINING, SHOW, last_play("site")], lost=[])
+    assert "with cp1,old,new." in output and "skipping: [cp1]" in output
+
+
+def test_a_run_that_leaves_joining_out_by_tags(tmp_path: Path) -> None:
+    output = run(tmp_path, [SHOW, last_play("site")], lost=[])
+    assert "with cp1,old,new." in output
+
+
+@pytest.mark.parametrize("lost", [["refused", "lost", "unprepared"], []])
+def test_machines_that_could_not_be_added(tmp_path: Path, lost: t.List[str]) -> None:
+    output = run(tmp_path, [PREPARE, {**JOINING, "hosts": "slipway_new"}, last_play("add_nodes")], lost=lost)
+    assert ("refused, lost, unprepared could not be added" in output) is bool(lost)

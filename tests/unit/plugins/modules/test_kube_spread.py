@@ -1,0 +1,169 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""CoreDNS after a build: both pods are on the first control plane."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _spread
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.modules.kube_spread import KubeSpread
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
+
+LABELS = {"k8s-app": "kube-dns"}
+CONTROL_PLANE = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+DEPLOYMENT: t.Dict[str, t.Any] = {
+    "kind": "Deployment",
+    "metadata": {"name": "coredns", "namespace": "kube-system"},
+    "spec": {
+        "replicas": 2,
+        "selector": {"matchLabels": LABELS},
+        "template": {
+            "spec": {
+                "nodeSelector": {"kubernetes.io/os": "linux"},
+                "tolerations": [{"key": "CriticalAddonsOnly", "operator": "Exists"}, CONTROL_PLANE],
+            }
+        },
+    },
+}
+
+
+def node(name: str, ready: str = "True", taints: t.Sequence[t.Any] = (), **spec: t.Any) -> t.Dict[str, t.Any]:
+    return {
+        "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux"}},
+        "spec": {"taints": list(taints), **spec},
+        "status": {"conditions": [{"type": "Ready", "status": ready}]},
+    }
+
+
+def pod(name: str, place: str, ready: str = "True", **metadata: t.Any) -> t.Dict[str, t.Any]:
+    return {
+        "metadata": {"name": name, "labels": LABELS, **metadata},
+        "spec": {"nodeName": place},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]},
+    }
+
+
+class Cluster:
+    """kubectl with a cluster whose scheduler puts new pods on ``target``, ready after some looks."""
+
+    def __init__(self, *nodes: t.Dict[str, t.Any], target: str = "worker1", looks: int = 2) -> None:
+        self.nodes = list(nodes)
+        self.pods = [pod("dns-1", "cp1"), pod("dns-2", "cp1")]
+        self.deployment: t.Optional[t.Dict[str, t.Any]] = DEPLOYMENT
+        self.evicted: t.List[t.Dict[str, t.Any]] = []
+        self.lacking = ""
+        self._target = target
+        self._looks = looks
+
+    def missing(self) -> str:
+        return self.lacking
+
+    def get(self, what: str, *_more: str) -> t.Dict[str, t.Any]:
+        if what == "nodes":
+            return {"items": self.nodes}
+        if self.evicted:
+            self._looks -= 1
+            if self._looks == 0:
+                self.pods[-1] = pod("dns-3", self._target)
+        return {"items": list(self.pods)}
+
+    def run(self, *arguments: str, stdin: t.Optional[str] = None, check: bool = True) -> CommandResult:
+        if arguments[0] == "get":
+            return CommandResult([], 0, json.dumps(self.deployment) if self.deployment else "", "")
+        assert arguments[1] == "--raw=/api/v1/namespaces/kube-system/pods/dns-2/eviction"
+        self.evicted.append(json.loads(stdin or ""))
+        self.pods[1:] = [pod("dns-2", "cp1", deletionTimestamp="now"), pod("dns-3", self._target, "False")]
+        return CommandResult([], 0, "", "")
+
+
+def spread(cluster: Cluster, check: bool = False, timeout: int = 30) -> t.Dict[str, t.Any]:
+    clock = Clock()
+    return KubeSpread(t.cast(t.Any, cluster), ["kube-system/coredns"], timeout, check, clock, clock.sleep).run()
+
+
+def test_one_of_two_is_moved_once_there_is_another_node() -> None:
+    cluster = Cluster(node("cp1", taints=[CONTROL_PLANE]), node("worker1"))
+    for _twice in range(2):
+        result = spread(cluster, check=True)
+        assert result["changed"] and result["moved"] == ["kube-system/coredns"] and not cluster.evicted
+    result = spread(cluster)
+    assert result["changed"] and "warnings" not in result
+    assert result["msg"] == "kube-system/coredns was on cp1 only, a pod of it was moved"
+    assert [eviction["metadata"]["name"] for eviction in cluster.evicted] == ["dns-2"]
+    assert not spread(cluster)["changed"] and len(cluster.evicted) == 1
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [],
+        [node("worker1", "False")],
+        [node("worker1", unschedulable=True)],
+        [node("worker1", taints=[{"key": "gpu", "value": "yes", "effect": "NoSchedule"}])],
+        [node("worker1", taints=[{"key": "gpu", "effect": "NoExecute"}])],
+        [{**node("worker1"), "metadata": {"name": "worker1", "labels": {"kubernetes.io/os": "windows"}}}],
+    ],
+)
+def test_where_no_other_node_would_take_one(others: t.List[t.Dict[str, t.Any]]) -> None:
+    assert not spread(Cluster(node("cp1"), *others))["changed"]
+
+
+def test_what_is_left_alone() -> None:
+    cluster = Cluster(node("cp1"), node("worker1"))
+    cluster.pods = [pod("dns-1", "cp1")]
+    assert not spread(cluster)["changed"], "one pod is nowhere else"
+    cluster.pods = [pod("dns-1", "cp1"), pod("dns-2", "cp1", "False")]
+    assert not spread(cluster)["changed"], "the one that serves stays"
+    cluster.pods = [pod("dns-1", "cp1"), pod("dns-2", "worker1")]
+    assert not spread(cluster)["changed"]
+    cluster.deployment = None
+    assert not spread(cluster)["changed"]
+
+
+def test_other_control_planes_take_one() -> None:
+    cluster = Cluster(node("cp1", taints=[CONTROL_PLANE]), node("cp2", taints=[CONTROL_PLANE]), target="cp2")
+    assert spread(cluster)["changed"]
+
+
+def test_a_scheduler_that_puts_it_there_again_is_named() -> None:
+    result = spread(Cluster(node("cp1"), node("worker1"), target="cp1"))
+    assert result["warnings"][0].startswith("All pods of kube-system/coredns are on cp1: the scheduler")
+
+
+def test_a_pod_that_does_not_start_elsewhere() -> None:
+    with pytest.raises(SlipwayError, match=r"taken the place of the pod dns-2 .* pod dns-3: Running, not re"):
+        spread(Cluster(node("cp1"), node("worker1"), looks=1000))
+
+
+def test_a_bare_machine() -> None:
+    cluster = Cluster(node("cp1"))
+    cluster.lacking = "kubectl is not installed on this host."
+    assert spread(cluster, check=True) == {"changed": False, "msg": cluster.lacking, "moved": []}
+    with pytest.raises(SlipwayError, match="not installed"):
+        spread(cluster)
+
+
+@pytest.mark.parametrize("name", ["coredns", "/coredns", "kube-system/", "a/b/c", ""])
+def test_names(name: str) -> None:
+    with pytest.raises(SlipwayError, match="write its namespace and its name"):
+        _spread.split(name)
+
+
+@pytest.mark.parametrize(
+    ("toleration", "expected"),
+    [
+        ({"operator": "Exists"}, True),
+        ({"key": "gpu", "operator": "Exists"}, True),
+        ({"key": "gpu", "value": "yes"}, True),
+        ({"key": "gpu", "operator": "Equal", "value": "no"}, False),
+        ({"key": "gpu", "operator": "Exists", "effect": "NoExecute"}, False),
+        ({"key": "disk", "operator": "Exists"}, False),
+    ],
+)
+def test_tolerations(toleration: t.Dict[str, str], expected: bool) -> None:
+    assert _spread.tolerates([toleration], {"key": "gpu", "value": "yes", "effect": "NoSchedule"}) is expected
