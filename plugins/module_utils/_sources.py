@@ -21,9 +21,11 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import find_checksum
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._proxies import Exceptions, parse_address
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 
 #: Where the API of a registry lives when not at the name that images have.
 SERVERS = {"docker.io": "registry-1.docker.io"}
@@ -44,8 +46,7 @@ Headers = t.Mapping[str, str]
 
 def shown(url: str) -> str:
     """The URL without user, password and query, for messages."""
-    parts = urllib.parse.urlsplit(url)
-    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return url_shown(url)
 
 
 def reason(error: BaseException, timeout: float) -> str:
@@ -73,13 +74,8 @@ class Client:
         self._exceptions = Exceptions(values.get("no_proxy", ""))
 
     def _opener(self, host: str, ca_file: str, ca_content: str) -> urllib.request.OpenerDirector:
-        context = ssl.create_default_context()
-        # Set since Python 3.13: a CA without a key usage does not pass, and Go takes it.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        if ca_file and os.path.exists(ca_file):
-            context.load_verify_locations(cafile=ca_file)
-        elif ca_content:
-            context.load_verify_locations(cadata=ca_content)
+        path = ca_file if ca_file and os.path.exists(ca_file) else ""
+        context = _tls.verified_by_system(path, "" if path else ca_content)
         address = parse_address(host)
         direct = host == "localhost" or (address and address.is_loopback) or self._exceptions.has(host)
         proxy = urllib.request.ProxyHandler({} if direct else self._proxies)
@@ -105,7 +101,10 @@ class Client:
                 return bytes(answer.read(LIMIT)) if method == "GET" else b""
         except urllib.error.HTTPError:
             raise
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (http.client.InvalidURL, ValueError) as error:
+            # What is said of it quotes the URL, with the password that is in a wrong place.
+            raise SlipwayError("its URL is malformed") from error
+        except (OSError, http.client.HTTPException) as error:
             raise SlipwayError(reason(error, self.timeout)) from error
 
     def exists(self, url: str) -> None:

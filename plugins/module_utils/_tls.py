@@ -30,6 +30,18 @@ def verified_by(ca_file: str) -> ssl.SSLContext:
     return context
 
 
+def verified_by_system(ca_file: str = "", ca_content: str = "") -> ssl.SSLContext:
+    """Servers of others: by the authorities of the system, and by those in a file or a text, where one is given.
+
+    :raises OSError: when the file or the text holds no certificate.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_default_certs()
+    if ca_file or ca_content:
+        context.load_verify_locations(cafile=ca_file or None, cadata=ca_content or None)
+    return context
+
+
 def unverified() -> ssl.SSLContext:
     """Whatever a server presents is taken: for callers that compare the certificate themselves, or trust nothing."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -33,8 +33,7 @@ attributes:
 options:
   name:
     description:
-      - Names the files C(/etc/apt/sources.list.d/slipway-<name>.sources) and C(/etc/apt/keyrings/slipway-<name>.asc)
-        (C(.gpg) for a binary key).
+      - Names the files C(/etc/apt/sources.list.d/slipway-<name>.sources) and C(/etc/apt/keyrings/slipway-<name>.gpg).
     type: str
     required: true
   state:
@@ -141,7 +140,7 @@ key_path:
   description: Path of the key.
   returned: when O(state=present)
   type: str
-  sample: /etc/apt/keyrings/slipway-kubernetes.asc
+  sample: /etc/apt/keyrings/slipway-kubernetes.gpg
 key_fingerprints:
   description: Fingerprints of the primary keys in the key file.
   returned: when O(state=present)

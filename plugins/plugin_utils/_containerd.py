@@ -19,6 +19,7 @@ import os
 import typing as t
 from urllib.parse import urlsplit
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _der
 from ansible_collections.slipway.kubernetes.plugins.module_utils._containerd_state import CONFIG, DROP_INS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import MARK
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
@@ -214,8 +215,11 @@ def authority(mirror: t.Mapping[str, t.Any]) -> t.Tuple[str, str]:
                 text = stream.read().strip()
         except OSError as error:
             raise ValueError(f"{path} cannot be read: {error.strerror}") from error
-    if text and "-----BEGIN CERTIFICATE-----" not in text:
-        raise ValueError(f"{path or 'the text'} has no certificate in PEM")
+    try:
+        if text and not _der.pem_blocks(text + "\n", "CERTIFICATE"):
+            raise ValueError(f"{path or 'the text'} has no certificate in PEM")
+    except _der.DerError as error:
+        raise ValueError(f"{path or 'the text'} has no certificate in PEM that containerd can read: {error}") from error
     if "PRIVATE KEY-----" in text:
         raise ValueError(f"{path or 'the text'} has a private key in it, which must not get to nodes")
     return (text + "\n", "") if text else ("", path)

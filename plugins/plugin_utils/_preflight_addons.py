@@ -104,9 +104,12 @@ def _of_a_chart(entry: t.Mapping[str, t.Any]) -> t.Iterator[Complaint]:
         )
     repository = str(entry.get("repository") or "")
     if repository and not _is_web(repository):
-        yield f"{repository} is no http:// or https:// address of a chart repository.", "Correct repository."
+        yield f"{url_shown(repository)} is no http:// or https:// address of a chart repository.", "Correct repository."
     if repository and "://" in str(entry["chart"]):
-        yield f"{entry['chart']} is no name of a chart in {repository}.", "Leave out repository, or give the name only."
+        yield (
+            f"{entry['chart']} is no name of a chart in {url_shown(repository)}.",
+            "Leave out repository, or give the name only.",
+        )
 
 
 def _of_a_local_chart(entry: t.Mapping[str, t.Any], path: str) -> t.Iterator[Complaint]:
