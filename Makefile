@@ -93,7 +93,7 @@ differential: ## what we read in requests, certificates and keys against what Go
 	@$(WITH_MAIN) python -m pytest --capture=no tests/integration/differential
 
 .PHONY: unit-minimum
-unit-minimum: ## unit tests and syntax check with the oldest ansible-core that is supported
+unit-minimum: ## unit tests, each role alone, and syntax check with the oldest ansible-core that is supported
 	@$(WITH_MINIMUM) $(UNIT_AND_SYNTAX)
 
 .PHONY: unit-newest
@@ -106,7 +106,7 @@ unit-newest: ## the same with the newest ansible-core, when a Python is there th
 
 define UNIT_AND_SYNTAX
 ansible --version | sed -n '1p;/python version/p'
-	python -m pytest --quiet tests/unit
+	python -m pytest --quiet tests/unit tests/integration/bad_inputs/test_roles_alone.py
 	for playbook in site.yml playbooks/*.yml; do
 	    ansible-playbook "$$playbook" -i inventory --syntax-check
 	done
