@@ -9,6 +9,7 @@ Private to this collection.
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import re
 import typing as t
@@ -35,6 +36,21 @@ def owner_of(program: str, root: str = "") -> str:
         if names & set(read_text(path).splitlines()):
             return os.path.basename(path)[: -len(".list")].partition(":")[0]
     return ""
+
+
+def is_as_packaged(path: str, root: str = "") -> bool:
+    """Whether a file is the one that its package brought, by dpkg's list of configuration files.
+
+    Debian's containerd brings a config.toml. A run that was killed after it was installed finds it there.
+    """
+    recorded = re.search(
+        rf"^ {re.escape(path)} ([0-9a-f]{{32}})$", read_text(f"{root}/var/lib/dpkg/status"), re.MULTILINE
+    )
+    try:
+        with open(root + path, "rb") as stream:
+            return recorded is not None and hashlib.md5(stream.read()).hexdigest() == recorded.group(1)
+    except (OSError, ValueError):
+        return False  # ValueError: this machine is told to have no MD5
 
 
 def is_default(text: str, default: str) -> bool:
@@ -71,7 +87,9 @@ def drop_ins(pattern: str = DROP_INS) -> t.List[t.Dict[str, t.Any]]:
 def foreign_files(runner: Runner, program: str) -> t.List[str]:
     """Configuration of containerd that is neither ours nor a default that nobody has changed."""
     found = foreign([_HOSTS])
-    if is_foreign(CONFIG) and not (program and is_default(read_text(CONFIG), _default(runner, program))):
+    if not is_foreign(CONFIG) or is_as_packaged(CONFIG):
+        return found
+    if not (program and is_default(read_text(CONFIG), _default(runner, program))):
         found.insert(0, CONFIG)
     return found
 

@@ -86,3 +86,22 @@ def test_configuration_of_others_is_found(machine: Path) -> None:
     # Without the program nobody knows what its default is.
     assert f"{machine}/config.toml" in state.foreign_files(runner, "")
     assert f"{machine}/config.toml" in state.foreign_files(FakeRunner({"config default": (1, "", "x")}), program)
+
+
+def test_what_the_package_has_brought_is_nobodys(tmp_path: Path) -> None:
+    """A run that was killed after it had installed Debian's containerd is finished by the next one."""
+    status = tmp_path / "var/lib/dpkg/status"
+    status.parent.mkdir(parents=True)
+    brought = (
+        "Package: containerd\nConffiles:\n /etc/containerd/config.toml 5d41402abc4b2a76b9719d911017c592\nVersion: 1\n"
+    )
+    status.write_text(brought)
+    config = tmp_path / "etc/containerd/config.toml"
+    assert not state.is_as_packaged("/etc/containerd/config.toml", str(tmp_path))
+    config.parent.mkdir(parents=True)
+    for text, expected in (("hello", True), ("hello, changed", False)):
+        config.write_text(text)
+        assert state.is_as_packaged("/etc/containerd/config.toml", str(tmp_path)) is expected
+    status.write_text("Package: containerd\n")
+    config.write_text("hello")
+    assert not state.is_as_packaged("/etc/containerd/config.toml", str(tmp_path))
