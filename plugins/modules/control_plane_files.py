@@ -121,6 +121,9 @@ COMPONENTS = (
     (_static_pods.SCHEDULER, 10259),
 )
 
+#: Seconds that the kubelet lets pass at most before it starts again what has died again and again, and for the start.
+BACK_OFF = 330
+
 Values = t.Mapping[str, t.Any]
 
 
@@ -272,7 +275,7 @@ class ControlPlaneFiles:
             if file.path not in kept:
                 os.unlink(file.path)
         component.end()
-        well = _static_pods.within(self._timeout, is_well) if written else False
+        well = _static_pods.within(max(self._timeout, BACK_OFF), is_well) if written else False
         raise SlipwayError(
             f"After {self._timeout} seconds {component.program} is not healthy on this machine with the files that were"
             f" written ({paths})."
