@@ -45,7 +45,10 @@ def site(made: Site, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
             kubernetes = {**CONTROL_PLANE, "control_plane": name.startswith("cp")}
             node = merged(machine(number), {"kubernetes": kubernetes, "run": {}})
             old = {"slipway_node": node, "slipway_preflight": {"failure": None}, "slipway_lock": True}
-            (cache / name).write_text(json.dumps({**old, "slipway_peers": {"failures": []}}))
+            facts = json.dumps({**old, "slipway_peers": {"failures": []}})
+            # As ansible-core 2.18 names and writes them, and as those after it do.
+            (cache / name).write_text(facts)
+            (cache / f"s1_{name}").write_text(json.dumps({"__payload__": facts}))
             kept.answers[f"node_facts:{name}"] = {"changed": False, "ansible_facts": {"slipway_node": node}}
         monkeypatch.setenv("ANSIBLE_CACHE_PLUGIN", "ansible.builtin.jsonfile")
         monkeypatch.setenv("ANSIBLE_CACHE_PLUGIN_CONNECTION", str(cache))

@@ -76,13 +76,15 @@ def test_a_cache_of_yesterday(injected: str, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
     names = ("cp1", "cp2")
+    facts = json.dumps({"slipway_node": old, "slipway_lock": True, "slipway_peers": {"failures": []}})
     for name in names:
-        (cache / name).write_text(
-            json.dumps({"slipway_node": old, "slipway_lock": True, "slipway_peers": {"failures": []}})
-        )
+        # As ansible-core 2.18 names and writes them, and as those after it do.
+        (cache / name).write_text(facts)
+        (cache / f"s1_{name}").write_text(json.dumps({"__payload__": facts}))
     inventory = {"all": {"children": {"kube_control_plane": {"hosts": {name: {} for name in names}}}}}
     (tmp_path / "inventory.yml").write_text(yaml.safe_dump(inventory))
     said = {
+        "cached": "{{ ansible_facts.slipway_node.kubernetes.api_ready }}",
         "mine": "{{ slipway_node.kubernetes.api_ready | default('not seen') }}",
         "members": "{{ __members }}",
         "primary": "{{ __primary }}",
@@ -124,4 +126,5 @@ def test_a_cache_of_yesterday(injected: str, tmp_path: Path) -> None:
     seen_by = {name: json.loads(text) for name, text in found.items()}
     assert {name: answer["mine"] for name, answer in seen_by.items()} == {"cp1": "not seen", "cp2": False}
     for answer in seen_by.values():
+        assert answer["cached"] is True
         assert (answer["members"], answer["primary"], answer["bare"]) == (["cp2"], "cp2", [])
