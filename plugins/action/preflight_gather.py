@@ -65,7 +65,7 @@ class ActionModule(ActionBase):
 
     def _sources(self, node: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
         """What the host has to fetch and cannot; nothing is asked when there is nothing to fetch."""
-        variables = Variables(self._templar, collection_roles(), {**task_vars, "slipway_node": node})
+        variables = Variables(self._templar, collection_roles(), {**task_vars, "cluster_node": node})
         if not boolean(variables.get("preflight_sources", True), strict=False):
             return []
         # A version that is malformed, or a family without packages, is reported as that.
@@ -90,7 +90,7 @@ class ActionModule(ActionBase):
 
     def _source_failure(self, node: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> str:
         """Why the package repository has not what kube_packages will install; empty when it has or need not."""
-        variables = Variables(self._templar, collection_roles(), {**task_vars, "slipway_node": node})
+        variables = Variables(self._templar, collection_roles(), {**task_vars, "cluster_node": node})
         asked = str(variables.get("kube_packages_version"))
         installed = {node["kubernetes"][fact] for fact in VERSION_FACTS}
         # A version that is malformed, or a family without packages, is reported as that.

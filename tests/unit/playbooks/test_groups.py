@@ -42,7 +42,7 @@ def test_control_planes_left_out(
     (tmp_path / "inventory.yml").write_text(yaml.safe_dump(inventory))
     tasks = [
         {"ansible.builtin.fail": {"msg": "lost"}, "when": f"inventory_hostname == '{lost}'"},
-        {"ansible.builtin.meta": "end_host", "when": "slipway_node is not defined"},
+        {"ansible.builtin.meta": "end_host", "when": "cluster_node is not defined"},
         {"ansible.builtin.debug": {"msg": "without {{ __control_planes_left_out | join(',') }}."}},
         {"ansible.builtin.debug": {"msg": "whole"}, "when": "__control_planes_left_out | length == 0"},
     ]

@@ -31,12 +31,12 @@ JOIN: t.List[t.Dict[str, t.Any]] = [
     {
         "ansible.builtin.ping": None,
         "register": "__node_join_running",
-        "when": "slipway_node.kubernetes.completed",
+        "when": "cluster_node.kubernetes.completed",
     },
     {
         "ansible.builtin.command": "{{ 'false' if inventory_hostname == 'refused' else 'true' }}",
         "register": "__node_join_joined",
-        "when": "not slipway_node.kubernetes.completed",
+        "when": "not cluster_node.kubernetes.completed",
     },
 ]
 

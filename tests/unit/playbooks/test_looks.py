@@ -85,7 +85,7 @@ def test_a_cache_of_yesterday(injected: str, tmp_path: Path) -> None:
     (tmp_path / "inventory.yml").write_text(yaml.safe_dump(inventory))
     said = {
         "cached": "{{ ansible_facts.slipway_node.kubernetes.api_ready }}",
-        "mine": "{{ slipway_node.kubernetes.api_ready | default('not seen') }}",
+        "mine": "{{ cluster_node.kubernetes.api_ready | default('not seen') }}",
         "members": "{{ __members }}",
         "primary": "{{ __primary }}",
         "bare": "{{ __control_planes_left_out }}",

@@ -72,7 +72,7 @@ def test_the_collections_own_roles_can_be_read() -> None:
     assert {"cluster_version", "preflight_supported_os"} <= catalogue.options.keys()
     undocumented = {name for name in catalogue.base if not name.startswith("__")} - catalogue.options.keys()
     # What was seen of a machine is no setting.
-    assert undocumented == {"slipway_node"}
+    assert undocumented == {"cluster_node"}
 
 
 @pytest.mark.parametrize(
