@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import calendar
 import json
 import re
 import time
@@ -114,13 +115,15 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_module: ModuleR
 
 
 def test_token_is_made_once(cluster: Cluster) -> None:
+    before = time.time()
     result = cluster.run(kubeadm_token, description="example", ttl="1h")
+    after = time.time()
     assert (result["changed"], result["token_id"], result["token"]) == (True, "abcdef", TOKEN)
     assert [(token["token_id"], token["description"]) for token in result["tokens"]] == [("abcdef", "example")]
     data = cluster.secrets["abcdef"]["stringData"]
     assert data["token-secret"] == "0123456789abcdef"
-    lifetime = time.mktime(time.strptime(data["expiration"], "%Y-%m-%dT%H:%M:%SZ")) - time.mktime(time.gmtime())
-    assert 3590 <= lifetime <= 3600
+    expires = calendar.timegm(time.strptime(data["expiration"], "%Y-%m-%dT%H:%M:%SZ"))
+    assert before - 1 <= expires - 3600 <= after + 1
     again = cluster.run(kubeadm_token, description="example")
     assert (again["changed"], again["token_id"], "token" in again) == (False, "abcdef", False)
     assert len(cluster.writes()) == 1
