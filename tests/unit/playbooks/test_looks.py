@@ -21,7 +21,13 @@ PROJECT = Path(__file__).resolve().parents[3]
 FILES = sorted(path for part in ("playbooks", "roles") for path in (PROJECT / part).rglob("*") if path.is_file())
 SOURCES = [path for path in FILES if path.suffix in (".yml", ".j2")]
 #: Tasks that look, and what they are registered as.
-LOOKS = {"node_facts": "__cluster_look", "preflight_gather": "__cluster_look", "peer_probe": "__preflight_peers"}
+LOOKS = {
+    "node_facts": "__cluster_look",
+    "preflight_gather": "__cluster_look",
+    "peer_probe": "__preflight_peers",
+    # Who has joined; plugins/filter/nodes.py takes the others for machines that are left behind.
+    "kubeadm_join": "__node_join_joined",
+}
 
 
 def tasks(items: t.Any) -> t.Iterator[dict[str, t.Any]]:
