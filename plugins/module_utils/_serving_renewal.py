@@ -83,12 +83,12 @@ def main(arguments: t.Sequence[str]) -> int:
     """:param arguments: the path of the administrator's kubeconfig."""
     try:
         for line in renew(kubectl(arguments[0])):
-            print(line)
+            sys.stdout.write(f"{line}\n")
     except Unavailable as error:
-        print(f"The cluster cannot be asked now: {str(error)!a}")
+        sys.stdout.write(f"The cluster cannot be asked now: {str(error)!a}\n")
         return LATER
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    raise SystemExit(main(sys.argv[1:]))

@@ -203,7 +203,7 @@ def kubelet_rules(cluster: Document, ignored: t.Iterable[str] = ()) -> Rules:
     """What kubeadm fills into a KubeletConfiguration of this cluster."""
     network = _networking(cluster)
     defaults = {**_KUBELET_DEFAULTS, "clusterDomain": network.get("dnsDomain") or "cluster.local"}
-    services = str(network.get("serviceSubnet") or "10.96.0.0/12").split(",")[0].strip()
+    services = str(network.get("serviceSubnet") or "10.96.0.0/12").partition(",")[0].strip()
     try:
         defaults["clusterDNS"] = [str(ipaddress.ip_network(services, strict=False)[10])]
     except (ValueError, IndexError):
@@ -623,7 +623,7 @@ def check_arguments(hosts: Hosts) -> t.Iterable[Problem]:
             wanted = [arguments.get(name, ABSENT) for arguments in possible]
             if any(same(value, present.get(name, ABSENT)) for value in wanted):
                 continue
-            value = next(item for item in wanted if item is not ABSENT)
+            value = next((item for item in wanted if item is not ABSENT), ABSENT)
             words = Difference(f"kubeletExtraArgs.{name}", present.get(name, ABSENT), value).words
             yield host.problem(
                 f"nodeRegistration.kubeletExtraArgs.{name}",

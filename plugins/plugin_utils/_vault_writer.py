@@ -20,8 +20,6 @@ import os
 import tempfile
 import typing as t
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-
 _HEADER = b"$ANSIBLE_VAULT;1.1;AES256\n"
 _ROUNDS = 10000
 _BLOCK = 16
@@ -58,6 +56,9 @@ class VaultWriter(PlainWriter):
         super().__init__(target)
         self._salt = os.urandom(32)
         derived = hashlib.pbkdf2_hmac("sha256", password.encode(), self._salt, _ROUNDS, 80)
+        # Ansible itself needs it for vaults, and only for them.
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
         self._encryptor = Cipher(algorithms.AES(derived[:32]), modes.CTR(derived[64:])).encryptor()
         self._hmac = hmac.new(derived[32:64], digestmod=hashlib.sha256)
         handle, path = tempfile.mkstemp(prefix=".slipway-", dir=folder)

@@ -89,7 +89,7 @@ class TokenRegistry:
         """A token for whoever asks; none for a wrong password."""
         fields = dict(urllib.parse.parse_qsl(form))
         if authorization.startswith("Basic "):
-            user, _, password = base64.b64decode(authorization[6:]).decode().partition(":")
+            user, _colon, password = base64.b64decode(authorization[6:]).decode().partition(":")
         else:
             user, password = fields.get("username", ""), fields.get("password", "")
         if not user and not password:

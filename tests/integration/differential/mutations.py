@@ -39,7 +39,7 @@ def _words(label: str) -> list[bytes]:
 
 def of_text(chance: random.Random, text: bytes, others: Sequence[bytes], label: str) -> bytes:
     """``text`` with one to four changes; ``others`` are texts of the same kind."""
-    for _ in range(chance.choice([1, 1, 2, 2, 3, 4])):
+    for _round in range(chance.choice([1, 1, 2, 2, 3, 4])):
         start = _place(chance, text)
         end = min(len(text), start + chance.choice([0, 0, 1, 1, 2, 5, 64, 65]))
         other = chance.choice(others)
@@ -70,7 +70,7 @@ def _place(chance: random.Random, text: bytes) -> int:
 
 def in_a_header(text: bytes, other: bytes) -> bytes:
     """``text`` on lines that Go takes for a header of ``other``."""
-    begin, _, rest = other.partition(b"\n")
+    begin, _end, rest = other.partition(b"\n")
     body = b"".join(line for line in text.split(b"\n") if not line.startswith(b"-----"))
     return begin + b"\n" + body + begin.replace(b"BEGIN", b"END") + b":x\n\n" + rest
 
@@ -145,7 +145,7 @@ def of_der(chance: random.Random, data: bytes, others: Sequence[bytes]) -> bytes
         place = chance.randrange(len(data))
         return data[:place] + bytes([chance.randrange(256)]) + data[place + chance.choice([0, 1, 1]) :]
     roots = read(data)
-    for _ in range(chance.choice([1, 1, 2, 3])):
+    for _round in range(chance.choice([1, 1, 2, 3])):
         _change(chance, roots, [node for other in others for node, _list in _walk(read(other))])
     encoded = b"".join(node.encode() for node in roots)
     if chance.random() < 0.05:

@@ -50,7 +50,7 @@ def packets_mutated(chance: random.Random, data: bytes, others: t.Sequence[bytes
     """``data`` with packets left out, doubled, taken from others, with other types, other lengths and other octets."""
     parts = [[kind, body] for kind, body in _openpgp.packets(data)]
     foreign = [[kind, body] for other in others for kind, body in _openpgp.packets(other)]
-    for _ in range(chance.choice([1, 1, 2, 3])):
+    for _round in range(chance.choice([1, 1, 2, 3])):
         place = chance.randrange(len(parts))
         kind = chance.randrange(6)
         if kind == 0 and len(parts) > 1:

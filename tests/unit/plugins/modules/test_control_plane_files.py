@@ -32,11 +32,15 @@ class Machine:
         monkeypatch.setattr(control_plane_files, "MANIFESTS", str(self.manifests))
         monkeypatch.setattr(_static_pods.Component, "pid", lambda component: self._programs.get(component.program, 0))
         monkeypatch.setattr(_static_pods.Component, "argument", lambda component, name: "")
-        monkeypatch.setattr(_static_pods.Component, "end", lambda component: self._end(component))
+
+        def end(component: _static_pods.Component) -> None:
+            self._end(component)
+
+        monkeypatch.setattr(_static_pods.Component, "end", end)
         monkeypatch.setattr(_static_pods, "started", lambda pid: self.began[pid])
         monkeypatch.setattr(_static_pods, "is_healthy", lambda host, port: self.healthy_with())
         monkeypatch.setattr(_static_pods, "within", lambda seconds, holds: holds())
-        monkeypatch.setattr(control_plane_files._api_server, "is_ready", lambda: self.healthy_with())
+        monkeypatch.setattr(control_plane_files._api_server, "is_ready", lambda: bool(self.healthy_with()))
 
     def build(self, *programs: str, sees: bool = True) -> None:
         """Let static pods run since an hour."""

@@ -40,7 +40,7 @@ def test_quantities(text: str, number: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("left", "right"),
     [
         (110, "110"),
         (True, "true"),
@@ -52,9 +52,9 @@ def test_quantities(text: str, number: float) -> None:
         (5.0, 5),
     ],
 )
-def test_the_same_in_another_form(one: t.Any, other: t.Any) -> None:
-    assert same(one, other)
-    assert same(other, one)
+def test_the_same_in_another_form(left: t.Any, right: t.Any) -> None:
+    assert same(left, right)
+    assert same(right, left)
 
 
 @pytest.mark.parametrize(
