@@ -22,7 +22,8 @@ def until(terminal: int, text: str) -> str:
     deadline = time.monotonic() + PATIENCE
     while text not in seen and time.monotonic() < deadline:
         if select.select([terminal], [], [], 0.5)[0]:
-            seen += os.read(terminal, 4096).decode("utf-8", "replace")
+            # The bell says that there is more than one way to go on.
+            seen += os.read(terminal, 4096).decode("utf-8", "replace").replace("\a", "")
     return seen
 
 

@@ -189,7 +189,6 @@ RIGHT = [
         groups=THREE,
         facts={
             "cp1": {
-                "default_address": "192.0.2.100",
                 "interfaces": [
                     {
                         "name": "eth0",
