@@ -48,8 +48,8 @@ ORDER = (
 MARKUP = (
     (re.compile(r"\b[CVE]\(((?:\\.|[^\\)])*)\)"), r"`\1`"),
     (re.compile(r"\bRV\(((?:\\.|[^\\)])*)\)"), r"`\1`"),
-    # O(main.some_variable=value): roles name their entry point, readers need the variable only.
-    (re.compile(r"\bO\((?:[a-z0-9_.#:]*?\.)??(?:main\.)?((?:\\.|[^\\)])*)\)"), r"`\1`"),
+    # O(some.role#role:main:some_variable=value): readers need the variable only, whose name begins with the role's.
+    (re.compile(r"\bO\((?:(?:[a-z0-9_.]+#role:)?[a-z_]+:)?((?:\\.|[^\\)])*)\)"), r"`\1`"),
     (re.compile(r"\bM\(([^)]*)\)"), r"`\1`"),
     (re.compile(r"\bP\(([^)#]*)#[a-z]+\)"), r"`\1`"),
     (re.compile(r"\bI\(([^)]*)\)"), r"*\1*"),
