@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import dataclasses
 import json
 import typing as t
@@ -161,13 +162,17 @@ def _beyond(request: _pkcs10.Request, node: Identity) -> t.List[str]:
 def owners(nodes: t.Iterable[t.Mapping[str, t.Any]]) -> t.Dict[str, t.List[str]]:
     """The names of the nodes that announce an address, by address.
 
+    A kubelet writes its own, and the API server takes any text for one: what is no address is nobody's.
+
     :param nodes: Node objects: hosts that are in no inventory are among them.
     """
     found: t.Dict[str, t.List[str]] = {}
     for item in nodes:
         for address in item.get("status", {}).get("addresses") or []:
             if address.get("type") in ("InternalIP", "ExternalIP"):
-                found.setdefault(_x509.canonical_address(address["address"]), []).append(item["metadata"]["name"])
+                with contextlib.suppress(ValueError):
+                    own = _x509.canonical_address(str(address.get("address")))
+                    found.setdefault(own, []).append(item["metadata"]["name"])
     return found
 
 

@@ -85,3 +85,16 @@ def test_what_a_request_says_is_printed_with_escapes() -> None:
         said = [_kubelet_requests.describe(item), *_kubelet_requests.judge(item, worker)[1]]
         assert len(said) > 1 and not [text for text in said if "\x1b" in text or "\n" in text or "\u202e" in text]
     assert "\\x1b[2J\\nroot\\u202e" in _kubelet_requests.describe(item)
+
+
+def test_a_node_that_announces_no_address_stands_in_nobodys_way() -> None:
+    """The API server takes any text: one lost machine must not stop the certificates of all others."""
+
+    def node(name: str, *addresses: str) -> t.Dict[str, t.Any]:
+        announced = [{"type": "InternalIP", "address": address} for address in addresses]
+        return {"metadata": {"name": name}, "status": {"addresses": announced}}
+
+    nodes = [node("lost", "192.0.2.9; drop", "", "fe80::1%eth0x"), node("worker1", "192.0.2.21")]
+    found = _kubelet_requests.owners(nodes)
+    assert found["192.0.2.21"] == ["worker1"]
+    assert _kubelet_requests.taken(["192.0.2.21"], "worker1", found) == []
