@@ -20,11 +20,14 @@ def _is_address(text: str) -> bool:
         ipaddress.ip_address(text)
     except ValueError:
         return False
-    return True
+    # Behind it Python takes any text for the zone of an IPv6 address.
+    return "%" not in text
 
 
 def _machine(host: Host) -> t.Dict[str, t.Any]:
-    seen = host.text("cluster_node_ip") or str((host.facts or {}).get("default_address") or "")
+    # What a machine says of itself is written into /etc/hosts of all others: it is an address, or nothing.
+    said = host.text("cluster_node_ip") or str((host.facts or {}).get("default_address") or "")
+    seen = said if _is_address(said) else ""
     reached = host.text("ansible_host")
     short = host.name.partition(".")[0]
     names = list(dict.fromkeys([host.name, short]))

@@ -52,6 +52,14 @@ def test_addresses_of_all_machines() -> None:
     assert [entry["names"] for entry in _machines.addresses([host(**by_address)])] == [["cp1"]]
 
 
+@pytest.mark.parametrize("own", ["192.0.2.66", "fe80::66%eth0"])
+def test_a_machine_writes_no_lines_into_the_files_of_others(own: str) -> None:
+    forged = f"{own}\n192.0.2.66 registry.example.com"
+    assert _machines.addresses([host("worker1", {"default_address": forged}, ansible_host="192.0.2.21")]) == [
+        {"address": "192.0.2.21", "names": ["worker1"], "certain": False},
+    ]
+
+
 def test_what_is_right_is_not_mentioned() -> None:
     assert said(host(), host("worker1")) == ""
     assert said(host(node_prep_swap="limited"), host("worker1", node_prep_swap="limited")) == ""
