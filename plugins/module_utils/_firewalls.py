@@ -164,7 +164,8 @@ class Ruleset:
                 continue
             place = (chain["family"], chain["table"], chain["name"])
             last = self._rules.get(place, [[]])[-1]
-            ends = len(last) > 0 and all("drop" in item or "reject" in item or "counter" in item for item in last)
+            refuses = any("drop" in item or "reject" in item for item in last)
+            ends = refuses and all("drop" in item or "reject" in item or "counter" in item for item in last)
             if chain.get("policy") == "drop" or ends:
                 found.append((" ".join(place), self._admitted(place, {}, 0)))
         return found

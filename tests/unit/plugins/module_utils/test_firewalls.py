@@ -133,6 +133,9 @@ def test_chains_of_nftables_that_are_open_or_end_with_a_refusal() -> None:
     assert _firewalls.Ruleset(ruleset(allowed, policy="accept")).closed() == []
     ((_name, found),) = _firewalls.Ruleset(ruleset(allowed, [{"reject": None}], policy="accept")).closed()
     assert found == [admission("192.0.2.0/24")]
+    counted = {"counter": {"packets": 7, "bytes": 420}}
+    assert _firewalls.Ruleset(ruleset(allowed, [counted], policy="accept")).closed() == []
+    assert len(_firewalls.Ruleset(ruleset(allowed, [counted, {"drop": None}], policy="accept")).closed()) == 1
     assert _firewalls.Ruleset('{"nftables": [{"chain": {"family": "ip", "table": "n", "name": "x"}}]}').closed() == []
 
 
