@@ -12,6 +12,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._proxies import Exceptions, parse_address
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     ERROR,
     WARNING,
@@ -93,17 +94,30 @@ def _resolver_problems(resolver: t.Mapping[str, t.Any]) -> t.Iterable[t.Tuple[st
 # The endpoint's name
 
 
-def _in_hosts_entries(host: Host, name: str) -> bool:
-    """Whether node_prep will write the name into /etc/hosts."""
+def _is_written(host: Host, name: str, machines: t.Collection[str]) -> bool:
+    """Whether node_prep will write the name into /etc/hosts; where an endpoint is moved, it does not run.
+
+    :param machines: what node_prep_hosts would write.
+    """
+    if host.flag("node_prep_hosts") and not host.flag("preflight_moves_endpoint") and name in machines:
+        return True
     return any(name in str(entry).split()[1:] for entry in host.sequence("node_prep_hosts_entries"))
+
+
+def _is_its_own(host: Host, hosts: Hosts, name: str) -> bool:
+    """Whether the name is that of the first control plane, and this is it: by 127.0.1.1 it reaches its API server."""
+    first = next((other for other in hosts if other.control_plane), None)
+    own = (host.name, str((host.facts or {}).get("hostname") or ""))
+    return host is first and name.partition(".")[0] in {text.lower().partition(".")[0] for text in own}
 
 
 def check_endpoint_name(hosts: Hosts) -> t.Iterable[Problem]:
     """The endpoint by a name: each node resolves it itself, by DNS or /etc/hosts."""
+    machines = {name for entry in _machines.addresses(hosts) if entry["address"] for name in entry["names"]}
     for host, around in looked_at(hosts):
         place = parse_endpoint(host.text("cluster_endpoint"))
         found = (around.get("names") or {}).get(place[0]) if place else None
-        if place is None or found is None or _in_hosts_entries(host, place[0]):
+        if place is None or found is None or _is_written(host, place[0], machines):
             continue
         severity = WARNING if host.joined and not host.flag("preflight_moves_endpoint") else ERROR
         virtual = host.text("api_endpoint_vip") if host.text("api_endpoint_provider") == "keepalived" else ""
@@ -111,6 +125,8 @@ def check_endpoint_name(hosts: Hosts) -> t.Iterable[Problem]:
         if not addresses:
             message = f"{place[0]} cannot be resolved on the host."
         elif all(address.is_loopback for address in addresses):
+            if not virtual and _is_its_own(host, hosts, place[0]):
+                continue
             message = f"{place[0]} is {found[0]} on the host, which is the host itself."
         elif virtual and parse_address(virtual) and parse_address(virtual) not in addresses:
             message = f"{place[0]} is {', '.join(found)} on the host, and not api_endpoint_vip {virtual}."

@@ -175,6 +175,25 @@ def test_a_name_that_leads_past_the_virtual_address() -> None:
     )
 
 
+def test_a_name_that_node_prep_writes_with_those_of_the_machines() -> None:
+    given = {"api_endpoint_provider": "keepalived", "api_endpoint_vip": "192.0.2.101", "node_prep_hosts": True}
+    unknown: t.Dict[str, t.List[str]] = {"api.example.com": []}
+    assert said(host(given=given, names=unknown), host(2, given=given, names=unknown)) == ""
+    # Without keepalived it is the name of none of the machines, and where an endpoint is moved nothing is written.
+    external = {**given, "api_endpoint_provider": "external"}
+    assert "api.example.com cannot be resolved" in said(host(given=external, names=unknown))
+    moved = {**given, "preflight_moves_endpoint": True}
+    assert "api.example.com cannot be resolved" in said(host(given=moved, names=unknown))
+
+
+def test_the_only_control_plane_knows_its_own_name_by_the_installers_line() -> None:
+    given, names = {"cluster_endpoint": "node1.example.com"}, {"node1.example.com": ["127.0.1.1"]}
+    assert said(host(given=given, names=names)) == ""
+    assert "error node2: cluster_endpoint: node1.example.com is 127.0.1.1" in said(
+        host(given=given, names=names), host(2, given=given, names=names)
+    )
+
+
 def test_nodes_are_moved_to_a_name() -> None:
     lost = host(joined=True, given={"preflight_moves_endpoint": True}, names={"api.example.com": []})
     assert "error node1: cluster_endpoint: api.example.com cannot be resolved" in said(lost)
