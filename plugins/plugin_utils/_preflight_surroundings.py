@@ -194,12 +194,21 @@ def check_boot(hosts: Hosts) -> t.Iterable[Problem]:
                 )
 
 
+def _lets_kubeadm_ignore(host: Host, check: str) -> bool:
+    """Whether kubeadm is told to ignore this check of its own on the host."""
+    variables = ("control_plane_ignore_preflight_errors", "node_join_ignore_preflight_errors")
+    named = {str(item).lower() for name in variables for item in host.sequence(name)}
+    return bool({"all", check.lower()} & named)
+
+
 def check_leftovers(hosts: Hosts) -> t.Iterable[Problem]:
     """What another cluster has left, at which kubeadm would stop."""
     for host, around in looked_at(hosts):
         if host.joined or (host.facts or {}).get("kubernetes", {}).get("unfinished") is not None:
             continue
-        if host.control_plane and around.get("etcd_data"):
+        # Such as a disk of its own for etcd, with lost+found on it.
+        is_meant = _lets_kubeadm_ignore(host, "DirAvailable--var-lib-etcd")
+        if host.control_plane and around.get("etcd_data") and not is_meant:
             yield host.problem(
                 "/var/lib/etcd",
                 "is not empty, and the host is no control plane: there may be the data of another cluster in it.",

@@ -199,6 +199,13 @@ def test_nodes_are_moved_to_a_name() -> None:
     assert "error node1: cluster_endpoint: api.example.com cannot be resolved" in said(lost)
 
 
+def test_data_that_kubeadm_is_told_to_ignore() -> None:
+    assert "error node1: /var/lib/etcd: is not empty" in said(host(etcd_data=True))
+    for told in ("DirAvailable--var-lib-etcd", "all"):
+        given = {"control_plane_ignore_preflight_errors": [told]}
+        assert said(host(given=given, etcd_data=True)) == ""
+
+
 def test_plugins_that_call_others_come_first_on_nodes() -> None:
     networks = ["00-multus.conf", "10-flannel.conflist", "87-podman.conflist"]
     assert said(host(joined=True, pod_networks=networks)) == ""
