@@ -61,6 +61,23 @@ def reason(error: BaseException, timeout: float) -> str:
     return str(getattr(cause, "strerror", None) or cause or type(cause).__name__).lower()
 
 
+def _server(url: str) -> t.Tuple[str, str]:
+    parts = urllib.parse.urlsplit(url)
+    return parts.scheme, parts.netloc.lower()
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, with a login to the same server only: Python takes it along to any other."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: t.Any, code: int, msg: str, headers: t.Any, newurl: str
+    ) -> t.Optional[urllib.request.Request]:
+        found = super().redirect_request(req, fp, code, msg, headers, newurl)
+        if found is not None and _server(found.full_url) != _server(req.full_url):
+            found.remove_header("Authorization")
+        return found
+
+
 class Client:
     """Sends requests.
 
@@ -79,7 +96,7 @@ class Client:
         address = parse_address(host)
         direct = host == "localhost" or (address and address.is_loopback) or self._exceptions.has(host)
         proxy = urllib.request.ProxyHandler({} if direct else self._proxies)
-        return urllib.request.build_opener(proxy, urllib.request.HTTPSHandler(context=context))
+        return urllib.request.build_opener(proxy, urllib.request.HTTPSHandler(context=context), _Redirects())
 
     def ask(
         self,

@@ -60,6 +60,12 @@ class Registry(http.server.BaseHTTPRequestHandler):
         elif path == "/token":
             good = given == LOGIN and "scope=repository%3Aflannel%3Apull" in self.path
             self._send(200 if good else 403, json.dumps({"token": "t0ken"}), {})
+        elif path.startswith("/basic/elsewhere"):
+            self._send(307, "", {"Location": base.replace("127.0.0.1", "localhost") + "/logins/v2"})
+        elif path.startswith("/basic/moved"):
+            self._send(307, "", {"Location": f"{base}/basic/flannel/manifests/v1"})
+        elif path.startswith("/logins/"):
+            self._send(403 if given else 200, "", {})
         elif path == "/get-only.tgz":
             self._send(405 if self.command == "HEAD" else 200, "x", {})
         else:
@@ -157,6 +163,12 @@ def test_a_mirror_with_a_login(base: str, place: str) -> None:
     assert "wr0ng" not in wrong and "bob" not in wrong
     nobody = said(_sources.probe_image, image({"url": f"{base}/{place}"}))
     assert "HTTP 403" in nobody or "asks for a user name and a password" in nobody
+
+
+@pytest.mark.parametrize("name", ["elsewhere", "moved"])
+def test_a_login_is_not_taken_to_another_server(base: str, name: str) -> None:
+    mirror = {"url": f"{base}/basic", "mirror": True, "username": "bob", "password": "s3cret"}
+    assert said(_sources.probe_image, image(mirror, name=f"127.0.0.1:1/{name}:v1")) == ""
 
 
 def test_a_password_in_a_url_is_not_shown() -> None:
