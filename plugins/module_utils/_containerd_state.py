@@ -31,7 +31,8 @@ _OURS_ANYWAY = re.compile(r"SystemdCgroup\s*=|sandbox(_image)?\s*=\s*[\"']regist
 
 def owner_of(program: str, root: str = "") -> str:
     """The package that a program is part of, by dpkg's lists; empty when it is part of none."""
-    names = {program, re.sub(r"^/usr/(s?bin/)", r"/\1", program)}
+    # /bin may be a link to /usr/bin, whichever of them the path and the package name.
+    names = {re.sub(r"^(/usr)?/(s?bin/)", rf"{usr}/\2", program) for usr in ("", "/usr")}
     for path in sorted(glob.glob(f"{root}/var/lib/dpkg/info/containerd*.list")):
         if names & set(read_text(path).splitlines()):
             return os.path.basename(path)[: -len(".list")].partition(":")[0]

@@ -45,6 +45,7 @@ def test_the_package_of_a_program(tmp_path: Path) -> None:
     (info / "containerd.io.list").write_text("/usr/bin\n/usr/bin/containerd\n")
     assert state.owner_of("/usr/bin/containerd", str(tmp_path)) == "containerd.io"
     assert state.owner_of("/usr/local/bin/containerd", str(tmp_path)) == ""
+    assert state.owner_of("/bin/containerd", str(tmp_path)) == "containerd.io"
     (info / "containerd.io.list").write_text("/bin/containerd\n")
     assert state.owner_of("/usr/bin/containerd", str(tmp_path)) == "containerd.io"
 
