@@ -13,11 +13,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import typing as t
 from pathlib import Path
 
+import jinja2
 import pytest
 import yaml
+from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_join_info
 
 PROJECT = Path(__file__).resolve().parents[3]
 PLAYS = [
@@ -63,3 +66,23 @@ def test_that_ansible_does_so(keywords: Play, tmp_path: Path) -> None:
     assert "UNREACHABLE" in done.stdout
     assert "PLAY [next]" not in done.stdout
     assert "ok: [after] =>" not in done.stdout.partition("UNREACHABLE")[2]
+
+
+@pytest.mark.parametrize(("machines", "minutes"), [(1, 16), (3000, 1380)])
+def test_the_token_of_any_number_of_machines_is_revoked(machines: int, minutes: int) -> None:
+    """A token that lives longer than a day is somebody else's, and stays."""
+    (join,) = yaml.safe_load((PROJECT / "playbooks/tasks/join.yml").read_text(encoding="utf-8"))
+    (ttl,) = [
+        task[module]["ttl"]
+        for task in join["block"]
+        for module in task
+        if module == "slipway.kubernetes.kubeadm_join_info"
+    ]
+    text = jinja2.Environment(autoescape=True).from_string(ttl).render(__joining=["n"] * machines)
+    assert text == f"{minutes}m"
+    token = {
+        "description": kubeadm_join_info.WORKER_DESCRIPTION,
+        "groups": [kubeadm_join_info.GROUP],
+        "expires": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(minutes * 60)),
+    }
+    assert kubeadm_join_info.is_ours(token, 0)
