@@ -45,7 +45,10 @@ def admission(source: str = "", interface: str = "", ports: str = "") -> Admissi
 def parse_rule(rule: str) -> t.Optional[Admission]:
     """Whom a rule of iptables admits to a TCP port by a new connection; ``None`` when nobody."""
     words = dict(re.findall(r"(?:^|\s)(-[a-zA-Z]|--[a-z-]+) (?!-)(\S+)", rule))
-    if words.get("-j") != "ACCEPT" or words.get("-p", "tcp") not in ("tcp", "all") or "-d" in words:
+    if words.get("-j") not in ("ACCEPT", "ufw-user-limit-accept") or words.get("-p", "tcp") not in ("tcp", "all"):
+        return None
+    # What goes to one address of the machine may well be meant for the API server.
+    if re.match(r"(22[4-9]|23\d)\.", words.get("-d", "")):
         return None
     state = words.get("--ctstate") or words.get("--state")
     if state and "NEW" not in state.split(","):
@@ -66,8 +69,34 @@ def ufw(root: str = "") -> t.Optional[t.List[Admission]]:
     return [found for found in map(parse_rule, lines) if found]
 
 
-def parse_zone(text: str, is_default: bool) -> t.List[Admission]:
-    """Whom a zone of firewalld admits."""
+def _tcp_ports(element: xml.etree.ElementTree.Element, known: t.Mapping[str, str]) -> t.List[str]:
+    """The TCP ports that are named in a zone, a rule or a service, by themselves or as services."""
+    ports = [item.get("port", "") for item in element.findall("port") if item.get("protocol") == "tcp"]
+    return ports + [
+        known[name] for name in (item.get("name", "") for item in element.findall("service")) if name in known
+    ]
+
+
+def services(root: str = "") -> t.Dict[str, str]:
+    """The TCP ports of firewalld's services about Kubernetes, and of those that somebody has defined here."""
+    found = dict(_SERVICES)
+    for path in glob.glob(f"{root}/etc/firewalld/services/*.xml"):
+        try:
+            ports = _tcp_ports(xml.etree.ElementTree.fromstring(read_text(path)), {})
+        except xml.etree.ElementTree.ParseError:
+            continue
+        name = os.path.basename(path)[: -len(".xml")]
+        found.pop(name, None)
+        if ports:
+            found[name] = ",".join(ports)
+    return found
+
+
+def parse_zone(text: str, is_default: bool, known: t.Mapping[str, str] = _SERVICES) -> t.List[Admission]:
+    """Whom a zone of firewalld admits.
+
+    :param known: TCP ports of services by their names.
+    """
     try:
         zone = xml.etree.ElementTree.fromstring(text)
     except xml.etree.ElementTree.ParseError:
@@ -75,17 +104,16 @@ def parse_zone(text: str, is_default: bool) -> t.List[Admission]:
     members = [admission(source=item.get("address", "")) for item in zone.findall("source")]
     members += [admission(interface=item.get("name", "")) for item in zone.findall("interface")]
     members += [admission()] if is_default else []
-    ports = [item.get("port", "") for item in zone.findall("port") if item.get("protocol") == "tcp"]
-    ports += [
-        _SERVICES[name] for name in (item.get("name", "") for item in zone.findall("service")) if name in _SERVICES
-    ]
-    if zone.get("target") == "ACCEPT":
-        ports = [""]
+    ports = [""] if zone.get("target") == "ACCEPT" else _tcp_ports(zone, known)
     found = [{**member, "ports": text} for member in members for text in ports]
     for rule in zone.findall("rule"):
         source = rule.find("source")
-        if rule.find("accept") is not None and source is not None:
+        if rule.find("accept") is None:
+            continue
+        if source is not None:
             found.append(admission(source=source.get("address", "")))
+        else:
+            found += [{**member, "ports": text} for member in members for text in _tcp_ports(rule, known)]
     return found
 
 
@@ -99,7 +127,8 @@ def firewalld(root: str = "") -> t.Optional[t.List[Admission]]:
         for path in glob.glob(f"{root}{folder}/*.xml"):
             zones.setdefault(os.path.basename(path)[: -len(".xml")], path)
     default = chosen[1] if chosen else "public"
-    return [found for name, path in zones.items() for found in parse_zone(read_text(path), name == default)]
+    known = services(root)
+    return [found for name, path in zones.items() for found in parse_zone(read_text(path), name == default, known)]
 
 
 # nftables

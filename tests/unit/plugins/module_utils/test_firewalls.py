@@ -36,6 +36,9 @@ UFW = {"/etc/ufw/ufw.conf": "ENABLED=yes\n", "/etc/default/ufw": 'DEFAULT_INPUT_
         ("-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT", None),
         ("-m conntrack --ctstate NEW -s 192.0.2.1 -j ACCEPT", admission("192.0.2.1")),
         ("-p udp -d 224.0.0.251 --dport 5353 -j ACCEPT", None),
+        ("-p tcp -d 224.0.0.251 --dport 6443 -j ACCEPT", None),
+        ("-p tcp -d 192.0.2.11 --dport 6443 -j ACCEPT", admission(ports="6443")),
+        ("-p tcp --dport 6443 -j ufw-user-limit-accept", admission(ports="6443")),
         ("-p tcp --dport 22 -j DROP", None),
     ],
 )
@@ -77,6 +80,23 @@ def test_firewalld(tmp_path: Path) -> None:
         assert expected in found["admits"]
     assert len(found["admits"]) == 5
     assert _firewalls.parse_zone("<broken", True) == [admission()]
+
+
+def test_services_and_rules_that_somebody_has_written_for_firewalld(tmp_path: Path) -> None:
+    public = (
+        '<zone><service name="cluster"/><service name="broken"/><service name="kubelet"/>'
+        '<rule><port protocol="tcp" port="10250"/><accept/></rule><rule><service name="cluster"/><drop/></rule></zone>'
+    )
+    files = {
+        "/run/systemd/units/invocation:firewalld.service": "",
+        "/etc/firewalld/zones/public.xml": public,
+        "/etc/firewalld/services/cluster.xml": '<service><port protocol="tcp" port="6443"/></service>',
+        "/etc/firewalld/services/broken.xml": "<service",
+        # Another meaning than firewalld's own.
+        "/etc/firewalld/services/kubelet.xml": '<service><port protocol="udp" port="1"/></service>',
+    }
+    (found,) = _firewalls.look(write(tmp_path, files))
+    assert found["admits"] == [admission(ports="6443"), admission(ports="10250")]
 
 
 def match(left: t.Any, right: t.Any, operator: str = "==") -> t.Dict[str, t.Any]:
