@@ -1,0 +1,28 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An upgrade looks at the container runtime's package as the role that installs it does."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import yaml
+
+ROLES = Path(__file__).resolve().parents[3] / "roles"
+
+
+def package_of(tasks: str, name: str) -> t.Dict[str, t.Any]:
+    """The package in the task of that name."""
+    found = {task["name"]: task for task in yaml.safe_load((ROLES / tasks).read_text(encoding="utf-8"))}
+    (package,) = found[name]["slipway.kubernetes.package_set"]["packages"]
+    return dict(package)
+
+
+def test_the_look_says_the_same_about_hold() -> None:
+    """package_set refuses to think of another version of a package on hold when nothing is said about that."""
+    installed = package_of("container_runtime/tasks/main_containerd.yml", "Install containerd")
+    looked = package_of("upgrade/tasks/main.yml", "Look whether the container runtime is another one")
+    assert looked["hold"] == installed["hold"]
+    assert looked["name"] == installed["name"]
