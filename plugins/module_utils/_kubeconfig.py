@@ -127,7 +127,9 @@ def _is_marked(entry: t.Mapping[str, t.Any]) -> bool:
 
 def _marked(entry: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     others = [item for item in entry.get("extensions") or [] if item.get("name") != _EXTENSION]
-    return {**entry, "extensions": [*others, {"name": _EXTENSION, "extension": {"managed": True}}]}
+    # By their names, as kubectl has them, or the file would differ each time.
+    found = [*others, {"name": _EXTENSION, "extension": {"managed": True}}]
+    return {**entry, "extensions": sorted(found, key=lambda item: str(item.get("name")))}
 
 
 def _authority(config: Config, cluster: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeconfig
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeconfig_copy
 from ansible_collections.slipway.kubernetes.tests.unit.plugins import kubectl_config
@@ -278,3 +279,21 @@ def test_without_a_source_other_files_are_said_to_change(host: Host) -> None:
     assert host.run("ada", check=True)["changed"]
     host.source.write_text("apiVersion: v1\nkind: Config\n")
     assert "no cluster with a CA of its own" in host.run("ada")["msg"]
+
+
+def test_extensions_of_others_are_where_kubectl_has_them() -> None:
+    """A file with ours and one of a later name is as it shall be, and is not written again each time."""
+
+    def config(*extensions: str) -> t.Dict[str, t.Any]:
+        more: t.Dict[str, t.Any] = {}
+        if extensions:
+            more = {"extensions": [{"name": name, "extension": {"managed": True}} for name in extensions]}
+        return {
+            "clusters": [{"name": "lab", "cluster": {"certificate-authority-data": "QQ==", **more}}],
+            "users": [{"name": "admin", "user": {"token": "t", **more}}],
+            "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "admin", **more}}],
+            "current-context": "lab",
+        }
+
+    theirs = config("a.example", "slipway.kubernetes", "vendor.example")
+    assert _kubeconfig.merged(theirs, config()) == theirs
