@@ -29,6 +29,7 @@ _PROXY = "control_plane_kube_proxy_configuration"
 _JOIN = "control_plane_init_configuration and node_join_configuration"
 _NOTHING = "nothing here"
 _ADDON = "nothing here, install it by its own chart (helm_release)"
+_IPV6 = "nothing here, IPv6 is not supported yet"
 _HTTP_PROXY = "nothing here: set it in the machines' own configuration (/etc/environment, apt, a drop-in of containerd)"
 
 #: Kubespray's variables, and which of ours is meant.
@@ -38,14 +39,14 @@ KUBESPRAY: t.Dict[str, str] = {
     "kube_network_plugin": "cluster_cni (flannel, or none when you install another one)",
     "kube_network_plugin_multus": _ADDON,
     "kube_pods_subnet": "cluster_pod_subnet",
-    "kube_pods_subnet_ipv6": "cluster_pod_subnet",
+    "kube_pods_subnet_ipv6": _IPV6,
     "kube_service_addresses": "cluster_service_subnet",
-    "kube_service_addresses_ipv6": "cluster_service_subnet",
+    "kube_service_addresses_ipv6": _IPV6,
     "kube_network_node_prefix": f"extraArgs node-cidr-mask-size of controllerManager in {_CLUSTER}",
-    "kube_network_node_prefix_ipv6": f"extraArgs node-cidr-mask-size-ipv6 of controllerManager in {_CLUSTER}",
-    "enable_dual_stack_networks": "cluster_pod_subnet and cluster_service_subnet, two networks each",
+    "kube_network_node_prefix_ipv6": _IPV6,
+    "enable_dual_stack_networks": _IPV6,
     "ipv4_stack": "cluster_pod_subnet and cluster_service_subnet",
-    "ipv6_stack": "cluster_pod_subnet and cluster_service_subnet",
+    "ipv6_stack": _IPV6,
     "kube_image_repo": "cluster_image_repository",
     "gcr_image_repo": "cluster_registry_mirrors",
     "docker_image_repo": "cluster_registry_mirrors",
@@ -272,7 +273,7 @@ OURS = ("etcd_backup_", "etcd_restore_", "kube_packages_")
 #: Names of everybody that matter even alone: a warning then.
 COMMON: t.Dict[str, str] = {
     "ip": "cluster_node_ip",
-    "ip6": "cluster_node_ip",
+    "ip6": _IPV6,
     "http_proxy": _HTTP_PROXY,
     "https_proxy": _HTTP_PROXY,
     "no_proxy": _HTTP_PROXY,

@@ -33,6 +33,12 @@ def test_our_own_variables_are_not_kubesprays() -> None:
     assert set(checks.KUBESPRAY) >= checks.WEAK
 
 
+def test_nobody_is_told_to_write_what_preflight_refuses() -> None:
+    names = [*checks.KUBESPRAY, *checks.COMMON]
+    for name in (name for name in names if "ip6" in name or "ipv6" in name or "dual_stack" in name):
+        assert {**checks.KUBESPRAY, **checks.COMMON}[name].startswith("nothing here")
+
+
 def test_all_of_an_inventory_is_one_finding() -> None:
     hosts = [
         host(kube_version="v1.30.0", cluster_name="cluster.local", kube_read_only_port=10255, groups={"etcd": ["db1"]}),
