@@ -79,7 +79,9 @@ def networkd_files(root: str = "") -> t.List[t.Tuple[str, Sections]]:
             files.setdefault(os.path.basename(path), path)
     found = []
     for name, path in sorted(files.items()):
-        if os.path.realpath(path) == "/dev/null":
+        # An empty file takes one of that name away, as a link to /dev/null does. Source: network_load_one in systemd's
+        # networkd-network.c.
+        if os.path.realpath(path) == "/dev/null" or not read_text(path):
             continue
         dropins: t.Dict[str, str] = {}
         for folder in _FOLDERS:

@@ -125,6 +125,12 @@ def test_the_first_file_of_networkd_counts(tmp_path: Path) -> None:
     assert _network_managers.look(root) == []
 
 
+def test_an_empty_file_of_networkd_masks_another(tmp_path: Path) -> None:
+    files = {**NETWORKD, "/usr/lib/systemd/network/80-all.network": "[Match]\nName=*\n"}
+    assert len(_network_managers.look(write(tmp_path, files))) == 1
+    assert _network_managers.look(write(tmp_path, {f"{FOLDER}/80-all.network": ""})) == []
+
+
 def test_drop_ins_of_networkd(tmp_path: Path) -> None:
     files = {
         f"{FOLDER}/20-all.network": "[Match]\nName=*\n",
