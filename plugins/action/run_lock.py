@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 import typing as t
 
@@ -131,9 +132,15 @@ class ActionModule(ActionBase):
         Display().verbosity = 0
         # What other kinds of connections than ssh have open belongs to the process that it was inherited from.
         self._connection.close()
-        _run_keeper.Keeper(
+        keeper = _run_keeper.Keeper(
             _run_keeper.Process(self._pid), self._ask, lambda record: Holder(record, False).message
-        ).keep()
+        )
+        # ansible-playbook deletes its folder when it ends, which is before this process does.
+        with tempfile.TemporaryDirectory(
+            prefix="slipway-run-", dir=os.path.dirname(constants.DEFAULT_LOCAL_TMP)
+        ) as folder:
+            constants.DEFAULT_LOCAL_TMP = folder
+            keeper.keep()
 
     def _ask(self, state: str, known: t.Mapping[str, t.Any]) -> Result:
         # The folder on the machine that the task had is gone with the task.
