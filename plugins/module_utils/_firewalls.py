@@ -92,15 +92,16 @@ def services(root: str = "") -> t.Dict[str, str]:
     return found
 
 
-def parse_zone(text: str, is_default: bool, known: t.Mapping[str, str] = _SERVICES) -> t.List[Admission]:
+def parse_zone(text: str, is_default: bool, known: t.Optional[t.Mapping[str, str]] = None) -> t.List[Admission]:
     """Whom a zone of firewalld admits.
 
-    :param known: TCP ports of services by their names.
+    :param known: TCP ports of services by their names; those that firewalld brings when it is not given.
     """
     try:
         zone = xml.etree.ElementTree.fromstring(text)
     except xml.etree.ElementTree.ParseError:
         return [admission()]
+    known = _SERVICES if known is None else known
     members = [admission(source=item.get("address", "")) for item in zone.findall("source")]
     members += [admission(interface=item.get("name", "")) for item in zone.findall("interface")]
     members += [admission()] if is_default else []
