@@ -176,11 +176,27 @@ def owners(nodes: t.Iterable[t.Mapping[str, t.Any]]) -> t.Dict[str, t.List[str]]
     return found
 
 
-def taken(addresses: t.Iterable[str], node: str, known: t.Mapping[str, t.Sequence[str]]) -> t.List[str]:
-    """The reasons against addresses that the cluster has as those of other nodes."""
+def taken(
+    addresses: t.Iterable[str],
+    node: str,
+    known: t.Mapping[str, t.Sequence[str]],
+    allowed: t.Mapping[str, Identity],
+) -> t.List[str]:
+    """The reasons against addresses that the cluster has as those of other nodes.
+
+    Who holds a worker announces what he likes: it counts for nothing against others when it is known that the address
+    is not that worker's.
+
+    :param known: who announces what, see :func:`owners`.
+    :param allowed: the nodes whose addresses are known, by name.
+    """
     reasons = []
     for address in addresses:
-        others = [name for name in known.get(address, []) if name != node]
+        others = [
+            name
+            for name in known.get(address, [])
+            if name != node and (name not in allowed or address in allowed[name].addresses)
+        ]
         if others:
             reasons.append(f"it asks for the address {address}, which {listed(others)} announces, too")
     return reasons

@@ -67,7 +67,8 @@ def renew(run: Run) -> t.List[str]:
     for item in pending:
         request, reasons = _kubelet_requests.judge(item, allowed)
         if request is not None:
-            reasons += _kubelet_requests.taken(request.addresses, _kubelet_requests.node_name(item), owners)
+            asking = _kubelet_requests.node_name(item)
+            reasons += _kubelet_requests.taken(request.addresses, asking, owners, allowed)
         name, node = item["metadata"]["name"], _kubelet_requests.node_name(item) or item["spec"].get("username", "")
         if request is None or reasons:
             lines.append(f"{name!a} of {node!a} stays pending: {'; '.join(reasons)!a}")

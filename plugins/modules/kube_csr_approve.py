@@ -311,7 +311,7 @@ class KubeCsrApprove:
         if any(request.addresses for _name, _node, request in wanted):
             owners = _kubelet_requests.owners(self._kubectl.get("nodes")["items"])
         for name, node, request in wanted:
-            reasons = _kubelet_requests.taken(request.addresses, node, owners)
+            reasons = _kubelet_requests.taken(request.addresses, node, owners, self._nodes)
             if reasons:
                 self._refused[name] = {"request": name, "node": node, "reasons": reasons}
                 continue

@@ -97,4 +97,4 @@ def test_a_node_that_announces_no_address_stands_in_nobodys_way() -> None:
     nodes = [node("lost", "192.0.2.9; drop", "", "fe80::1%eth0x"), node("worker1", "192.0.2.21")]
     found = _kubelet_requests.owners(nodes)
     assert found["192.0.2.21"] == ["worker1"]
-    assert _kubelet_requests.taken(["192.0.2.21"], "worker1", found) == []
+    assert _kubelet_requests.taken(["192.0.2.21"], "worker1", found, {}) == []

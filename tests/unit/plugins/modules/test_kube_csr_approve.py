@@ -115,6 +115,16 @@ def test_an_address_that_another_node_announces_is_not_approved() -> None:
     ]
 
 
+def test_a_node_that_announces_the_address_of_another_does_not_stop_it() -> None:
+    """Who holds one worker could end the serving certificates of all others otherwise."""
+    kubectl = kubelets()
+    for item in (node("kapi1", "172.30.0.3"), node("kapi2", "172.30.0.3")):
+        kubectl.put(item)
+    result = build(kubectl, wait=False).run()
+    assert {entry["node"] for entry in result["approved"]} == {"kapi1", "kapi2"}
+    assert result["refused"] == []
+
+
 def test_without_waiting_nobody_is_asked() -> None:
     def probe(*_: t.Any) -> str:
         raise AssertionError
