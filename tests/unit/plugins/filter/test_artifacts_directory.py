@@ -21,8 +21,8 @@ find = module.FilterModule().filters()["artifacts_directory"]
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user's folder with an inventory, which is where the user is; folders that are named ``locked`` are not."""
-    (tmp_path / "work/inventory").mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "work")
+    (tmp_path / "team/inventory").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "team")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     allowed = os.access
@@ -33,12 +33,12 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_beside_the_inventory(site: Path) -> None:
-    assert find(str(site / "work/inventory"), "lab") == f"{site}/work/artifacts/lab"
+    assert find(str(site / "team/inventory"), "lab") == f"{site}/team/artifacts/lab"
     # An inventory that is a file here.
-    assert find(str(site / "work"), "lab") == f"{site}/work/artifacts/lab"
+    assert find(str(site / "team"), "lab") == f"{site}/team/artifacts/lab"
     assert find(str(site / "other/inventory"), "lab") == f"{site}/other/artifacts/lab"
-    (site / "work/artifacts/lab").mkdir(parents=True)
-    assert find(str(site / "work/inventory"), "lab") == f"{site}/work/artifacts/lab"
+    (site / "team/artifacts/lab").mkdir(parents=True)
+    assert find(str(site / "team/inventory"), "lab") == f"{site}/team/artifacts/lab"
 
 
 @pytest.mark.parametrize("inventory", [None, "", "/etc/ansible", "/etc", "/usr/share/inventory", "/inventory"])
@@ -57,34 +57,34 @@ def test_what_cannot_be_written(site: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (site / "other/artifacts").write_text("")
     assert find(str(site / "other/inventory"), "lab") == f"{site}/home/.local/share/slipway/lab"
     monkeypatch.setenv("HOME", str(site / "locked/home"))
-    assert find(str(site / "locked/inventory"), "lab") == f"{site}/work/artifacts/lab"
+    assert find(str(site / "locked/inventory"), "lab") == f"{site}/team/artifacts/lab"
 
 
 def test_a_user_without_a_home(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.os.path, "expanduser", lambda path: path)
-    assert find(None, "lab") == f"{site}/work/artifacts/lab"
+    assert find(None, "lab") == f"{site}/team/artifacts/lab"
 
 
 def test_where_nothing_can_be_written_the_best_place_is_named(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.os, "access", lambda path, mode: False)
-    assert find(str(site / "work/inventory"), "lab") == f"{site}/work/artifacts/lab"
+    assert find(str(site / "team/inventory"), "lab") == f"{site}/team/artifacts/lab"
     assert find("/etc/ansible", "lab") == f"{site}/home/.local/share/slipway/lab"
 
 
 @pytest.mark.parametrize(
     ("inventories", "expected"),
     [
-        (["work/inventory"], "work/artifacts/lab"),
-        (["work/inventory/a.json"], "work/artifacts/lab"),
-        (["other/b.json", "work/inventory"], "work/artifacts/lab"),
+        (["team/inventory"], "team/artifacts/lab"),
+        (["team/inventory/a.json"], "team/artifacts/lab"),
+        (["other/b.json", "team/inventory"], "team/artifacts/lab"),
         # Ansible says that they are of the current directory.
-        (["cp1,", "other/b.json"], "work/artifacts/lab"),
+        (["cp1,", "other/b.json"], "team/artifacts/lab"),
     ],
     ids=["folder", "file", "two inventories", "names on the command line"],
 )
 def test_in_a_play(site: Path, inventories: t.Sequence[str], expected: str) -> None:
     """Of the first control plane, on all hosts alike."""
-    for path, host in (("work/inventory/a.json", "cp1"), ("other/b.json", "cp2")):
+    for path, host in (("team/inventory/a.json", "cp1"), ("other/b.json", "cp2")):
         (site / path).parent.mkdir(exist_ok=True)
         (site / path).write_text(json.dumps({"all": {"hosts": {host: {}}}}))
     hosts = ["cp1", "cp2"]
@@ -95,7 +95,7 @@ def test_in_a_play(site: Path, inventories: t.Sequence[str], expected: str) -> N
         "roles": ["slipway.kubernetes.cluster"],
         "tasks": [{"ansible.builtin.debug": {"msg": "IN {{ cluster_artifacts_directory }} OF"}}],
     }
-    (site / "work/play.json").write_text(json.dumps([play]))
+    (site / "team/play.json").write_text(json.dumps([play]))
     given = [word for name in inventories for word in ("-i", name if "," in name else str(site / name))]
     done = subprocess.run(
         [Path(sys.executable).parent / "ansible-playbook", *given, "play.json"],
