@@ -125,7 +125,7 @@ molecule: ## one scenario: make molecule SCENARIO=default
 	@$(WITH_MAIN) molecule test --scenario-name $(SCENARIO)
 
 .PHONY: faults
-faults: ## clusters of the lab: runs that are killed, drift, secrets, machines that are refused
+faults: ## clusters of the lab: drift, secrets, machines that are refused; FAULTS=interruptions kills runs
 	@$(WITH_MAIN) python -m pytest $(FAULTS:%=tests/integration/faults/test_%.py)
 
 .PHONY: failures
