@@ -51,7 +51,7 @@ containerd config default | sed -e 's/SystemdCgroup = false/SystemdCgroup = true
 for name in registry.k8s.io docker.io ghcr.io quay.io; do
     mkdir -p "/etc/containerd/certs.d/$name"
     printf 'server = "https://%s"\n[host."http://%s/v2/%s"]\n  capabilities = ["pull", "resolve"]\n  override_path = true\n' \
-        "$name" "$REGISTRY" "$name" > "/etc/containerd/certs.d/$name/hosts.toml"
+        "${name/#docker.io/registry-1.docker.io}" "$REGISTRY" "$name" > "/etc/containerd/certs.d/$name/hosts.toml"
 done
 systemctl restart containerd
 systemctl enable -q kubelet

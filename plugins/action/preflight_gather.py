@@ -93,14 +93,17 @@ class ActionModule(ActionBase):
         variables = Variables(self._templar, collection_roles(), {**task_vars, "cluster_node": node})
         asked = str(variables.get("kube_packages_version"))
         installed = {node["kubernetes"][fact] for fact in VERSION_FACTS}
+        url = variables.get("kube_packages_repository_url")
         # A version that is malformed, or a family without packages, is reported as that.
-        if installed == {asked} or parse_version(asked) is None:
+        if parse_version(asked) is None:
+            return ""
+        if installed == {asked} and not _preflight_sources.has_other_source(node, url):
             return ""
         if node["os"]["family"] not in (variables.get("__kube_packages_platforms") or {}):
             return ""
         arguments = {
             "name": "kubernetes",
-            "url": variables.get("kube_packages_repository_url"),
+            "url": url,
             "suite": "/",
             "key": variables.get("kube_packages_repository_key"),
             "key_fingerprints": variables.get("kube_packages_repository_key_fingerprints"),

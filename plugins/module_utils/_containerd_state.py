@@ -26,7 +26,10 @@ _HOSTS = f"{FOLDER}/certs.d/*/hosts.toml"
 #: The CRI plugin of containerd 1.x.
 _CRI = "io.containerd.grpc.v1.cri"
 #: What everybody who sets containerd up for kubeadm by hand changes, and what we set, too.
-_OURS_ANYWAY = re.compile(r"SystemdCgroup\s*=|sandbox(_image)?\s*=\s*[\"']registry\.k8s\.io/pause:")
+_OURS_ANYWAY = re.compile(
+    r"SystemdCgroup\s*=|sandbox(_image)?\s*=\s*[\"']registry\.k8s\.io/pause:"
+    r"|config_path\s*=\s*[\"'](/etc/containerd/certs\.d)?[\"']|bin_dir\s*=\s*[\"'](/opt/cni/bin|/usr/lib/cni)[\"']"
+)
 
 
 def owner_of(program: str, root: str = "") -> str:
@@ -54,14 +57,23 @@ def is_as_packaged(path: str, root: str = "") -> bool:
         return False  # ValueError: this machine is told to have no MD5
 
 
+def _told(document: str) -> t.List[str]:
+    """The lines of a document in TOML that say something."""
+    return [line for line in map(str.strip, document.splitlines()) if line and line[0] != "#"]
+
+
 def is_default(text: str, default: str) -> bool:
     """Whether a config.toml says what containerd says without one, but for settings that we make ourselves."""
 
     def told(document: str) -> t.List[str]:
-        lines = (line.strip() for line in document.splitlines())
-        return sorted(line for line in lines if line and line[0] != "#" and not _OURS_ANYWAY.match(line))
+        return sorted(line for line in _told(document) if not _OURS_ANYWAY.match(line))
 
     return told(text) == told(default)
+
+
+def meaning(text: str) -> str:
+    """The same for two documents that differ in comments and blanks only; says nothing about what is in them."""
+    return hashlib.sha256("\n".join(_told(text)).encode()).hexdigest()
 
 
 def drop_ins(pattern: str = DROP_INS) -> t.List[t.Dict[str, t.Any]]:
@@ -108,9 +120,11 @@ def state(runner: Runner, program: str) -> t.Dict[str, t.Any]:
 
     :param program: where the program is; empty when it is not installed.
     """
+    others = foreign_files(runner, program)
     return {
         "path": program,
         "package": owner_of(program) if program else "",
-        "foreign_files": foreign_files(runner, program),
+        "foreign_files": others,
+        "foreign_hosts": {path: meaning(read_text(path)) for path in others if path != CONFIG},
         "drop_ins": drop_ins(),
     }

@@ -22,6 +22,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _api_server,
+    _apt_sources,
     _certificates,
     _cluster_state,
     _containerd_state,
@@ -347,6 +348,7 @@ class NodeFacts:
                 "firewalld": os.path.lexists("/run/systemd/units/invocation:firewalld.service"),
             },
             "foreign_files": _marks.foreign(),
+            "package_sources": _apt_sources.of_others(),
             "hosts_file": _hosts_file.look(read_text(_hosts_file.PATH), platform.node()),
         }
         around = look_around([str(entry["name"]) for entry in interfaces if not entry["virtual"]], os.environ)

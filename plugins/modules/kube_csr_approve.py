@@ -61,6 +61,8 @@ options:
     description:
       - Whether to wait until each of the nodes presents a certificate that is signed by the CA in O(ca_file) and valid
         for its address. A kubelet asks for it some seconds after its node has joined.
+      - A kubelet that presents one of its own, and says that it will not ask for another (C(serverTLSBootstrap) is not
+        set in the configuration that it runs with), is not waited for; see RV(self_signed).
     type: bool
     default: true
   timeout:
@@ -144,6 +146,12 @@ approved:
       type: list
       elements: str
       sample: [192.0.2.11]
+self_signed:
+  description: Nodes whose kubelets have made their serving certificates themselves, as they are configured to.
+  type: list
+  elements: str
+  returned: always
+  sample: []
 refused:
   description: The requests that stay pending; each is a warning, too.
   type: list
@@ -166,6 +174,7 @@ refused:
 """
 
 import concurrent.futures
+import json
 import socket
 import ssl
 import time
@@ -181,6 +190,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import L
 
 #: Seconds that a kubelet may take to answer.
 PROBE_TIMEOUT = 3.0
+#: What is said of a kubelet whose certificate is of another authority, such as its own.
+ANOTHER = "presents another certificate"
 
 
 def identity(params: t.Mapping[str, t.Any]) -> Identity:
@@ -207,7 +218,7 @@ def probe(node: Identity, port: int, context: ssl.SSLContext) -> str:
             ):
                 return ""
         except ssl.SSLCertVerificationError as error:
-            return f"its kubelet at {address}:{port} presents another certificate ({error.verify_message})"
+            return f"its kubelet at {address}:{port} {ANOTHER} ({error.verify_message})"
         except ssl.SSLError as error:
             if "ALERT" in (error.reason or ""):
                 return f"its kubelet at {address}:{port} has no serving certificate yet"
@@ -238,6 +249,8 @@ class KubeCsrApprove:
         self._sleep = sleep
         self._approved: t.Dict[str, t.Dict[str, t.Any]] = {}
         self._refused: t.Dict[str, t.Dict[str, t.Any]] = {}
+        #: Whether a kubelet that presents a certificate of its own will have one of the cluster.
+        self._will_ask: t.Dict[str, bool] = {}
 
     @staticmethod
     def approve_argv(names: t.Sequence[str]) -> t.List[str]:
@@ -255,27 +268,39 @@ class KubeCsrApprove:
                 "msg": f"{lacking} Requests of the given nodes would be approved.",
                 "approved": [],
                 "refused": [],
+                "self_signed": [],
             }
         wait = self._params["wait"] and not self._check_mode
         context = self._context() if wait else None
         start = self._clock()
         remembered = self._params["remember"] and self._remember()
         self._approve()
-        missing = self._probe(context, list(self._nodes.values())) if context else {}
+        missing = self._missing(context, list(self._nodes)) if context else {}
         while context and missing:
             if self._clock() - start >= self._params["timeout"]:
                 raise SlipwayError(self._what_is_missing(missing), **self._lists())
             self._sleep(self._params["interval"])
             self._approve()
-            missing = self._probe(context, [self._nodes[name] for name in missing])
+            missing = self._missing(context, list(missing))
         count = len(self._approved)
         message = f"{count} request{'' if count == 1 else 's'} {'would be ' if self._check_mode else ''}approved"
         if wait:
-            message += f"; kubelets with a certificate of the cluster: {len(self._nodes)} of {len(self._nodes)}"
+            own = self._self_signed()
+            message += (
+                f"; kubelets with a certificate of the cluster: {len(self._nodes) - len(own)} of {len(self._nodes)}"
+            )
+            message += f"; with one of their own, by their configuration: {', '.join(own)}" if own else ""
         return {"changed": bool(self._approved) or remembered, "msg": message, **self._lists()}
 
     def _lists(self) -> t.Dict[str, t.Any]:
-        return {"approved": list(self._approved.values()), "refused": list(self._refused.values())}
+        return {
+            "approved": list(self._approved.values()),
+            "refused": list(self._refused.values()),
+            "self_signed": self._self_signed(),
+        }
+
+    def _self_signed(self) -> t.List[str]:
+        return sorted(name for name, will_ask in self._will_ask.items() if not will_ask)
 
     def _context(self) -> ssl.SSLContext:
         ca_file = self._params["ca_file"]
@@ -324,6 +349,23 @@ class KubeCsrApprove:
             }
         if names and not self._check_mode:
             self._kubectl.run(*self.approve_argv(names))
+
+    def _missing(self, context: ssl.SSLContext, names: t.Sequence[str]) -> t.Dict[str, str]:
+        """The problems of those of the nodes that will have a certificate of the cluster and have none."""
+        problems = self._probe(context, [self._nodes[name] for name in names])
+        for name, problem in problems.items():
+            if ANOTHER in problem and name not in self._will_ask:
+                self._will_ask[name] = self._bootstraps(name)
+        return {name: problem for name, problem in problems.items() if self._will_ask.get(name, True)}
+
+    def _bootstraps(self, name: str) -> bool:
+        """Whether the kubelet that runs there asks for serving certificates; true when it does not say."""
+        answer = self._kubectl.run("get", f"--raw=/api/v1/nodes/{name}/proxy/configz", check=False)
+        try:
+            configuration = json.loads(answer.stdout)["kubeletconfig"]
+            return bool(configuration.get("serverTLSBootstrap"))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return True
 
     def _probe(self, context: ssl.SSLContext, nodes: t.Sequence[Identity]) -> t.Dict[str, str]:
         """The problems of those nodes that have one."""

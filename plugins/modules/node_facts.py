@@ -150,7 +150,8 @@ ansible_facts:
             - Whether containerd is installed and answers on its socket, its version, C(path) and Debian C(package), and
               the installed C(packages) that bring one, with their versions.
             - C(foreign_files) are C(config.toml) and files C(hosts.toml) that neither this collection nor a package has
-              written. A C(config.toml) that says only what C(containerd config default) says is none of them.
+              written. A C(config.toml) that says only what C(containerd config default) says, but for what we set, too,
+              is none of them. C(foreign_hosts) has a checksum of what each of these C(hosts.toml) says.
             - C(drop_ins) are the files below C(/etc/containerd/conf.d), with their C(version), whether they have a
               section for the CRI plugin of containerd 1.x (C(cri)), and whether they set C(SystemdCgroup) and
               the folder of C(registries).
@@ -165,6 +166,7 @@ ansible_facts:
               package: containerd
               packages: {containerd: 1.6.20~ds1-1+deb12u1}
               foreign_files: []
+              foreign_hosts: {}
               drop_ins:
                 - {path: /etc/containerd/conf.d/a.toml, version: 2, cri: true, systemd_cgroup: true, registries: true}
         kubernetes:
@@ -262,6 +264,12 @@ ansible_facts:
           type: list
           elements: str
           sample: [/etc/haproxy/haproxy.cfg]
+        package_sources:
+          description: C(path) and C(url) of the package sources that this collection has not written.
+          returned: always
+          type: list
+          elements: dict
+          sample: [{path: /etc/apt/sources.list.d/debian.sources, url: "http://deb.debian.org/debian"}]
         surroundings:
           description:
             - What is on the machine beside Kubernetes and can stand in its way.

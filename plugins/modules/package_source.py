@@ -16,6 +16,8 @@ description:
     against the given key, and looks for the wanted versions. A repository that cannot be reached, that another key
     has signed, whose key has expired, or that lacks a version is an error, and nothing on the host has changed.
   - The fetched index is kept, so that packages can be installed without fetching it again.
+  - Where another file of the host names the same repository already, with a file of keys that may be used, that entry
+    serves, and no second one is written, which apt would refuse. With other keys or options it is an error.
   - Only apt is supported. It needs neither gpg nor python3-apt on the host.
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
@@ -185,6 +187,13 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._apt import (
     find_version,
     sort_versions,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._apt_sources import (
+    FOLDER,
+    MAIN,
+    PackageSource,
+    read_sources,
+    same_url,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     Runner,
     SlipwayError,
@@ -214,7 +223,8 @@ ARGUMENTS: t.Dict[str, t.Any] = {
 }
 
 KEYRINGS = "/etc/apt/keyrings"
-SOURCES = "/etc/apt/sources.list.d"
+#: What another entry for the repository may say besides where it is.
+UNDERSTOOD = {"signed-by", "architectures"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -380,7 +390,7 @@ class AptSource:
         fetch: t.Callable[[str], bytes],
         params: t.Mapping[str, t.Any],
         keyrings: str = KEYRINGS,
-        sources: str = SOURCES,
+        sources: str = FOLDER,
         lists: str = LISTS,
     ) -> None:
         self.runner = runner
@@ -416,6 +426,14 @@ class AptSource:
     def present(self, check_mode: bool) -> t.Dict[str, t.Any]:
         """Verify the repository when it is needed, and write what differs."""
         self.source.check()
+        others = [
+            entry
+            for entry in read_sources(self.sources)
+            if entry.path != self.path and same_url(entry.url, self.source.url)
+        ]
+        equal = next(filter(self._is_equal, others), None)
+        if equal is not None:
+            return self._taken_over(equal, check_mode)
         before = read(self.path)
         key = self._current_key()
         versions: t.Dict[str, t.Tuple[str, ...]] = {}
@@ -431,14 +449,13 @@ class AptSource:
         after = self._render(key)
         changed = after != before or read(self.key_path) != key
         if refreshed:
+            versions = self._fetched_versions(key, fingerprints, after, check_mode)
+        elif others:
             with self._scratch() as scratch:
-                versions = self._verify(scratch, key, fingerprints)
                 self._check_neighbours(scratch, after)
-                if not check_mode:
-                    self._keep_lists(os.path.join(scratch, "lists"))
         if changed and not check_mode:
             self._write(key, after)
-        result: t.Dict[str, t.Any] = {
+        return {
             "changed": changed,
             "source_path": self.path,
             "key_path": self.key_path,
@@ -450,11 +467,71 @@ class AptSource:
                 "before": (before or b"").decode(errors="replace"),
                 "after": after.decode(),
             },
+            **self._found(versions),
         }
+
+    def _is_equal(self, entry: PackageSource) -> bool:
+        """Whether an entry for this repository can serve: it has the keys that may be used, and says nothing else."""
+        source, architectures = self.source, entry.options.get("architectures", "").split()
+        if entry.suite != source.suite or set(entry.options) - UNDERSTOOD:
+            return False
+        if set(source.components) - set(entry.components):
+            return False
+        if architectures and set(source.architectures) - set(architectures):
+            return False
+        path = entry.options.get("signed-by", "").strip()
+        try:
+            key = keyring(read(path) or b"") if os.path.isabs(path) and "\n" not in path else b""
+            if not key or (self.key_content is not None and key != self._wanted_key()):
+                return False
+            check_key(key, path, self.allowed)
+        except (OSError, OpenPgpError, SlipwayError):
+            return False
+        return True
+
+    def _taken_over(self, entry: PackageSource, check_mode: bool) -> t.Dict[str, t.Any]:
+        """Use the repository as it is set up by another file; ours, if any, would contradict it."""
+        key_path = entry.options["signed-by"].strip()
+        key = keyring(read(key_path) or b"")
+        fingerprints = check_key(key, key_path, self.allowed)
+        versions: t.Dict[str, t.Tuple[str, ...]] = {}
+        refreshed = False
         if self.validate:
-            result["available"] = {name: sort_versions(versions[name]) for name in self.packages}
-            result["versions"] = {name: find_version(self.packages[name], versions[name]) for name in self.packages}
-        return result
+            versions = self._known_versions(self.source.render(key_path, key, None).encode())
+            refreshed = not all(find_version(wanted, versions.get(name, ())) for name, wanted in self.packages.items())
+        if refreshed:
+            versions = self._fetched_versions(key, fingerprints, None, check_mode)
+        own = self.absent(check_mode)
+        return {
+            "changed": own["changed"],
+            "source_path": entry.path,
+            "key_path": key_path,
+            "key_fingerprints": fingerprints,
+            "index_refreshed": refreshed,
+            "diff": own["diff"],
+            **self._found(versions),
+        }
+
+    def _fetched_versions(
+        self, key: bytes, fingerprints: t.Sequence[str], content: t.Optional[bytes], check_mode: bool
+    ) -> t.Dict[str, t.Tuple[str, ...]]:
+        """Verify the repository, and that ``content`` contradicts no other when it is to be written; keep the index."""
+        with self._scratch() as scratch:
+            versions = self._verify(scratch, key, fingerprints)
+            if content is not None:
+                self._check_neighbours(scratch, content)
+            if not check_mode:
+                self._keep_lists(os.path.join(scratch, "lists"))
+        return versions
+
+    def _found(self, versions: t.Mapping[str, t.Tuple[str, ...]]) -> t.Dict[str, t.Any]:
+        """What is returned of the versions; nothing when they were not looked at."""
+        if not self.validate:
+            return {}
+        return {
+            "available": {name: sort_versions(versions[name]) for name in self.packages},
+            "versions": {name: find_version(self.packages[name], versions[name]) for name in self.packages},
+        }
 
     def _render(self, key: bytes) -> bytes:
         return self.source.render(self.key_path, key, self.key_url).encode()
@@ -559,7 +636,7 @@ class AptSource:
         result = self._apt(scratch).run("apt-get", ["-o", "Dir::Etc::sourcelist=sources.list", "indextargets"])
         if "Conflicting values set for option" in result.stderr:
             address = self.source.url.rstrip("/").encode()
-            same = [path for path in [*others, "/etc/apt/sources.list"] if address in (read(path) or b"")]
+            same = [path for path in [*others, MAIN] if address in (read(path) or b"")]
             raise SlipwayError(
                 f"The repository {url_shown(self.source.url)} is set up already with other settings in "
                 f"{', '.join(same) or 'another file'}: remove that entry. Nothing was changed. "

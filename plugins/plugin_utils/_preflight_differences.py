@@ -370,6 +370,14 @@ def _check_flannel(hosts: Hosts, network_is_reported: bool) -> t.Iterable[Proble
     computed = host.variables.get("__cni_flannel_network")
     if not isinstance(computed, dict):
         return
+    if present.get("release") != "flannel":
+        yield Problem(
+            CLUSTER,
+            "cluster_cni",
+            "is flannel, but the Flannel in the cluster was not installed by the chart that would be installed, and its"
+            " objects stand in the way of those of the chart.",
+            "Set cluster_cni: none, which leaves it to you as it is. See docs/take-over.md.",
+        )
     values = merge(computed, host.mapping("cni_flannel_values"))
     own = host.mapping("cni_flannel_values")
     backend = _part(values, "flannel").get("backend")
@@ -382,6 +390,36 @@ def _check_flannel(hosts: Hosts, network_is_reported: bool) -> t.Iterable[Proble
         if is_said and present.get(name) and not same(wanted, present[name]):
             variable = "cni_flannel_values" if key in own else "cluster_pod_subnet"
             yield _fixed(variable, Difference(key, present[name], wanted), " (Flannel's network)")
+
+
+def check_metrics(hosts: Hosts) -> t.Iterable[Problem]:
+    """A metrics-server that verifies kubelets, and kubelets whose certificates nobody can verify."""
+    host = next((host for host in hosts if host.control_plane), None)
+    if host is None or not host.flag("metrics_server_enabled") or host.flag("metrics_server_kubelet_insecure_tls"):
+        return
+    if "--kubelet-insecure-tls" in host.mapping("metrics_server_values").get("args", ()):
+        return
+    kind = "KubeletConfiguration"
+    kubelets = {host.name: parse(str(configuration(host).get("kubelet") or "")) for host in hosts}
+    known = {name: document for name, document in kubelets.items() if document}
+    if not known and kind in documents(host):
+        known = {CLUSTER: documents(host)[kind]}
+    names = [name for name, kubelet in known.items() if _signs_itself(kubelet)]
+    if names:
+        whose = "" if names == [CLUSTER] else f" of {', '.join(names)}"
+        yield Problem(
+            CLUSTER,
+            "metrics_server_enabled",
+            f"is true, but the kubelets{whose} make their serving certificates themselves (serverTLSBootstrap is not"
+            " set), which metrics-server does not take: it would never be ready.",
+            "Set metrics_server_kubelet_insecure_tls: true, which does not verify them, or metrics_server_enabled:"
+            " false; or let kubelets ask the cluster for certificates, see docs/take-over.md.",
+        )
+
+
+def _signs_itself(kubelet: Document) -> bool:
+    """Whether a kubelet neither asks for a serving certificate nor was given one, perhaps by the cluster's CA."""
+    return not kubelet.get("serverTLSBootstrap") and not kubelet.get("tlsCertFile")
 
 
 # What is only looked at when a cluster is built
@@ -734,6 +772,6 @@ def check_runtime_version(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
-CHECKS: t.Tuple[Check, ...] = (check_fixed, check_nodes, check_runtime_version)
+CHECKS: t.Tuple[Check, ...] = (check_fixed, check_metrics, check_nodes, check_runtime_version)
 #: What differs and stops nothing.
 REPORTS: t.Tuple[Check, ...] = (check_reported, check_kubelets, check_arguments, check_taints, check_addons)

@@ -13,7 +13,7 @@ import os
 import typing as t
 import urllib.parse
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._containerd_state import CONFIG
+from ansible_collections.slipway.kubernetes.plugins.module_utils._containerd_state import CONFIG, meaning
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _containerd
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import ERROR, WARNING, Host, Hosts, Problem
 
@@ -61,12 +61,23 @@ def _folders(upstream: str) -> t.Set[str]:
     return {upstream, f"{host}_{port}_"} if colon else {upstream}
 
 
+def _same_hosts(host: Host, runtime: Values) -> t.Set[str]:
+    """Files of others that say what ours would say."""
+    try:
+        files = _containerd.registry_hosts(host.mapping(MIRRORS))
+    except (ValueError, TypeError, AttributeError):
+        return set()  # reported by the checks on mirrors
+    ours = {file["path"]: meaning(file["content"]) for file in files if "content" in file}
+    return {path for path, said in (runtime.get("foreign_hosts") or {}).items() if ours.get(path) == said}
+
+
 def check_foreign_files(hosts: Hosts) -> t.Iterable[Problem]:
     """Configuration of containerd that somebody else wrote where ours would be."""
     for host, runtime in _runtimes(hosts):
         if host.text("container_runtime_foreign_files") == "copy":
             continue
         folders = set().union(*(_folders(str(name)) for name in host.mapping(MIRRORS)))
+        same = _same_hosts(host, runtime)
         for path in runtime.get("foreign_files", []):
             if path == CONFIG:
                 yield host.problem(
@@ -75,7 +86,7 @@ def check_foreign_files(hosts: Hosts) -> t.Iterable[Problem]:
                     "Take over what is needed of it (container_runtime_config, or a file in /etc/containerd/conf.d) and"
                     " move it away; or set container_runtime_foreign_files: copy, which keeps it beside the new one.",
                 )
-            elif os.path.basename(os.path.dirname(path)) in folders:
+            elif os.path.basename(os.path.dirname(path)) in folders and path not in same:
                 yield host.problem(
                     path,
                     "was not written by this collection, and the mirrors of this registry would replace it.",

@@ -14,6 +14,7 @@ from __future__ import annotations
 import typing as t
 import urllib.parse
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._apt_sources import same_url
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._containerd import authority
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     ERROR,
@@ -165,15 +166,21 @@ def _packages(variables: Values, node: Values, control_plane: bool) -> t.List[st
     return found
 
 
+def has_other_source(node: Values, url: t.Any) -> bool:
+    """Whether a file of others names this package repository; then ours could contradict it, and apt would refuse."""
+    return any(same_url(entry["url"], str(url)) for entry in node.get("package_sources", ()))
+
+
 def docker_repository(variables: Values, node: Values) -> t.Optional[Source]:
     """The arguments of package_source for Docker's repository; ``None`` when nothing will be fetched from there."""
     installed = _within(node, "runtime", "containerd", "installed")
-    if installed or _text(variables, "container_runtime_source") != "docker":
+    url = variables.get("container_runtime_repository_url")
+    if _text(variables, "container_runtime_source") != "docker" or (installed and not has_other_source(node, url)):
         return None
     version = _text(variables, "container_runtime_version")
     return {
         "name": "docker",
-        "url": variables.get("container_runtime_repository_url"),
+        "url": url,
         "suite": node["os"].get("codename"),
         "components": ["stable"],
         "key": variables.get("container_runtime_repository_key"),

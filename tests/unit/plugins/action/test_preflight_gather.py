@@ -88,6 +88,17 @@ def test_the_repository_is_asked_for_what_is_not_installed(monkeypatch: pytest.M
     assert source["packages"]["kubelet"] == "1.36.4"
 
 
+def test_the_repository_is_asked_when_others_have_set_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = node("1.37.1")
+    url = "https://pkgs.k8s.io/core:/stable:/v1.37/deb"
+    looked["ansible_facts"]["slipway_node"]["package_sources"] = [
+        {"path": "/etc/apt/sources.list.d/k.list", "url": url}
+    ]
+    results = {"node_facts": looked, "package_source": {"failed": True, "msg": "set up with other settings in k.list"}}
+    facts, _called = gather(monkeypatch, results, cluster_version="1.37.1")
+    assert "k.list" in facts["slipway_preflight"]["source_failure"]
+
+
 def test_the_repository_does_not_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     results = {"node_facts": node(), "package_source": {"failed": True, "msg": "kubeadm 1.37.9 is not there."}}
     facts, _called = gather(monkeypatch, results, cluster_version="1.37.9")

@@ -17,9 +17,17 @@ DEFAULT = """version = 2
 imports = []
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "registry.k8s.io/pause:3.6"
+  bin_dir = "/usr/lib/cni"
+  config_path = ""
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
     SystemdCgroup = false
 """
+#: As recipes for kubeadm have it.
+HAND_MADE = (
+    DEFAULT.replace("false", "true")
+    .replace("/usr/lib/cni", "/opt/cni/bin")
+    .replace('config_path = ""', 'config_path = "/etc/containerd/certs.d"')
+)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +36,9 @@ imports = []
         (DEFAULT, True),
         (f"# made by hand\n\n{DEFAULT}", True),
         (DEFAULT.replace("false", "true").replace("pause:3.6", "pause:3.10.2"), True),
+        (HAND_MADE, True),
+        (HAND_MADE.replace("/opt/cni/bin", "/opt/other/bin"), False),
+        (HAND_MADE.replace("certs.d", "others.d"), False),
         (DEFAULT.replace("registry.k8s.io/pause", "registry.example.com/pause"), False),
         (DEFAULT.replace("[]", '["/etc/containerd/conf.d/*.toml"]'), False),
         (DEFAULT + '[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.nvidia]\n', False),

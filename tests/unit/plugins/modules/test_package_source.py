@@ -232,6 +232,65 @@ def test_conflict_with_another_file(host: Host) -> None:
     assert not host.keyrings.exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("kubernetes.list", "# by hand\ndeb [signed-by={key} arch=amd64] {url} / # kubernetes\n"),
+        ("k.list", "deb-src {url} /\ndeb [ arch=arm64,amd64 signed-by={key} ] {bare} /\n"),
+        ("k.sources", "Types: deb\nURIs: {url}\nSuites: /\nSigned-By:\n {key}\nArchitectures: amd64\n\nTypes: deb\n"),
+    ],
+)
+def test_an_equal_source_of_another_file_serves(host: Host, name: str, text: str) -> None:
+    host.present()
+    key = host.root / "kubernetes.asc"
+    key.write_bytes(KEY)
+    other = host.sources / name
+    other.write_text(text.format(key=key, url=URL, bare=URL.rstrip("/")))
+    predicted = host.present(check=True, key_fingerprints=[FINGERPRINT])
+    assert predicted["changed"] and len(host.files()) == len(DONE) + 3
+    result = host.present(key_fingerprints=[FINGERPRINT])
+    assert (result["source_path"], result["key_path"]) == (str(other), str(key))
+    assert result["changed"] and result["versions"] == {"kubeadm": "1.37.1-1.1"} and not host.fetched
+    assert not (host.sources / "slipway-kubernetes.sources").exists()
+    again = host.present()
+    assert not again["changed"] and not again["index_refreshed"]
+    host.answers["policy"] = ["", POLICY]
+    again = host.present()
+    assert not again["changed"] and again["index_refreshed"] and not host.fetched
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "deb [signed-by={key} trusted=yes] {url} /",
+        "deb {url} /",
+        "deb [signed-by={key}] {url} other/",
+        "deb [signed-by={key} arch=s390x] {url} /",
+        "deb [signed-by={key}.none] {url} /",
+        "deb [signed-by={docker}] {url} /",
+        "deb [signed-by={mixed}] {url} /",
+        "#deb [signed-by={key}] {url} /",
+    ],
+)
+def test_a_source_of_another_file_that_is_not_equal_does_not_serve(host: Host, text: str) -> None:
+    keys = {"key": KEY, "docker": DOCKER_KEY, "mixed": DOCKER_KEY.replace(b"PGP PUBLIC KEY BLOCK", b"APT KEY") + KEY}
+    for name, content in keys.items():
+        (host.root / name).write_bytes(content)
+    paths = {name: host.root / name for name in keys}
+    (host.sources / "k.list").write_text(text.format(url=URL, **paths) + "\n")
+    backend = host.backend(key_fingerprints=[FINGERPRINT])
+    backend.source = module.Source("kubernetes", URL, architectures=("amd64",))
+    assert backend.present(False)["source_path"].endswith("slipway-kubernetes.sources")
+
+
+def test_a_source_that_came_later_and_contradicts_ours(host: Host) -> None:
+    host.present()
+    (host.sources / "later.list").write_text(f"deb [signed-by=/none.gpg] {URL} /\n")
+    host.answers["indextargets"] = (100, "", "E: Conflicting values set for option Signed-By regarding source\n")
+    with pytest.raises(SlipwayError, match=r"other settings in .*later\.list: remove that entry"):
+        host.present(check=True)
+
+
 def test_allowed_fingerprints(host: Host) -> None:
     spaced = "e23c a7f3 03f4 ece1 49e7 f3dc 73d2 2f7a 9728 dc2c"
     assert host.present(key_fingerprints=[spaced])["changed"]

@@ -118,6 +118,37 @@ def test_no_difference(given: t.Dict[str, t.Any]) -> None:
     assert said(cluster(**given)) == []
 
 
+METRICS = {"metrics_server_enabled": True, "metrics_server_kubelet_insecure_tls": False, "metrics_server_values": {}}
+
+
+def test_a_metrics_server_that_would_never_be_ready() -> None:
+    assert said(cluster(**METRICS)) == []
+    hosts = cluster(**METRICS)
+    kubelet = hosts[1].facts["configuration"]["kubelet"]  # type: ignore[index]
+    hosts[1].facts["configuration"]["kubelet"] = kubelet.replace("serverTLSBootstrap: true\n", "")  # type: ignore[index]
+    (problem,) = checks.check_metrics(hosts)
+    assert problem.severity == "error" and f"the kubelets of {hosts[1].name} make their" in problem.message
+    for values in ({"metrics_server_values": {"args": ["--kubelet-insecure-tls"]}}, {"metrics_server_enabled": False}):
+        hosts[0].variables.update({**METRICS, **values})  # type: ignore[attr-defined]
+        assert list(checks.check_metrics(hosts)) == []
+
+
+def test_a_new_cluster_whose_kubelets_shall_make_their_certificates_themselves() -> None:
+    settings = {"control_plane_kubelet_configuration": {**KUBELET, "serverTLSBootstrap": False}, **METRICS}
+    hosts = [dataclasses.replace(machine, facts={}) for machine in cluster(**settings)]
+    (problem,) = checks.check_metrics(hosts)
+    assert "but the kubelets make their serving certificates themselves" in problem.message
+
+
+def test_a_flannel_that_somebody_else_has_installed() -> None:
+    hosts = cluster()
+    hosts[0].facts["configuration"]["flannel"]["release"] = ""  # type: ignore[index]
+    (problem,) = checks.check_fixed(hosts)
+    assert problem.subject == "cluster_cni" and "cluster_cni: none" in problem.remedy
+    hosts[0].variables["cni_provider"] = "none"  # type: ignore[index]
+    assert said(hosts) == []
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [

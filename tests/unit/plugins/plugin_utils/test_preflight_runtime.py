@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils._containerd_state import meaning
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_runtime as checks
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host, run_checks
 
@@ -16,6 +17,17 @@ QUAY = "/etc/containerd/certs.d/quay.io/hosts.toml"
 PEM = "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----"
 MIRROR = {"url": "https://m.example.com:5000/v2/x"}
 LOGIN = {**MIRROR, "username": "u", "password": "hunter2"}
+#: What somebody wrote by hand, in other words than we would.
+SAME = meaning(
+    """\
+server = "https://quay.io"
+# ours
+[host."https://m.example.com:5000/v2/x"]
+  capabilities = ["pull", "resolve"]
+
+  override_path = true
+"""
+)
 
 
 def said(containerd: t.Optional[t.Dict[str, t.Any]] = None, **given: t.Any) -> t.List[str]:
@@ -46,6 +58,8 @@ def drop_in(**more: t.Any) -> t.Dict[str, t.Any]:
         # A registry without a mirror in the inventory keeps what somebody wrote for it.
         ({"foreign_files": [QUAY]}, mirrors("docker.io", MIRROR)),
         ({"foreign_files": [CONFIG, QUAY]}, {**mirrors("quay.io", MIRROR), "container_runtime_foreign_files": "copy"}),
+        # What says the same is replaced without loss.
+        ({"foreign_files": [QUAY], "foreign_hosts": {QUAY: SAME}}, mirrors("quay.io", MIRROR)),
         ({**drop_in(), "version": "2.4.2"}, {}),
         (drop_in(systemd_cgroup=True), {}),
         (drop_in(systemd_cgroup=True, registries=True), mirrors("docker.io", MIRROR)),
@@ -72,6 +86,11 @@ def test_what_is_all_right(facts: t.Dict[str, t.Any], given: t.Dict[str, t.Any])
         ({"package": ""}, {}, "error: containerd: /usr/bin/containerd is part of no package"),
         ({"foreign_files": [CONFIG]}, {}, f"error: {CONFIG}: was not written by this collection"),
         ({"foreign_files": [QUAY]}, mirrors("quay.io", MIRROR), f"error: {QUAY}: was not written by this"),
+        (
+            {"foreign_files": [QUAY], "foreign_hosts": {QUAY: SAME}},
+            mirrors("quay.io", {**MIRROR, "url": "https://other.example.com"}),
+            f"error: {QUAY}: was not written by this",
+        ),
         (
             {"foreign_files": ["/etc/containerd/certs.d/m_5000_/hosts.toml"]},
             mirrors("m:5000", MIRROR),

@@ -116,6 +116,11 @@ def test_dockers_repository() -> None:
         {"containerd.io": "*"},
     )
     assert sources.docker_repository(given, node(containerd=True)) is None
+    by_hand = {
+        **node(containerd=True),
+        "package_sources": [{"path": "/etc/apt/sources.list.d/d.list", "url": "https://d/"}],
+    }
+    assert sources.docker_repository(given, by_hand)
     assert sources.docker_repository(VARIABLES, node()) is None
 
 

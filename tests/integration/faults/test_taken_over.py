@@ -1,0 +1,139 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clusters that somebody made with kubeadm by hand, and that site.yml takes over as docs/take-over.md says."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import subprocess
+import typing as t
+
+import pytest
+from lab_support import ROOT, Node, Result, Site
+
+SCRIPT = ROOT / "benchmarks" / "bare_kubeadm.sh"
+WITH_ADDONS, BY_KUBECTL = ("tak1", "tak2"), ("tak3", "tak4")
+#: What the page tells to set: the name that kubeadm gives to clusters.
+NAMED = {"cluster_name": "kubernetes"}
+
+
+def by_hand(folder: pathlib.Path, names: tuple[str, str], *options: str, **variables: t.Any) -> Site:
+    """A cluster of the plain script, and an inventory of its machines."""
+    made = Site(folder, names[:1], names[1:], variables={**NAMED, **variables})
+    done = subprocess.run([SCRIPT, *options, *names], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return made
+
+
+def said(result: Result) -> str:
+    """What a run printed, as one line: warnings are wrapped."""
+    return re.sub(r"\s+", " ", result.output)
+
+
+def processes(node: Node) -> str:
+    """The processes that must not be restarted: the kubelet, and what runs in containers but for the pod network."""
+    names = "kubelet|etcd|kube-apiserver|kube-controller|kube-scheduler|kube-proxy|coredns"
+    return node.shell(f"ps -eo pid,lstart,comm | grep -E '({names})' | sort")
+
+
+def take_over(site: Site) -> Result:
+    """Check mode says what the run does, and that restarts nothing; the next run has nothing to do."""
+    before = {node.name: processes(node) for node in site.nodes.values()}
+    source = "cat /etc/apt/sources.list.d/kubernetes.list; ls /etc/apt/sources.list.d"
+    sources = {node.name: node.shell(source) for node in site.nodes.values()}
+    predicted = site.run("--check").expect()
+    assert {node.name: processes(node) for node in site.nodes.values()} == before
+    done = site.run().expect()
+    assert predicted.changed == done.changed, predicted.output + done.output
+    assert {node.name: processes(node) for node in site.nodes.values()} == before
+    assert {node.name: node.shell(source) for node in site.nodes.values()} == sources
+    site.expect_settled()
+    assert {node.name: processes(node) for node in site.nodes.values()} == before
+    return done
+
+
+class TestWithAddons:
+    """Flannel, metrics-server and MetalLB are releases of Helm."""
+
+    @pytest.fixture(scope="class")
+    def site(self, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
+        """The cluster, and its inventory."""
+        made = by_hand(tmp_path_factory.mktemp("addons"), WITH_ADDONS, "--addons")
+        yield made
+        made.close()
+
+    def test_what_could_not_work_is_refused(self, site: Site) -> None:
+        """The kubelets make their certificates themselves, so a metrics-server that verifies them was never ready."""
+        site.control_plane.execute("cp", "/etc/apt/trusted.gpg.d/debian-archive-bookworm-stable.asc", "/root/other.asc")
+        site.control_plane.execute(
+            "sed",
+            "-i",
+            "s#/etc/apt/keyrings/kubernetes.asc#/root/other.asc#",
+            "/etc/apt/sources.list.d/kubernetes.list",
+        )
+        try:
+            text = said(site.run().expect(rc=2, changed=[]))
+        finally:
+            site.control_plane.execute(
+                "sed",
+                "-i",
+                "s#/root/other.asc#/etc/apt/keyrings/kubernetes.asc#",
+                "/etc/apt/sources.list.d/kubernetes.list",
+            )
+        assert "nothing was changed" in text
+        assert "metrics_server_enabled: is true, but the kubelets of tak1, tak2 make their serving certificates" in text
+        assert "is set up already with other settings in /etc/apt/sources.list.d/kubernetes.list" in text
+
+    def test_it_is_taken_over(self, site: Site) -> None:
+        site.configure({"metrics_server_kubelet_insecure_tls": True})
+        result = take_over(site)
+        assert "KubeletConfiguration.serverTLSBootstrap: is not set in the cluster and true in the inventory" in said(
+            result
+        )
+
+    def test_kubelets_get_certificates_of_the_cluster_by_the_recipe_of_the_docs(self, site: Site) -> None:
+        config_map = "--namespace=kube-system configmap kubelet-config"
+        text = site.control_plane.kubectl("get", *config_map.split(), "--output=jsonpath={.data.kubelet}")
+        site.control_plane.execute("tee", "/root/kubelet", stdin=f"{text}serverTLSBootstrap: true\n")
+        site.control_plane.shell(
+            f"export KUBECONFIG=/etc/kubernetes/admin.conf; kubectl create {config_map} --from-file=/root/kubelet"
+            " --dry-run=client --output=yaml | kubectl replace --filename=-"
+        )
+        for node in site.nodes.values():
+            node.shell("set -e; kubeadm upgrade node phase kubelet-config; systemctl restart kubelet")
+        site.configure({"metrics_server_kubelet_insecure_tls": False})
+        result = site.run().expect()
+        assert (WITH_ADDONS[0], "Approve the kubelets' serving certificates") in result.changed
+        assert "serverTLSBootstrap" not in result.output
+        site.expect_settled()
+
+
+class TestFlannelByKubectl:
+    """No addons, and a pod network that was applied as a manifest."""
+
+    @pytest.fixture(scope="class")
+    def site(self, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
+        """The cluster, and its inventory."""
+        without: dict[str, t.Any] = {"metrics_server_enabled": False, "metallb_address_pools": []}
+        made = by_hand(tmp_path_factory.mktemp("kubectl"), BY_KUBECTL, **without)
+        chart = "oci://172.30.0.1:5000/charts/flannel --version=v0.28.4 --plain-http --set=podCidr=10.244.0.0/16"
+        where = "flannel --namespace=kube-flannel"
+        made.control_plane.shell(
+            f"set -e; export KUBECONFIG=/etc/kubernetes/admin.conf; helm template {where} {chart} > /root/flannel.yaml;"
+            f" helm uninstall {where} --wait 2>&1; kubectl apply --filename=/root/flannel.yaml;"
+            " kubectl rollout status --namespace=kube-flannel daemonset/kube-flannel-ds --timeout=180s"
+        )
+        yield made
+        made.close()
+
+    def test_a_chart_over_it_is_refused(self, site: Site) -> None:
+        text = said(site.run().expect(rc=2, changed=[]))
+        assert "cluster_cni: is flannel, but the Flannel in the cluster was not installed by the chart" in text
+
+    def test_it_is_taken_over(self, site: Site) -> None:
+        site.configure({"cluster_cni": "none"})
+        before = site.control_plane.kubectl("get", "pods", "--namespace=kube-flannel", "--output=name")
+        take_over(site)
+        assert site.control_plane.kubectl("get", "pods", "--namespace=kube-flannel", "--output=name") == before
