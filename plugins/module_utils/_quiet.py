@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Modules whose arguments have secrets inside of lists.
+"""Modules whose arguments may have secrets in them, such as manifests, values of charts and configuration files.
 
 Private to this collection.
 """

@@ -106,13 +106,13 @@ recovered:
   sample: pending-install
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, hide_credentials
 from ansible_collections.slipway.kubernetes.plugins.module_utils._helm import HelmRelease
+from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec={
             "name": {"type": "str", "required": True},
             "namespace": {"type": "str", "required": True},

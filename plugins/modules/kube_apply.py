@@ -42,7 +42,7 @@ options:
   definition:
     description:
       - The objects as a mapping, a list of mappings, or a text with YAML or JSON documents.
-      - If they hold secrets, set C(no_log) on the task.
+      - If they hold secrets, set C(no_log) on the task, since differences show them; the log of the machine does not have them.
     type: raw
   files:
     description:
@@ -172,16 +172,16 @@ objects:
       sample: created
 """
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, hide_credentials
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube_apply import KubeApply
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import lines_shown
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec={
             **KUBECTL_ARGUMENTS,
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

@@ -98,6 +98,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import r
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import KubeadmFiles
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
 
 #: Files that only a control plane, or the beginning of one, has.
 TRACES = (
@@ -290,7 +291,7 @@ class KubeadmInit:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec={
             "config": {"type": "list", "elements": "dict", "required": True},
             "skip_phases": {"type": "list", "elements": "str", "default": []},
