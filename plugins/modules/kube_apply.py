@@ -42,7 +42,7 @@ options:
   definition:
     description:
       - The objects as a mapping, a list of mappings, or a text with YAML or JSON documents.
-      - If they hold secrets, set C(no_log) on the task, since differences show them; the log of the machine does not have them.
+      - If they hold secrets, set C(no_log) on the task, since differences show them. The machine's log has none.
     type: raw
   files:
     description:
