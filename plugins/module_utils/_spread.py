@@ -16,6 +16,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._resources import RESOURCES, requests, room
 
 Object = t.Mapping[str, t.Any]
 
@@ -79,15 +80,31 @@ def ready_pods(deployment: Object, pods: t.Iterable[Object]) -> t.List[Object]:
     ]
 
 
-def crowd(deployment: Object, pods: t.Iterable[Object], nodes: t.Iterable[Object]) -> t.Optional[Crowd]:
-    """The Deployment with its pods, when they are several, all on one node, and another node would take one."""
+def has_room(node: Object, template: Object, pods: t.Sequence[Object]) -> bool:
+    """Whether the node has what a pod of the template asks for, beside all pods of the cluster that run there."""
+    asked = {resource: requests(template, resource) for resource in RESOURCES}
+    return all(room(node, pods, resource) >= amount for resource, amount in asked.items() if amount)
+
+
+def crowd(
+    deployment: Object,
+    pods: t.Iterable[Object],
+    nodes: t.Iterable[Object],
+    all_pods: t.Callable[[], t.Sequence[Object]],
+) -> t.Optional[Crowd]:
+    """The Deployment with its pods, when they are several, all on one node, and another node would take one.
+
+    :param all_pods: asks for the pods of all namespaces, which is not cheap.
+    """
     found = ready_pods(deployment, pods)
     places = {pod["spec"].get("nodeName", "") for pod in found}
     if len(found) < 2 or len(places) != 1:
         return None
     (place,) = places
     template = deployment["spec"]["template"]["spec"]
-    if not any(takes(node, template) for node in nodes if node["metadata"]["name"] != place):
+    others = [node for node in nodes if node["metadata"]["name"] != place and takes(node, template)]
+    running = all_pods() if others else []
+    if not any(has_room(node, template, running) for node in others):
         return None
     metadata = deployment["metadata"]
     names = sorted(pod["metadata"]["name"] for pod in found)
@@ -110,5 +127,5 @@ def find(kubectl: Kubectl, names: t.Sequence[str]) -> t.List[Crowd]:
         if deployment is not None:
             pods = kubectl.get("pods", f"--namespace={split(name)[0]}")["items"]
             nodes = kubectl.get("nodes")["items"] if nodes is None else nodes
-            crowds.append(crowd(deployment, pods, nodes))
+            crowds.append(crowd(deployment, pods, nodes, lambda: kubectl.get("pods", "--all-namespaces")["items"]))
     return [item for item in crowds if item is not None]

@@ -93,6 +93,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_ob
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._resources import requests, room
 
 _CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 _VERSION = re.compile(r"^kubernetesVersion: [\"']?v?([^\s\"']+)", re.MULTILINE)
@@ -101,14 +102,6 @@ _GATES = re.compile(r"^featureGates:\n((?:[ \t]+\S.*\n?)+)", re.MULTILINE)
 _METRIC = re.compile(r"^apiserver_requested_deprecated_apis\{([^}]*)\} [1-9]", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _FAILED = re.compile(r"^\[-\](\S+)", re.MULTILINE)
-_UNITS = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
-          "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}  # fmt: skip
-
-
-def quantity(text: t.Any) -> float:
-    """A quantity of the API, such as ``100m`` or ``1Gi``, as a number; 0 when it is none."""
-    match = re.match(r"^([0-9.]+(?:e[0-9]+)?)([A-Za-z]*)$", str(text))
-    return float(match.group(1)) * _UNITS.get(match.group(2), 1.0) if match else 0.0
 
 
 def describe_node(node: kube.Object) -> t.Dict[str, t.Any]:
@@ -160,12 +153,6 @@ def deprecated_apis(metrics: str) -> t.List[t.Dict[str, str]]:
     return sorted(found, key=lambda entry: entry["api"])
 
 
-def requests(pod: kube.Object, resource: str) -> float:
-    """How much of a resource the containers of a pod ask for."""
-    containers = pod.get("spec", {}).get("containers") or []
-    return sum(quantity((item.get("resources", {}).get("requests") or {}).get(resource, 0)) for item in containers)
-
-
 def tight_nodes(nodes: t.Sequence[kube.Object], pods: t.Sequence[kube.Object]) -> t.List[t.Dict[str, t.Any]]:
     """Nodes whose pods ask for more than the others that take ordinary pods have left."""
     running = [pod for pod in pods if pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")]
@@ -176,13 +163,11 @@ def tight_nodes(nodes: t.Sequence[kube.Object], pods: t.Sequence[kube.Object]) -
             taints = [taint["effect"] for taint in node["spec"].get("taints") or []]
             takes = not node["spec"].get("unschedulable") and not {"NoSchedule", "NoExecute"} & set(taints)
             name = node["metadata"]["name"]
-            used = sum(requests(pod, resource) for pod in running if pod["spec"].get("nodeName") == name)
-            room = quantity((node.get("status", {}).get("allocatable") or {}).get(resource, 0)) - used
-            left[name] = max(room, 0.0) if takes and not predicates.node_problem(node) else 0.0
+            left[name] = max(room(node, running, resource), 0.0) if takes and not predicates.node_problem(node) else 0.0
         for name in left:
             moving = [pod for pod in running if pod["spec"].get("nodeName") == name and is_evictable(pod)]
-            asked = sum(requests(pod, resource) for pod in moving)
-            others = sum(room for other, room in left.items() if other != name)
+            asked = sum(requests(pod["spec"], resource) for pod in moving)
+            others = sum(amount for other, amount in left.items() if other != name)
             if asked > others:
                 found.append({"name": name, "resource": resource, "asked": round(asked, 3), "left": round(others, 3)})
     return found

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import typing as t
 
@@ -56,6 +57,7 @@ class Cluster:
         self.pods = [pod("dns-1", "cp1"), pod("dns-2", "cp1")]
         self.deployment: t.Optional[t.Dict[str, t.Any]] = DEPLOYMENT
         self.evicted: t.List[t.Dict[str, t.Any]] = []
+        self.elsewhere: t.List[t.Dict[str, t.Any]] = []
         self.lacking = ""
         self._target = target
         self._looks = looks
@@ -63,9 +65,11 @@ class Cluster:
     def missing(self) -> str:
         return self.lacking
 
-    def get(self, what: str, *_more: str) -> t.Dict[str, t.Any]:
+    def get(self, what: str, *more: str) -> t.Dict[str, t.Any]:
         if what == "nodes":
             return {"items": self.nodes}
+        if "--all-namespaces" in more:
+            return {"items": [*self.pods, *self.elsewhere]}
         if self.evicted:
             self._looks -= 1
             if self._looks == 0:
@@ -111,6 +115,23 @@ def test_one_of_two_is_moved_once_there_is_another_node() -> None:
 )
 def test_where_no_other_node_would_take_one(others: t.List[t.Dict[str, t.Any]]) -> None:
     assert not spread(Cluster(node("cp1"), *others))["changed"]
+
+
+@pytest.mark.parametrize(("cpu", "moves"), [("1", True), ("350m", True), ("349m", False)])
+def test_a_node_that_has_no_room_is_no_other_node(cpu: str, moves: bool) -> None:
+    """The scheduler would put the pod back where it was, in each run."""
+    other = node("worker1")
+    other["status"]["allocatable"] = {"cpu": cpu, "memory": "1Gi"}
+    cluster = Cluster(node("cp1"), other)
+    asks = {"containers": [{"resources": {"requests": {"cpu": "100m", "memory": "70Mi"}}}]}
+    cluster.deployment = copy.deepcopy(DEPLOYMENT)
+    cluster.deployment["spec"]["template"]["spec"].update(asks)
+    busy = pod("busy", "worker1")
+    busy["metadata"]["labels"] = {}
+    busy["spec"]["containers"] = [{"resources": {"requests": {"cpu": "250m"}}}, {}]
+    done = {**busy, "status": {"phase": "Succeeded"}}
+    cluster.elsewhere = [busy, done]
+    assert spread(cluster, check=True)["changed"] is moves
 
 
 def test_what_is_left_alone() -> None:

@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
+from ansible_collections.slipway.kubernetes.plugins.module_utils._resources import quantity
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_upgrade_info as info
 from ansible_collections.slipway.kubernetes.tests.unit.plugins import etcd_fakes
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -143,4 +144,4 @@ def test_etcd(answers: t.Dict[str, t.Any], monkeypatch: pytest.MonkeyPatch, run_
     [("100m", 0.1), ("2", 2.0), ("1Gi", 2.0**30), ("1e3", 1000.0), ("128974848", 128974848.0), ("?", 0.0)],
 )
 def test_quantity(text: str, number: float) -> None:
-    assert info.quantity(text) == pytest.approx(number)
+    assert quantity(text) == pytest.approx(number)
