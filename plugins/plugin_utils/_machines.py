@@ -47,3 +47,24 @@ def addresses(hosts: Hosts) -> t.List[t.Dict[str, t.Any]]:
         if vip and not _is_address(name):
             found.append({"address": vip, "names": [name], "certain": True})
     return found
+
+
+def by_name(hosts: Hosts) -> t.Dict[str, str]:
+    """The addresses of :func:`addresses` by each of the names."""
+    return {name: entry["address"] for entry in addresses(hosts) if entry["address"] for name in entry["names"]}
+
+
+def written(host: Host, name: str, machines: t.Mapping[str, str]) -> str:
+    """The address that node_prep will write for the name into /etc/hosts; empty when it writes none.
+
+    Where an endpoint is moved node_prep does not run.
+
+    :param machines: what :func:`by_name` says.
+    """
+    if host.flag("preflight_moves_endpoint"):
+        return ""
+    for entry in host.sequence("node_prep_hosts_entries"):
+        address, *names = str(entry).partition("#")[0].split() or [""]
+        if name in names:
+            return address
+    return machines.get(name, "") if host.flag("node_prep_hosts") else ""

@@ -94,16 +94,6 @@ def _resolver_problems(resolver: t.Mapping[str, t.Any]) -> t.Iterable[t.Tuple[st
 # The endpoint's name
 
 
-def _is_written(host: Host, name: str, machines: t.Collection[str]) -> bool:
-    """Whether node_prep will write the name into /etc/hosts; where an endpoint is moved, it does not run.
-
-    :param machines: what node_prep_hosts would write.
-    """
-    if host.flag("node_prep_hosts") and not host.flag("preflight_moves_endpoint") and name in machines:
-        return True
-    return any(name in str(entry).split()[1:] for entry in host.sequence("node_prep_hosts_entries"))
-
-
 def _is_its_own(host: Host, hosts: Hosts, name: str) -> bool:
     """Whether the name is that of the first control plane, and this is it: by 127.0.1.1 it reaches its API server."""
     first = next((other for other in hosts if other.control_plane), None)
@@ -113,11 +103,11 @@ def _is_its_own(host: Host, hosts: Hosts, name: str) -> bool:
 
 def check_endpoint_name(hosts: Hosts) -> t.Iterable[Problem]:
     """The endpoint by a name: each node resolves it itself, by DNS or /etc/hosts."""
-    machines = {name for entry in _machines.addresses(hosts) if entry["address"] for name in entry["names"]}
+    machines = _machines.by_name(hosts)
     for host, around in looked_at(hosts):
         place = parse_endpoint(host.text("cluster_endpoint"))
         found = (around.get("names") or {}).get(place[0]) if place else None
-        if place is None or found is None or _is_written(host, place[0], machines):
+        if place is None or found is None or _machines.written(host, place[0], machines):
             continue
         severity = WARNING if host.joined and not host.flag("preflight_moves_endpoint") else ERROR
         virtual = host.text("api_endpoint_vip") if host.text("api_endpoint_provider") == "keepalived" else ""
@@ -132,12 +122,13 @@ def check_endpoint_name(hosts: Hosts) -> t.Iterable[Problem]:
             message = f"{place[0]} is {', '.join(found)} on the host, and not api_endpoint_vip {virtual}."
         else:
             continue
-        address = virtual or "ADDRESS"
+        entry = f"node_prep_hosts_entries: ['{virtual or 'ADDRESS'} {place[0]}']"
+        # Before the cluster is moved, site.yml only goes with the inventory that it was built by.
+        how = " by site.yml, while cluster_endpoint is as before" if host.flag("preflight_moves_endpoint") else ""
         yield host.problem(
             "cluster_endpoint",
             message,
-            f"Correct it in DNS or /etc/hosts, or let node_prep write it: node_prep_hosts_entries:"
-            f" ['{address} {place[0]}'].",
+            f"Correct it in DNS or /etc/hosts, or let node_prep write it{how}: {entry}.",
             severity,
         )
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._peers import PROCESS
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,
     WARNING,
@@ -122,12 +123,14 @@ class Plan:
     def _endpoint(self, hosts: Hosts) -> None:
         """The load balancer of the user, from each machine; and whether somebody has the VIP that is to be set up."""
         control_planes = [host for host in hosts if host.control_plane]
+        machines = _machines.by_name(hosts) if self.joining else {}
         for host in self.joining:
             endpoint = parse_endpoint(host.text("cluster_endpoint"))
             if host.text("api_endpoint_provider") == "external" and endpoint:
                 self._probe.setdefault(host.name, {})[(ENDPOINT, "tcp", endpoint[1])] = {
                     "host": ENDPOINT,
-                    "address": endpoint[0],
+                    # /etc/hosts will have the name, but not yet.
+                    "address": _machines.written(host, endpoint[0], machines) or endpoint[0],
                     "protocol": "tcp",
                     "port": endpoint[1],
                     "answer": False,

@@ -139,6 +139,24 @@ def test_the_endpoint_is_tried() -> None:
     assert {pair[0] for pair in pairs(plan) if pair[1:] == (peers.ENDPOINT, "tcp", 443, False)} == {"cp1", "w1"}
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "api.example.com"),
+        ({"node_prep_hosts_entries": ["192.0.2.9 api.example.com # ours"]}, "192.0.2.9"),
+        ({"node_prep_hosts_entries": ["192.0.2.9 other # api.example.com"]}, "api.example.com"),
+        ({"cluster_endpoint": "cp1:443", "node_prep_hosts": True}, "192.0.2.1"),
+        ({"cluster_endpoint": "cp1:443"}, "cp1"),
+    ],
+)
+def test_an_endpoint_whose_name_node_prep_will_write(given: t.Dict[str, t.Any], expected: str) -> None:
+    """No machine knows the name yet, and the load balancer is where it will lead to."""
+    given = {"api_endpoint_provider": "external", "cluster_endpoint": "api.example.com:443", **given}
+    plan = plan_of([host("cp1", 1, **given), host("w1", 2, **given)]).as_dict()
+    (peer,) = (peer for peer in plan["probe"]["w1"]["peers"] if peer["host"] == peers.ENDPOINT)
+    assert peer["address"] == expected
+
+
 def test_the_vip_is_looked_for_before_there_is_a_control_plane() -> None:
     plan = plan_of([host("cp1", 1, **KEEPALIVED), host("w1", 2, **KEEPALIVED)]).as_dict()
     assert (plan["probe"]["cp1"]["vip"], plan["probe"]["cp1"]["interface"]) == ("192.0.2.100", "eth0")
