@@ -8,18 +8,14 @@ import os
 import pathlib
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._controller_files import unwritable
+
 #: Below these are the system's files, and nobody looks for an administrator's.
 SYSTEM = frozenset(f"/{name}" for name in ("bin", "boot", "dev", "etc", "lib", "proc", "sbin", "sys", "usr"))
 
 
 def _is_of_the_system(folder: pathlib.Path) -> bool:
     return folder == folder.parent or bool(SYSTEM & {str(folder), *map(str, folder.parents)})
-
-
-def _can_be_written(folder: pathlib.Path) -> bool:
-    """Whether this user may write into the folder, or make it."""
-    there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def _candidates(inventory: str, name: str, current: pathlib.Path) -> t.Iterator[pathlib.Path]:
@@ -42,12 +38,12 @@ def artifacts_directory(inventory: t.Optional[str], name: str) -> str:
     :param inventory: folder of the inventory; empty when there is none, as with names on the command line.
     :param name: of the cluster.
     """
-    candidates = list(_candidates(inventory or "", name, pathlib.Path.cwd()))
-    return str(next(filter(_can_be_written, candidates), candidates[0]))
+    candidates = [str(folder) for folder in _candidates(inventory or "", name, pathlib.Path.cwd())]
+    return next((folder for folder in candidates if not unwritable(folder)), candidates[0])
 
 
 class FilterModule:
     """Where things are on the controller."""
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
-        return {"artifacts_directory": artifacts_directory}
+        return {"artifacts_directory": artifacts_directory, "unwritable": unwritable}

@@ -26,6 +26,18 @@ def unreadable(path: str, folder: bool = False) -> str:
     return "" if os.access(path, os.R_OK) else "may not be read by the user who runs Ansible"
 
 
+def unwritable(folder: str) -> str:
+    """Why no file can be written into a folder, which may have to be made; empty when it can."""
+    place = os.path.realpath(os.path.expanduser(folder))
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    if not os.path.isdir(place):
+        return f"{place} is no folder"
+    if not os.access(place, os.W_OK | os.X_OK):
+        return f"{place} may not be written to by this user"
+    return ""
+
+
 def read_text(loader: t.Any, path: str) -> str:
     """The text of a file, decrypted when it is in Ansible's vault.
 

@@ -8,22 +8,10 @@ Private to this collection; runs on the controller, as the user who runs Ansible
 
 from __future__ import annotations
 
-import os
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._controller_files import unwritable
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, Hosts, Problem
-
-
-def why_not_writable(path: str) -> str:
-    """Why no file can be written into a folder, which may have to be made; empty when it can."""
-    place = os.path.realpath(os.path.expanduser(path))
-    while not os.path.lexists(place):
-        place = os.path.dirname(place)
-    if not os.path.isdir(place):
-        return f"{place} is no folder"
-    if not os.access(place, os.W_OK | os.X_OK):
-        return f"{place} may not be written to by this user"
-    return ""
 
 
 def check_fetch_directory(hosts: Hosts) -> t.Iterable[Problem]:
@@ -34,7 +22,7 @@ def check_fetch_directory(hosts: Hosts) -> t.Iterable[Problem]:
         if host.control_plane and host.flag("kubeconfig_fetch")
     }
     for folder in filter(None, folders):
-        reason = why_not_writable(folder)
+        reason = unwritable(folder)
         if reason:
             yield Problem(
                 CLUSTER,

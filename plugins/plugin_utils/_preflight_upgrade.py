@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._controller_files import unwritable
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,
     WARNING,
@@ -256,6 +257,29 @@ def check_room(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
             )
 
 
+def check_backup_folder(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
+    """The folder on the controller for the backup that is taken before control planes are upgraded."""
+    pending = [
+        host
+        for host in hosts
+        for pods in [(host.facts or {}).get("kubernetes", {}).get("static_pods") or {}]
+        if host.control_plane and "etcd" in pods and parse_version(pods.get("kube-apiserver", "")) != _target(hosts)
+    ]
+    folders = {
+        host.text("etcd_backup_fetch_directory"): None
+        for host in pending
+        if host.flag("upgrade_backup") and host.flag("etcd_backup_fetch")
+    }
+    for folder, reason in ((folder, unwritable(folder)) for folder in filter(None, folders)):
+        if reason:
+            yield Problem(
+                CLUSTER,
+                "etcd_backup_fetch_directory",
+                f"{folder} cannot be written on the controller: {reason}.",
+                "Set it to a folder that you may write to, or etcd_backup_fetch to false.",
+            )
+
+
 def _is_pending(hosts: Hosts, cluster: Cluster) -> bool:
     """Whether there is a node left to drain."""
     target = _target(hosts)
@@ -316,6 +340,7 @@ def checks(cluster: Cluster) -> t.List[Check]:
         check_members,
         check_certificates,
         check_room,
+        check_backup_folder,
         check_removed,
     )
     return [functools.partial(function, cluster=cluster) for function in functions]

@@ -52,6 +52,11 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.inventory = folder / "hosts.json"
+        # Where it is run, what runs it, and what its environment has besides.
+        self.current = folder
+        self.run_by: list[str] = []
+        self.environment = {"ANSIBLE_HOME": str(folder / "home")}
         self.dead: set[str] = set()
         # Machines on which each task takes longer than on the others.
         self.slow: set[str] = set()
@@ -64,7 +69,8 @@ class Site:
             "etcd_member_info": {"changed": False, "members": MEMBERS},
             "kube_nodes_info": {"changed": False, "table": ["the table"]},
         }
-        collection = folder / "collections/ansible_collections/slipway/kubernetes"
+        self.collections = folder / "collections"
+        collection = self.collections / "ansible_collections/slipway/kubernetes"
         for part in ("playbooks", "roles", "plugins", "meta"):
             shutil.copytree(PROJECT / part, collection / part, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(PROJECT / "galaxy.yml", collection)
@@ -99,26 +105,26 @@ class Site:
         children = {
             group: {"hosts": {name: settings.get(name, {}) for name in names}} for group, names in groups.items()
         }
-        inventory = self.folder / "hosts.json"
-        inventory.write_text(json.dumps({"all": {"vars": variables, "children": children}}))
+        self.inventory.write_text(json.dumps({"all": {"vars": variables, "children": children}}))
         (self.folder / "answers.json").write_text(json.dumps(self.answers))
         (self.folder / "log").write_text("")
         command = [
+            *self.run_by,
             Path(sys.executable).with_name("ansible-playbook"),
             f"slipway.kubernetes.{name}",
             "-i",
-            inventory,
+            self.inventory,
         ]
         environment = {
             **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(self.folder / "collections"),
+            "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
             "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
-            "ANSIBLE_HOME": str(self.folder / "home"),
             "ANSIBLE_NOCOLOR": "1",
+            **self.environment,
         }
         done = subprocess.run(
             [*command, *arguments],
-            cwd=self.folder,
+            cwd=self.current,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -140,7 +146,7 @@ class Site:
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
                 found.append(path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace"))
-        return [line for line in found if f"{self.folder}/hosts.json" in line]
+        return [line for line in found if str(self.inventory) in line]
 
     def calls(self, *modules: str) -> list[tuple[str, str, str]]:
         """Host, module and node of the calls of these modules."""

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_upgrade as upgrade
@@ -48,6 +50,22 @@ def test_half_done() -> None:
     found = cluster(node("cp1", "1.36.4", control_plane=True, problem="NotReady"), node("w1"), version="1.37.1")
     hosts = [host("cp1", pods="1.37.1", upgrading={"operation": "apply"}), host("w1")]
     assert find(found, *hosts) == []
+
+
+def test_a_backup_that_could_not_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    given = {"upgrade_backup": True, "etcd_backup_fetch": True, "etcd_backup_fetch_directory": f"{tmp_path}/file/x"}
+
+    def said(pods: str = "1.36.4", **other: t.Any) -> t.List[str]:
+        control_plane = dataclasses.replace(host("cp1", pods=pods, **{**given, **other}), control_plane=True)
+        return lines(find(cluster(node("cp1", pods), node("w1")), control_plane, host("w1", **given)))
+
+    [line] = said()
+    assert line.startswith(f"error  etcd_backup_fetch_directory: {tmp_path}/file/x cannot be written on the controller")
+    for right in ({"upgrade_backup": False}, {"etcd_backup_fetch": False}, {"etcd_backup_fetch_directory": tmp_path}):
+        assert said(**right) == []
+    # None is taken any more.
+    assert said("1.37.1") == []
 
 
 def test_downgrade() -> None:
