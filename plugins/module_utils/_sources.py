@@ -124,25 +124,25 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             raise SlipwayError(reason(error, self.timeout)) from error
 
-    def exists(self, url: str) -> None:
+    def exists(self, url: str, ca_file: str = "") -> None:
         """Whether there is something to be fetched; not all servers know HEAD.
 
         :raises SlipwayError: when there is not.
         """
         try:
-            self.ask(url, "HEAD")
+            self.ask(url, "HEAD", ca_file=ca_file)
         except urllib.error.HTTPError as error:
             if error.code not in (403, 405, 501):
                 raise SlipwayError(f"HTTP {error.code}") from error
-            self.text(url)
+            self.text(url, ca_file)
 
-    def text(self, url: str) -> str:
+    def text(self, url: str, ca_file: str = "") -> str:
         """A document.
 
         :raises SlipwayError: when there is none.
         """
         try:
-            return self.ask(url).decode("utf-8", "replace")
+            return self.ask(url, ca_file=ca_file).decode("utf-8", "replace")
         except urllib.error.HTTPError as error:
             raise SlipwayError(f"HTTP {error.code}") from error
 
@@ -296,17 +296,21 @@ def probe_chart(client: Client, source: Source) -> None:
     :raises SlipwayError: with the reason when it cannot.
     """
     chart, version = str(source["chart"]), str(source["version"])
-    repository = str(source.get("repository") or "")
+    repository, ca_file = str(source.get("repository") or ""), str(source.get("ca_file") or "")
+    if ca_file and not os.path.exists(ca_file):
+        return  # it may be brought by the run, as control_plane_files are
     try:
         if chart.startswith("oci://"):
             host, _slash, path = chart[len("oci://") :].partition("/")
             url = f"{'http' if source.get('plain_http') else 'https'}://{host}/v2"
-            has_manifest(client, {"url": url}, Image(host, path.rstrip("/"), version.replace("+", "_")))
+            has_manifest(
+                client, {"url": url, "ca_file": ca_file}, Image(host, path.rstrip("/"), version.replace("+", "_"))
+            )
         elif re.match(r"https?://", chart):
-            client.exists(chart)
+            client.exists(chart, ca_file)
         elif repository:
             url = f"{repository.rstrip('/')}/index.yaml"
-            versions = chart_versions(client.text(url), chart)
+            versions = chart_versions(client.text(url, ca_file), chart)
             if version.lstrip("v") not in versions:
                 raise SlipwayError(f"its index has {'no such version' if versions else 'no such chart'}")
         elif not os.path.exists(os.path.expanduser(chart)):

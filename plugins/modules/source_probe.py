@@ -75,6 +75,10 @@ options:
         description: Whether the registry of the chart is asked without TLS.
         type: bool
         default: false
+      ca_file:
+        description: CA certificates by which the source of the chart is verified. A chart is not asked for before this
+          file is there.
+        type: path
       url:
         description: URL of an archive.
         type: str
@@ -156,6 +160,7 @@ SOURCE: t.Dict[str, t.Any] = {
     "repository": {"type": "str"},
     "version": {"type": "str"},
     "plain_http": {"type": "bool", "default": False},
+    "ca_file": {"type": "path"},
     "url": {"type": "str"},
     "checksum": {"type": "str"},
     "name": {"type": "str"},
@@ -163,6 +168,8 @@ SOURCE: t.Dict[str, t.Any] = {
 }
 #: Where release_archive keeps its records.
 RECORDS = "/var/lib/slipway/archives"
+#: Where helm has the logins of registries.
+LOGINS = ("~/.config/helm/registry/config.json", "~/.docker/config.json")
 #: Sources that are asked at the same time.
 AT_ONCE = 8
 #: A package index that is older is fetched anew before anything is installed from it.
@@ -255,7 +262,10 @@ class SourceProbe:
             elif not _sources.is_recorded(f"{RECORDS}/{source['name']}.json", source["url"], source["checksum"]):
                 _sources.probe_archive(self._client, source)
         except SlipwayError as error:
-            return [failure(str(source["subject"]), error.msg)]
+            # Helm may have a login that we do not know.
+            is_oci = source["kind"] == "chart" and str(source["chart"]).startswith("oci://")
+            unsure = is_oci and any(os.path.exists(os.path.expanduser(path)) for path in LOGINS)
+            return [failure(str(source["subject"]), error.msg, "warning" if unsure else "error")]
         return []
 
     def run(self, sources: t.Sequence[_sources.Source]) -> t.List[Failure]:

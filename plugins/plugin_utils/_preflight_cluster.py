@@ -446,17 +446,33 @@ def _pool_addresses(pool: t.Any) -> t.Tuple[str, t.List[str]]:
     return str(pool.get("name", "pool")), [str(address) for address in addresses or [] if isinstance(addresses, list)]
 
 
+def _waits_for_pods(entry: t.Mapping[str, t.Any]) -> bool:
+    conditions = entry.get("ready_when")
+    kinds = {condition.get("type") for condition in conditions or [] if isinstance(condition, dict)}
+    return isinstance(conditions, list) and bool(kinds & {"apiservice", "load_balancer", "pods_ready", "rollout"})
+
+
 def check_room_for_addons(hosts: Hosts) -> t.Iterable[Problem]:
     """Addons, whose pods control planes do not take, are to be installed on a new cluster that has no workers."""
     addons = ("metrics_server", "metallb")
-    wanted = [name for name in addons if any(host.flag(f"{name}_enabled") for host in hosts if host.control_plane)]
+    control_planes = [host for host in hosts if host.control_plane]
+    enabled = [name for name in addons if any(host.flag(f"{name}_enabled") for host in control_planes)]
+    # Charts are waited for until their pods are ready, and so is whatever has a condition about pods.
+    listed = [
+        str(entry.get("name"))
+        for host in control_planes[:1]
+        for entry in host.sequence("addons_list")
+        if isinstance(entry, dict) and (entry.get("chart") or _waits_for_pods(entry))
+    ]
+    wanted = [*enabled, *(f"{name} (addons_list)" for name in listed)]
     if wanted and not any(host.worker or host.joined for host in hosts):
         yield Problem(
             CLUSTER,
             "cluster_worker_hosts",
             f"is empty: control planes alone take no pods of {' and '.join(wanted)}, which the run would wait for.",
-            "Put a host in the group kube_node; a control plane that is there from the start takes pods, too. Or set"
-            f" {' and '.join(f'{name}_enabled' for name in wanted)} to false.",
+            "Put a host in the group kube_node; a control plane that is there from the start takes pods, too."
+            + (f" Or set {' and '.join(f'{name}_enabled' for name in enabled)} to false." if enabled else "")
+            + (" Pods of addons_list may tolerate the taint of control planes." if listed else ""),
             WARNING,
         )
 

@@ -23,6 +23,7 @@ _OLD_PYTHON = re.compile(
     r"requires a minimum of Python version (\S+?)\. Current version: ([^\s(]+)"
     r"|future feature annotations is not defined"
 )
+_NO_TTY = re.compile(r"you must have a tty to run sudo", re.I)
 _NO_SUDO = re.compile(
     r"(missing|incorrect) (sudo|become|su) password|password is required|not in the sudoers|sudo: not found", re.I
 )
@@ -73,6 +74,12 @@ def explain(result: t.Mapping[str, t.Any]) -> t.Optional[Failure]:
             "python",
             "no Python was found on the host.",
             "Install it (apt-get install python3), or set ansible_python_interpreter to where it is.",
+        )
+    if _NO_TTY.search(everything):
+        return Failure(
+            "ansible_become",
+            "sudo on the host wants a terminal (requiretty), which Ansible does not give it with pipelining.",
+            "Write `Defaults:USER !requiretty` for ansible_user into /etc/sudoers.d, or set ansible_pipelining: false.",
         )
     if _NO_SUDO.search(everything):
         said = _tail(str(result.get("module_stderr") or result.get("msg")))

@@ -35,6 +35,14 @@ CONTROL_PLANE_PORTS = (
     (10257, "kube-controller-manager"),
     (10259, "kube-scheduler"),
 )
+#: UDP ports of Flannel's backends, and whether the kernel's own socket can be shared: a VXLAN can, WireGuard cannot.
+FLANNEL_PORTS = {"vxlan": (8472, True), "wireguard": (51820, False)}
+#: The port by which MetalLB's speakers know each other.
+METALLB_PORT = 7946
+#: Megabytes that the build needs in file systems beside that of /var/lib: a few files, and etcd's first data.
+ROOM = {"/etc": 16, "/tmp": 16, "/var/lib/etcd": 200, "/var/lib/kubelet": 50}
+#: What kubeadm, kubelet, kubectl, containerd and what they need take in /usr, and less than that.
+ROOM_FOR_PACKAGES = 300
 #: The kernel keeps this many characters of a process name.
 COMM_LENGTH = 15
 
@@ -170,6 +178,7 @@ def check_resources(hosts: Hosts) -> t.Iterable[Problem]:
                 f"Use a bigger machine (preflight_minimum_memory_mb_{role}).",
                 severity,
             )
+        yield from _full_disks(host, facts, severity)
         for disk in facts.get("disk", []):
             if disk["path"] != "/var/lib":
                 continue
@@ -182,6 +191,24 @@ def check_resources(hosts: Hosts) -> t.Iterable[Problem]:
                     f"Make room for {max(least, enough)} MB; the kubelet evicts pods from full disks.",
                     severity if disk["free_mb"] < least else WARNING,
                 )
+
+
+def _full_disks(host: Host, facts: t.Mapping[str, t.Any], severity: str) -> t.Iterable[Problem]:
+    """File systems of their own beside /var/lib. That of /etc is most often that of /usr, where packages go."""
+    disks = {disk["path"]: (disk["free_mb"], disk.get("size_mb")) for disk in facts.get("disk", [])}
+    bare = not facts["kubernetes"]["kubeadm_version"]
+    needed = {**ROOM, "/var/lib/containerd": host.number("preflight_minimum_disk_mb")}
+    needed["/etc"] = ROOM_FOR_PACKAGES if bare else needed["/etc"]
+    for path, least in needed.items():
+        free, size = disks.get(path, (least, 0))
+        if free < least and (free, size) != disks.get("/var/lib"):
+            yield host.problem(
+                "disk",
+                f"{free} MB are free in {path}, and {least} MB are needed"
+                + (" for the packages." if path == "/etc" and bare else "."),
+                "Make room in this file system.",
+                severity,
+            )
 
 
 def check_platform(hosts: Hosts) -> t.Iterable[Problem]:
@@ -285,6 +312,34 @@ def check_ports(hosts: Hosts) -> t.Iterable[Problem]:
                 f"is held by {holder}, and {wanted[port]} needs it.",
                 "Stop that process or move it to another port.",
             )
+
+
+def check_ports_of_addons(hosts: Hosts) -> t.Iterable[Problem]:
+    """Ports of the pod network and of MetalLB on machines that are no nodes yet, when they are not set otherwise."""
+    for host, facts in _known(hosts):
+        wanted: t.List[t.Tuple[str, int, str, bool]] = []
+        backend = host.text("cni_flannel_backend")
+        flannel = (host.text("cni_provider") or host.text("cluster_cni")) == "flannel"
+        if flannel and backend in FLANNEL_PORTS and "port" not in str(host.mapping("cni_flannel_values")).lower():
+            port, shared = FLANNEL_PORTS[backend]
+            wanted.append(("udp", port, f"Flannel's backend {backend}", shared))
+        if host.flag("metallb_enabled") and "port" not in str(host.mapping("metallb_values")).lower():
+            wanted.append(("tcp", METALLB_PORT, "MetalLB's speaker", True))
+        for protocol, port, what, shared in () if host.joined else wanted:
+            holders = [
+                socket
+                for socket in facts["listening"]
+                if (socket["protocol"], socket["port"]) == (protocol, port) and (socket.get("process") or not shared)
+            ]
+            for holder in holders[:1]:
+                name = str(holder.get("process") or "")
+                if name[:COMM_LENGTH] != PROCESS:
+                    who = f"{name} (pid {holder['pid']})" if name else "the kernel, such as a WireGuard interface"
+                    yield host.problem(
+                        f"port {port}/{protocol}",
+                        f"is held by {who}, and {what} needs it.",
+                        "Let that use another port; or give the chart one in cni_flannel_values or metallb_values.",
+                    )
 
 
 def check_node_ip(hosts: Hosts) -> t.Iterable[Problem]:
@@ -496,6 +551,7 @@ CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_cgroups,
     check_swap,
     check_ports,
+    check_ports_of_addons,
     check_node_ip,
     check_pod_network_interface,
     check_installed,

@@ -4,7 +4,8 @@
 """What a host will fetch while a cluster is built, and from where; and the report on sources that do not have it.
 
 Each new machine asks the registries for one image of each, as each of them will pull, and its own package sources.
-Charts and Helm's archive are asked for by the control planes that will fetch them. What is installed is not asked for.
+Charts, addons and Helm's archive are asked for by the control planes that will fetch them. What is installed is not
+asked for.
 
 Private to this collection; runs on the controller.
 """
@@ -15,6 +16,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._apt_sources import same_url
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _addons
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._containerd import authority
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     ERROR,
@@ -128,7 +130,7 @@ def sources(variables: Values, node: Values, name: str) -> t.List[Source]:
                 }
             )
     if control_plane and is_new and name == next(iter(control_planes), None):
-        found += _charts(variables)
+        found += _charts(variables) + _addon_sources(variables.get("addons_list"))
     if control_plane and node.get("helm_version") != _text(variables, "helm_version"):
         archive = {key: _text(variables, f"helm_archive_{key}") for key in ("url", "checksum")}
         found.append({"subject": "helm_download_url", "kind": "archive", "name": "helm", **archive})
@@ -155,6 +157,29 @@ def _charts(variables: Values) -> t.List[Source]:
     return found
 
 
+def _addon_sources(entries: t.Any) -> t.List[Source]:
+    """Charts and manifests of the addons' list. What is wrong with an entry is reported by the checks on it."""
+    found: t.List[Source] = []
+    for entry in entries if isinstance(entries, list) else []:
+        for kind, address in _addons.downloads(entry) if isinstance(entry, dict) else []:
+            # Helm takes the login that is in an address.
+            if "@" in address:
+                continue
+            subject = f"addons_list[{entry.get('name')}]"
+            text = {key: str(entry.get(key) or "") for key in ("chart", "version", "checksum", "ca_file")}
+            if not entry.get("chart") and text["checksum"]:
+                archive = {"name": f"addon-{entry.get('name')}", "url": address, "checksum": text["checksum"]}
+                found.append({"subject": subject, "kind": "archive", **archive})
+            elif text["version"]:
+                repository = address if kind == "repository" else ""
+                chart = {key: text[key] for key in ("chart", "version", "ca_file")}
+                plain = str(entry.get("plain_http", False)).lower() in ("true", "yes", "on", "1")
+                found.append(
+                    {"subject": subject, "kind": "chart", "repository": repository, "plain_http": plain, **chart}
+                )
+    return found
+
+
 def _packages(variables: Values, node: Values, control_plane: bool) -> t.List[str]:
     """The packages of the distribution that the roles install on a machine that has none of them."""
     found = []
@@ -162,7 +187,11 @@ def _packages(variables: Values, node: Values, control_plane: bool) -> t.List[st
     if not installed and _text(variables, "container_runtime_source") == "distribution":
         found.append("containerd")
     if control_plane and _text(variables, "api_endpoint_provider") == "keepalived":
-        found += ["haproxy", "keepalived"]
+        found += ["haproxy", "keepalived", "curl"]
+    if control_plane and _flag(variables, "kubeconfig_bash_completion"):
+        found.append("bash-completion")
+    if _text(variables, "node_prep_time_sync") == "install" and node.get("time_sync") == "":
+        found.append("systemd-timesyncd")
     return found
 
 
@@ -205,6 +234,8 @@ def check_sources(hosts: Hosts) -> t.Iterable[Problem]:
             other = (
                 "Check the chart's variables, such as its repository and version."
                 if subject.endswith("_chart")
+                else "Check where the entry comes from, and its version or checksum."
+                if subject.startswith("addons_list[")
                 else "Check cluster_registry_mirrors and the image in these values."
             )
             yield host.problem(

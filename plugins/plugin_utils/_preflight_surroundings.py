@@ -25,6 +25,9 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
 CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
 #: File systems that cannot hold the upper half of an overlay, which is where containers write.
 NO_OVERLAY = ("nfs", "nfs4", "cifs", "smb3", "9p", "vfat", "exfat", "ntfs", "ntfs3", "fuseblk", "ecryptfs")
+IN_MEMORY = ("tmpfs", "ramfs")
+#: Folders without which a machine is no node of its cluster any more.
+KEPT = ("/etc", "/etc/kubernetes", "/var/lib", "/var/lib/etcd", "/var/lib/kubelet")
 #: Folders from which programs are run.
 PROGRAMS = ("/opt/cni/bin", "/usr/bin", "/usr/local/bin")
 #: Folders that are written to while a cluster is built.
@@ -124,6 +127,8 @@ def _mount_problems(mount: t.Mapping[str, t.Any]) -> t.Iterable[t.Tuple[str, str
         yield "nosuid", "which is mounted nosuid: programs in containers cannot become another user.", WARNING
     if "nodev" in options and path == "/var/lib/kubelet":
         yield "nodev", "which is mounted nodev: block volumes of pods cannot be opened.", WARNING
+    if mount["type"] in IN_MEMORY and path in KEPT:
+        yield "memory", "which is in memory: the node is gone after a boot.", WARNING
     if mount["type"] in NO_OVERLAY and path == "/var/lib/containerd":
         yield "overlay", "on which containerd cannot make the overlays that containers live on.", ERROR
 

@@ -642,6 +642,8 @@ def test_hosts_that_cannot_be_looked_at(tmp_path: pathlib.Path) -> None:
             "ansible_become_exe": script(tmp_path / "sudo", 'echo "sudo: a password is required" >&2; exit 1'),
         },
     }
+    asks = 'echo "sudo: sorry, you must have a tty to run sudo" >&2; exit 1'
+    hosts["no-terminal"] = {**hosts["no-sudo"], "ansible_become_exe": script(tmp_path / "sudo-tty", asks)}
     groups = {
         "kube_control_plane": {"hosts": {"unreachable": {}}},
         "kube_node": {"hosts": {name: {} for name in hosts}},
@@ -649,11 +651,12 @@ def test_hosts_that_cannot_be_looked_at(tmp_path: pathlib.Path) -> None:
     rc, output = playbook("role.yml", {"all": {"hosts": hosts, "children": groups}}, tmp_path)
     assert rc != 0
     for text in (
-        "Preflight found 4 problems on 4 hosts; nothing was changed.",
+        "Preflight found 5 problems on 5 hosts; nothing was changed.",
         "unreachable: connection: the host is unreachable: Failed to connect to the host via ssh",
         "no-python: python: no Python was found on the host.",
         "old-python: python: Python 3.6.15 is too old for Ansible's modules (3.8 or newer).",
         "no-sudo: ansible_become: the user cannot become root",
+        "no-terminal: ansible_become: sudo on the host wants a terminal (requiretty)",
     ):
         assert text in output, output
     assert output.count("fatal: ") == 1, output

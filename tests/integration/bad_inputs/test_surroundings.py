@@ -110,6 +110,67 @@ CASES = [
         },
     ),
     Case(
+        "addon-that-is-not-there",
+        ["cp1: addons_list[web]: oci://r.example.com/web 1.2.3 cannot be had", "Check where the entry comes from"],
+        found={
+            "cp1": {
+                "sources": [
+                    {
+                        "subject": "addons_list[web]",
+                        "message": "oci://r.example.com/web 1.2.3 cannot be had: it is not there (HTTP 404).",
+                        "severity": "error",
+                    }
+                ]
+            }
+        },
+    ),
+    Case(
+        "addons-without-room",
+        ["cluster: cluster_worker_hosts: is empty: control planes alone take no pods of web (addons_list)"],
+        {
+            "metrics_server_enabled": False,
+            "addons_list": [
+                {"name": "web", "chart": "oci://r.example.com/web", "version": "1.2.3", "namespace": "web"}
+            ],
+        },
+        groups={"kube_node": []},
+        warning=True,
+    ),
+    Case(
+        "port-of-the-pod-network",
+        ["worker1: port 8472/udp: is held by vpnd (pid 77), and Flannel's backend vxlan needs it."],
+        facts={
+            "worker1": {
+                "listening": [
+                    {"protocol": "udp", "address": "0.0.0.0", "port": 8472, "pid": 77, "process": "vpnd"},
+                ]
+            }
+        },
+    ),
+    Case(
+        "port-of-wireguard",
+        ["worker1: port 51820/udp: is held by the kernel, such as a WireGuard interface"],
+        {"cni_flannel_backend": "wireguard"},
+        facts={
+            "worker1": {
+                "listening": [{"protocol": "udp", "address": "0.0.0.0", "port": 51820, "pid": 0, "process": ""}],
+            }
+        },
+    ),
+    Case(
+        "root-without-room",
+        ["worker1: disk: 120 MB are free in /etc, and 300 MB are needed for the packages."],
+        facts={"worker1": {"disk": [{"path": "/etc", "free_mb": 120, "size_mb": 4000}]}},
+    ),
+    Case(
+        "etcd-in-memory",
+        ["cp1: mounts: /var/lib/etcd is on /var/lib/etcd (tmpfs), which is in memory: the node is gone after a boot."],
+        facts={
+            "cp1": around(mounts=[{"path": "/var/lib/etcd", "point": "/var/lib/etcd", "type": "tmpfs", "options": []}])
+        },
+        warning=True,
+    ),
+    Case(
         "firewall-that-admits-nodes-alone",
         ["cp1: firewall: ufw does not admit pods (10.244.0.0/16) to port 6443 and 10250 of the node that they are on."],
         facts={

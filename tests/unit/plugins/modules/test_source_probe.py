@@ -232,6 +232,28 @@ def test_charts(base: str, name: str, repository: str, version: str, expected: s
     assert filled(expected) in text and bool(text) == bool(expected)
 
 
+def test_an_authority_of_a_chart(base: str, tmp_path: Path) -> None:
+    """Before its file is there nothing is asked; then it counts."""
+    file = tmp_path / "ca.crt"
+    secure = base.replace("http:", "https:")
+    for name, repository in ((f"{secure}/helm.tgz", ""), ("flannel", f"{secure}/charts"), ("oci://r/a", "")):
+        assert said(_sources.probe_chart, chart(name, repository, ca_file=str(file))) == ""
+    file.write_text("no certificate")
+    text = said(_sources.probe_chart, chart(f"{secure}/helm.tgz", ca_file=str(file)))
+    assert "certificate" in text.partition("cannot be had: ")[2]
+
+
+def test_logins_that_helm_may_have(base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logins = tmp_path / "config.json"
+    monkeypatch.setattr(source_probe, "LOGINS", (str(logins),))
+    probe = source_probe.SourceProbe(Machine(), 5)  # type: ignore[arg-type]
+    other = chart(f"oci://{base[len('http://') :]}/charts/other", plain_http=True)
+    lost = {"subject": "addons_list[a]", "kind": "chart", **other}
+    assert [found["severity"] for found in probe.look(lost)] == ["error"]
+    logins.write_text("{}")
+    assert [found["severity"] for found in probe.look(lost)] == ["warning"]
+
+
 def test_an_index_in_json() -> None:
     index = json.dumps({"entries": {"a": [{"version": "v1.0.0"}]}})
     assert _sources.chart_versions(index, "a") == {"1.0.0"}

@@ -210,6 +210,16 @@ def test_addons_without_a_place() -> None:
     assert "Or set metrics_server_enabled and metallb_enabled to false." in text
     assert "cluster_worker_hosts" not in said(everything(host(metrics_server_enabled=False)))
     assert "cluster_worker_hosts" not in said(everything(alone, host("w1", "192.0.2.6/24", False)))
+    listed = [
+        {"name": "web", "chart": "oci://r/web"},
+        {"name": "a", "url": "https://a"},
+        {"name": "b", "definition": {}, "ready_when": [{"type": "rollout"}]},
+        {"name": "c", "definition": {}, "ready_when": [{"type": "crd"}]},
+        "broken",
+    ]
+    text = said(everything(host(metrics_server_enabled=False, addons_list=listed)))
+    assert "take no pods of web (addons_list) and b (addons_list), which the run would wait for." in text
+    assert "may tolerate the taint of control planes." in text and "Or set" not in text
     both = Host("cp1", True, True, alone.variables, facts=alone.facts)
     assert "cluster_worker_hosts" not in said(everything(both))
 

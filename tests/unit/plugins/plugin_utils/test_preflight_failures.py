@@ -39,6 +39,11 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_fail
             "Python of the host is too old for Ansible's modules (3.8 or newer).",
         ),
         ({"msg": "Missing sudo password"}, "ansible_become", "the user cannot become root: Missing sudo password."),
+        (
+            {"module_stderr": "sudo: sorry, you must have a tty to run sudo\n"},
+            "ansible_become",
+            "sudo on the host wants a terminal (requiretty)",
+        ),
         ({"module_stderr": "sudo: a password is required"}, "ansible_become", "sudo: a password is required."),
         ({"msg": "a\nb\n\nc\nd\ne"}, "node_facts", "the host could not be looked at: b / c / d / e."),
         ({}, "node_facts", "no reason given."),

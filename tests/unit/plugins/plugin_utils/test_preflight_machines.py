@@ -47,7 +47,7 @@ def machine(number: int = 1, **facts: t.Any) -> t.Dict[str, t.Any]:
         "cpu_count": 2,
         "memory_mb": 1900,
         "disk": [
-            {"path": "/etc", "free_mb": 1, "size_mb": 9},
+            {"path": "/etc", "free_mb": 1000, "size_mb": 9},
             {"path": "/var/lib", "free_mb": 20000, "size_mb": 30000},
         ],
         "swap": {"active": []},
@@ -143,6 +143,28 @@ SYSTEM = machine()["os"]
             {"control_plane_init_configuration": {"localAPIEndpoint": {"bindPort": 8443}}},
             "port 8443: is held by nginx",
         ),
+        (
+            listening(8472, "vpnd", protocol="udp"),
+            {"cluster_cni": "flannel", "cni_flannel_backend": "vxlan"},
+            "error node1: port 8472/udp: is held by vpnd (pid 77), and Flannel's backend vxlan needs it.",
+        ),
+        (
+            listening(51820, "", 0, "udp"),
+            {"cluster_cni": "flannel", "cni_flannel_backend": "wireguard"},
+            "port 51820/udp: is held by the kernel, such as a WireGuard interface, and Flannel's backend wireguard",
+        ),
+        (listening(7946, "dockerd"), {"metallb_enabled": True}, "port 7946/tcp: is held by dockerd (pid 77)"),
+        (
+            {"disk": [{"path": "/etc", "free_mb": 200}]},
+            {},
+            "error node1: disk: 200 MB are free in /etc, and 300 MB are needed for the packages.",
+        ),
+        (
+            {"disk": [{"path": "/etc", "free_mb": 9}], **kubernetes(kubeadm_version="1.37.1")},
+            {},
+            "disk: 9 MB are free in /etc, and 16 MB are needed.",
+        ),
+        ({"disk": [{"path": "/var/lib/etcd", "free_mb": 3}]}, {}, "disk: 3 MB are free in /var/lib/etcd, and 200 MB"),
         ({}, {"cluster_node_ip": "node1"}, "cluster_node_ip: node1 is not an address."),
         ({}, {"cluster_node_ip": "127.0.0.1"}, "cluster_node_ip: 127.0.0.1 cannot be reached from other nodes."),
         ({}, {"cluster_node_ip": "0.0.0.0"}, "cluster_node_ip: 0.0.0.0 cannot be reached from other nodes."),
@@ -197,6 +219,23 @@ def test_one_bad_fact(facts: t.Dict[str, t.Any], given: t.Dict[str, t.Any], expe
         (kubernetes(joined=True, unfinished={"operation": "init"}), {}),
         ({"product_uuid": "", "machine_id": ""}, {}),
         ({"disk": []}, {}),
+        (
+            {"disk": [{"path": path, "free_mb": 20000, "size_mb": 30000} for path in ("/var/lib", "/etc", "/tmp")]},
+            {},
+        ),
+        # The kernel's sockets can be shared by VXLANs; ports that are given are somebody's choice; a node runs it.
+        (listening(8472, "", 0, "udp"), {"cluster_cni": "flannel", "cni_flannel_backend": "vxlan"}),
+        (listening(8472, "slipway-listen", protocol="udp"), {"cluster_cni": "flannel", "cni_flannel_backend": "vxlan"}),
+        (
+            listening(8472, "vpnd", protocol="udp"),
+            {
+                "cluster_cni": "flannel",
+                "cni_flannel_backend": "vxlan",
+                "cni_flannel_values": {"flannel": {"backendPort": 8473}},
+            },
+        ),
+        (listening(8472, "vpnd", protocol="udp"), {"cluster_cni": "none", "cni_flannel_backend": "vxlan"}),
+        ({**listening(7946, "speaker"), **kubernetes(joined=True, control_plane=True)}, {"metallb_enabled": True}),
     ],
 )
 def test_what_is_all_right(facts: t.Dict[str, t.Any], given: t.Dict[str, t.Any]) -> None:

@@ -85,8 +85,55 @@ def test_what_is_not_wanted_is_not_asked_for() -> None:
         KUBE.format("apiserver"),
         "quay.io/metallb/speaker:v0.16.1",
         "metallb",
-        "['haproxy', 'keepalived']",
+        "['haproxy', 'keepalived', 'curl']",
     ]
+    more = {"kubeconfig_bash_completion": True, "node_prep_time_sync": "install"}
+    known = {**node(containerd=True), "time_sync": ""}
+    assert asked("worker1", known, **more)[-1] == "['systemd-timesyncd']"
+    assert asked("cp2", known, **more)[-1] == "['bash-completion', 'systemd-timesyncd']"
+    assert asked("worker1", {**known, "time_sync": "chrony"}, **more) == asked("worker1", known)
+
+
+def test_sources_of_addons() -> None:
+    """Where entries of the list come from, but not what is on the controller, and nothing that lacks a version."""
+    digest = "sha256:" + 64 * "0"
+    entries = [
+        {"name": "a", "chart": "oci://r.example/a", "version": "1.0.0", "plain_http": True, "ca_file": "/ca.crt"},
+        {"name": "b", "chart": "b", "repository": "https://c.example", "version": "2.0.0"},
+        {"name": "c", "chart": "https://c.example/c.tgz", "version": "3.0.0"},
+        {"name": "d", "url": "https://c.example/d.yaml", "checksum": digest},
+        {"name": "e", "chart": "charts/e"},
+        {"name": "f", "definition": {}},
+        {"name": "g", "chart": "g", "repository": "https://c.example"},
+        {"name": "h", "url": "https://c.example/h.yaml"},
+        {"name": "i", "chart": "i", "repository": "https://u:p@c.example", "version": "1.0.0"},
+        "broken",
+    ]
+    found = sources.sources({**VARIABLES, "addons_list": entries}, node(), "cp1")
+    asked_for = [item for item in found if item["subject"].startswith("addons_list")]
+    chart = {"kind": "chart", "repository": "", "plain_http": False, "ca_file": ""}
+    assert asked_for == [
+        {
+            **chart,
+            "subject": "addons_list[a]",
+            "chart": "oci://r.example/a",
+            "version": "1.0.0",
+            "plain_http": True,
+            "ca_file": "/ca.crt",
+        },
+        {**chart, "subject": "addons_list[b]", "chart": "b", "version": "2.0.0", "repository": "https://c.example"},
+        {**chart, "subject": "addons_list[c]", "chart": "https://c.example/c.tgz", "version": "3.0.0"},
+        {
+            "subject": "addons_list[d]",
+            "kind": "archive",
+            "name": "addon-d",
+            "url": "https://c.example/d.yaml",
+            "checksum": digest,
+        },
+    ]
+    for name, facts in (("cp2", node()), ("worker1", node()), ("cp1", node(True, "1.37.1"))):
+        asked_by = sources.sources({**VARIABLES, "addons_list": entries}, facts, name)
+        assert not [item for item in asked_by if item["subject"].startswith("addons_list")]
 
 
 def test_mirrors_as_containerd_asks_them() -> None:
@@ -129,11 +176,14 @@ def test_the_report() -> None:
         {"subject": "metallb_chart", "message": "no.", "severity": "error"},
         {"subject": "packages", "message": "no.", "severity": "warning"},
         {"subject": "metallb_values", "message": "no."},
+        {"subject": "addons_list[a]", "message": "no."},
     ]
     found = list(sources.check_sources([Host("cp1", sources=failures), Host("cp2")]))
     assert [(problem.host, problem.subject, problem.severity) for problem in found] == [
         ("cp1", "metallb_chart", "error"),
         ("cp1", "packages", "warning"),
         ("cp1", "metallb_values", "error"),
+        ("cp1", "addons_list[a]", "error"),
     ]
+    assert found[-1].remedy.startswith("Check where the entry comes from, and its version or checksum.")
     assert all(problem.remedy.endswith("preflight_sources: false asks no source.") for problem in found)

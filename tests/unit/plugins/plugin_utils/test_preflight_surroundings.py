@@ -102,6 +102,10 @@ FORWARDING = {"path": "/etc/sysctl.d/99-z.conf", "setting": "net.ipv4.conf.all.f
             mount("/var/lib", "ext4", "ro"),
             "error node1: mounts: /var/lib is on /var/lib (ext4), which is mounted read-only",
         ),
+        (
+            mount("/var/lib/etcd", "tmpfs"),
+            "warning node1: mounts: /var/lib/etcd is on /var/lib/etcd (tmpfs), which is in",
+        ),
         (mount("/opt/cni/bin", "ext4", "noexec"), "which is mounted noexec, and programs are run from there."),
         (mount("/var/lib/kubelet", "ext4", "noexec"), "warning node1: mounts: /var/lib/kubelet is on"),
         (mount("/var/lib/containerd", "ext4", "nosuid"), "cannot become another user"),
