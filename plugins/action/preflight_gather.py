@@ -58,10 +58,15 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": str(error)}
 
     def _names(self, task_vars: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """The arguments of node_facts: the endpoint's name, when it has one."""
+        """The arguments of node_facts: the endpoint's name, when it has one, and the users of a control plane."""
         variables = Variables(self._templar, collection_roles(), task_vars)
         place = parse_endpoint(str(variables.get("cluster_endpoint") or ""))
-        return {"resolve": [place[0]]} if place and re.search("[a-z]", place[0]) and ":" not in place[0] else {}
+        named = place and re.search("[a-z]", place[0]) and ":" not in place[0]
+        given = variables.get("kubeconfig_users")
+        is_control_plane = task_vars.get("inventory_hostname") in (variables.get("cluster_control_plane_hosts") or [])
+        users = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else []
+        users = [str(name) for name in users if name != "root"] if is_control_plane else []
+        return {**({"resolve": [place[0]]} if place and named else {}), **({"users": users} if users else {})}
 
     def _sources(self, node: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
         """What the host has to fetch and cannot; nothing is asked when there is nothing to fetch."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import pwd
 import re
 import shutil
 import socket
@@ -302,15 +303,25 @@ class Versions:
         return found
 
 
+def _is_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
 class NodeFacts:
     """Looks at the machine that the module runs on.
 
     :param names: names that it shall resolve.
+    :param users: users that it shall know.
     """
 
-    def __init__(self, runner: Runner, names: t.Sequence[str] = ()) -> None:
+    def __init__(self, runner: Runner, names: t.Sequence[str] = (), users: t.Sequence[str] = ()) -> None:
         self._runner = runner
         self._names = names
+        self._users = users
 
     def collect(self) -> t.Dict[str, t.Any]:
         """All facts; each key is always there."""
@@ -349,6 +360,7 @@ class NodeFacts:
             },
             "foreign_files": _marks.foreign(),
             "package_sources": _apt_sources.of_others(),
+            "unknown_users": [name for name in self._users if not _is_user(name)],
             "hosts_file": _hosts_file.look(read_text(_hosts_file.PATH), platform.node()),
         }
         around = look_around([str(entry["name"]) for entry in interfaces if not entry["virtual"]], os.environ)

@@ -23,6 +23,12 @@ options:
     type: list
     elements: str
     default: []
+  users:
+    description:
+      - Names of users that the machine shall know.
+    type: list
+    elements: str
+    default: []
 notes:
   - Processes that hold ports, and the firmware's UUID, are only seen by root.
   - The only programs that are run are those whose version is asked for, C(getent) for names, all at once, and C(nft).
@@ -270,6 +276,12 @@ ansible_facts:
           type: list
           elements: dict
           sample: [{path: /etc/apt/sources.list.d/debian.sources, url: "http://deb.debian.org/debian"}]
+        unknown_users:
+          description: Users that were asked for (O(users)) and that the machine does not know.
+          returned: always
+          type: list
+          elements: str
+          sample: []
         surroundings:
           description:
             - What is on the machine beside Kubernetes and can stand in its way.
@@ -303,16 +315,17 @@ ansible_facts:
             authority: true
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import NodeFacts
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={"resolve": {"type": "list", "elements": "str", "default": []}}, supports_check_mode=True
-    )
-    facts = NodeFacts(Runner(module), module.params["resolve"])
+    names: t.Dict[str, t.Any] = {"type": "list", "elements": "str", "default": []}
+    module = AnsibleModule(argument_spec={"resolve": names, "users": names}, supports_check_mode=True)
+    facts = NodeFacts(Runner(module), module.params["resolve"], module.params["users"])
     module.exit_json(ansible_facts={"slipway_node": facts.collect()})
 
 

@@ -156,6 +156,18 @@ def check_hostnames(hosts: Hosts) -> t.Iterable[Problem]:
 # Size and kind of machine
 
 
+def check_users(hosts: Hosts) -> t.Iterable[Problem]:
+    """Users that get a kubeconfig, which is when the cluster is there already."""
+    for host, facts in _known(hosts):
+        unknown = facts.get("unknown_users") or []
+        if host.control_plane and unknown:
+            yield host.problem(
+                "kubeconfig_users",
+                f"{_and(unknown)} {'is no user' if len(unknown) == 1 else 'are no users'} of the host.",
+                "Make them there, or take them out of the list.",
+            )
+
+
 def check_resources(hosts: Hosts) -> t.Iterable[Problem]:
     """CPUs, memory, free disk. What already is a node works as it is: only warnings there."""
     for host, facts in _known(hosts):
@@ -546,6 +558,7 @@ CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_package_source,
     check_identities,
     check_hostnames,
+    check_users,
     check_resources,
     check_platform,
     check_cgroups,

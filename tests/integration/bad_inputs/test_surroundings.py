@@ -148,6 +148,12 @@ CASES = [
         },
     ),
     Case(
+        "user-that-is-not-there",
+        ["cp1: kubeconfig_users: alice is no user of the host. Make them there, or take them out of the list."],
+        {"kubeconfig_users": ["root", "alice"]},
+        facts={"cp1": {"unknown_users": ["alice"]}},
+    ),
+    Case(
         "port-of-wireguard",
         ["worker1: port 51820/udp: is held by the kernel, such as a WireGuard interface"],
         {"cni_flannel_backend": "wireguard"},

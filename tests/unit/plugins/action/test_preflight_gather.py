@@ -140,6 +140,18 @@ def test_the_endpoints_name_is_resolved_by_the_machine(monkeypatch: pytest.Monke
         assert called["node_facts"] == arguments
 
 
+def test_users_that_get_a_kubeconfig_are_known_to_control_planes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, name, arguments in (
+        (["root", "alice"], "cp1", {"users": ["alice"]}),
+        ("root,alice", "cp1", {"users": ["alice"]}),
+        (["root"], "cp1", {}),
+        (["alice"], "worker1", {}),
+    ):
+        variables = {"kubeconfig_users": given, "inventory_hostname": name, "cluster_control_plane_hosts": ["cp1"]}
+        _facts, called = gather(monkeypatch, {"node_facts": node("1.37.1")}, **variables)
+        assert called["node_facts"] == arguments
+
+
 def test_all_sources_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     failure = {"subject": "metallb_chart", "message": "lost.", "severity": "error"}
     results = {

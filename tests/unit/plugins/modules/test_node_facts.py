@@ -18,5 +18,7 @@ def test_every_fact_is_there_and_documented(run_module: ModuleRunner) -> None:
     types = {"str": str, "int": int, "float": float, "dict": dict, "list": list}
     for name, value in facts.items():
         assert isinstance(value, types[documented[name]["type"]]), name
+    result = run_module(node_facts.main, {"users": ["root", "nobody-of-that-name"]}, check=True)
+    assert result["ansible_facts"]["slipway_node"]["unknown_users"] == ["nobody-of-that-name"]
     for name in ("swap", "kernel_features", "firewall", "kubernetes", "runtime"):
         assert set(facts[name]) == set(documented[name]["sample"]), name

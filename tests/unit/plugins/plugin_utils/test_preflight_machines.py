@@ -165,6 +165,8 @@ SYSTEM = machine()["os"]
             "disk: 9 MB are free in /etc, and 16 MB are needed.",
         ),
         ({"disk": [{"path": "/var/lib/etcd", "free_mb": 3}]}, {}, "disk: 3 MB are free in /var/lib/etcd, and 200 MB"),
+        ({"unknown_users": ["alice"]}, {}, "error node1: kubeconfig_users: alice is no user of the host. Make them"),
+        ({"unknown_users": ["a", "b"]}, {}, "kubeconfig_users: a and b are no users of the host."),
         ({}, {"cluster_node_ip": "node1"}, "cluster_node_ip: node1 is not an address."),
         ({}, {"cluster_node_ip": "127.0.0.1"}, "cluster_node_ip: 127.0.0.1 cannot be reached from other nodes."),
         ({}, {"cluster_node_ip": "0.0.0.0"}, "cluster_node_ip: 0.0.0.0 cannot be reached from other nodes."),
