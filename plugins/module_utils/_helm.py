@@ -157,7 +157,13 @@ class HelmRelease:
 
     def _make_namespace(self, namespace: str) -> None:
         labels = kube.as_values(self._params["namespace_labels"], "namespace_labels")
-        document = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
+        document: kube.Object = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": namespace, "labels": labels},
+        }
+        live, _result = kube.read(self._kubectl, [document], "--show-managed-fields")
+        document = kube.with_labels_of(document, live[0] if live else None, "slipway")
         self._kubectl.run(
             "apply", "--server-side", "--field-manager=slipway", "--filename=-", stdin=json.dumps(document)
         )

@@ -159,6 +159,8 @@ class KubeApply:
         self._clock = clock
         self._sleep = sleep
         self._plan = Plan()
+        #: The namespace that is made because objects need it.
+        self._own: t.Optional[kube.Reference] = None
         #: Kinds that are not deleted for having left the set: what they hold is not the set's.
         self._kept_kinds: t.Collection[str] = params.get("kept_kinds") or ()
 
@@ -221,6 +223,7 @@ class KubeApply:
             own: kube.Object = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
             if kube.reference(own) not in [kube.reference(item) for item in objects]:
                 objects.append(own)
+                self._own = kube.reference(own)
         places = Counter(kube.reference(item, self._params["namespace"]) for item in objects)
         twice = sorted(str(place) for place, count in places.items() if count > 1)
         if twice:
@@ -257,6 +260,12 @@ class KubeApply:
 
     def _apply(self, objects: t.List[kube.Object]) -> None:
         live = self._read([*self._record([]), *objects])
+        manager = self._params["field_manager"]
+        # A namespace may be that of other entries, and of charts, that give it labels.
+        objects = [
+            kube.with_labels_of(item, self._find(live, item), manager) if kube.reference(item) == self._own else item
+            for item in objects
+        ]
         members = self._labelled(objects, live)
         record = self._record(members)
         targets = [*record, *objects]
@@ -334,9 +343,14 @@ class KubeApply:
         for item in objects if name else []:
             found = self._find(live, item)
             metadata = item["metadata"]
-            if found is None or SET_LABEL in (found["metadata"].get("labels") or {}):
-                metadata["labels"] = {**(metadata.get("labels") or {}), SET_LABEL: name}
+            owner = (found["metadata"].get("labels") or {}).get(SET_LABEL) if found else name
+            if owner is None:
+                continue
+            if owner == name or item["kind"] not in self._kept_kinds:
+                owner = name
                 members.append(item)
+            # What is never deleted may be in several sets, and stays in the one that has made it.
+            metadata["labels"] = {**(metadata.get("labels") or {}), SET_LABEL: owner}
         return members
 
     def _record(self, objects: t.Iterable[kube.Object]) -> t.List[kube.Object]:

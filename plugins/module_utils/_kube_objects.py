@@ -222,6 +222,20 @@ def owned_fields(item: Object, manager: str) -> t.Set[str]:
     return fields
 
 
+def with_labels_of(item: Object, live: t.Optional[Object], manager: str) -> Object:
+    """``item`` with the labels that ``manager`` has given the object before; else it would take them away.
+
+    For what several have a part in, as in a namespace.
+    """
+    if live is None:
+        return item
+    owned = owned_fields(live, manager)
+    labels = live["metadata"].get("labels") or {}
+    kept = {key: value for key, value in labels.items() if f"metadata.labels.{key}" in owned}
+    metadata = item["metadata"]
+    return {**item, "metadata": {**metadata, "labels": {**kept, **(metadata.get("labels") or {})}}}
+
+
 def _field_paths(fields: Object, prefix: str) -> t.Iterator[str]:
     for key, below in fields.items():
         path = prefix if key == "." else prefix + ("." + key[2:] if key.startswith("f:") else f"[{key[2:]}]")

@@ -68,9 +68,26 @@ def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
         names = [str(entry["name"]) for entry in entries(host)]
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield Problem(where, VARIABLE, f"{name} stands in the list twice.", "Rename one of them, or remove it.")
+        yield from (Problem(where, VARIABLE, *complaint) for complaint in _of_namespaces(entries(host)))
         for entry in entries(host):
             for message, remedy in _complaints(entry, host.text("inventory_dir")):
                 yield Problem(where, VARIABLE, f"{entry['name']}: {message}", remedy)
+
+
+def _of_namespaces(listed: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[Complaint]:
+    """Labels of a namespace that entries want otherwise: each run would change them, and change them back."""
+    first: t.Dict[t.Tuple[str, str], t.Tuple[str, str]] = {}
+    for entry in listed:
+        labels = entry.get("namespace_labels")
+        for key, value in labels.items() if isinstance(labels, dict) else ():
+            place = (str(entry.get("namespace") or "default"), str(key))
+            other, wanted = first.setdefault(place, (str(entry["name"]), str(value)))
+            if wanted != str(value):
+                yield (
+                    f"{entry['name']} and {other} give the namespace {place[0]} the label {key} with other values,"
+                    f" {value} and {wanted}.",
+                    "Give it in one of them.",
+                )
 
 
 def _complaints(entry: t.Mapping[str, t.Any], inventory_dir: str) -> t.Iterator[Complaint]:

@@ -189,9 +189,15 @@ class FakeKubectl(Kubectl):
     def _merged(self, item: kube.Object) -> kube.Object:
         live = copy.deepcopy(self._find(item)) or {"metadata": {}}
         metadata = {**live["metadata"], **item["metadata"]}
+        if "labels" in live["metadata"] and "labels" not in item["metadata"]:
+            # What is not applied any more is gone.
+            metadata["labels"] = {}
         if item["kind"] in CLUSTER_SCOPED:
             metadata.pop("namespace", None)
         fields: t.Dict[str, t.Any] = {f"f:{key}": {} for key in item if key not in ("apiVersion", "kind", "metadata")}
+        labels = item["metadata"].get("labels")
+        if labels:
+            fields["f:metadata"] = {"f:labels": {f"f:{key}": {} for key in labels}}
         others = [entry for entry in metadata.get("managedFields", []) if entry["manager"] != "slipway"]
         own = {"manager": "slipway", "operation": "Apply", "fieldsV1": fields}
         metadata["managedFields"] = [*others, *([own] if fields else [])]

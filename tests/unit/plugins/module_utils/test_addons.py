@@ -139,6 +139,26 @@ def test_what_has_left_the_list_is_removed(cluster: Cluster) -> None:
     assert not run(cluster)["changed"]
 
 
+def test_several_entries_in_one_namespace(cluster: Cluster) -> None:
+    """None takes away what another one, or a role, has given it."""
+    labelled = {**MANIFEST, "namespace_labels": {"pod-security.kubernetes.io/enforce": "baseline"}}
+    others = [
+        {**CHART, "namespace": "paint"},
+        {**MANIFEST, "name": "shapes", "definition": config_map("shapes", round="yes")},
+        {**CHART, "name": "late", "namespace": "paint", "namespace_labels": {"late": "yes"}},
+    ]
+    run(cluster, labelled, *others)
+    place = kube.Reference("", "Namespace", "", "paint")
+    labels = {"pod-security.kubernetes.io/enforce": "baseline", "late": "yes", "slipway.io/set": "addon-colours"}
+    for check in (True, False):
+        assert cluster.store[place]["metadata"]["labels"] == labels
+        again = run(cluster, labelled, *others, check=check)
+        assert actions(again) == [f"{name} unchanged" for name in ("colours", "web", "shapes", "late")]
+    # It goes with none of them, and who has made it is told so.
+    assert run(cluster, labelled)["addons"][1:] != [] and cluster.store[place]["metadata"]["labels"] == labels
+    assert run(cluster)["addons"][0]["kept"] == ["Namespace paint"] and "paint" in cluster.names()
+
+
 def test_an_object_that_has_left_its_entry(cluster: Cluster) -> None:
     run(cluster, {**MANIFEST, "definition": [config_map("one"), config_map("two")]})
     assert run(cluster, {**MANIFEST, "definition": [config_map("two")]})["changed"]

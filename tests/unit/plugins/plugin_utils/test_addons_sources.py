@@ -161,4 +161,7 @@ def test_charts_that_are_none(inventory: Path) -> None:
 
 def test_lists() -> None:
     assert "web stands in the list twice." in said([CHART, CHART])
+    labelled = [{**MANIFEST, "name": name, "namespace_labels": {"level": name}} for name in ("low", "high")]
+    assert "high and low give the namespace default the label level with other values, high and low." in said(labelled)
+    assert said([labelled[0], {**labelled[1], "namespace": "other"}, MANIFEST]) == ""
     assert "cluster: addons_list: differs between control planes" in said([CHART], [])
