@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import typing as t
 
+import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _control_plane_files
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _controller_files
@@ -51,6 +52,11 @@ MOUNTED = (
     "/usr/local/share/ca-certificates",
     "/usr/share/ca-certificates",
 )
+
+#: What the static pods' probes and this collection ask an API server without saying who they are.
+HEALTH = ("/livez", "/readyz")
+#: What a machine that joins asks, which has a token and does not know the CA yet.
+DISCOVERY = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
 
 
 def entries(host: Host) -> t.List[t.Mapping[str, t.Any]]:
@@ -184,9 +190,68 @@ def check_patches(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
+def _text(host: Host, name: str) -> str:
+    """The text of a file of the list; empty when it is not there, or in Ansible's vault."""
+    for entry in (entry for entry in entries(host) if f"{DIRECTORY}/{entry['name']}" == name):
+        if entry.get("content") is not None:
+            return str(entry["content"])
+        path = _controller_files.located(str(entry.get("source")), host.text("inventory_dir"))
+        if not _controller_files.unreadable(path):
+            with open(path, encoding="utf-8", errors="replace") as stream:
+                text = stream.read()
+            return "" if text.startswith("$ANSIBLE_VAULT") else text
+    return ""
+
+
+def _anonymous(host: Host) -> t.Tuple[str, t.Optional[t.List[str]]]:
+    """Where the API server's anonymous requests are configured, and their paths; ``None`` for all of them."""
+    for name, value in _arguments(host.mapping(CONFIGURATION).get("apiServer")):
+        if name == "anonymous-auth" and value.strip().lower() in ("false", "0"):
+            return "anonymous-auth=false", []
+        if name == "authentication-config":
+            try:
+                document = yaml.safe_load(_text(host, value))
+            except yaml.YAMLError:
+                continue
+            given = document.get("anonymous") if isinstance(document, dict) else None
+            if not isinstance(given, dict):
+                continue
+            conditions = given.get("conditions") if given.get("enabled") else []
+            if conditions or not given.get("enabled"):
+                paths = [str(item.get("path")) for item in conditions or [] if isinstance(item, dict)]
+                return value.rpartition("/")[2], paths
+    return "", None
+
+
+def check_anonymous(hosts: Hosts) -> t.Iterable[Problem]:
+    """Requests of nobody, by which kubeadm's probes look at the API server, and machines that join find the cluster."""
+    control_planes = [host for host in hosts if host.control_plane]
+    new = [host for host in hosts if host.facts is not None and not host.joined]
+    if not control_planes or not new:
+        return
+    host = control_planes[0]
+    where, paths = _anonymous(host)
+    if paths is None:
+        return
+    discovery = host.mapping("node_join_configuration").get("discovery")
+    finds_by_file = isinstance(discovery, dict) and "file" in discovery
+    # A patch may have probes of its own; our own look stays.
+    needed = [*HEALTH, *([] if len(hosts) == 1 or finds_by_file else [DISCOVERY])]
+    lacking = [path for path in needed if path not in paths]
+    if lacking:
+        yield host.problem(
+            CONFIGURATION,
+            f"{where} lets nobody ask for {' and '.join(lacking)} without saying who it is: so"
+            f" {'the API server is taken for dead' if lacking[0] in HEALTH else 'no machine can join'}.",
+            "Allow it in a file that authentication-config names: anonymous: {enabled: true, conditions: "
+            f"[{', '.join(f'{{path: {path}}}' for path in needed)}]}}.",
+        )
+
+
 CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_files,
     check_same_files,
     check_arguments,
     check_patches,
+    check_anonymous,
 )

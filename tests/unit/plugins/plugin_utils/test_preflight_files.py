@@ -97,3 +97,71 @@ def test_control_planes_that_differ() -> None:
     assert "cluster: control_plane_files: differs between control planes (cp1 and cp2)." in said(
         host(AUDIT), host(name="cp2")
     )
+
+
+DISCOVERY = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
+AUTHENTICATION = argument("authentication-config", f"{FOLDER}/authentication.yaml")
+
+
+def authentication(text: str, **given: t.Any) -> Host:
+    """A control plane with a configuration of authentication."""
+    return host({"name": "authentication.yaml", "content": text}, api_server=AUTHENTICATION, **given)
+
+
+def allowed(*paths: str) -> str:
+    conditions = ", ".join(f"{{path: {path}}}" for path in paths)
+    return f"anonymous: {{enabled: true, conditions: [{conditions}]}}\n"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [
+        ([host(api_server=argument("anonymous-auth", "false"))], "anonymous-auth=false lets nobody ask for /livez and"),
+        ([authentication("anonymous: {enabled: false}\n")], "authentication.yaml lets nobody ask for /livez and"),
+        (
+            [authentication(allowed("/livez"))],
+            "nobody ask for /readyz without saying who it is: so the API",
+        ),
+        (
+            [authentication(allowed("/livez", "/readyz")), Host("worker1", facts={"kubernetes": {"joined": False}})],
+            f"lets nobody ask for {DISCOVERY} without saying who it is: so no machine can join.",
+        ),
+    ],
+)
+def test_nobody_may_ask(hosts: t.List[Host], expected: str) -> None:
+    assert expected in said(*hosts)
+    assert len(said(*hosts).splitlines()) == 1
+    # A cluster that works is not questioned.
+    for item in hosts:
+        assert item.facts
+        item.facts["kubernetes"]["joined"] = True
+    assert said(*hosts) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "anonymous: {enabled: true}\n",
+        "jwt: []\n",
+        "no: [yaml\n",
+        "text\n",
+        allowed("/livez", "/readyz", DISCOVERY),
+    ],
+)
+def test_somebody_may_ask(text: str, tmp_path: Path) -> None:
+    worker = Host("worker1", facts={"kubernetes": {"joined": False}})
+    assert said(authentication(text), worker) == ""
+    path = tmp_path / "authentication.yaml"
+    path.write_text(text)
+    entry = {"name": "authentication.yaml", "source": str(path)}
+    assert said(host(entry, api_server=AUTHENTICATION), worker) == ""
+
+
+def test_what_is_not_known_is_not_refused(tmp_path: Path) -> None:
+    path = tmp_path / "authentication.yaml"
+    path.write_text("$ANSIBLE_VAULT;1.1;AES256\n3030\n")
+    assert said(host({"name": "authentication.yaml", "source": str(path)}, api_server=AUTHENTICATION)) == ""
+    assert said(host(api_server=argument("anonymous-auth", "true"))) == ""
+    worker = Host("worker1", facts={"kubernetes": {"joined": False}})
+    discovery = {"discovery": {"file": {"kubeConfigPath": "/root/discovery.conf"}}}
+    assert said(authentication(allowed("/livez", "/readyz"), node_join_configuration=discovery), worker) == ""
