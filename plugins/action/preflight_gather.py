@@ -12,7 +12,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_sources
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines, _preflight_sources
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import parse_endpoint, parse_version
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_failures import explain, reason
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import Variables, collection_roles
@@ -58,7 +58,10 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": str(error)}
 
     def _names(self, task_vars: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """The arguments of node_facts: the endpoint's name, when it has one, and the users of a control plane."""
+        """The arguments of node_facts: names that the machine is to resolve, and the users of a control plane.
+
+        The endpoint's name, when it has one, and those that node_prep will write where the machine does not know them.
+        """
         variables = Variables(self._templar, collection_roles(), task_vars)
         place = parse_endpoint(str(variables.get("cluster_endpoint") or ""))
         named = place and re.search("[a-z]", place[0]) and ":" not in place[0]
@@ -66,7 +69,20 @@ class ActionModule(ActionBase):
         is_control_plane = task_vars.get("inventory_hostname") in (variables.get("cluster_control_plane_hosts") or [])
         users = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else []
         users = [str(name) for name in users if name != "root"] if is_control_plane else []
-        return {**({"resolve": [place[0]]} if place and named else {}), **({"users": users} if users else {})}
+        names = dict.fromkeys([*([place[0]] if place and named else []), *self._entries(variables)])
+        return {**({"resolve": list(names)} if names else {}), **({"users": users} if users else {})}
+
+    @staticmethod
+    def _entries(variables: t.Mapping[str, t.Any]) -> t.List[str]:
+        """The names that node_prep will write into /etc/hosts."""
+        given = variables.get("node_prep_hosts_entries")
+        return list(_machines.entry_addresses(given if isinstance(given, list) else []))
+
+    def _is_unknown(self, source: t.Any, node: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any]) -> bool:
+        """Whether a source is at a name that the machine will know by /etc/hosts only, and does not yet."""
+        known = node.get("surroundings", {}).get("names") or {}
+        late = [name.lower() for name in self._entries(variables) if name in known and not known[name]]
+        return bool(late) and _preflight_sources.asks_one_of(source, late)
 
     def _sources(self, node: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
         """What the host has to fetch and cannot; nothing is asked when there is nothing to fetch."""
@@ -80,6 +96,7 @@ class ActionModule(ActionBase):
             return []
         found: t.List[t.Dict[str, t.Any]] = []
         wanted = _preflight_sources.sources(variables, node, str(task_vars.get("inventory_hostname")))
+        wanted = [source for source in wanted if not self._is_unknown(source, node, variables)]
         docker = _preflight_sources.docker_repository(variables, node)
         # What cannot be templated is reported by the checks on variables.
         if wanted:
@@ -87,7 +104,7 @@ class ActionModule(ActionBase):
             found += looked.get("failures", [])
             if explain(looked):
                 found.append({"subject": "preflight_sources", "message": reason(looked), "severity": "error"})
-        if docker:
+        if docker and not self._is_unknown(docker, node, variables):
             looked = self._look("slipway.kubernetes.package_source", docker, task_vars)
             if explain(looked):
                 found.append({"subject": "container_runtime_repository", "message": reason(looked)})
@@ -116,5 +133,7 @@ class ActionModule(ActionBase):
         }
         if variables.broken:
             return "; ".join(f"{name}: {reason}" for name, reason in variables.broken.items())
+        if self._is_unknown(arguments, node, variables):
+            return ""
         looked = self._look("slipway.kubernetes.package_source", arguments, task_vars)
         return reason(looked) if explain(looked) else ""

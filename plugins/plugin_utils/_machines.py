@@ -54,6 +54,15 @@ def by_name(hosts: Hosts) -> t.Dict[str, str]:
     return {name: entry["address"] for entry in addresses(hosts) if entry["address"] for name in entry["names"]}
 
 
+def entry_addresses(entries: t.Iterable[t.Any]) -> t.Dict[str, str]:
+    """The addresses in lines of /etc/hosts by name; the first line with a name counts."""
+    found: t.Dict[str, str] = {}
+    for entry in entries:
+        address, *names = str(entry).partition("#")[0].split() or [""]
+        found = {**dict.fromkeys(names, address), **found}
+    return found
+
+
 def written(host: Host, name: str, machines: t.Mapping[str, str]) -> str:
     """The address that node_prep will write for the name into /etc/hosts; empty when it writes none.
 
@@ -63,8 +72,7 @@ def written(host: Host, name: str, machines: t.Mapping[str, str]) -> str:
     """
     if host.flag("preflight_moves_endpoint"):
         return ""
-    for entry in host.sequence("node_prep_hosts_entries"):
-        address, *names = str(entry).partition("#")[0].split() or [""]
-        if name in names:
-            return address
+    entries = entry_addresses(host.sequence("node_prep_hosts_entries"))
+    if name in entries:
+        return entries[name]
     return machines.get(name, "") if host.flag("node_prep_hosts") else ""

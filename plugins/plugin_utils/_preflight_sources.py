@@ -12,6 +12,8 @@ Private to this collection; runs on the controller.
 
 from __future__ import annotations
 
+import json
+import re
 import typing as t
 import urllib.parse
 
@@ -138,6 +140,15 @@ def sources(variables: Values, node: Values, name: str) -> t.List[Source]:
     if packages:
         found.append({"subject": "packages", "kind": "packages", "packages": packages})
     return found
+
+
+def asks_one_of(source: t.Any, names: t.Collection[str]) -> bool:
+    """Whether a source is at a server with one of the names."""
+    texts = json.dumps(source).lower()
+    servers = set(re.findall(r"://(?:[^/@\s\"]*@)?([^/:\s\"]+)", texts))
+    if isinstance(source, dict) and source.get("kind") == "image" and not source.get("endpoints"):
+        servers.add(str(source["image"]).partition("/")[0].partition(":")[0])
+    return not servers.isdisjoint(names)
 
 
 def _charts(variables: Values) -> t.List[Source]:

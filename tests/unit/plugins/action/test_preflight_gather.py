@@ -140,6 +140,25 @@ def test_the_endpoints_name_is_resolved_by_the_machine(monkeypatch: pytest.Monke
         assert called["node_facts"] == arguments
 
 
+def test_sources_at_names_that_node_prep_will_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a site without DNS: as long as the machine does not know the name nobody can ask there."""
+    given: t.Dict[str, t.Any] = {
+        "cluster_version": "1.37.1",
+        "node_prep_hosts_entries": ["192.0.2.9 Mirror.example.com charts.example.com # ours"],
+        "kube_packages_repository": "https://mirror.example.com/k8s",
+        "helm_download_url": "https://mirror.example.com/helm",
+    }
+    for found, asked in (([], []), (["192.0.2.9"], ["https://mirror.example.com/k8s/v1.37/deb/"])):
+        looked = node()
+        names = dict.fromkeys(("Mirror.example.com", "charts.example.com"), found)
+        looked["ansible_facts"]["slipway_node"]["surroundings"] = {"names": names}
+        facts, called = gather(monkeypatch, {"node_facts": looked, "package_source": {}, "source_probe": {}}, **given)
+        assert called["node_facts"]["resolve"] == ["Mirror.example.com", "charts.example.com"]
+        assert facts["slipway_preflight"]["source_failure"] == ""
+        assert [called["package_source"]["url"]] * len(asked) == asked if asked else "package_source" not in called
+        assert "charts.example.com" not in str(called.get("source_probe"))
+
+
 def test_users_that_get_a_kubeconfig_are_known_to_control_planes(monkeypatch: pytest.MonkeyPatch) -> None:
     for given, name, arguments in (
         (["root", "alice"], "cp1", {"users": ["alice"]}),

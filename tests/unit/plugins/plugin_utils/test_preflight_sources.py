@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+import pytest
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_sources as sources
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
 
@@ -187,3 +188,20 @@ def test_the_report() -> None:
     ]
     assert found[-1].remedy.startswith("Check where the entry comes from, and its version or checksum.")
     assert all(problem.remedy.endswith("preflight_sources: false asks no source.") for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ({"kind": "chart", "repository": "https://m.example.com:8443/charts"}, True),
+        ({"kind": "chart", "chart": "oci://M.example.com/a"}, True),
+        ({"kind": "archive", "url": "https://b.example.com/a", "checksum": "sha256:http://u:p@m.example.com/s"}, True),
+        ({"kind": "archive", "url": "https://b.example.com/m.example.com"}, False),
+        ({"kind": "image", "image": "m.example.com:5000/a:1", "endpoints": []}, True),
+        ({"kind": "image", "image": "quay.io/a:1", "endpoints": [{"url": "http://m.example.com/v2"}]}, True),
+        ({"kind": "image", "image": "quay.io/m.example.com:1", "endpoints": []}, False),
+        ({"kind": "packages", "packages": ["containerd"]}, False),
+    ],
+)
+def test_where_a_source_is(source: t.Any, expected: bool) -> None:
+    assert sources.asks_one_of(source, ["m.example.com"]) is expected
