@@ -105,6 +105,7 @@ kept:
   description:
     - Files in C(/etc/kubernetes) that stay, since neither kubeadm nor this collection has put them there.
     - Among them is a PKI that was there before the machine became a node.
+    - Logins of registries in C(/var/lib/kubelet) (C(config.json), C(.dockercfg)).
   type: list
   elements: str
   returned: success
@@ -148,6 +149,9 @@ _FLANNEL_PLUGIN = "/opt/cni/bin/flannel"
 #: Records of tools that stay on the machine, and of what goes on; and backups, which outlive the node.
 _KEPT_RECORDS = ("archives", "etcd-backup", os.path.basename(_kubeadm.MARKER), os.path.basename(_run_record.PATH))
 _KUBELET = "kubelet.service"
+_KUBELET_FOLDER = "/var/lib/kubelet"
+#: Logins of registries, which the kubelet reads there and which only people write.
+_LOGINS = ("config.json", ".dockercfg")
 
 Found = t.Dict[str, t.List[str]]
 
@@ -318,7 +322,7 @@ class KubeadmReset:
         services = self._managed_services()
         paths = [
             *self._kubernetes_files(),
-            *self._contents("/var/lib/kubelet"),
+            *self._contents(_KUBELET_FOLDER, _LOGINS),
             *_leftovers.contents(self._etcd_data),
             *self._contents("/var/log/pods"),
             *self._contents("/var/log/containers"),
@@ -347,10 +351,14 @@ class KubeadmReset:
         return [path for path in self._kubeadm_files.remains() if path not in own]
 
     def _kept(self) -> t.List[str]:
-        """What stays in /etc/kubernetes since others have put it there."""
+        """What stays in the folders of Kubernetes since others have put it there."""
         ours = set(self._kubernetes_files())
-        found = (path for path in self._kubeadm_files.remains() if path not in ours)
+        found = [path for path in self._kubeadm_files.remains() if path not in ours] + self._logins()
         return [path for path in found if os.path.islink(path) or has_content(path)]
+
+    def _logins(self) -> t.List[str]:
+        paths = (self._at(f"{_KUBELET_FOLDER}/{name}") for name in _LOGINS)
+        return [path for path in paths if os.path.lexists(path)]
 
     def _contents(self, folder: str, kept: t.Container[str] = ()) -> t.List[str]:
         return _leftovers.contents(self._at(folder), kept)
@@ -443,7 +451,7 @@ class KubeadmReset:
         if self._runner.which("kubeadm", required=False):
             # The etcd member is the caller's business; preflight would only ask whether one is sure.
             skipped = "--skip-phases=preflight,remove-etcd-member"
-            aside = [path for path in self._kubeadm_files.in_the_way() if path in self._kept()]
+            aside = sorted({*self._kubeadm_files.in_the_way(), *self._logins()}.intersection(self._kept()))
             _kubeadm.Kubeadm(self._runner).run_reset(self._params["cri_socket"], self._kubeadm_files, aside, skipped)
 
     def _remove_containers(self) -> None:
@@ -533,7 +541,7 @@ def main() -> None:
     try:
         result = KubeadmReset(module.params, Runner(module), module.check_mode).run()
         if result["kept"]:
-            module.warn(f"Somebody else has put into /etc/kubernetes what stays there: {', '.join(result['kept'])}.")
+            module.warn(f"Somebody else has put here what stays: {', '.join(result['kept'])}.")
     except SlipwayError as error:
         module.fail_json(msg=error.msg, **error.details)
     module.exit_json(**result)

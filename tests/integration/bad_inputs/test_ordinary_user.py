@@ -13,12 +13,17 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils._x509 import certificate_pins
+from ansible_collections.slipway.kubernetes.tests.unit.plugins import kubectl_config
 from test_facts import seen
 from test_remove_node import MODULE, PROJECT, Site, judged
 
 #: No list of users has it, as in the containers of OpenShift.
 USER = 54321
-ADMIN = "the administrator's kubeconfig\n"
+AUTHORITY = (PROJECT / "tests/unit/plugins/fixtures/kubeadm/ca.crt").read_text()
+ADMIN = kubectl_config.ADMIN.format(
+    authority=base64.b64encode(AUTHORITY.encode()).decode(), server="https://192.0.2.9:8443", key="a2V5"
+)
 NAMES = ("cp1", "cp2", "cp3", "w1", "w2")
 ARCHIVE = b"the archive"
 GUARD = 'if __name__ == "__main__":\n'
@@ -62,7 +67,8 @@ class Awx(Site):
             self.run_by = ["setpriv", *who, "--securebits=+no_setuid_fixup", *reads]
         self.project = self.files()
         for number, name in enumerate(NAMES, start=1):
-            self.answers[f"node_facts:{name}"] = seen(number, name, node_name=name)
+            pins = certificate_pins(AUTHORITY)
+            self.answers[f"node_facts:{name}"] = seen(number, name, node_name=name, ca_cert_hashes=pins)
         snapshot = dict.fromkeys(("revision", "total_keys", "size", "hash"), 1)
         digest = hashlib.sha256(ARCHIVE).hexdigest()
         self.answers.update(
@@ -115,6 +121,11 @@ def test_the_kubeconfig_lands_beside_the_inventory(awx: Awx) -> None:
     output = awx.started("site", "--tags", "kubeconfig")
     assert f"kubeconfig: {awx.runner}/artifacts/kubernetes/admin.conf" in output
     assert awx.kept() == {"artifacts/kubernetes/admin.conf": (ADMIN, 0o600, awx.user)}
+    # Of another cluster it is not removed.
+    place = awx.runner / "artifacts/kubernetes/admin.conf"
+    place.write_text(ADMIN.replace("server: ", "insecure-skip-tls-verify: true\n    server: "))
+    assert f"{place} stays: it is not, or not only, kubeadm's" in awx.started("reset", reset_confirm=True)
+    place.write_text(ADMIN)
     awx.started("reset", reset_confirm=True)
     assert awx.kept() == {}
 

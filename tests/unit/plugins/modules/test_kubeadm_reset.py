@@ -381,9 +381,9 @@ def test_what_others_have_put_beside_kubeadms_files_stays_and_is_named(
 
 
 def test_what_was_given_and_goes_leaves_no_record(machine: Machine) -> None:
-    """Files of control planes are there before kubeadm, and so are logins in the kubelet's folder."""
+    """Files of control planes are there before kubeadm, and so may be something in the kubelet's folder."""
     given = {}
-    for name in ("etc/kubernetes/slipway/audit-policy.yaml", "var/lib/kubelet/config.json"):
+    for name in ("etc/kubernetes/slipway/audit-policy.yaml", "var/lib/kubelet/cpu_manager_state"):
         path = machine.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("from the inventory")
@@ -393,6 +393,26 @@ def test_what_was_given_and_goes_leaves_no_record(machine: Machine) -> None:
     assert machine.reset()["kept"] == []
     assert machine.files() == FOREIGN
     assert not machine.reset()["changed"]
+
+
+def test_logins_of_registries_stay_and_are_named(machine: Machine) -> None:
+    """kubeadm reset empties the folder: they are not there when it runs, and there afterwards."""
+    path = machine.root / "var/lib/kubelet/config.json"
+    path.write_text("logins")
+
+    def empty(_argv: t.List[str]) -> str:
+        for name in path.parent.iterdir():
+            name.unlink()
+        return ""
+
+    machine.runner.answers["kubeadm reset"] = empty
+    checked = machine.reset(check=True)
+    done = machine.reset()
+    assert done["kept"] == checked["kept"] == [str(path)]
+    assert str(path) not in done["removed"]["files"] and path.read_text() == "logins"
+    assert machine.files() == sorted([*FOREIGN, "var/lib/kubelet/config.json"])
+    again = machine.reset()
+    assert (again["changed"], again["kept"]) == (False, [str(path)])
 
 
 def test_other_clusters_in_a_users_kubeconfig_stay(machine: Machine) -> None:
