@@ -13,6 +13,8 @@ import typing as t
 
 #: Programs that no package has brought.
 BY_HAND = "by hand"
+#: Where packages bring the kubelet.
+PACKAGED = "/usr/bin/kubelet"
 #: Installers whose nodes are nodes of kubeadm, too.
 WITH_KUBEADM = ("Kubespray", BY_HAND)
 #: Name of the installer and what only it leaves. All paths of one tuple have to be there.
@@ -72,12 +74,15 @@ _TRACES: t.Tuple[t.Tuple[str, t.Tuple[t.Tuple[str, ...], ...]], ...] = (
 def found(root: str = "") -> t.Dict[str, str]:
     """``name`` of the installer that has made this machine a node and the ``trace``; empty when there are none.
 
+    What was installed by hand may be ``beside`` the kubelet of a package.
+
     :param root: a folder that stands for ``/``.
     """
     for name, traces in _TRACES:
         for paths in traces:
             if _all_there(root, paths):
-                return {"name": name, "trace": paths[0]}
+                packaged = name == BY_HAND and _all_there(root, (PACKAGED,))
+                return {"name": name, "trace": paths[0], **({"beside": PACKAGED} if packaged else {})}
     return {}
 
 

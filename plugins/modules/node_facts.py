@@ -224,7 +224,9 @@ ansible_facts:
           type: dict
           sample: {}
         installer:
-          description: C(name) of another installer that has made a node of this machine, and the file that tells.
+          description:
+            - C(name) of another installer that has made a node of this machine, and the file that tells (C(trace)).
+            - A program that was installed by hand may be C(beside) the kubelet of a package.
           returned: always
           type: dict
           sample: {}

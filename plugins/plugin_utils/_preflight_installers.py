@@ -28,7 +28,8 @@ _KUBELET = "control_plane_kubelet_configuration"
 _PROXY = "control_plane_kube_proxy_configuration"
 _JOIN = "control_plane_init_configuration and node_join_configuration"
 _NOTHING = "nothing here"
-_ADDON = "nothing here, install it by its own chart (helm_release)"
+_ADDON = "an entry of addons_list, with its own chart"
+_FILE = f"control_plane_files, and extraArgs of apiServer in {_CLUSTER}"
 _IPV6 = "nothing here, IPv6 is not supported yet"
 _HTTP_PROXY = "nothing here: set it in the machines' own configuration (/etc/environment, apt, a drop-in of containerd)"
 
@@ -131,8 +132,8 @@ KUBESPRAY: t.Dict[str, str] = {
     "kube_oidc_auth": f"extraArgs of apiServer in {_CLUSTER}",
     "kube_oidc_url": f"extraArgs of apiServer in {_CLUSTER}",
     "kube_oidc_client_id": f"extraArgs of apiServer in {_CLUSTER}",
-    "kube_encrypt_secret_data": f"extraArgs and extraVolumes of apiServer in {_CLUSTER}",
-    "kubernetes_audit": f"extraArgs and extraVolumes of apiServer in {_CLUSTER}",
+    "kube_encrypt_secret_data": _FILE,
+    "kubernetes_audit": _FILE,
     "kube_apiserver_enable_admission_plugins": f"extraArgs of apiServer in {_CLUSTER}",
     "kube_kubeadm_apiserver_extra_args": f"extraArgs of apiServer in {_CLUSTER}",
     "kube_kubeadm_controller_extra_args": f"extraArgs of controllerManager in {_CLUSTER}",
@@ -140,7 +141,7 @@ KUBESPRAY: t.Dict[str, str] = {
     "authorization_modes": f"extraArgs of apiServer in {_CLUSTER}",
     "event_ttl_duration": f"extraArgs of apiServer in {_CLUSTER}",
     "tls_min_version": f"extraArgs in {_CLUSTER}, tlsMinVersion in {_KUBELET}",
-    "kubeadm_patches": f"patches in {_JOIN}",
+    "kubeadm_patches": f"control_plane_files, and patches in {_JOIN}",
     "auto_renew_certificates": "renew_certificates.yml",
     "cloud_provider": _NOTHING,
     "external_cloud_provider": _NOTHING,
@@ -247,6 +248,25 @@ WEAK = frozenset(
         "upstream_dns_servers",
     )
 )
+#: Names among them that may be of something else, but are worth a warning when they stand alone.
+AMBIGUOUS = frozenset(
+    (
+        "access_ip",
+        "container_manager",
+        "deploy_container_engine",
+        "dns_mode",
+        "docker_insecure_registries",
+        "docker_registry_mirrors",
+        "download_localhost",
+        "gateway_api_enabled",
+        "helm_enabled",
+        "krew_enabled",
+        "kubeconfig_localhost",
+        "kubectl_localhost",
+        "local_path_provisioner_enabled",
+        "local_volume_provisioner_enabled",
+    )
+)
 #: How other names of Kubespray begin, and names of ours that begin so, too.
 PREFIXES = (
     "calico_",
@@ -298,7 +318,7 @@ def words(host: Host) -> t.Set[str]:
 
 def is_kubespray(hosts: Hosts) -> bool:
     """Whether the inventory is one of Kubespray."""
-    return any(name in KUBESPRAY and name not in WEAK for host in hosts for name in words(host))
+    return any(name in KUBESPRAY and name not in WEAK | AMBIGUOUS for host in hosts for name in words(host))
 
 
 def check_kubespray_variables(hosts: Hosts) -> t.Iterable[Problem]:
@@ -308,7 +328,7 @@ def check_kubespray_variables(hosts: Hosts) -> t.Iterable[Problem]:
     if distinct:
         found |= {name for host in hosts for name in OTHER_MEANING if name in host.given}
     else:
-        found &= COMMON.keys()
+        found &= COMMON.keys() | AMBIGUOUS
     everything = {**KUBESPRAY, **COMMON, **OTHER_MEANING}
     said = [f"{name}: {everything[name]}" for name in everything if name in found and everything[name] != _NOTHING]
     rest = {name for name in found if everything[name] == _NOTHING} | (_others(hosts) if distinct else set())
@@ -358,6 +378,17 @@ def check_installers(hosts: Hosts) -> t.Iterable[Problem]:
         if not name:
             continue
         if name == _installers.BY_HAND:
+            # A copy of the same version does no harm until the next upgrade, which would find it first.
+            state = (host.facts or {}).get("kubernetes") or {}
+            versions = {state.get("kubeadm_version"), state.get("kubelet_version")}
+            if host.joined and installer.get("beside") and versions == {host.text("cluster_version")}:
+                yield host.problem(
+                    "kubernetes",
+                    f"has {trace} beside the package's, of the same version; it is found before that.",
+                    "Remove it before the next upgrade.",
+                    WARNING,
+                )
+                continue
             yield host.problem(
                 "kubernetes",
                 f"has {trace}, which no package has brought; that of kube_packages would stand beside it.",

@@ -39,6 +39,14 @@ def test_an_installer(tmp_path: Path, paths: t.Sequence[str], name: str) -> None
     assert any(path.startswith(found["trace"]) for path in paths)
 
 
+def test_a_copy_beside_the_packages(tmp_path: Path) -> None:
+    for path in ("usr/local/bin/kubeadm", "usr/bin/kubelet"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    trace = "/usr/local/bin/kubeadm"
+    assert _installers.found(str(tmp_path)) == {"name": "by hand", "trace": trace, "beside": "/usr/bin/kubelet"}
+
+
 @pytest.mark.parametrize(
     "paths",
     [

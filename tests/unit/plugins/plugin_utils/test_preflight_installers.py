@@ -30,7 +30,7 @@ def test_our_own_variables_are_not_kubesprays() -> None:
     assert set(checks.OTHER_MEANING) <= ours
     assert said(host()) == []
     assert len(checks.KUBESPRAY) > 150
-    assert set(checks.KUBESPRAY) >= checks.WEAK
+    assert set(checks.KUBESPRAY) >= checks.WEAK | checks.AMBIGUOUS and not checks.WEAK & checks.AMBIGUOUS
 
 
 def test_nobody_is_told_to_write_what_preflight_refuses() -> None:
@@ -69,6 +69,10 @@ def test_all_of_an_inventory_is_one_finding() -> None:
         ({"node_labels": {}, "nameservers": [], "kube_own": 1}, ""),
         ({"kube_version": "v1", "preflight_ignore_variables": ["kube_*"]}, ""),
         ({"kubelet_max_pods": 50}, "error"),
+        # Others have these names, too; together with one that is Kubespray's alone they are a part of its finding.
+        ({"helm_enabled": True}, "warning"),
+        ({"access_ip": "192.0.2.9", "container_manager": "containerd"}, "warning"),
+        ({"helm_enabled": True, "kube_version": "v1"}, "error"),
     ],
 )
 def test_names_of_others(variables: t.Dict[str, t.Any], expected: str) -> None:
@@ -92,3 +96,34 @@ def test_nodes_of_others(name: str, joined: bool, expected: str) -> None:
     facts = {"installer": {"name": name, "trace": "/a"}, "kubernetes": {"joined": joined}}
     [line] = said(host(facts=facts))
     assert line.startswith(f"{expected} cp1: has ") and "/a" in line and "\x1b" not in line
+
+
+@pytest.mark.parametrize(
+    ("beside", "joined", "kubeadm", "expected"),
+    [
+        (
+            "/usr/bin/kubelet",
+            True,
+            "1.37.1",
+            "warning cp1: has /usr/local/bin/kubeadm beside the package's, of the same",
+        ),
+        # It would be run in the place of the package's, or there is no package.
+        ("/usr/bin/kubelet", True, "1.36.4", "error cp1: has /usr/local/bin/kubeadm, which no package has brought"),
+        ("", True, "1.37.1", "error cp1: has /usr/local/bin/kubeadm, which no package"),
+        ("/usr/bin/kubelet", False, "1.37.1", "error cp1: has /usr/local/bin/kubeadm, which no package"),
+    ],
+)
+def test_a_copy_of_a_program(beside: str, joined: bool, kubeadm: str, expected: str) -> None:
+    facts = {
+        "installer": {"name": "by hand", "trace": "/usr/local/bin/kubeadm", "beside": beside},
+        "kubernetes": {"joined": joined, "kubeadm_version": kubeadm, "kubelet_version": "1.37.1"},
+    }
+    [line] = said(host(facts=facts, cluster_version="1.37.1"))
+    assert line.startswith(expected)
+
+
+def test_hints_lead_to_what_there_is() -> None:
+    said_of = checks.KUBESPRAY
+    assert said_of["cert_manager_enabled"].startswith("an entry of addons_list")
+    assert said_of["kubernetes_audit"].startswith("control_plane_files")
+    assert not [name for name, text in said_of.items() if "helm_release" in text or "extraVolumes" in text]
