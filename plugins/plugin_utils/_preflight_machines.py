@@ -208,7 +208,7 @@ def check_resources(hosts: Hosts) -> t.Iterable[Problem]:
 def _full_disks(host: Host, facts: t.Mapping[str, t.Any], severity: str) -> t.Iterable[Problem]:
     """File systems of their own beside /var/lib. That of /etc is most often that of /usr, where packages go."""
     disks = {disk["path"]: (disk["free_mb"], disk.get("size_mb")) for disk in facts.get("disk", [])}
-    bare = not facts["kubernetes"]["kubeadm_version"]
+    bare = not facts["kubernetes"].get("kubeadm_version")
     needed = {**ROOM, "/var/lib/containerd": host.number("preflight_minimum_disk_mb")}
     needed["/etc"] = ROOM_FOR_PACKAGES if bare else needed["/etc"]
     for path, least in needed.items():
