@@ -54,86 +54,77 @@ def take_over(site: Site) -> Result:
     return done
 
 
+@pytest.fixture(scope="module")
+def with_addons(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
+    """A cluster whose Flannel, metrics-server and MetalLB are releases of Helm."""
+    made = by_hand(tmp_path_factory.mktemp("addons"), WITH_ADDONS, "--addons")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def without_addons(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
+    """A cluster without addons, whose Flannel was applied as a manifest."""
+    without: dict[str, t.Any] = {"metrics_server_enabled": False, "metallb_address_pools": []}
+    made = by_hand(tmp_path_factory.mktemp("kubectl"), BY_KUBECTL, **without)
+    chart = "oci://172.30.0.1:5000/charts/flannel --version=v0.28.4 --plain-http --set=podCidr=10.244.0.0/16"
+    where = "flannel --namespace=kube-flannel"
+    made.control_plane.shell(
+        f"set -e; export KUBECONFIG=/etc/kubernetes/admin.conf; helm template {where} {chart} > /root/flannel.yaml;"
+        f" helm uninstall {where} --wait 2>&1; kubectl apply --filename=/root/flannel.yaml;"
+        " kubectl rollout status --namespace=kube-flannel daemonset/kube-flannel-ds --timeout=180s"
+    )
+    yield made
+    made.close()
+
+
 class TestWithAddons:
-    """Flannel, metrics-server and MetalLB are releases of Helm."""
-
-    @pytest.fixture(scope="class")
-    def site(self, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
-        """The cluster, and its inventory."""
-        made = by_hand(tmp_path_factory.mktemp("addons"), WITH_ADDONS, "--addons")
-        yield made
-        made.close()
-
-    def test_what_could_not_work_is_refused(self, site: Site) -> None:
-        """The kubelets make their certificates themselves, so a metrics-server that verifies them was never ready."""
-        site.control_plane.execute("cp", "/etc/apt/trusted.gpg.d/debian-archive-bookworm-stable.asc", "/root/other.asc")
-        site.control_plane.execute(
-            "sed",
-            "-i",
-            "s#/etc/apt/keyrings/kubernetes.asc#/root/other.asc#",
-            "/etc/apt/sources.list.d/kubernetes.list",
-        )
+    def test_what_could_not_work_is_refused(self, with_addons: Site) -> None:
+        """A package source that contradicts ours; kubelets that a metrics-server of ours could not verify."""
+        source = "/etc/apt/sources.list.d/kubernetes.list"
+        key, other = "/etc/apt/keyrings/kubernetes.asc", "/root/other.asc"
+        with_addons.control_plane.execute("sed", "-i", f"s#{key}#{other}#", source)
         try:
-            text = said(site.run().expect(rc=2, changed=[]))
+            text = said(with_addons.run().expect(rc=2, changed=[]))
         finally:
-            site.control_plane.execute(
-                "sed",
-                "-i",
-                "s#/root/other.asc#/etc/apt/keyrings/kubernetes.asc#",
-                "/etc/apt/sources.list.d/kubernetes.list",
-            )
+            with_addons.control_plane.execute("sed", "-i", f"s#{other}#{key}#", source)
         assert "nothing was changed" in text
         assert "metrics_server_enabled: is true, but the kubelets of tak1, tak2 make their serving certificates" in text
-        assert "is set up already with other settings in /etc/apt/sources.list.d/kubernetes.list" in text
+        assert f"is set up already with other settings in {source}" in text
 
-    def test_it_is_taken_over(self, site: Site) -> None:
-        site.configure({"metrics_server_kubelet_insecure_tls": True})
-        result = take_over(site)
+    def test_it_is_taken_over(self, with_addons: Site) -> None:
+        with_addons.configure({"metrics_server_kubelet_insecure_tls": True})
+        result = take_over(with_addons)
         assert "KubeletConfiguration.serverTLSBootstrap: is not set in the cluster and true in the inventory" in said(
             result
         )
 
-    def test_kubelets_get_certificates_of_the_cluster_by_the_recipe_of_the_docs(self, site: Site) -> None:
+    def test_kubelets_get_certificates_of_the_cluster_by_the_recipe_of_the_docs(self, with_addons: Site) -> None:
         config_map = "--namespace=kube-system configmap kubelet-config"
-        text = site.control_plane.kubectl("get", *config_map.split(), "--output=jsonpath={.data.kubelet}")
-        site.control_plane.execute("tee", "/root/kubelet", stdin=f"{text}serverTLSBootstrap: true\n")
-        site.control_plane.shell(
+        text = with_addons.control_plane.kubectl("get", *config_map.split(), "--output=jsonpath={.data.kubelet}")
+        with_addons.control_plane.execute("tee", "/root/kubelet", stdin=f"{text}serverTLSBootstrap: true\n")
+        with_addons.control_plane.shell(
             f"export KUBECONFIG=/etc/kubernetes/admin.conf; kubectl create {config_map} --from-file=/root/kubelet"
             " --dry-run=client --output=yaml | kubectl replace --filename=-"
         )
-        for node in site.nodes.values():
+        for node in with_addons.nodes.values():
             node.shell("set -e; kubeadm upgrade node phase kubelet-config; systemctl restart kubelet")
-        site.configure({"metrics_server_kubelet_insecure_tls": False})
-        result = site.run().expect()
+        with_addons.configure({"metrics_server_kubelet_insecure_tls": False})
+        result = with_addons.run().expect()
         assert (WITH_ADDONS[0], "Approve the kubelets' serving certificates") in result.changed
         assert "serverTLSBootstrap" not in result.output
-        site.expect_settled()
+        with_addons.expect_settled()
 
 
 class TestFlannelByKubectl:
-    """No addons, and a pod network that was applied as a manifest."""
-
-    @pytest.fixture(scope="class")
-    def site(self, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
-        """The cluster, and its inventory."""
-        without: dict[str, t.Any] = {"metrics_server_enabled": False, "metallb_address_pools": []}
-        made = by_hand(tmp_path_factory.mktemp("kubectl"), BY_KUBECTL, **without)
-        chart = "oci://172.30.0.1:5000/charts/flannel --version=v0.28.4 --plain-http --set=podCidr=10.244.0.0/16"
-        where = "flannel --namespace=kube-flannel"
-        made.control_plane.shell(
-            f"set -e; export KUBECONFIG=/etc/kubernetes/admin.conf; helm template {where} {chart} > /root/flannel.yaml;"
-            f" helm uninstall {where} --wait 2>&1; kubectl apply --filename=/root/flannel.yaml;"
-            " kubectl rollout status --namespace=kube-flannel daemonset/kube-flannel-ds --timeout=180s"
-        )
-        yield made
-        made.close()
-
-    def test_a_chart_over_it_is_refused(self, site: Site) -> None:
-        text = said(site.run().expect(rc=2, changed=[]))
+    def test_a_chart_over_it_is_refused(self, without_addons: Site) -> None:
+        text = said(without_addons.run().expect(rc=2, changed=[]))
         assert "cluster_cni: is flannel, but the Flannel in the cluster was not installed by the chart" in text
 
-    def test_it_is_taken_over(self, site: Site) -> None:
-        site.configure({"cluster_cni": "none"})
-        before = site.control_plane.kubectl("get", "pods", "--namespace=kube-flannel", "--output=name")
-        take_over(site)
-        assert site.control_plane.kubectl("get", "pods", "--namespace=kube-flannel", "--output=name") == before
+    def test_it_is_taken_over(self, without_addons: Site) -> None:
+        without_addons.configure({"cluster_cni": "none"})
+        before = without_addons.control_plane.kubectl("get", "pods", "--namespace=kube-flannel", "--output=name")
+        take_over(without_addons)
+        assert (
+            without_addons.control_plane.kubectl("get", "pods", "--namespace=kube-flannel", "--output=name") == before
+        )
