@@ -49,6 +49,13 @@ options:
     type: list
     elements: path
     default: []
+  written:
+    description:
+      - Files that tasks before this one would have written. In check mode they count as newer than the process and its
+        last reload; otherwise they have been written, and this says nothing.
+    type: list
+    elements: path
+    default: []
   timeout:
     description: Seconds that the unit may take to become active.
     type: int
@@ -131,6 +138,7 @@ class SystemdUnit:
         self._enabled: bool = module.params["enabled"]
         self._restart_after: t.List[str] = module.params["restart_after"]
         self._reload_after: t.List[str] = module.params["reload_after"]
+        self._written: t.Set[str] = set(module.params["written"]) if module.check_mode else set()
         self._reload = f"{_RELOADS}/{self._name}"
         self._restart_replaced: bool = module.params["restart_replaced"]
         self._timeout: int = module.params["timeout"]
@@ -194,9 +202,11 @@ class SystemdUnit:
             return "started"
         now = time.time()
         started = process_started(properties, now, time.clock_gettime(time.CLOCK_MONOTONIC))
-        if replaced or started < newest(self._restart_after, now):
+        if replaced or self._written & set(self._restart_after) or started < newest(self._restart_after, now):
             return "restarted"
-        return "reloaded" if max(started, newest([self._reload], now)) < newest(self._reload_after, now) else "none"
+        known = max(started, newest([self._reload], now))
+        is_behind = self._written & set(self._reload_after) or known < newest(self._reload_after, now)
+        return "reloaded" if is_behind else "none"
 
     def _wait(self) -> None:
         """Wait until the unit is active."""
@@ -222,6 +232,7 @@ def main() -> None:
             "restart_after": {"type": "list", "elements": "path", "default": []},
             "restart_replaced": {"type": "bool", "default": False},
             "reload_after": {"type": "list", "elements": "path", "default": []},
+            "written": {"type": "list", "elements": "path", "default": []},
             "timeout": {"type": "int", "default": 60},
         },
         supports_check_mode=True,

@@ -72,6 +72,15 @@ def outcome(result: t.Mapping[str, t.Any]) -> t.Tuple[t.Any, t.Any]:
     return result["changed"], result["action"]
 
 
+@pytest.mark.parametrize(("option", "action"), [("restart_after", "restarted"), ("reload_after", "reloaded")])
+def test_check_mode_counts_files_that_would_be_written(machine: Machine, option: str, action: str) -> None:
+    path = machine.file("config.toml", 5000)
+    written = ["/elsewhere", path]
+    assert outcome(machine.run(check=True, **{option: [path]}, written=written)) == (True, action)
+    assert outcome(machine.run(check=True, **{option: [path]}, written=["/elsewhere"])) == (False, "none")
+    assert outcome(machine.run(**{option: [path]}, written=written)) == (False, "none")
+
+
 @pytest.mark.parametrize("check", [True, False])
 def test_unit_that_runs_is_left_alone(machine: Machine, check: bool) -> None:
     files = [machine.file("old", age=2000), str(machine.root / "absent")]
