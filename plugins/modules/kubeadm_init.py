@@ -112,6 +112,8 @@ _KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
 _ROTATED = "kubelet-client-current.pem"
 #: Seconds that the API server of an unfinished control plane has to come up before it is judged.
 _GRACE = 60
+#: The same in check mode, for a busy machine on which one answer comes late.
+_MOMENTS = 10
 _ADDONS = {"coredns": "deployment/coredns", "kube-proxy": "daemonset/kube-proxy"}
 
 
@@ -267,8 +269,9 @@ class KubeadmInit:
         )
 
     def _wait_until_ready(self, timeout: float) -> bool:
-        """Whether the control plane answers within ``timeout`` seconds; one look in check mode."""
-        deadline = time.monotonic() + (0 if self._module.check_mode else min(timeout, self._timeout))
+        """Whether the control plane answers within ``timeout`` seconds; in check mode it gets some moments only."""
+        patience = min(timeout, self._timeout, *([_MOMENTS] if self._module.check_mode else []))
+        deadline = time.monotonic() + patience
         while not self._is_ready():
             if time.monotonic() >= deadline:
                 return False
