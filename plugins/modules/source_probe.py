@@ -134,6 +134,7 @@ failures:
 import concurrent.futures
 import glob
 import os
+import pathlib
 import re
 import typing as t
 
@@ -168,8 +169,8 @@ SOURCE: t.Dict[str, t.Any] = {
 }
 #: Where release_archive keeps its records.
 RECORDS = "/var/lib/slipway/archives"
-#: Where helm has the logins of registries.
-LOGINS = ("~/.config/helm/registry/config.json", "~/.docker/config.json")
+#: Where helm has the logins of registries, below the home of who runs it.
+LOGINS = (".config/helm/registry/config.json", ".docker/config.json")
 #: Sources that are asked at the same time.
 AT_ONCE = 8
 #: A package index that is older is fetched anew before anything is installed from it.
@@ -264,7 +265,7 @@ class SourceProbe:
         except SlipwayError as error:
             # Helm may have a login that we do not know.
             is_oci = source["kind"] == "chart" and str(source["chart"]).startswith("oci://")
-            unsure = is_oci and any(os.path.exists(os.path.expanduser(path)) for path in LOGINS)
+            unsure = is_oci and any((pathlib.Path.home() / path).exists() for path in LOGINS)
             return [failure(str(source["subject"]), error.msg, "warning" if unsure else "error")]
         return []
 
