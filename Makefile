@@ -76,9 +76,12 @@ lint: ## ruff, mypy, yamllint, ansible-lint, the changelog, the generated docume
 	python tools/reference.py --check
 	ansible-lint --strict
 
+# A test without machines that takes minutes hangs: where, is printed.
+UNHUNG = -o faulthandler_timeout=240
+
 .PHONY: unit
 unit: ## unit tests, with the branch coverage of the plugins
-	@$(WITH_MAIN) python -m pytest tests/unit --cov --cov-report=term
+	@$(WITH_MAIN) python -m pytest $(UNHUNG) tests/unit --cov --cov-report=term
 
 .PHONY: bad-inputs
 bad-inputs: ## what is said about more than a hundred wrong inputs; needs no machines
@@ -106,7 +109,7 @@ unit-newest: ## the same with the newest ansible-core, when a Python is there th
 
 define UNIT_AND_SYNTAX
 ansible --version | sed -n '1p;/python version/p'
-	python -m pytest --quiet tests/unit tests/integration/bad_inputs/test_roles_alone.py
+	python -m pytest --quiet $(UNHUNG) tests/unit tests/integration/bad_inputs/test_roles_alone.py
 	for playbook in site.yml playbooks/*.yml; do
 	    ansible-playbook "$$playbook" -i inventory --syntax-check
 	done
