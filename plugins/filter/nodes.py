@@ -9,8 +9,16 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _node_identities
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen
 
+#: What kubeadm gives a control plane that shall carry no ordinary pods.
+_CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
 
-def node_objects(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
+
+def node_objects(
+    names: t.Sequence[str],
+    hostvars: t.Mapping[str, t.Any],
+    control_planes: t.Sequence[str] = (),
+    workers: t.Sequence[str] = (),
+) -> t.List[t.Dict[str, t.Any]]:
     """Labels, annotations and taints of nodes, as ``nodes`` of the module ``kube_node``."""
     wishes = []
     for name in names:
@@ -18,8 +26,19 @@ def node_objects(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> t.L
         wish: t.Dict[str, t.Any] = {"name": name}
         for key in ("labels", "annotations", "taints"):
             wish[key] = variables.get(f"cluster_node_{key}") or ([] if key == "taints" else {})
+        if name in control_planes:
+            wish["control_plane_taints"] = _registered_taints(variables, name in workers)
         wishes.append(wish)
     return wishes
+
+
+def _registered_taints(variables: t.Mapping[str, t.Any], carries_pods: bool) -> t.List[t.Dict[str, str]]:
+    """The taints that kubeadm gives a control plane: those of its configuration, or its own."""
+    for kind in ("node_join_configuration", "control_plane_init_configuration"):
+        named = ((variables.get(kind) or {}).get("nodeRegistration") or {}).get("taints")
+        if named is not None:
+            return list(named)
+    return [] if carries_pods else [_CONTROL_PLANE_TAINT]
 
 
 def node_identities(

@@ -44,6 +44,8 @@ CONFIG_MAPS = (
 FLANNEL = ("kube-flannel", "kube-flannel-cfg", "net-conf.json")
 #: What of the addons' list was made.
 ADDONS = ("kube-system", "slipway-addons", "entries")
+#: The label of control planes.
+MARK = "node-role.kubernetes.io/control-plane"
 #: Packages that bring containerd.
 RUNTIME_PACKAGES = ("containerd", "containerd.io")
 
@@ -164,7 +166,7 @@ def cluster(node: str = "", timeout: float = 2) -> t.Dict[str, t.Any]:
         "config_maps": {name: text for name, text in texts.items() if text},
         "flannel": flannel_network(flannel) if flannel else {},
         "addons": bool(addons.strip()),
-        **({"taints": taints(found)} if found else {}),
+        **({"taints": taints(found)} if found and is_marked(found) else {}),
     }
 
 
@@ -183,6 +185,14 @@ def load_client(context: ssl.SSLContext, kubeconfig: str) -> None:
         context.load_cert_chain(f"/proc/self/fd/{handle}")
     finally:
         os.close(handle)
+
+
+def is_marked(node: t.Mapping[str, t.Any]) -> bool:
+    """Whether a control plane has the label that kubeadm gives it together with its taints.
+
+    A Node that was deleted and made again by its kubelet has neither, until the run gives it both.
+    """
+    return MARK in ((node.get("metadata") or {}).get("labels") or {})
 
 
 def taints(node: t.Mapping[str, t.Any]) -> t.List[str]:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The names in an API server's certificate, as kubeadm computes them (pkiutil.GetAPIServerAltNames).
+"""Where API servers are, and the names in their certificates as kubeadm computes them (pkiutil.GetAPIServerAltNames).
 
 Private to this collection.
 """
@@ -49,6 +49,12 @@ def endpoint_with_port(endpoint: str) -> str:
 def endpoint_place(endpoint: str) -> t.Tuple[str, int]:
     """Host and port of an endpoint."""
     return endpoint_host(endpoint), int(endpoint_with_port(endpoint).rpartition(":")[2])
+
+
+def endpoint_of(kubeconfig: str) -> str:
+    """``host:port`` of the API server in a kubeconfig; empty when there is none."""
+    match = re.search(r"^\s*server: [\"']?https://([^/\s\"']+)", kubeconfig, re.MULTILINE)
+    return match.group(1) if match else ""
 
 
 def apiserver_names(cluster: t.Mapping[str, t.Any], node: str, address: str) -> t.List[str]:

@@ -1,20 +1,25 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Network interfaces and addresses, asked from the kernel by rtnetlink(7): neither `ip` nor its output is needed.
+"""Network interfaces and addresses by rtnetlink(7): neither `ip` nor its output is needed.
 
 Private to this collection.
 """
 
 from __future__ import annotations
 
+import errno
+import ipaddress
+import os
 import socket
 import struct
 import typing as t
 
-_GET_LINK, _NEW_LINK, _GET_ADDRESS, _NEW_ADDRESS = 18, 16, 22, 20
+_GET_LINK, _NEW_LINK, _GET_ADDRESS, _NEW_ADDRESS, _DELETE_ADDRESS = 18, 16, 22, 20, 21
 ERROR, DONE = 2, 3
 _REQUEST_DUMP = 0x301
+#: NLM_F_REQUEST and NLM_F_ACK; NLM_F_CREATE and NLM_F_EXCL, too, which mean something else when it is to delete.
+_REQUEST_DELETE, _REQUEST_NEW = 0x005, 0x605
 _LINK_ADDRESS, _LINK_NAME, _LINK_STATE = 1, 3, 16
 _ADDRESS, _LOCAL, _FLAGS = 1, 2, 8
 _LOOPBACK = 0x8
@@ -113,3 +118,30 @@ def interfaces() -> t.List[t.Dict[str, t.Any]]:
         return parse_interfaces(dump(_GET_LINK), dump(_GET_ADDRESS))
     except OSError:
         return []
+
+
+def change_address(interface: str, address: str, remove: bool = False) -> None:
+    """Give an interface an address, written with its prefix, or take it away; what is so already is left.
+
+    :raises OSError: when the kernel refuses.
+    """
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as connection:
+        connection.settimeout(5)
+        connection.bind((0, 0))
+        connection.send(address_request(socket.if_nametoindex(interface), address, remove))
+        for kind, payload in messages(connection.recv(1 << 16)):
+            number = -struct.unpack_from("=i", payload)[0] if kind == ERROR else 0
+            if number not in (0, errno.EADDRNOTAVAIL if remove else errno.EEXIST):
+                raise OSError(number, f"{interface}: {address}: {os.strerror(number)}")
+
+
+def address_request(index: int, address: str, remove: bool = False) -> bytes:
+    """The message that gives the interface with that index an address, or takes it away."""
+    parsed = ipaddress.ip_interface(address)
+    family = socket.AF_INET if parsed.version == 4 else socket.AF_INET6
+    raw = parsed.ip.packed
+    payload = struct.pack("=BBBBI", family, parsed.network.prefixlen, 0, 0, index)
+    numbers = [_LOCAL, _ADDRESS]
+    payload += b"".join(struct.pack("=HH", 4 + len(raw), number) + raw for number in numbers)
+    kind, flags = (_DELETE_ADDRESS, _REQUEST_DELETE) if remove else (_NEW_ADDRESS, _REQUEST_NEW)
+    return struct.pack("=IHHII", 16 + len(payload), kind, flags, 1, 0) + payload

@@ -31,6 +31,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _hosts_file,
     _installers,
     _kubeadm_names,
+    _kubelet,
     _marks,
     _netlink,
     _processes,
@@ -42,6 +43,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import endpoint_of
 from ansible_collections.slipway.kubernetes.plugins.module_utils._surroundings import Lookups, look_around
 from ansible_collections.slipway.kubernetes.plugins.module_utils._swap import active_swaps, is_swap_line, swap_units
 
@@ -166,12 +168,6 @@ def apiserver_names() -> t.List[str]:
     return sorted([name.lower() for name in names.dns_names] + names.addresses)
 
 
-def endpoint_of(kubeconfig: str) -> str:
-    """``host:port`` of the API server in a kubeconfig; empty when there is none."""
-    match = re.search(r"^\s*server: [\"']?https://([^/\s\"']+)", kubeconfig, re.MULTILINE)
-    return match.group(1) if match else ""
-
-
 def kubernetes_state() -> t.Dict[str, t.Any]:
     """What kubeadm has left on this machine.
 
@@ -194,6 +190,7 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
         "admin_kubeconfig": os.path.exists("/etc/kubernetes/admin.conf"),
         "joined": joined,
         "node_name": _certificates.node_name(),
+        "told_name": _kubelet.told_name() if joined else "",
         "unfinished": unfinished,
         "completed": joined and unfinished is None,
         "static_pods": _upgrade.kube_version(_upgrade.static_pods()),

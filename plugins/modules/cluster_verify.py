@@ -13,9 +13,9 @@ description:
   - Runs on a control plane. It puts one small pod on each node and lets them resolve a name, reach each other, a
     ClusterIP and each node's port; it asks for the metrics of all nodes, and a load balancer from the controller.
   - What it made is deleted when it ends, also when a check fails, and so is what a killed call has left behind.
-  - It fails when a check fails, naming it. Requests of kubelets for serving certificates that are pending, because they
-    ask for what the inventory does not have, are warnings, and so is it when all pods of CoreDNS are on one node though
-    another one would take one.
+  - It fails when a check fails, naming it. O(nodes) that the cluster does not have are warnings. So are requests of
+    kubelets for serving certificates that are pending, because they ask for what the inventory does not have, and so is
+    it when all pods of CoreDNS are on one node though another one would take one.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
@@ -38,6 +38,11 @@ options:
     description: Image with the command C(netexec) of Kubernetes' test image agnhost.
     type: str
     required: true
+  nodes:
+    description: Names of the nodes that the cluster is expected to have.
+    type: list
+    elements: str
+    default: []
   namespace:
     description: Namespace that is made for the checks and deleted after them. It must not be used by anything else.
     type: str
@@ -112,7 +117,10 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, listed, shown
 
+#: Nodes without a pod that are named.
+_NAMED = 5
 #: The cluster's own addresses are asked directly, whatever proxy this host uses.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -141,6 +149,7 @@ class ClusterVerify:
         params = self._params
         checks: t.List[_verify.Check] = []
         nodes = self._kubectl.get("nodes")["items"]
+        self._warn_of_absent([node["metadata"]["name"] for node in nodes])
         checks.append(self._until("nodes are Ready", self._nodes))
         made = _verify.objects(params["namespace"], params["image"], params["node_port"], params["load_balancer"])
         self._clean()
@@ -173,6 +182,14 @@ class ClusterVerify:
             result["load_balancer"] = self._load_balancer()
         result["pods"] = sorted(names)
         return result
+
+    def _warn_of_absent(self, present: t.Container[str]) -> None:
+        absent = [name for name in self._params["nodes"] if name not in present]
+        if absent:
+            self._module.warn(
+                f"{listed(absent)} of the inventory: the cluster has no such node. site.yml joins a machine that is"
+                " new, and brings one back whose Node object was deleted."
+            )
 
     def _warn_of_crowds(self) -> None:
         for crowd in _spread.find(self._kubectl, ["kube-system/coredns"]):
@@ -242,7 +259,23 @@ class ClusterVerify:
         available = daemonset.get("status", {}).get("numberAvailable", 0)
         if not problems and available < wanted:
             problems = [f"only {available} of {wanted} nodes run one"]
+        problems = [*problems, *(self._held_up() if problems else [])]
         return _verify.Check("", problems, f"{available} of {wanted}")
+
+    def _held_up(self) -> t.List[str]:
+        """On which nodes no pod runs, and what was said about it last."""
+        found = []
+        for pod in self._kubectl.get("pods", self._namespace)["items"]:
+            node = pod.get("spec", {}).get("nodeName")
+            if not node or _predicates.condition(pod, "Ready").get("status") == "True":
+                continue
+            about = f"--field-selector=involvedObject.name={pod['metadata']['name']}"
+            events = self._kubectl.get("events", self._namespace, about)["items"]
+            said = shown(str(events[-1].get("message", "")), LONGEST) if events else "nothing is said why"
+            found.append(f"on {node} none runs: {said}")
+            if len(found) == _NAMED:
+                break
+        return found
 
     def _dial(
         self, addresses: t.Mapping[str, str], asked: t.Sequence[t.Tuple[str, str, int]], names: t.Container[str]
@@ -312,6 +345,7 @@ def main() -> None:
             **KUBECTL_ARGUMENTS,
             "version": {"type": "str", "default": ""},
             "image": {"type": "str", "required": True},
+            "nodes": {"type": "list", "elements": "str", "default": []},
             "namespace": {"type": "str", "default": "slipway-verify"},
             "dns_domain": {"type": "str", "default": "cluster.local"},
             "node_port": {"type": "bool", "default": True},

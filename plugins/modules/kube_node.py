@@ -72,6 +72,31 @@ options:
             type: str
             choices: [NoSchedule, PreferNoSchedule, NoExecute]
             required: true
+      control_plane_taints:
+        description:
+          - For a control plane, the taints that kubeadm gives it once, together with the labels
+            C(node-role.kubernetes.io/control-plane) and C(node.kubernetes.io/exclude-from-external-load-balancers).
+          - A node without the first of these labels, whose object was deleted and made again by its kubelet, gets all
+            of them again, at once. They are not recorded, and otherwise left alone.
+        type: list
+        elements: dict
+        suboptions:
+          key:
+            description:
+              - Key of the taint.
+            type: str
+            required: true
+          value:
+            description:
+              - Value of the taint.
+            type: str
+            default: ""
+          effect:
+            description:
+              - What happens to pods that do not tolerate the taint.
+            type: str
+            choices: [NoSchedule, PreferNoSchedule, NoExecute]
+            required: true
   manager:
     description:
       - Name of the record. Calls with different names do not remove what the others have set.
@@ -140,6 +165,9 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 
 RECORD_PREFIX = "slipway.io/managed."
+#: The labels of kubeadm's phase mark-control-plane.
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+MARKS = (CONTROL_PLANE, "node.kubernetes.io/exclude-from-external-load-balancers")
 #: Kubelets and controllers write to Node objects, too.
 ATTEMPTS = 10
 
@@ -202,6 +230,7 @@ class NodeSettings:
         self._labels = kube.as_values(params["labels"], f"nodes: {self.name}: labels")
         self._annotations = kube.as_values(params["annotations"], f"nodes: {self.name}: annotations")
         self._taints: t.Optional[t.List[Taint]] = params["taints"]
+        self._control_plane_taints: t.Optional[t.List[Taint]] = params.get("control_plane_taints")
         self._record = RECORD_PREFIX + manager
 
     def applied_to(self, node: kube.Object) -> kube.Object:
@@ -210,6 +239,11 @@ class NodeSettings:
         metadata = node["metadata"]
         labels = metadata.get("labels") or {}
         annotations = metadata.get("annotations") or {}
+        if self._control_plane_taints is not None and CONTROL_PLANE not in labels:
+            labels.update(dict.fromkeys(MARKS, ""))
+            present = node["spec"].get("taints") or []
+            # What is recorded is only what `taints` has set.
+            node["spec"]["taints"] = merge_taints(present, self._control_plane_taints, [])[0]
         try:
             record = dict(json.loads(annotations.pop(self._record, "{}")))
         except (TypeError, ValueError) as error:
@@ -308,7 +342,8 @@ class KubeNode:
                 return live, absent
             if self._clock() >= deadline:
                 raise SlipwayError(
-                    f"After {self._timeout} seconds these nodes are not registered: {', '.join(absent)}."
+                    f"After {self._timeout} seconds these nodes are not registered: {', '.join(absent)}. A kubelet only"
+                    " registers its node when it starts: site.yml starts it again."
                 )
             self._sleep(0.5)
 
@@ -339,6 +374,15 @@ class KubeNode:
 
 def main() -> None:
     """Run the module."""
+    taints = {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "key": {"type": "str", "required": True, "no_log": False},
+            "value": {"type": "str", "default": ""},
+            "effect": {"type": "str", "choices": ["NoSchedule", "PreferNoSchedule", "NoExecute"], "required": True},
+        },
+    }
     module = AnsibleModule(
         argument_spec={
             **KUBECTL_ARGUMENTS,
@@ -350,19 +394,8 @@ def main() -> None:
                     "name": {"type": "str", "required": True},
                     "labels": {"type": "dict"},
                     "annotations": {"type": "dict"},
-                    "taints": {
-                        "type": "list",
-                        "elements": "dict",
-                        "options": {
-                            "key": {"type": "str", "required": True, "no_log": False},
-                            "value": {"type": "str", "default": ""},
-                            "effect": {
-                                "type": "str",
-                                "choices": ["NoSchedule", "PreferNoSchedule", "NoExecute"],
-                                "required": True,
-                            },
-                        },
-                    },
+                    "taints": taints,
+                    "control_plane_taints": taints,
                 },
             },
             "manager": {"type": "str", "default": "slipway"},

@@ -180,7 +180,8 @@ ansible_facts:
             - Versions of C(kubeadm), C(kubelet) and C(kubectl), empty when absent, and what kubeadm has left here.
             - C(unfinished) is the record of a kubeadm command of this collection that has not come to its end, or null.
             - C(completed) says that the machine is a node without such a record.
-            - C(node_name) is the name of the node that it is, by its kubelet's certificate.
+            - C(node_name) is the name of the node that it is, by its kubelet's certificate; C(told_name) is the one
+              that C(--hostname-override) gives the kubelet, which goes by the hostname without one.
             - C(api_ready) says that the API server of this machine, asked directly, is ready.
             - C(apiserver_names) are the names and addresses in its certificate.
             - C(static_pods) are the versions in the manifests of the control plane.
@@ -203,6 +204,7 @@ ansible_facts:
             admin_kubeconfig: false
             joined: true
             node_name: worker1
+            told_name: ""
             unfinished: null
             completed: true
             static_pods: {}

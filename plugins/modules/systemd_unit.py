@@ -88,28 +88,16 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile
-
-_PROPERTIES = (
-    "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,ExecMainStartTimestampMonotonic,Triggers"
+from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import (
+    RUNNING,
+    Unit,
+    newest,
+    process_started,
 )
+
 _VERBS = {"started": "start", "restarted": "restart", "reloaded": "reload"}
 #: Where the times of reloads are kept, until the machine boots: systemd forgets them when it reads unit files again.
 _RELOADS = "/run/slipway/reloads"
-
-
-def parse_properties(text: str) -> t.Dict[str, str]:
-    """The ``KEY=VALUE`` lines of ``systemctl show``."""
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-
-
-def process_started(properties: t.Mapping[str, str], now: float, monotonic: float) -> float:
-    """When the unit's main process started, in seconds of the wall clock; 0 when it never did.
-
-    :param now: the wall clock's time.
-    :param monotonic: the time of ``CLOCK_MONOTONIC``, which systemd counts in, at the same moment.
-    """
-    microseconds = int(properties.get("ExecMainStartTimestampMonotonic") or 0)
-    return now - (monotonic - microseconds / 1e6) if microseconds else 0.0
 
 
 def is_replaced(pid: str, proc: str = "/proc") -> bool:
@@ -118,15 +106,6 @@ def is_replaced(pid: str, proc: str = "/proc") -> bool:
         return os.readlink(f"{proc}/{pid}/exe").endswith(" (deleted)")
     except OSError:
         return False
-
-
-def newest(paths: t.Iterable[str], now: float) -> float:
-    """When the youngest of the files was written; 0 without one.
-
-    A file from the future (a clock that was set back) does not count, as it would ask for a restart each time.
-    """
-    times = [os.stat(path).st_mtime for path in paths if os.path.exists(path)]
-    return max((written for written in times if written <= now), default=0.0)
 
 
 class SystemdUnit:
@@ -142,21 +121,14 @@ class SystemdUnit:
         self._reload = f"{_RELOADS}/{self._name}"
         self._restart_replaced: bool = module.params["restart_replaced"]
         self._timeout: int = module.params["timeout"]
-        self._runner = Runner(module)
-
-    def _systemctl(self, *arguments: str) -> str:
-        argv = [self._runner.path("systemctl"), *arguments]
-        return self._runner.run(argv, failure=f"systemctl {arguments[0]} {self._name} failed").stdout
-
-    def _properties(self) -> t.Dict[str, str]:
-        return parse_properties(self._systemctl("show", f"--property={_PROPERTIES}", self._name))
+        self._unit = Unit(Runner(module), self._name)
 
     def run(self) -> t.Dict[str, t.Any]:
         """Bring the unit to its wished state.
 
         :raises SlipwayError: when it is not installed, or does not become active in time.
         """
-        properties = self._properties()
+        properties = self._unit.properties()
         absent = properties.get("LoadState") == "not-found"
         if absent and not self._module.check_mode:
             raise SlipwayError(f"The unit {self._name} does not exist on this host; install its package first.")
@@ -168,16 +140,16 @@ class SystemdUnit:
         toggle = not is_enabled if self._enabled else state.startswith("enabled")
         if not self._module.check_mode:
             if self._is_outdated(properties):
-                self._systemctl("daemon-reload")
+                self._unit.systemctl("daemon-reload")
             if toggle:
-                self._systemctl("enable" if self._enabled else "disable", "--quiet", self._name)
+                self._unit.systemctl("enable" if self._enabled else "disable", "--quiet", self._name)
             if action != "none":
                 begin = time.time()
-                self._systemctl(_VERBS[action], self._name)
+                self._unit.systemctl(_VERBS[action], self._name)
                 if action == "reloaded":
                     TextFile(self._reload, "").write()
                     os.utime(self._reload, (begin, begin))
-                self._wait()
+                self._unit.wait(self._timeout)
         before = {"active": properties.get("ActiveState", "inactive"), "enabled": is_enabled}
         after = {"active": "active", "enabled": self._enabled if toggle else is_enabled}
         if action in ("restarted", "reloaded"):
@@ -194,11 +166,13 @@ class SystemdUnit:
         if properties.get("NeedDaemonReload") == "yes":
             return True
         started = properties.get("Triggers", "").split()
-        return bool(started) and "yes" in self._systemctl("show", "--property=NeedDaemonReload", "--value", *started)
+        return bool(started) and "yes" in self._unit.systemctl(
+            "show", "--property=NeedDaemonReload", "--value", *started
+        )
 
     def _decide(self, properties: t.Mapping[str, str], replaced: bool) -> str:
         """What the unit needs."""
-        if properties.get("ActiveState") not in ("active", "activating", "reloading"):
+        if properties.get("ActiveState") not in RUNNING:
             return "started"
         now = time.time()
         started = process_started(properties, now, time.clock_gettime(time.CLOCK_MONOTONIC))
@@ -207,21 +181,6 @@ class SystemdUnit:
         known = max(started, newest([self._reload], now))
         is_behind = self._written & set(self._reload_after) or known < newest(self._reload_after, now)
         return "reloaded" if is_behind else "none"
-
-    def _wait(self) -> None:
-        """Wait until the unit is active."""
-        deadline = time.monotonic() + self._timeout
-        while True:
-            properties = self._properties()
-            state = properties.get("ActiveState", "")
-            if state == "active":
-                return
-            if state == "failed" or time.monotonic() > deadline:
-                raise SlipwayError(
-                    f"The unit {self._name} is {state} ({properties.get('SubState')}) instead of active. "
-                    f"See `journalctl --unit {self._name}` on this host."
-                )
-            time.sleep(0.2)
 
 
 def main() -> None:

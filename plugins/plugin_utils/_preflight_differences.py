@@ -568,7 +568,9 @@ def _check_name(host: Host, names: t.Collection[str]) -> t.Iterable[Problem]:
         )
         return
     hostname, wanted = printable(str(facts.get("hostname") or "")), host.text("node_prep_hostname")
-    if node and wanted and hostname and wanted != hostname:
+    # The role sets one that went back, by which the kubelet would go when it starts.
+    goes_back = wanted == node and not facts.get("kubernetes", {}).get("told_name")
+    if node and wanted and hostname and wanted != hostname and not goes_back:
         yield host.problem(
             "node_prep_hostname",
             f"is {wanted}, and the machine is called {hostname}; the hostname of a node is not changed, since its"

@@ -57,6 +57,23 @@ def test_node_objects() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("workers", "variables", "taints"),
+    [
+        ([], {}, [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]),
+        (["n1"], {}, []),
+        ([], {"control_plane_init_configuration": {"nodeRegistration": {"taints": []}}}, []),
+        (["n1"], {"node_join_configuration": {"nodeRegistration": {"taints": [{"key": "a"}]}}}, [{"key": "a"}]),
+        (["n1"], {"node_join_configuration": {"nodeRegistration": {"name": "x"}}}, []),
+    ],
+)
+def test_what_kubeadm_gives_a_control_plane(
+    workers: t.List[str], variables: t.Dict[str, t.Any], taints: t.List[t.Dict[str, str]]
+) -> None:
+    first, second = nodes.node_objects(["n1", "n2"], {"n1": variables, "n2": {}}, ["n1"], workers)
+    assert first["control_plane_taints"] == taints and "control_plane_taints" not in second
+
+
 def interface(*addresses: str, virtual: bool = False) -> t.Dict[str, t.Any]:
     return {"virtual": virtual, "addresses": [{"address": address} for address in addresses]}
 

@@ -112,7 +112,8 @@ class ApiServer(http.server.BaseHTTPRequestHandler):
         data = self.maps.get(self.path)
         found = {"kind": "ConfigMap", "metadata": {}, "data": data}
         if "/nodes/" in self.path:
-            found = {"kind": "Node", "spec": {"taints": [{"key": "a/b", "effect": "NoSchedule"}]}}
+            spec = {"taints": [{"key": "a/b", "effect": "NoSchedule"}]}
+            found = {"kind": "Node", "metadata": {"labels": data or {_cluster_state.MARK: ""}}, "spec": spec}
         body = json.dumps(found if data is not None else {"kind": "Status"}).encode()
         self.send_response(self.status if data is not None or self.status != 200 else 404)
         self.send_header("Content-Length", str(len(body)))
@@ -174,7 +175,9 @@ def test_the_cluster_is_asked_by_one_connection(server: t.Type[ApiServer]) -> No
     assert _cluster_state.cluster("cp1") == expected
     assert len(server.connections) == 1
     del expected["taints"]
-    # A Node that was deleted, or whose name is not known.
+    # A Node that has come back without its marks; one that was deleted, or whose name is not known.
+    server.maps["/api/v1/nodes/cp1"] = {"some": "label"}
+    assert _cluster_state.cluster("cp1") == expected
     assert _cluster_state.cluster("cp2") == _cluster_state.cluster() == expected
 
 

@@ -91,6 +91,29 @@ def test_no_interfaces_when_the_kernel_refuses(monkeypatch: pytest.MonkeyPatch) 
     assert _netlink.interfaces() == []
 
 
+@pytest.mark.parametrize(
+    ("number", "remove", "refused"),
+    [(0, False, False), (17, False, False), (17, True, True), (0, True, False), (99, True, False), (1, False, True)],
+)
+def test_an_address_is_changed(monkeypatch: pytest.MonkeyPatch, number: int, remove: bool, refused: bool) -> None:
+    kernel = Kernel(packed(2, struct.pack("=i", -number)))
+    monkeypatch.setattr(socket, "socket", kernel)
+    monkeypatch.setattr(socket, "if_nametoindex", lambda _name: 7)
+    if refused:
+        with pytest.raises(OSError, match=r"cni0: 10\.244\.3\.1/24: "):
+            _netlink.change_address("cni0", "10.244.3.1/24", remove)
+    else:
+        _netlink.change_address("cni0", "10.244.3.1/24", remove)
+    [(kind, payload)] = _netlink.messages(kernel.sent)
+    assert kind == (21 if remove else 20) and payload[:8] == struct.pack("=BBBBI", 2, 24, 0, 0, 7)
+    assert _netlink.attributes(payload[8:]) == dict.fromkeys((1, 2), bytes([10, 244, 3, 1]))
+
+
+def test_an_address_of_ipv6() -> None:
+    [(_kind, payload)] = _netlink.messages(_netlink.address_request(7, "fd00::1/64"))
+    assert payload[:2] == struct.pack("=BB", 10, 64) and len(_netlink.attributes(payload[8:])[1]) == 16
+
+
 def test_broken_lengths_end_the_reading() -> None:
     assert list(_netlink.messages(b"\0" * 16)) == []
     assert _netlink.attributes(b"\0" * 4) == {}

@@ -138,6 +138,7 @@ def test_kubernetes_state(
         "admin_kubeconfig": False,
         "joined": bool(present),
         "node_name": "",
+        "told_name": "",
         "unfinished": unfinished,
         "completed": completed,
         "static_pods": {},

@@ -46,6 +46,7 @@ class Cluster:
         self.nodes = copy.deepcopy(NODES)
         self.pods = [pod(name, f"10.244.{index}.9") for index, name in enumerate(NAMES)]
         self.available = 3
+        self.events: t.List[t.Any] = []
         self.metered = list(NAMES)
         self.addresses = ["192.0.2.100"]
         self.clock = Clock()
@@ -62,6 +63,7 @@ class Cluster:
                 "get certificatesigningrequests": lambda _argv: json.dumps(self.requests),
                 "get nodes ": lambda _argv: json.dumps(self.nodes),
                 "get pods": lambda _argv: json.dumps({"items": self.pods}),
+                "get events": lambda _argv: json.dumps({"items": self.events}),
                 "get deployment/coredns": lambda _argv: json.dumps(self.dns) if self.dns else "",
                 "get daemonset/slipway-verify": lambda _argv: json.dumps(self._daemonset()),
                 "get service/node-port": '{"spec": {"ports": [{"nodePort": 30080}]}}',
@@ -338,3 +340,24 @@ def test_coredns_on_one_node_is_named(cluster: Cluster, monkeypatch: pytest.Monk
     assert warning.startswith(
         f"All {len(cluster.pods)} pods of kube-system/coredns are on {NAMES[0]}: when that machine"
     )
+
+
+def test_machines_of_the_inventory_that_are_no_nodes_are_named(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings: t.List[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: warnings.append(text))
+    assert not cluster.run(nodes=NAMES)["failed"] and warnings == []
+    assert not cluster.run(nodes=[*NAMES, "gone"])["failed"]
+    (warning,) = warnings
+    assert warning.startswith("gone of the inventory: the cluster has no such node. site.yml joins")
+
+
+def test_why_no_pod_runs_on_a_node_is_said(cluster: Cluster) -> None:
+    cluster.available = 2
+    said = 'plugin type="bridge" failed (add): "cni0" already has an IP address different from 10.244.3.1/24'
+    for index, message in ((0, said), (1, "")):
+        cluster.pods[index]["status"] = {"phase": "Pending"}
+        cluster.events = [{"message": "scheduled"}, {"message": message}] if message else []
+        detail = failing(cluster.run())[TITLES[1]]
+        assert f"on {NAMES[index]} none runs: {message or 'nothing is said why'}" in detail

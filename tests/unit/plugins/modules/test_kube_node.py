@@ -50,6 +50,31 @@ def now(kubectl: FakeKubectl, name: str = "n1") -> t.Dict[str, t.Any]:
     }
 
 
+def test_a_control_plane_that_has_lost_its_marks() -> None:
+    bare = node()
+    bare["metadata"]["labels"] = {"kubernetes.io/os": "linux"}
+    bare["spec"]["taints"] = [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]
+    kubectl = FakeKubectl(bare)
+    given = wanted(taints=[taint("d", "e")], control_plane_taints=[taint(CONTROL_PLANE)])
+    assert run(kubectl, given, check=True)["changed"] and run(kubectl, given)["changed"]
+    found = next(iter(kubectl.store.values()))
+    assert found["metadata"]["labels"] == {
+        "kubernetes.io/os": "linux",
+        CONTROL_PLANE: "",
+        "node.kubernetes.io/exclude-from-external-load-balancers": "",
+    }
+    keys = [item["key"] for item in found["spec"]["taints"]]
+    assert keys == ["node.kubernetes.io/not-ready", CONTROL_PLANE, "d"]
+    assert json.loads(found["metadata"]["annotations"][RECORD]) == {"taints": ["d:NoSchedule"]}
+    assert not run(kubectl, given)["changed"]
+
+
+def test_a_control_plane_with_its_mark_keeps_the_taints_that_it_has() -> None:
+    kubectl = FakeKubectl(node())
+    assert not run(kubectl, wanted(control_plane_taints=[taint("another")]))["changed"]
+    assert not run(kubectl, wanted(taints=[], control_plane_taints=[]))["changed"]
+
+
 def test_sets_and_takes_back() -> None:
     kubectl = FakeKubectl(node())
     given = wanted(labels={"a/b": "1", "n": 3, "t": True}, annotations={"note": "x"}, taints=[taint("d", "e")])

@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _systemd
 from ansible_collections.slipway.kubernetes.plugins.modules import systemd_unit
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -44,6 +45,7 @@ class Machine:
         )
         monkeypatch.setattr(systemd_unit, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(systemd_unit, "time", clock)
+        monkeypatch.setattr(_systemd, "time", clock)
         monkeypatch.setattr(systemd_unit, "_RELOADS", str(root / "reloads"))
 
     def file(self, name: str, age: float) -> str:
@@ -194,17 +196,17 @@ def test_unit_that_does_not_become_active(machine: Machine) -> None:
 
 
 def test_parse_properties() -> None:
-    properties = systemd_unit.parse_properties(RUNNING + "Environment=A=b\nno line\n")
+    properties = _systemd.parse_properties(RUNNING + "Environment=A=b\nno line\n")
     assert properties["ExecMainStartTimestampMonotonic"] == "8766471140"
     assert (properties["UnitFileState"], properties["Environment"]) == ("enabled", "A=b")
-    assert systemd_unit.parse_properties(ABSENT)["UnitFileState"] == ""
+    assert _systemd.parse_properties(ABSENT)["UnitFileState"] == ""
 
 
 def test_process_started() -> None:
-    properties = systemd_unit.parse_properties(RUNNING)
-    assert systemd_unit.process_started(properties, NOW, 10_000.0) == pytest.approx(NOW - 10_000 + STARTED)
-    assert systemd_unit.process_started(systemd_unit.parse_properties(ABSENT), NOW, 10_000.0) == 0.0
-    assert systemd_unit.process_started({}, NOW, 10_000.0) == 0.0
+    properties = _systemd.parse_properties(RUNNING)
+    assert _systemd.process_started(properties, NOW, 10_000.0) == pytest.approx(NOW - 10_000 + STARTED)
+    assert _systemd.process_started(_systemd.parse_properties(ABSENT), NOW, 10_000.0) == 0.0
+    assert _systemd.process_started({}, NOW, 10_000.0) == 0.0
 
 
 @pytest.mark.parametrize(

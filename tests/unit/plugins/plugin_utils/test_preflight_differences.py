@@ -315,6 +315,16 @@ def test_the_hostname_of_a_node_stays() -> None:
     assert line.startswith("warning ") and "node_prep_hostname: is another, and the machine is called" in line
 
 
+@pytest.mark.parametrize(("told", "count"), [("", 0), ("another", 1)])
+def test_a_hostname_that_went_back_is_set_again(told: str, count: int) -> None:
+    """Where the kubelet goes by it; where it is told its name, the machine may be called as it is."""
+    first = cluster()[0]
+    first.variables["node_prep_hostname"] = first.name
+    first.facts["hostname"] = "localhost"  # type: ignore[index]
+    first.facts["kubernetes"]["told_name"] = told  # type: ignore[index]
+    assert len([line for line in said([first]) if "hostname" in line]) == count
+
+
 def test_another_address() -> None:
     first, second = cluster()
     was = second.facts["default_address"]  # type: ignore[index]

@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether Flannel on this machine goes by the slice of the pod network that its node has now, and how it is made to.
+
+A Node object that was deleted comes back with another slice. Flannel reads its slice when it starts; the bridge keeps
+the address that it had, so that no pod can be put on it; and pods that run keep addresses that are sent elsewhere.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import ipaddress
+import json
+import os
+import re
+import signal
+import time
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink, _processes
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import listed
+
+SUBNET = "/run/flannel/subnet.env"
+#: What libcni keeps of each sandbox.
+RESULTS = "/var/lib/cni/results"
+BRIDGE = "cni0"
+#: Flannel needs some seconds from its start until it has said where it is.
+SECONDS_TO_START = 30
+
+Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+Interface = t.Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface]
+AskNode = t.Callable[[], t.Optional[t.Mapping[str, t.Any]]]
+
+
+def slices(node: t.Mapping[str, t.Any]) -> t.List[Network]:
+    """The slices of the pod network that a Node has."""
+    spec = node.get("spec") or {}
+    return [ipaddress.ip_network(text) for text in spec.get("podCIDRs") or filter(None, [spec.get("podCIDR")])]
+
+
+def is_announced(node: t.Mapping[str, t.Any]) -> bool:
+    """Whether a Flannel that goes by Nodes has written to this one where it is."""
+    annotations = (node.get("metadata") or {}).get("annotations") or {}
+    return any(key.endswith("/kube-subnet-manager") and value == "true" for key, value in annotations.items())
+
+
+def subnets(environment: str) -> t.List[Interface]:
+    """The addresses that Flannel gives to the bridge."""
+    texts = re.findall(r"^FLANNEL_(?:IPV6_)?SUBNET=(\S+)$", environment, re.MULTILINE)
+    return [ipaddress.ip_interface(text) for text in texts]
+
+
+def is_foreign(address: Interface, networks: t.Iterable[Network]) -> bool:
+    """Whether an address is in none of the networks, though one of them is of its family."""
+    same = [network for network in networks if network.version == address.version]
+    return bool(same) and not any(address.ip in network for network in same)
+
+
+def bridge_addresses() -> t.Optional[t.List[Interface]]:
+    """The addresses of the bridge; ``None`` when there is no bridge."""
+    for entry in _netlink.interfaces():
+        if entry["name"] == BRIDGE:
+            return [ipaddress.ip_interface(f"{item['address']}/{item['prefix']}") for item in entry["addresses"]]
+    return None
+
+
+def sandbox(text: str) -> t.Tuple[str, str, t.List[Interface]]:
+    """Id, pod and addresses of a sandbox on the bridge, from what libcni keeps of it; empty for another."""
+    try:
+        kept = json.loads(text)
+        result = kept["result"]
+        if not any(item.get("name") == BRIDGE for item in result.get("interfaces") or []):
+            return "", "", []
+        words = {str(pair[0]): str(pair[1]) for pair in kept.get("cniArgs") or []}
+        pod = f"{words.get('K8S_POD_NAMESPACE', '?')}/{words.get('K8S_POD_NAME', '?')}"
+        return str(kept["containerId"]), pod, [ipaddress.ip_interface(item["address"]) for item in result["ips"]]
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return "", "", []
+
+
+def stray_sandboxes(networks: t.Sequence[Network]) -> t.Dict[str, t.List[int]]:
+    """Pods that run with an address of another slice, and the processes that hold their sandboxes."""
+    strays = {}
+    for path in glob.glob(f"{RESULTS}/*"):
+        identifier, pod, addresses = sandbox(read_text(path))
+        if identifier and any(is_foreign(address, networks) for address in addresses):
+            strays[identifier] = pod
+    found: t.Dict[str, t.List[int]] = {}
+    proc = _processes.PROC
+    for pid in sorted(int(name) for name in os.listdir(proc) if name.isdigit()) if strays else []:
+        group = read_text(f"{proc}/{pid}/cgroup")
+        for identifier, pod in strays.items():
+            if identifier in group:
+                found.setdefault(pod, []).append(pid)
+    return found
+
+
+def daemons() -> t.Dict[int, float]:
+    """Flannel's processes in pods of this machine, and for how many seconds they have run."""
+    found = {}
+    boot = time.clock_gettime(time.CLOCK_BOOTTIME)
+    proc = _processes.PROC
+    for pid in [name for name in os.listdir(proc) if name.isdigit()]:
+        if read_text(f"{proc}/{pid}/comm").strip() == "flanneld" and _processes.is_in_pod(pid, proc):
+            fields = read_text(f"{proc}/{pid}/stat").rpartition(")")[2].split()
+            if len(fields) > 19:
+                found[int(pid)] = boot - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return found
+
+
+class PodNetwork:
+    """Flannel, the bridge and the pods of this machine, compared with its node.
+
+    :param node: its Node object.
+    """
+
+    def __init__(self, node: t.Mapping[str, t.Any]) -> None:
+        self.slices = slices(node)
+        self.subnets = subnets(read_text(SUBNET)) if self.slices else []
+        self.is_announced = is_announced(node)
+        #: Whether Flannel has run since the machine was booted; nothing can contradict before.
+        self.was_there = bool(self.subnets)
+        #: Whether Flannel goes by another slice, or has said where it is to a Node that is no more.
+        self.is_stale = self.was_there and not (
+            self.is_announced and not any(is_foreign(subnet, self.slices) for subnet in self.subnets)
+        )
+        present = (bridge_addresses() if self.was_there else None) or []
+        #: Addresses of the bridge that it must not have, and those that it has to have instead.
+        self.surplus = [address for address in present if is_foreign(address, self.slices)]
+        self.replacing = self.subnets if self.surplus else []
+        self.strays = stray_sandboxes(self.slices) if self.was_there else {}
+
+    def contradictions(self) -> t.List[str]:
+        """What is not as the node has it, in words."""
+        now = listed(self.slices)
+        found = []
+        if self.is_stale:
+            found.append(
+                f"Flannel goes by {listed(subnet.network for subnet in self.subnets)}, and the node has {now}"
+                if any(is_foreign(subnet, self.slices) for subnet in self.subnets)
+                else "Flannel has not told the node's new object where it is"
+            )
+        if self.surplus:
+            found.append(f"{BRIDGE} has the address {listed(self.surplus)}, and the node has {now}")
+        if self.strays:
+            found.append(f"pods have addresses that are not of {now}: {listed(sorted(self.strays))}")
+        return found
+
+
+def mend(ask: AskNode, timeout: float) -> None:
+    """Bring Flannel, the bridge and the pods to the slice that the node has.
+
+    Each step looks for itself what is left to do, so it may be killed after any of them. Nothing is deleted: whose
+    sandbox has ended gets a new one from its kubelet, which stops its containers as their pod says and starts them
+    again, as after a reboot.
+
+    :raises SlipwayError: when Flannel does not take the slice over in time.
+    """
+    deadline = time.monotonic() + timeout
+    network = PodNetwork({})
+    while True:
+        node = ask()
+        network = PodNetwork(node) if node else network
+        if node and network.slices and not network.is_stale:
+            break
+        for pid, age in (daemons() if network.is_stale else {}).items():
+            if age > SECONDS_TO_START:
+                _end(pid, signal.SIGTERM)
+        if time.monotonic() > deadline:
+            raise SlipwayError(
+                f"{'; '.join(network.contradictions()) or 'The node has got no slice of the pod network'}: this has not"
+                f" changed in {timeout:.0f} seconds. See `kubectl get pods --namespace kube-flannel --output=wide` and"
+                " the log of this node's pod there; a second run goes on from here."
+            )
+        time.sleep(1)
+    try:
+        # The wrong one goes last: a run that is killed before finds it again.
+        for subnet in network.replacing:
+            _netlink.change_address(BRIDGE, str(subnet))
+        for address in network.surplus:
+            _netlink.change_address(BRIDGE, str(address), remove=True)
+    except OSError as error:
+        raise SlipwayError(f"The address of {BRIDGE} cannot be changed: {error}") from error
+    for pids in network.strays.values():
+        for pid in pids:
+            _end(pid, signal.SIGKILL)
+
+
+def _end(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)

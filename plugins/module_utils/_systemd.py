@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Units of systemd, and whether what they run was started before a file was written.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+
+PROPERTIES = (
+    "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,ExecMainStartTimestampMonotonic,Triggers"
+)
+#: States of a unit that has been started.
+RUNNING = ("active", "activating", "reloading")
+
+
+def parse_properties(text: str) -> t.Dict[str, str]:
+    """The ``KEY=VALUE`` lines of ``systemctl show``."""
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def process_started(properties: t.Mapping[str, str], now: float, monotonic: float) -> float:
+    """When the unit's main process started, in seconds of the wall clock; 0 when it never did.
+
+    :param now: the wall clock's time.
+    :param monotonic: the time of ``CLOCK_MONOTONIC``, which systemd counts in, at the same moment.
+    """
+    microseconds = int(properties.get("ExecMainStartTimestampMonotonic") or 0)
+    return now - (monotonic - microseconds / 1e6) if microseconds else 0.0
+
+
+def newest(paths: t.Iterable[str], now: float) -> float:
+    """When the youngest of the files was written; 0 without one.
+
+    A file from the future (a clock that was set back) does not count, as it would ask for a restart each time.
+    """
+    times = [os.stat(path).st_mtime for path in paths if os.path.exists(path)]
+    return max((written for written in times if written <= now), default=0.0)
+
+
+class Unit:
+    """A unit and its main process."""
+
+    def __init__(self, runner: Runner, name: str) -> None:
+        self._runner = runner
+        self.name = name
+
+    def systemctl(self, *arguments: str) -> str:
+        """What systemctl prints.
+
+        :raises SlipwayError: when it fails.
+        """
+        argv = [self._runner.path("systemctl"), *arguments]
+        return self._runner.run(argv, failure=f"systemctl {arguments[0]} {self.name} failed").stdout
+
+    def properties(self, *more: str) -> t.Dict[str, str]:
+        """What systemd says of it; of ``more`` properties, too."""
+        names = ",".join([PROPERTIES, *more])
+        return parse_properties(self.systemctl("show", f"--property={names}", self.name))
+
+    def wait(self, timeout: float) -> None:
+        """Wait until it is active.
+
+        :raises SlipwayError: when it is not in time, or fails.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            properties = self.properties()
+            state = properties.get("ActiveState", "")
+            if state == "active":
+                return
+            if state == "failed" or time.monotonic() > deadline:
+                raise SlipwayError(
+                    f"The unit {self.name} is {state} ({properties.get('SubState')}) instead of active. "
+                    f"See `journalctl --unit {self.name}` on this host."
+                )
+            time.sleep(0.2)

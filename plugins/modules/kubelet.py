@@ -1,0 +1,255 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubelet
+short_description: The kubelet of a node runs, with what is true now
+version_added: 0.1.0
+description:
+  - Enables and starts the kubelet of a machine that is a node, and restarts it when it cannot know what is true by now.
+  - That is so when the cluster has no Node object of the machine any more, which the API server has to say itself; when
+    the configuration was changed after the kubelet had started; when it runs under another name than the one in its
+    certificate; and when it has run for a minute and the control plane has heard nothing of it. Pods go on meanwhile.
+  - It is not restarted where it would come back under another name; that is an error.
+  - A Node object that was deleted comes back with another slice of the pod network. With O(flannel), Flannel is started
+    again when it goes by another one, the bridge C(cni0) is given the address of the new one, and pods with addresses
+    that are not of it get a new sandbox by their kubelet, as after a reboot. Nothing is deleted, and a pod whose
+    C(restartPolicy) is C(Never) ends there. Without O(flannel) a warning says what contradicts.
+author: slipway.kubernetes contributors (@slipway)
+extends_documentation_fragment:
+  - slipway.kubernetes.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  flannel:
+    description: Whether the pod network is a Flannel that goes by the slices of Nodes, which may be put right.
+    type: bool
+    default: false
+  timeout:
+    description: Seconds that the node may take to be there again, and Flannel to take its slice over.
+    type: int
+    default: 300
+requirements:
+  - systemd
+  - a machine that is a node
+"""
+
+EXAMPLES = r"""
+- name: Keep the kubelet running, and the pod network of its node right
+  slipway.kubernetes.kubelet:
+    flannel: true
+"""
+
+RETURN = r"""
+action:
+  description: What was done to the kubelet, or would be in check mode.
+  type: str
+  choices: [none, started, restarted]
+  returned: success
+  sample: restarted
+mended:
+  description: What was not as it should be; a warning says it, too.
+  type: list
+  elements: str
+  returned: success
+  sample: ["cni0 has the address 10.244.1.1/24, and the node has 10.244.3.0/24"]
+"""
+
+import socket
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _certificates, _flannel, _kubelet
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import lines_shown
+from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import RUNNING, Unit, process_started
+
+#: Seconds until a kubelet that runs and is not heard of is no longer one that is just starting.
+_PATIENCE = 60
+#: Seconds in which a kubelet gives its next sign of life, and the control plane sees it.
+_SIGN_OF_LIFE = 20
+#: Seconds that its unit may take to become active.
+_START = 60
+
+
+class Kubelet:
+    """The wish for the kubelet of this machine to run with what is true."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+        self._flannel: bool = module.params["flannel"]
+        self._timeout: int = module.params["timeout"]
+        self._unit = Unit(Runner(module), _kubelet.UNIT)
+        self._name = _certificates.node_name()
+        self._node: t.Optional[_kubelet.Node] = None
+        #: Whether the node is not there, or not heard of, until the kubelet has been started.
+        self._is_lost = False
+
+    def run(self) -> t.Dict[str, t.Any]:
+        """Bring the kubelet to its wished state, then the pod network.
+
+        :raises SlipwayError: when the kubelet cannot be brought there.
+        """
+        properties = self._unit.properties()
+        if properties.get("LoadState") == "not-found" and not self._module.check_mode:
+            raise SlipwayError("The kubelet is not installed on this host; install its package first.")
+        self._node = _kubelet.ask_for_node(self._name)
+        reason = self._reason(properties)
+        is_running = properties.get("ActiveState") in RUNNING
+        action = "started" if not is_running else "restarted" if reason else "none"
+        is_enabled = properties.get("UnitFileState") not in ("disabled", "masked", "")
+        mended = [f"{reason}: the kubelet is {action}"] if reason and action != "none" else []
+        if not self._module.check_mode:
+            self._start(properties, action, is_enabled)
+        mended += self._pod_network()
+        for what in mended:
+            self._module.warn(lines_shown(f"{self._name}: {what}."))
+        before = {"active": properties.get("ActiveState", "inactive"), "enabled": is_enabled, "not right": mended}
+        after = {"active": "active", "enabled": True, "not right": []}
+        return {
+            "changed": bool(mended) or action != "none" or not is_enabled,
+            "action": action,
+            "mended": mended,
+            "diff": {
+                "before_header": _kubelet.UNIT,
+                "after_header": _kubelet.UNIT,
+                "before": before,
+                "after": after,
+            },
+        }
+
+    def _reason(self, properties: t.Mapping[str, str]) -> str:
+        """Why the kubelet that runs has to be started again; empty when it has not."""
+        self._is_lost = self._node == {}
+        if self._is_lost:
+            return "the cluster has no Node object of it any more"
+        if properties.get("ActiveState") not in RUNNING:
+            return ""
+        words = _kubelet.command_line(properties.get("MainPID", ""))
+        other = _kubelet.other_name(words, self._name)
+        now = time.time()
+        started = process_started(properties, now, time.clock_gettime(time.CLOCK_MONOTONIC))
+        if other:
+            self._is_lost = True
+            return f"the kubelet runs under the name {other}"
+        outdated = _kubelet.outdated(_identity(properties), started, now, words) if words else ""
+        if outdated:
+            return outdated
+        if now - started > _PATIENCE and self._stays_silent():
+            self._is_lost = True
+            return "the control plane has not heard of its kubelet, which runs, for a while"
+        return ""
+
+    def _stays_silent(self) -> bool:
+        """Whether the control plane does not hear of the kubelet, also when it gets the time for it.
+
+        After the control plane itself was down all kubelets have been silent, and need some seconds.
+        """
+        deadline = time.monotonic() + _SIGN_OF_LIFE
+        while self._node and _kubelet.is_silent(self._node):
+            if time.monotonic() > deadline:
+                return True
+            time.sleep(1)
+            self._node = _kubelet.ask_for_node(self._name)
+        return False
+
+    def _start(self, properties: t.Mapping[str, str], action: str, is_enabled: bool) -> None:
+        """Enable it, start it, wait until its node is there."""
+        if action != "none":
+            self._refuse_another_name()
+        if properties.get("NeedDaemonReload") == "yes":
+            self._unit.systemctl("daemon-reload")
+        if not is_enabled:
+            self._unit.systemctl("enable", "--quiet", self._unit.name)
+        if action != "none":
+            self._unit.systemctl("start" if action == "started" else "restart", self._unit.name)
+            self._unit.wait(_START)
+            properties = self._unit.properties()
+        words = _kubelet.command_line(properties.get("MainPID", ""))
+        if words:
+            _kubelet.record(_identity(properties), words)
+        if self._is_lost:
+            self._wait_for_node()
+
+    def _refuse_another_name(self) -> None:
+        """:raises SlipwayError: when the kubelet would come back as another node, which it has no certificate for."""
+        told = _kubelet.told_name()
+        name = told or socket.gethostname().strip().lower()
+        if self._name and name != self._name:
+            raise SlipwayError(
+                f"The kubelet has to be started, and would go by the name {name}, "
+                + ("which --hostname-override says" if told else "which is the machine's hostname")
+                + f"; its certificate is that of the node {self._name}, so it would be no node of the cluster. "
+                + ("Take that argument out" if told else f"Call the machine {self._name}")
+                + ", then run again. Nothing was restarted."
+            )
+
+    def _wait_for_node(self) -> None:
+        """Wait until the node is there and heard of, with its slice where Flannel has had one."""
+        deadline = time.monotonic() + self._timeout
+        needs_slice = self._flannel and bool(_flannel.subnets(read_text(_flannel.SUBNET)))
+        while True:
+            self._node = _kubelet.ask_for_node(self._name)
+            has_slice = bool(self._node) and bool(_flannel.slices(self._node or {}))
+            if self._node and not _kubelet.is_silent(self._node) and (has_slice or not needs_slice):
+                return
+            if time.monotonic() > deadline:
+                raise SlipwayError(
+                    f"The kubelet was started, and {self._timeout} seconds later the cluster "
+                    + ("has not heard of it" if self._node else f"has no Node object {self._name}")
+                    + ". See `journalctl --unit kubelet` on this host."
+                )
+            time.sleep(0.5)
+
+    def _pod_network(self) -> t.List[str]:
+        """Put right, or only say, what contradicts the node's slice; what it was, in words."""
+        if not self._node:
+            return []
+        network = _flannel.PodNetwork(self._node)
+        found = network.contradictions()
+        if found and not self._flannel:
+            if network.is_announced:
+                self._module.warn(
+                    lines_shown(
+                        f"{self._name}: {'; '.join(found)}. No pod starts there until that is put right, and this pod"
+                        " network is not of this collection: drain and reboot the machine."
+                    )
+                )
+            return []
+        if found and not self._module.check_mode:
+            _flannel.mend(lambda: _kubelet.ask_for_node(self._name), self._timeout)
+        return found
+
+
+def _identity(properties: t.Mapping[str, str]) -> str:
+    """What no other process of this boot has."""
+    return f"{properties.get('MainPID')} {properties.get('ExecMainStartTimestampMonotonic')}"
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "flannel": {"type": "bool", "default": False},
+            "timeout": {"type": "int", "default": 300},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**Kubelet(module).run())
+    except SlipwayError as error:
+        module.fail_json(msg=error.msg, **error.details)
+
+
+if __name__ == "__main__":
+    main()
