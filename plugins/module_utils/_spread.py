@@ -62,12 +62,12 @@ def takes(node: Object, template: Object) -> bool:
     """Whether a pod of the template may be put on the node now."""
     spec = node.get("spec", {})
     labels = node["metadata"].get("labels") or {}
-    hard = [taint for taint in spec.get("taints") or [] if taint["effect"] in ("NoSchedule", "NoExecute")]
     return (
         not predicates.node_problem(node)
         and not spec.get("unschedulable")
         and (template.get("nodeSelector") or {}).items() <= labels.items()
-        and all(tolerates(template.get("tolerations") or [], taint) for taint in hard)
+        # Also a taint that only advises against it: the scheduler would put the pod where it was, in each run.
+        and all(tolerates(template.get("tolerations") or [], taint) for taint in spec.get("taints") or [])
     )
 
 

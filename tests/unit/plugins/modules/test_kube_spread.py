@@ -110,6 +110,7 @@ def test_one_of_two_is_moved_once_there_is_another_node() -> None:
         [node("worker1", unschedulable=True)],
         [node("worker1", taints=[{"key": "gpu", "value": "yes", "effect": "NoSchedule"}])],
         [node("worker1", taints=[{"key": "gpu", "effect": "NoExecute"}])],
+        [node("worker1", taints=[{"key": "gpu", "effect": "PreferNoSchedule"}])],
         [{**node("worker1"), "metadata": {"name": "worker1", "labels": {"kubernetes.io/os": "windows"}}}],
     ],
 )
