@@ -13,9 +13,9 @@ SCENARIO ?= default
 SCENARIOS ?= default single reuse ha lifecycle upgrade
 # Those that only `make test-all` runs, and its fault runs: together they take hours.
 MORE_SCENARIOS = backup_restore reset two_nics
-FAULTS ?= bad_machines drift secrets
+FAULTS ?= bad_machines drift
 FAILURES ?= clients_of_an_upgrade failures five_control_planes killed_upgrades late_control_planes
-MORE_FAULTS = certificates control_plane_joins facts_cache foreign_files healed interruptions move_endpoint other_inventory registries restore taken_over trust two_runs upgrade
+MORE_FAULTS = certificates control_plane_joins facts_cache foreign_files healed interruptions move_endpoint other_inventory registries restore secrets taken_over trust two_runs upgrade
 ENVIRONMENT = $(PYTHON) tests/gates/environments.py
 # Virtual environments lie in the cache, named by what is in them; the first use makes them.
 WITH_MAIN = bin="$$($(ENVIRONMENT) main)/bin"; export PATH="$$bin:$$PATH";
@@ -84,7 +84,7 @@ unit: ## unit tests, with the branch coverage of the plugins
 	@$(WITH_MAIN) python -m pytest $(UNHUNG) tests/unit --cov --cov-report=term
 
 .PHONY: bad-inputs
-bad-inputs: ## what is said about more than a hundred wrong inputs; needs no machines
+bad-inputs: ## what is said about more than two hundred wrong inputs; needs no machines
 	@$(WITH_MAIN) python -m pytest --quiet tests/integration/bad_inputs
 
 .PHONY: lab-builds
@@ -128,7 +128,7 @@ molecule: ## one scenario: make molecule SCENARIO=default
 	@$(WITH_MAIN) molecule test --scenario-name $(SCENARIO)
 
 .PHONY: faults
-faults: ## clusters of the lab: drift, secrets, machines that are refused; FAULTS=interruptions kills runs
+faults: ## clusters of the lab: drift, machines that are refused; FAULTS=interruptions kills runs
 	@$(WITH_MAIN) python -m pytest $(FAULTS:%=tests/integration/faults/test_%.py)
 
 .PHONY: failures
