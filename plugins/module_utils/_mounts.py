@@ -1,15 +1,17 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file systems below the folders of Kubernetes: their kind, and with which options they are mounted.
+"""The file systems below the folders of Kubernetes: their kind, with which options they are mounted, how XFS was made.
 
 Private to this collection.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+import struct
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
@@ -29,6 +31,10 @@ FOLDERS = (
 )
 #: Options that may stand in the way.
 _OPTIONS = ("ro", "noexec", "nosuid", "nodev")
+#: XFS_IOC_FSGEOMETRY_V1 on 64 bits (ioctl_xfs_fsgeometry(2)), the size of its answer, and where that has the flags.
+_GEOMETRY, _GEOMETRY_SIZE, _GEOMETRY_FLAGS = 0x80705864, 112, 92
+#: XFS_FSOP_GEOM_FLAGS_FTYPE: directories say of what kind their entries are.
+_FTYPE = 0x10000
 
 
 class Mount(t.NamedTuple):
@@ -60,8 +66,23 @@ def mount_of(folder: str, mounts: t.Sequence[Mount]) -> t.Optional[Mount]:
     return max(enumerate(over), key=lambda item: (len(item[1].point), item[0]))[1] if over else None
 
 
+def has_ftype(folder: str) -> t.Optional[bool]:
+    """Whether the XFS that a folder is in was made with ftype=1; None when it cannot be asked."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return None
+    try:
+        answer = fcntl.ioctl(descriptor, _GEOMETRY, bytes(_GEOMETRY_SIZE))
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return bool(struct.unpack_from("=I", answer, _GEOMETRY_FLAGS)[0] & _FTYPE)
+
+
 def look(root: str = "") -> t.List[t.Dict[str, t.Any]]:
-    """File system and options of each folder that matters.
+    """File system and options of each folder that matters, and of XFS whether it has ftype.
 
     :param root: a folder in the place of ``/``, for tests.
     """
@@ -70,5 +91,6 @@ def look(root: str = "") -> t.List[t.Dict[str, t.Any]]:
     for folder in FOLDERS:
         mount = mount_of(folder if root else os.path.realpath(folder), mounts)
         if mount:
-            found.append({"path": folder, "point": mount.point, "type": mount.kind, "options": mount.options})
+            entry = {"path": folder, "point": mount.point, "type": mount.kind, "options": mount.options}
+            found.append({**entry, "ftype": has_ftype(root + mount.point) if mount.kind == "xfs" else None})
     return found

@@ -296,6 +296,7 @@ ansible_facts:
             - C(forwarding_off) and C(swap_at_boot) are settings that count after the next boot.
             - C(interfaces_taken) is configuration of network managers that matches the interfaces of pods.
             - C(pod_networks) are the files in C(/etc/cni/net.d), C(mounts) the file systems of folders that matter.
+              Their C(ftype) says whether an XFS was made with C(ftype=1); null when that is unknown, and for others.
             - C(mtus) are those of the interfaces, C(limits) those on watching files.
             - C(firewalls) are those that drop what they do not name, with whom they admit.
             - C(etcd_data) says that C(/var/lib/etcd) is not empty, C(authority) that there is a CA of a cluster.
@@ -311,7 +312,7 @@ ansible_facts:
             swap_at_boot: []
             interfaces_taken: []
             pod_networks: [10-flannel.conflist]
-            mounts: [{path: /var/lib, point: /, type: ext4, options: []}]
+            mounts: [{path: /var/lib, point: /, type: ext4, options: [], ftype: null}]
             mtus: {eth0: 1500}
             limits: {max_user_instances: 128, max_user_watches: 65536}
             firewalls: [{by: ufw, admits: [{source: 192.0.2.0/24, interface: "", ports: ""}]}]

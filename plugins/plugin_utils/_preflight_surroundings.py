@@ -133,6 +133,25 @@ def _mount_problems(mount: t.Mapping[str, t.Any]) -> t.Iterable[t.Tuple[str, str
         yield "overlay", "on which containerd cannot make the overlays that containers live on.", ERROR
 
 
+def check_ftype(hosts: Hosts) -> t.Iterable[Problem]:
+    """XFS that was made with ftype=0: containerd starts there, but not its overlays, and so no container.
+
+    Source: NewSnapshotter in containerd's snapshots/overlay.
+    """
+    for host, around in looked_at(hosts):
+        for mount in around.get("mounts") or []:
+            # None is another file system, or one that did not answer.
+            if mount["path"] == "/var/lib/containerd" and mount.get("ftype") is False:
+                yield host.problem(
+                    "mounts",
+                    f"{mount['path']} is on {mount['point']} ({mount['type']}), which was made with ftype=0: containerd"
+                    " cannot make the overlays that containers live on.",
+                    "Make that file system anew, since ftype cannot be changed (mkfs.xfs takes 1 unless it is told"
+                    " otherwise), or mount another one at the folder.",
+                    _severity(host),
+                )
+
+
 def check_pod_networks(hosts: Hosts) -> t.Iterable[Problem]:
     """The configuration of another pod network, which containerd would take for ours."""
     for host, around in looked_at(hosts):
@@ -275,6 +294,7 @@ CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_controllers,
     check_modules,
     check_mounts,
+    check_ftype,
     check_pod_networks,
     check_interfaces_taken,
     check_boot,

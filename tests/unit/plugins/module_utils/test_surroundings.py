@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import platform
 import stat
+import sys
 import typing as t
 from pathlib import Path
 
@@ -277,9 +280,38 @@ broken
 """
 
 
-def test_mounts(tmp_path: Path) -> None:
+#: What a kernel (6.18) said of file systems of xfsprogs 6.1, as made and with ftype taken out of the superblocks.
+FLAGS = {True: 0x77CCCA, False: 0x76CCCA}
+
+
+def geometry(monkeypatch: pytest.MonkeyPatch, ftype: t.Optional[bool]) -> None:
+    """An XFS in the place of that of the folder that is asked; None is another file system."""
+
+    def ioctl(descriptor: int, request: int, argument: bytes) -> bytes:
+        # _IOR('X', 100, struct xfs_fsop_geom_v1)
+        assert request == 2 << 30 | len(argument) << 16 | ord("X") << 8 | 100
+        if ftype is None:
+            raise OSError(errno.ENOTTY, "Inappropriate ioctl for device")
+        # Eight numbers, four long ones, the UUID, the stripe's two, the structure's version: then come the flags.
+        return bytes(8 * 4 + 4 * 8 + 16 + 3 * 4) + FLAGS[ftype].to_bytes(4, sys.byteorder) + bytes(3 * 4 + 4)
+
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+
+
+@pytest.mark.parametrize("ftype", [True, False, None])
+def test_how_xfs_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ftype: t.Optional[bool]) -> None:
+    geometry(monkeypatch, ftype)
+    assert _mounts.has_ftype(str(tmp_path)) is ftype
+    assert _mounts.has_ftype(str(tmp_path / "nothing")) is None
     found = {entry["path"]: entry for entry in _mounts.look(write(tmp_path, {"/proc/self/mountinfo": MOUNTS}))}
-    assert found["/etc"] == {"path": "/etc", "point": "/", "type": "xfs", "options": []}
+    # The root is XFS, and /var is not.
+    assert (found["/etc"]["ftype"], found["/var/lib/containerd"]["ftype"]) == (ftype, None)
+
+
+def test_mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    geometry(monkeypatch, True)
+    found = {entry["path"]: entry for entry in _mounts.look(write(tmp_path, {"/proc/self/mountinfo": MOUNTS}))}
+    assert found["/etc"] == {"path": "/etc", "point": "/", "type": "xfs", "options": [], "ftype": True}
     assert found["/var/lib/kubelet"]["options"] == ["noexec", "nosuid", "nodev"]
     assert found["/opt/cni/bin"]["options"] == ["ro"]
     assert found["/usr/local/bin"]["options"] == ["ro"]

@@ -74,6 +74,10 @@ def mount(path: str, kind: str = "ext4", *options: str) -> t.Dict[str, t.Any]:
     return {"mounts": [{"path": path, "point": path, "type": kind, "options": list(options)}]}
 
 
+def xfs(path: str, ftype: t.Optional[bool]) -> t.Dict[str, t.Any]:
+    return {"mounts": [{"path": path, "point": "/var", "type": "xfs", "options": [], "ftype": ftype}]}
+
+
 def taken(by: str, runs: bool = True) -> t.Dict[str, t.Any]:
     return {"interfaces_taken": [{"by": by, "path": "/etc/x", "takes": ["veth1"], "runs": runs}]}
 
@@ -114,6 +118,11 @@ FORWARDING = {"path": "/etc/sysctl.d/99-z.conf", "setting": "net.ipv4.conf.all.f
             mount("/var/lib/containerd", "nfs4"),
             "error node1: mounts: /var/lib/containerd is on /var/lib/containerd (nfs4)",
         ),
+        (
+            xfs("/var/lib/containerd", False),
+            "error node1: mounts: /var/lib/containerd is on /var (xfs), which was made with ftype=0: containerd cannot",
+        ),
+        (xfs("/var/lib/containerd", False), "Make that file system anew, since ftype cannot be changed"),
         (
             {"pod_networks": ["05-calico.conflist"]},
             "error node1: pod network: /etc/cni/net.d/05-calico.conflist is the",
@@ -166,6 +175,9 @@ def test_what_stands_in_the_way(around: t.Dict[str, t.Any], expected: str) -> No
         ({"names": {}}, {}),
         ({"names": {"192.0.2.100": []}}, {"cluster_endpoint": ""}),
         (mount("/var/lib/kubelet", "overlay"), {}),
+        (xfs("/var/lib/containerd", True), {}),
+        (xfs("/var/lib/containerd", None), {}),
+        (xfs("/var/lib/kubelet", False), {}),
     ],
 )
 def test_what_is_all_right(around: t.Dict[str, t.Any], given: t.Dict[str, t.Any]) -> None:
