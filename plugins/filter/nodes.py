@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _node_identities
@@ -54,13 +55,33 @@ def node_identities(
     A node has the address that its kubelet announces and those that the inventory adds; see _node_identities.
     """
     everyone = dict.fromkeys([*names, *control_planes, *workers])
+    looks = {name: seen(hostvars[name]) for name in everyone if name in hostvars}
     machines = {
-        name: _node_identities.machine(name, hostvars[name], seen(hostvars[name]), name in control_planes)
-        for name in everyone
-        if name in hostvars
+        name: _node_identities.machine(name, hostvars[name], look, name in control_planes)
+        for name, look in looks.items()
     }
     owners = _node_identities.Owners(machines.values(), endpoints, networks)
-    return [owners.identity(machines[name]) for name in names]
+    known = {name: (look or {}).get("configuration") or {} for name, look in looks.items()}
+    maps = (configuration.get("config_maps") or {} for configuration in known.values())
+    cluster = next((found["kubelet-config"] for found in maps if found.get("kubelet-config")), "")
+    identities = []
+    for name in names:
+        identity = owners.identity(machines[name])
+        if _signs_itself(known[name].get("kubelet") or cluster, hostvars[name]):
+            identity["self_signed"] = True
+        identities.append(identity)
+    return identities
+
+
+def _signs_itself(kubelet: str, variables: t.Mapping[str, t.Any]) -> bool:
+    """Whether a kubelet makes its serving certificate itself.
+
+    :param kubelet: its KubeletConfiguration, or the one that it will get from the cluster; empty before there is one.
+    """
+    if kubelet:
+        return re.search(r"^serverTLSBootstrap: *true *$", kubelet, re.MULTILINE) is None
+    wanted = variables.get("control_plane_kubelet_configuration") or {}
+    return str(wanted.get("serverTLSBootstrap", True)).lower() == "false"
 
 
 #: What the role node_join has registered on a host: the last that is done to it before it is a node.

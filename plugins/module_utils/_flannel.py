@@ -30,6 +30,8 @@ SUBNET = "/run/flannel/subnet.env"
 #: What libcni keeps of each sandbox.
 RESULTS = "/var/lib/cni/results"
 BRIDGE = "cni0"
+#: Ids of sandboxes; others that use libcni have names of their own.
+SANDBOX = re.compile(r"[0-9a-f]{64}")
 #: Flannel needs some seconds from its start until it has said where it is.
 SECONDS_TO_START = 30
 
@@ -47,7 +49,7 @@ def slices(node: t.Mapping[str, t.Any]) -> t.List[Network]:
 def is_announced(node: t.Mapping[str, t.Any]) -> bool:
     """Whether a Flannel that goes by Nodes has written to this one where it is."""
     annotations = (node.get("metadata") or {}).get("annotations") or {}
-    return any(key.endswith("/kube-subnet-manager") and value == "true" for key, value in annotations.items())
+    return any(key.endswith("kube-subnet-manager") and value == "true" for key, value in annotations.items())
 
 
 def subnets(environment: str) -> t.List[Interface]:
@@ -78,8 +80,10 @@ def sandbox(text: str) -> t.Tuple[str, str, t.List[Interface]]:
         if not any(item.get("name") == BRIDGE for item in result.get("interfaces") or []):
             return "", "", []
         words = {str(pair[0]): str(pair[1]) for pair in kept.get("cniArgs") or []}
-        pod = f"{words.get('K8S_POD_NAMESPACE', '?')}/{words.get('K8S_POD_NAME', '?')}"
-        return str(kept["containerId"]), pod, [ipaddress.ip_interface(item["address"]) for item in result["ips"]]
+        if not SANDBOX.fullmatch(kept["containerId"]):
+            return "", "", []
+        pod = f"{words['K8S_POD_NAMESPACE']}/{words['K8S_POD_NAME']}"
+        return kept["containerId"], pod, [ipaddress.ip_interface(item["address"]) for item in result["ips"]]
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         return "", "", []
 
@@ -96,7 +100,7 @@ def stray_sandboxes(networks: t.Sequence[Network]) -> t.Dict[str, t.List[int]]:
     for pid in sorted(int(name) for name in os.listdir(proc) if name.isdigit()) if strays else []:
         group = read_text(f"{proc}/{pid}/cgroup")
         for identifier, pod in strays.items():
-            if identifier in group:
+            if identifier in group and _processes.is_in_pod(pid, proc):
                 found.setdefault(pod, []).append(pid)
     return found
 
@@ -111,6 +115,21 @@ def daemons() -> t.Dict[int, float]:
             fields = read_text(f"{proc}/{pid}/stat").rpartition(")")[2].split()
             if len(fields) > 19:
                 found[int(pid)] = boot - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return found
+
+
+def surplus(present: t.Sequence[Interface], networks: t.Sequence[Network]) -> t.List[Interface]:
+    """The addresses of the bridge that are in none of the networks and stand before one that is.
+
+    The plugin that makes pods' interfaces is content with the first of its family that is right.
+    """
+    found: t.List[Interface] = []
+    settled: t.Set[int] = set()
+    for address in present:
+        if not is_foreign(address, networks):
+            settled.add(address.version)
+        elif address.version not in settled:
+            found.append(address)
     return found
 
 
@@ -132,9 +151,14 @@ class PodNetwork:
         )
         present = (bridge_addresses() if self.was_there else None) or []
         #: Addresses of the bridge that it must not have, and those that it has to have instead.
-        self.surplus = [address for address in present if is_foreign(address, self.slices)]
+        self.surplus = surplus(present, self.slices)
         self.replacing = self.subnets if self.surplus else []
         self.strays = stray_sandboxes(self.slices) if self.was_there else {}
+
+    @property
+    def can_be_mended(self) -> bool:
+        """Whether there is a Flannel that could take over the slice; the run may be about to install it."""
+        return not self.is_stale or bool(daemons())
 
     def contradictions(self) -> t.List[str]:
         """What is not as the node has it, in words."""
@@ -158,7 +182,7 @@ def mend(ask: AskNode, timeout: float) -> None:
 
     Each step looks for itself what is left to do, so it may be killed after any of them. Nothing is deleted: whose
     sandbox has ended gets a new one from its kubelet, which stops its containers as their pod says and starts them
-    again, as after a reboot.
+    again, as after a reboot; those that share the sandbox's process namespace end with it.
 
     :raises SlipwayError: when Flannel does not take the slice over in time.
     """

@@ -162,7 +162,10 @@ class HelmRelease:
             "kind": "Namespace",
             "metadata": {"name": namespace, "labels": labels},
         }
-        live, _result = kube.read(self._kubectl, [document], "--show-managed-fields")
+        live, result = kube.read(self._kubectl, [document], "--show-managed-fields")
+        if result.rc != 0:
+            # What is not known of its labels would be taken away from others.
+            raise SlipwayError(f"The namespace {namespace} could not be read: {kube.complaint(result)}")
         document = kube.with_labels_of(document, live[0] if live else None, "slipway")
         self._kubectl.run(
             "apply", "--server-side", "--field-manager=slipway", "--filename=-", stdin=json.dumps(document)

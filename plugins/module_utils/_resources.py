@@ -28,13 +28,16 @@ def requests(spec: Object, resource: str) -> float:
     return sum(quantity((item.get("resources", {}).get("requests") or {}).get(resource, 0)) for item in containers)
 
 
+def running_on(node: Object, pods: t.Iterable[Object]) -> t.List[Object]:
+    """The pods that take something of the node."""
+    name = node["metadata"]["name"]
+    ended = ("Succeeded", "Failed")
+    return [
+        pod for pod in pods if pod["spec"].get("nodeName") == name and pod.get("status", {}).get("phase") not in ended
+    ]
+
+
 def room(node: Object, pods: t.Iterable[Object], resource: str) -> float:
     """How much of a resource the node has left beside those of the pods that run on it; below zero when it lacks."""
-    name = node["metadata"]["name"]
-    specs = [
-        pod["spec"]
-        for pod in pods
-        if pod["spec"].get("nodeName") == name and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
-    ]
     allocatable = quantity((node.get("status", {}).get("allocatable") or {}).get(resource, 0))
-    return allocatable - sum(requests(spec, resource) for spec in specs)
+    return allocatable - sum(requests(pod["spec"], resource) for pod in running_on(node, pods))

@@ -16,7 +16,13 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
-from ansible_collections.slipway.kubernetes.plugins.module_utils._resources import RESOURCES, requests, room
+from ansible_collections.slipway.kubernetes.plugins.module_utils._resources import (
+    RESOURCES,
+    quantity,
+    requests,
+    room,
+    running_on,
+)
 
 Object = t.Mapping[str, t.Any]
 
@@ -62,8 +68,11 @@ def takes(node: Object, template: Object) -> bool:
     """Whether a pod of the template may be put on the node now."""
     spec = node.get("spec", {})
     labels = node["metadata"].get("labels") or {}
+    affinity = (template.get("affinity") or {}).get("nodeAffinity") or {}
     return (
-        not predicates.node_problem(node)
+        # What is required there is not worked out here: such pods stay where they are.
+        not affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+        and not predicates.node_problem(node)
         and not spec.get("unschedulable")
         and (template.get("nodeSelector") or {}).items() <= labels.items()
         # Also a taint that only advises against it: the scheduler would put the pod where it was, in each run.
@@ -83,6 +92,9 @@ def ready_pods(deployment: Object, pods: t.Iterable[Object]) -> t.List[Object]:
 def has_room(node: Object, template: Object, pods: t.Sequence[Object]) -> bool:
     """Whether the node has what a pod of the template asks for, beside all pods of the cluster that run there."""
     asked = {resource: requests(template, resource) for resource in RESOURCES}
+    most = quantity((node.get("status", {}).get("allocatable") or {}).get("pods", 0))
+    if most and len(running_on(node, pods)) >= most:
+        return False
     return all(room(node, pods, resource) >= amount for resource, amount in asked.items() if amount)
 
 

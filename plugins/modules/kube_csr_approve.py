@@ -57,12 +57,16 @@ options:
         type: list
         elements: str
         default: []
+      self_signed:
+        description:
+          - Whether its kubelet makes its serving certificate itself, since C(serverTLSBootstrap) is not set in its
+            configuration. It is not waited for then. What it asks for all the same is approved like that of others.
+        type: bool
+        default: false
   wait:
     description:
       - Whether to wait until each of the nodes presents a certificate that is signed by the CA in O(ca_file) and valid
         for its address. A kubelet asks for it some seconds after its node has joined.
-      - A kubelet that presents one of its own, and says that it will not ask for another (C(serverTLSBootstrap) is not
-        set in the configuration that it runs with), is not waited for; see RV(self_signed).
     type: bool
     default: true
   timeout:
@@ -174,7 +178,6 @@ refused:
 """
 
 import concurrent.futures
-import json
 import socket
 import ssl
 import time
@@ -190,8 +193,6 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import L
 
 #: Seconds that a kubelet may take to answer.
 PROBE_TIMEOUT = 3.0
-#: What is said of a kubelet whose certificate is of another authority, such as its own.
-ANOTHER = "presents another certificate"
 
 
 def identity(params: t.Mapping[str, t.Any]) -> Identity:
@@ -218,7 +219,7 @@ def probe(node: Identity, port: int, context: ssl.SSLContext) -> str:
             ):
                 return ""
         except ssl.SSLCertVerificationError as error:
-            return f"its kubelet at {address}:{port} {ANOTHER} ({error.verify_message})"
+            return f"its kubelet at {address}:{port} presents another certificate ({error.verify_message})"
         except ssl.SSLError as error:
             if "ALERT" in (error.reason or ""):
                 return f"its kubelet at {address}:{port} has no serving certificate yet"
@@ -249,8 +250,8 @@ class KubeCsrApprove:
         self._sleep = sleep
         self._approved: t.Dict[str, t.Dict[str, t.Any]] = {}
         self._refused: t.Dict[str, t.Dict[str, t.Any]] = {}
-        #: Whether a kubelet that presents a certificate of its own will have one of the cluster.
-        self._will_ask: t.Dict[str, bool] = {}
+        #: Nodes whose kubelets make their serving certificates themselves.
+        self._self_signed = sorted(node["name"] for node in params["nodes"] if node.get("self_signed"))
 
     @staticmethod
     def approve_argv(names: t.Sequence[str]) -> t.List[str]:
@@ -268,39 +269,35 @@ class KubeCsrApprove:
                 "msg": f"{lacking} Requests of the given nodes would be approved.",
                 "approved": [],
                 "refused": [],
-                "self_signed": [],
+                "self_signed": self._self_signed,
             }
         wait = self._params["wait"] and not self._check_mode
         context = self._context() if wait else None
         start = self._clock()
         remembered = self._params["remember"] and self._remember()
         self._approve()
-        missing = self._missing(context, list(self._nodes)) if context else {}
+        waited = [node for node in self._nodes.values() if node.name not in self._self_signed]
+        missing = self._probe(context, waited) if context else {}
         while context and missing:
             if self._clock() - start >= self._params["timeout"]:
                 raise SlipwayError(self._what_is_missing(missing), **self._lists())
             self._sleep(self._params["interval"])
             self._approve()
-            missing = self._missing(context, list(missing))
+            missing = self._probe(context, [self._nodes[name] for name in missing])
         count = len(self._approved)
         message = f"{count} request{'' if count == 1 else 's'} {'would be ' if self._check_mode else ''}approved"
         if wait:
-            own = self._self_signed()
-            message += (
-                f"; kubelets with a certificate of the cluster: {len(self._nodes) - len(own)} of {len(self._nodes)}"
-            )
-            message += f"; with one of their own, by their configuration: {', '.join(own)}" if own else ""
+            message += f"; kubelets with a certificate of the cluster: {len(waited)} of {len(self._nodes)}"
+            own = ", ".join(self._self_signed)
+            message += f"; with one of their own, by their configuration: {own}" if own else ""
         return {"changed": bool(self._approved) or remembered, "msg": message, **self._lists()}
 
     def _lists(self) -> t.Dict[str, t.Any]:
         return {
             "approved": list(self._approved.values()),
             "refused": list(self._refused.values()),
-            "self_signed": self._self_signed(),
+            "self_signed": self._self_signed,
         }
-
-    def _self_signed(self) -> t.List[str]:
-        return sorted(name for name, will_ask in self._will_ask.items() if not will_ask)
 
     def _context(self) -> ssl.SSLContext:
         ca_file = self._params["ca_file"]
@@ -350,23 +347,6 @@ class KubeCsrApprove:
         if names and not self._check_mode:
             self._kubectl.run(*self.approve_argv(names))
 
-    def _missing(self, context: ssl.SSLContext, names: t.Sequence[str]) -> t.Dict[str, str]:
-        """The problems of those of the nodes that will have a certificate of the cluster and have none."""
-        problems = self._probe(context, [self._nodes[name] for name in names])
-        for name, problem in problems.items():
-            if ANOTHER in problem and name not in self._will_ask:
-                self._will_ask[name] = self._bootstraps(name)
-        return {name: problem for name, problem in problems.items() if self._will_ask.get(name, True)}
-
-    def _bootstraps(self, name: str) -> bool:
-        """Whether the kubelet that runs there asks for serving certificates; true when it does not say."""
-        answer = self._kubectl.run("get", f"--raw=/api/v1/nodes/{name}/proxy/configz", check=False)
-        try:
-            configuration = json.loads(answer.stdout)["kubeletconfig"]
-            return bool(configuration.get("serverTLSBootstrap"))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return True
-
     def _probe(self, context: ssl.SSLContext, nodes: t.Sequence[Identity]) -> t.Dict[str, str]:
         """The problems of those nodes that have one."""
         if not nodes:
@@ -406,6 +386,7 @@ def main() -> None:
                     "name": {"type": "str", "required": True},
                     "addresses": {"type": "list", "elements": "str", "required": True},
                     "dns_names": {"type": "list", "elements": "str", "default": []},
+                    "self_signed": {"type": "bool", "default": False},
                 },
             },
             "wait": {"type": "bool", "default": True},

@@ -196,7 +196,8 @@ class KubeadmReset:
         self._authority: str = record.get("authority") or self._own_authority()
         self._kubeadm_files = KubeadmFiles(root)
         if not check_mode:
-            # An earlier call that was killed has left something aside.
+            # An earlier call that was killed may have left a kubeadm that still empties folders, and something aside.
+            _kubeadm.wait_for_running(params["timeout"])
             self._kubeadm_files.put_back()
         # What had been here before the first kubeadm command, such as a PKI of the user; and what we had made for it.
         self._given: t.Set[str] = set(record.get("given") or self._kubeadm_files.given())
@@ -212,8 +213,6 @@ class KubeadmReset:
 
         :raises SlipwayError: when something cannot be removed.
         """
-        if not self._check_mode:
-            _kubeadm.wait_for_running(self._params["timeout"])
         found, kept = self._survey(), self._kept()
         changed = bool(found) or self._marker
         if changed and not self._check_mode:

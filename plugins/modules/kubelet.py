@@ -217,7 +217,7 @@ class Kubelet:
         if not self._node:
             return []
         network = _flannel.PodNetwork(self._node)
-        found = network.contradictions()
+        found = network.contradictions() if network.can_be_mended else []
         if found and not self._flannel:
             if network.is_announced:
                 self._module.warn(

@@ -170,6 +170,7 @@ import dataclasses
 import fcntl
 import hashlib
 import os
+import platform
 import re
 import shutil
 import tempfile
@@ -223,6 +224,8 @@ ARGUMENTS: t.Dict[str, t.Any] = {
 }
 
 KEYRINGS = "/etc/apt/keyrings"
+#: Names of architectures that differ from those of the kernel.
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf", "ppc64le": "ppc64el"}
 #: What another entry for the repository may say besides where it is.
 UNDERSTOOD = {"signed-by", "architectures"}
 
@@ -376,6 +379,11 @@ def check_key(content: bytes, origin: str, allowed: t.Sequence[str]) -> t.List[s
     return found
 
 
+def architecture() -> str:
+    """What dpkg calls the architecture of this host."""
+    return ARCHITECTURES.get(platform.machine(), platform.machine())
+
+
 class AptSource:
     """A repository for apt.
 
@@ -408,10 +416,11 @@ class AptSource:
         # Where versions before 0.2 wrote keys as they were fetched.
         self.old_key_path = os.path.join(keyrings, f"slipway-{source.name}.asc")
 
-    def absent(self, check_mode: bool) -> t.Dict[str, t.Any]:
-        """Remove source and key."""
+    def absent(self, check_mode: bool, in_use: str = "") -> t.Dict[str, t.Any]:
+        """Remove source and key, but for a key that another source uses."""
         before = (read(self.path) or b"").decode(errors="replace")
-        paths = [path for path in [self.path, self.key_path, self.old_key_path] if os.path.exists(path)]
+        own = [self.path, self.key_path, self.old_key_path]
+        paths = [path for path in own if os.path.exists(path) and os.path.realpath(path) != os.path.realpath(in_use)]
         if paths and not check_mode:
             # What is fetched stays in the lists until the next update cleans up; without a source it is not used.
             for path in paths:
@@ -477,7 +486,7 @@ class AptSource:
             return False
         if set(source.components) - set(entry.components):
             return False
-        if architectures and set(source.architectures) - set(architectures):
+        if architectures and (set(source.architectures) or {architecture()}) - set(architectures):
             return False
         path = entry.options.get("signed-by", "").strip()
         try:
@@ -501,7 +510,7 @@ class AptSource:
             refreshed = not all(find_version(wanted, versions.get(name, ())) for name, wanted in self.packages.items())
         if refreshed:
             versions = self._fetched_versions(key, fingerprints, None, check_mode)
-        own = self.absent(check_mode)
+        own = self.absent(check_mode, key_path)
         return {
             "changed": own["changed"],
             "source_path": entry.path,

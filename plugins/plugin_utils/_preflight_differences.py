@@ -397,15 +397,18 @@ def check_metrics(hosts: Hosts) -> t.Iterable[Problem]:
     host = next((host for host in hosts if host.control_plane), None)
     if host is None or not host.flag("metrics_server_enabled") or host.flag("metrics_server_kubelet_insecure_tls"):
         return
-    if "--kubelet-insecure-tls" in host.mapping("metrics_server_values").get("args", ()):
+    values = host.mapping("metrics_server_values")
+    if any("--kubelet-insecure-tls" in str(values.get(key) or "") for key in ("args", "defaultArgs")):
         return
     kind = "KubeletConfiguration"
     kubelets = {host.name: parse(str(configuration(host).get("kubelet") or "")) for host in hosts}
     known = {name: document for name, document in kubelets.items() if document}
     if not known and kind in documents(host):
         known = {CLUSTER: documents(host)[kind]}
-    names = [name for name, kubelet in known.items() if _signs_itself(kubelet)]
-    if names:
+    told = {other.name: configuration(other).get("kubelet_arguments") or {} for other in hosts}
+    names = [name for name, kubelet in known.items() if _signs_itself(kubelet, told.get(name, {}))]
+    # One whose kubelet can be verified is enough for it to be ready.
+    if known and len(names) == len(known):
         whose = "" if names == [CLUSTER] else f" of {', '.join(names)}"
         yield Problem(
             CLUSTER,
@@ -417,9 +420,10 @@ def check_metrics(hosts: Hosts) -> t.Iterable[Problem]:
         )
 
 
-def _signs_itself(kubelet: Document) -> bool:
+def _signs_itself(kubelet: Document, arguments: Document) -> bool:
     """Whether a kubelet neither asks for a serving certificate nor was given one, perhaps by the cluster's CA."""
-    return not kubelet.get("serverTLSBootstrap") and not kubelet.get("tlsCertFile")
+    asks = kubelet.get("serverTLSBootstrap") or arguments.get("rotate-server-certificates")
+    return not asks and not kubelet.get("tlsCertFile") and not arguments.get("tls-cert-file")
 
 
 # What is only looked at when a cluster is built

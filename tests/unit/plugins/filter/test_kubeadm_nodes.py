@@ -100,6 +100,29 @@ def identities(hostvars: t.Dict[str, t.Any], *endpoints: str) -> t.Dict[str, t.L
     return {item["name"]: [*item["addresses"], *item.get("dns_names", [])] for item in found}
 
 
+@pytest.mark.parametrize(
+    ("own", "cluster", "wanted", "expected"),
+    [
+        ("", "", {}, False),
+        ("", "", {"serverTLSBootstrap": False}, True),
+        ("serverTLSBootstrap: true\n", "", {"serverTLSBootstrap": False}, False),
+        ("kind: KubeletConfiguration\n", "serverTLSBootstrap: true\n", {}, True),
+        ("", "a: b\nserverTLSBootstrap: true\n", {}, False),
+        ("", "kind: KubeletConfiguration\n", {}, True),
+    ],
+)
+def test_kubelets_that_make_their_certificates_themselves(
+    own: str, cluster: str, wanted: t.Dict[str, t.Any], expected: bool
+) -> None:
+    """By their own configuration, else by that of the cluster, which they get when they join, else by the inventory."""
+    facts = {"interfaces": [], "default_address": "192.0.2.1"}
+    first = as_seen({"slipway_node": {**facts, "configuration": {"config_maps": {"kubelet-config": cluster}}}})
+    node = {**facts, "default_address": "192.0.2.2", "configuration": {"kubelet": own} if own else {}}
+    hostvars = {"cp1": first, "n1": {**as_seen({"slipway_node": node}), "control_plane_kubelet_configuration": wanted}}
+    [found] = nodes.node_identities(["n1"], hostvars, control_planes=["cp1"])
+    assert found.get("self_signed", False) is expected
+
+
 def test_a_node_has_what_it_announces_and_what_the_inventory_adds() -> None:
     hostvars = {
         "n1": machine("192.0.2.1", "198.51.100.1", "fd00::1"),

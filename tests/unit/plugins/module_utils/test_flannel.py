@@ -164,9 +164,36 @@ def test_what_is_no_sandbox(text: str) -> None:
     assert _flannel.sandbox(text) == ("", "", [])
 
 
-def test_a_sandbox_without_a_name() -> None:
-    text = json.dumps({**json.loads(kept(ID, "10.244.1.5/24")), "cniArgs": None})
-    assert _flannel.sandbox(text) == (ID, "?/?", [ipaddress.ip_interface("10.244.1.5/24")])
+@pytest.mark.parametrize("changes", [{"cniArgs": None}, {"containerId": "web"}, {"containerId": 7}])
+def test_what_others_have_made_with_the_same_plugins_is_no_sandbox(changes: t.Dict[str, t.Any]) -> None:
+    text = json.dumps({**json.loads(kept(ID, "10.244.1.5/24")), **changes})
+    assert _flannel.sandbox(text) == ("", "", [])
+
+
+def test_a_process_of_that_name_that_is_in_no_pod_is_left(machine: Machine) -> None:
+    machine.pod(ID, "10.244.9.5/24", 0)
+    process(machine.root / "proc", 61, "/pause", group=f"/system.slice/cri-containerd-{ID}.scope")
+    assert contradictions("10.244.1.0/24") == []
+
+
+@pytest.mark.parametrize(
+    ("present", "expected"),
+    [
+        (["10.244.1.1/24", "192.0.2.1/32"], []),
+        (["10.244.9.1/24", "10.244.1.1/24", "192.0.2.1/32"], ["10.244.9.1/24"]),
+        (["10.244.9.1/24", "fd00::1/64"], ["10.244.9.1/24"]),
+    ],
+)
+def test_addresses_that_others_have_put_behind_the_right_one_stay(present: t.List[str], expected: t.List[str]) -> None:
+    networks = [ipaddress.ip_network("10.244.1.0/24"), ipaddress.ip_network("fd00::/64")]
+    found = _flannel.surplus([ipaddress.ip_interface(text) for text in present], networks)
+    assert [str(address) for address in found] == expected
+
+
+def test_there_has_to_be_a_flannel_that_takes_the_slice_over(machine: Machine) -> None:
+    assert not _flannel.PodNetwork(node("10.244.3.0/24")).can_be_mended
+    machine.daemon(30, age=100)
+    assert _flannel.PodNetwork(node("10.244.3.0/24")).can_be_mended
 
 
 def test_flannel_of_this_machine(machine: Machine) -> None:

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._cluster_memory import SERVING_IDENTITIES
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_csr_approve
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, FakeKubectl, fixture
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
@@ -89,32 +89,16 @@ def test_the_cluster_remembers_what_certificates_may_bear() -> None:
     assert build(kubectl, remember=True, wait=False, nodes=moved).run()["changed"]
 
 
-OTHER = "its kubelet at 192.0.2.9:10250 presents another certificate (self-signed certificate)"
-
-
-def test_a_kubelet_that_will_not_ask_is_not_waited_for() -> None:
+def test_a_kubelet_that_makes_its_certificate_itself_is_not_waited_for() -> None:
     kubectl = kubelets()
-    answers = {"kapi1": OTHER, "kapi2": ""}
-    kubectl.raw["--raw=/api/v1/nodes/kapi1/proxy/configz"] = CommandResult(
-        [], 0, '{"kubeletconfig": {"address": "::"}}', ""
-    )
-    module = build(kubectl, probes=lambda node, *_: answers[node.name])
+    asked: t.List[str] = []
+    nodes = [{**NODES[0], "self_signed": True}, NODES[1]]
+    module = build(kubectl, probes=lambda node, *_: asked.append(node.name) or "", nodes=nodes)
     result = module.run()
-    assert result["self_signed"] == ["kapi1"] and module.clock.now == 0
+    assert result["self_signed"] == ["kapi1"] and asked == ["kapi2"]
     assert result["msg"].endswith("of the cluster: 1 of 2; with one of their own, by their configuration: kapi1")
-
-
-@pytest.mark.parametrize(
-    "configz",
-    ['{"kubeletconfig": {"serverTLSBootstrap": true}}', '{"kubeletconfig": []}', "[]", "the kubelet does not answer"],
-)
-def test_a_kubelet_that_will_ask_or_does_not_say_is_waited_for(configz: str) -> None:
-    kubectl = kubelets()
-    kubectl.raw["--raw=/api/v1/nodes/kapi1/proxy/configz"] = CommandResult([], 0, configz, "")
-    answers = [OTHER, OTHER, ""]
-    result = build(kubectl, probes=lambda *_: answers.pop(0), nodes=NODES[:1]).run()
-    assert result["self_signed"] == [] and not answers
-    assert len([call for call in kubectl.calls if call[1].startswith("--raw")]) == 1
+    # What it asks for is approved like that of others.
+    assert {entry["node"] for entry in result["approved"]} == {"kapi1", "kapi2"}
 
 
 def test_check_mode_neither_approves_nor_waits() -> None:

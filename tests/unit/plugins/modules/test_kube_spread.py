@@ -135,6 +135,21 @@ def test_a_node_that_has_no_room_is_no_other_node(cpu: str, moves: bool) -> None
     assert spread(cluster, check=True)["changed"] is moves
 
 
+def test_pods_that_stay_where_they_are() -> None:
+    """A node that has as many pods as it may have, and pods that must be on certain nodes."""
+    other = node("worker1")
+    other["status"]["allocatable"] = {"pods": "1"}
+    cluster = Cluster(node("cp1"), other)
+    assert spread(cluster, check=True)["changed"]
+    cluster.elsewhere = [pod("busy", "worker1")]
+    assert not spread(cluster, check=True)["changed"]
+    cluster.elsewhere = []
+    cluster.deployment = copy.deepcopy(DEPLOYMENT)
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{}]}}
+    cluster.deployment["spec"]["template"]["spec"]["affinity"] = {"nodeAffinity": required}
+    assert not spread(cluster, check=True)["changed"]
+
+
 def test_what_is_left_alone() -> None:
     cluster = Cluster(node("cp1"), node("worker1"))
     cluster.pods = [pod("dns-1", "cp1")]

@@ -47,7 +47,7 @@ class Machine:
         self.told_name = ""
         self.hostname = "w1"
         self.contradictions: t.List[str] = []
-        self.is_announced = True
+        self.is_announced = self.can_be_mended = True
         self.mended = 0
         self.recorded: t.List[str] = []
         self._warnings: t.List[str] = []
@@ -80,7 +80,11 @@ class Machine:
         return self.nodes.pop(0) if len(self.nodes) > 1 else self.nodes[0]
 
     def _pod_network(self, _node: t.Any) -> t.Any:
-        return types.SimpleNamespace(is_announced=self.is_announced, contradictions=lambda: self.contradictions)
+        return types.SimpleNamespace(
+            is_announced=self.is_announced,
+            can_be_mended=self.can_be_mended,
+            contradictions=lambda: self.contradictions,
+        )
 
     def _mend(self, ask: t.Callable[[], t.Any], timeout: float) -> None:
         assert ask() and timeout == 300
@@ -197,6 +201,12 @@ def test_a_pod_network_that_contradicts_the_node(machine: Machine) -> None:
     result = machine.run()
     assert result["changed"] and machine.mended == 1 and result["mended"] == machine.contradictions
     assert result["warnings"] == checked["warnings"] == [f"w1: {machine.contradictions[0]}."]
+
+
+def test_a_flannel_that_the_run_is_about_to_install_is_not_waited_for(machine: Machine) -> None:
+    machine.contradictions, machine.can_be_mended = ["Flannel has not told the node's new object where it is"], False
+    result = machine.run()
+    assert not result["changed"] and machine.mended == 0 and result["warnings"] == []
 
 
 @pytest.mark.parametrize("announced", [True, False])

@@ -283,6 +283,24 @@ def test_a_source_of_another_file_that_is_not_equal_does_not_serve(host: Host, t
     assert backend.present(False)["source_path"].endswith("slipway-kubernetes.sources")
 
 
+def test_an_architecture_that_the_host_does_not_have(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    (host.root / "key").write_bytes(KEY)
+    (host.sources / "k.list").write_text(f"deb [arch=amd64 signed-by={host.root}/key] {URL} /\n")
+    monkeypatch.setattr(module.platform, "machine", lambda: "aarch64")
+    assert host.present(check=True)["source_path"].endswith("slipway-kubernetes.sources")
+    monkeypatch.setattr(module.platform, "machine", lambda: "x86_64")
+    assert host.present(check=True)["source_path"].endswith("k.list")
+
+
+def test_a_key_of_ours_that_the_other_source_uses_stays(host: Host) -> None:
+    host.present()
+    (host.sources / "slipway-kubernetes.sources").rename(host.sources / "renamed.sources")
+    for _twice in range(2):
+        result = host.present()
+        assert not result["changed"] and (host.keyrings / "slipway-kubernetes.gpg").exists()
+        assert result["source_path"].endswith("renamed.sources")
+
+
 def test_a_source_that_came_later_and_contradicts_ours(host: Host) -> None:
     host.present()
     (host.sources / "later.list").write_text(f"deb [signed-by=/none.gpg] {URL} /\n")
