@@ -32,7 +32,7 @@ ANSWERS: dict[str, t.Any] = {
     },
     "kubeadm_upgrade": {"changed": False, "kubelet_pending": False, "action": "none"},
     "package_set": {"changed": False, "versions": {"containerd": "1.7.2", "containerd.io": "2.1.1"}},
-    "config_files": {"changed": False, "paths": []},
+    "config_files": {"changed": False, "paths": [], "changed_paths": []},
     "kubeconfig_copy": {"changed": False, "content": ""},
     "kubeadm_images": {"changed": False, "sandbox_image": "registry.k8s.io/pause:3.10"},
 }
