@@ -279,7 +279,7 @@ ansible_facts:
           returned: always
           type: list
           elements: dict
-          sample: [{path: /etc/apt/sources.list.d/debian.sources, url: "http://deb.debian.org/debian"}]
+          sample: [{path: /etc/apt/sources.list.d/example.list, url: "https://packages.example.com/debian"}]
         unknown_users:
           description: Users that were asked for (O(users)) and that the machine does not know.
           returned: always
