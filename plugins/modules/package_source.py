@@ -170,7 +170,6 @@ import dataclasses
 import fcntl
 import hashlib
 import os
-import platform
 import re
 import shutil
 import tempfile
@@ -224,8 +223,6 @@ ARGUMENTS: t.Dict[str, t.Any] = {
 }
 
 KEYRINGS = "/etc/apt/keyrings"
-#: Names of architectures that differ from those of the kernel.
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf", "ppc64le": "ppc64el"}
 #: What another entry for the repository may say besides where it is.
 UNDERSTOOD = {"signed-by", "architectures"}
 
@@ -379,11 +376,6 @@ def check_key(content: bytes, origin: str, allowed: t.Sequence[str]) -> t.List[s
     return found
 
 
-def architecture() -> str:
-    """What dpkg calls the architecture of this host."""
-    return ARCHITECTURES.get(platform.machine(), platform.machine())
-
-
 class AptSource:
     """A repository for apt.
 
@@ -486,8 +478,11 @@ class AptSource:
             return False
         if set(source.components) - set(entry.components):
             return False
-        if architectures and (set(source.architectures) or {architecture()}) - set(architectures):
-            return False
+        if architectures:
+            # That of the packages, which is not always the kernel's.
+            own = self.runner.run(["dpkg", "--print-architecture"]).stdout.split()
+            if set(source.architectures or own) - set(architectures):
+                return False
         path = entry.options.get("signed-by", "").strip()
         try:
             key = keyring(read(path) or b"") if os.path.isabs(path) and "\n" not in path else b""

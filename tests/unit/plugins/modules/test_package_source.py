@@ -49,6 +49,7 @@ class Host:
         self.runner = FakeRunner({})
         self.configuration = ""
         self.answers: t.Dict[str, t.Any] = {"update": self.update, "policy": POLICY, "indextargets": "", "pkgnames": ""}
+        self.answers["--print-architecture"] = "amd64\n"
 
     def update(self, argv: t.List[str]) -> t.Tuple[int, str, str]:
         self.configuration = Path(argv[2]).read_text()
@@ -283,12 +284,12 @@ def test_a_source_of_another_file_that_is_not_equal_does_not_serve(host: Host, t
     assert backend.present(False)["source_path"].endswith("slipway-kubernetes.sources")
 
 
-def test_an_architecture_that_the_host_does_not_have(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_architecture_that_the_host_does_not_have(host: Host) -> None:
     (host.root / "key").write_bytes(KEY)
     (host.sources / "k.list").write_text(f"deb [arch=amd64 signed-by={host.root}/key] {URL} /\n")
-    monkeypatch.setattr(module.platform, "machine", lambda: "aarch64")
+    host.answers["--print-architecture"] = "arm64\n"
     assert host.present(check=True)["source_path"].endswith("slipway-kubernetes.sources")
-    monkeypatch.setattr(module.platform, "machine", lambda: "x86_64")
+    host.answers["--print-architecture"] = "amd64\n"
     assert host.present(check=True)["source_path"].endswith("k.list")
 
 
