@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _node_identities
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._kubelet_configuration import parse, signs_itself
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen
 
 #: What kubeadm gives a control plane that shall carry no ordinary pods.
-_CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+_CONTROL_PLANE_TAINT = {"key": CONTROL_PLANE, "effect": "NoSchedule"}
 
 
 def node_objects(
@@ -67,21 +68,15 @@ def node_identities(
     identities = []
     for name in names:
         identity = owners.identity(machines[name])
-        if _signs_itself(known[name].get("kubelet") or cluster, hostvars[name]):
+        # Its own configuration, else that of the cluster, which it gets when it joins, else the inventory's.
+        kubelet = parse(known[name].get("kubelet") or cluster) or {
+            "serverTLSBootstrap": True,
+            **(hostvars[name].get("control_plane_kubelet_configuration") or {}),
+        }
+        if signs_itself(kubelet, known[name].get("kubelet_arguments") or {}):
             identity["self_signed"] = True
         identities.append(identity)
     return identities
-
-
-def _signs_itself(kubelet: str, variables: t.Mapping[str, t.Any]) -> bool:
-    """Whether a kubelet makes its serving certificate itself.
-
-    :param kubelet: its KubeletConfiguration, or the one that it will get from the cluster; empty before there is one.
-    """
-    if kubelet:
-        return re.search(r"^serverTLSBootstrap: *true *$", kubelet, re.MULTILINE) is None
-    wanted = variables.get("control_plane_kubelet_configuration") or {}
-    return str(wanted.get("serverTLSBootstrap", True)).lower() == "false"
 
 
 #: What the role node_join has registered on a host: the last that is done to it before it is a node.

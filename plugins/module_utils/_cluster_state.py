@@ -23,6 +23,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE
 
 KUBELET_FOLDER = "/var/lib/kubelet"
 MANIFESTS = "/etc/kubernetes/manifests"
@@ -44,8 +45,6 @@ CONFIG_MAPS = (
 FLANNEL = ("kube-flannel", "kube-flannel-cfg", "net-conf.json")
 #: What of the addons' list was made.
 ADDONS = ("kube-system", "slipway-addons", "entries")
-#: The label of control planes.
-MARK = "node-role.kubernetes.io/control-plane"
 #: Packages that bring containerd.
 RUNTIME_PACKAGES = ("containerd", "containerd.io")
 
@@ -192,7 +191,7 @@ def is_marked(node: t.Mapping[str, t.Any]) -> bool:
 
     A Node that was deleted and made again by its kubelet has neither, until the run gives it both.
     """
-    return MARK in ((node.get("metadata") or {}).get("labels") or {})
+    return CONTROL_PLANE in ((node.get("metadata") or {}).get("labels") or {})
 
 
 def taints(node: t.Mapping[str, t.Any]) -> t.List[str]:

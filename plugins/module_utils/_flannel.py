@@ -108,13 +108,12 @@ def stray_sandboxes(networks: t.Sequence[Network]) -> t.Dict[str, t.List[int]]:
 def daemons() -> t.Dict[int, float]:
     """Flannel's processes in pods of this machine, and for how many seconds they have run."""
     found = {}
-    boot = time.clock_gettime(time.CLOCK_BOOTTIME)
     proc = _processes.PROC
     for pid in [name for name in os.listdir(proc) if name.isdigit()]:
         if read_text(f"{proc}/{pid}/comm").strip() == "flanneld" and _processes.is_in_pod(pid, proc):
-            fields = read_text(f"{proc}/{pid}/stat").rpartition(")")[2].split()
-            if len(fields) > 19:
-                found[int(pid)] = boot - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+            age = _processes.age(pid, proc)
+            if age is not None:
+                found[int(pid)] = age
     return found
 
 

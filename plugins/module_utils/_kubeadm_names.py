@@ -14,6 +14,8 @@ import typing as t
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _DNS_NAME = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*")
+#: The label that kubeadm gives control planes, and the key of their taint.
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 DNS_DOMAIN = "cluster.local"
 SERVICE_SUBNET = "10.96.0.0/12"
 

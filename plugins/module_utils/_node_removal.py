@@ -12,9 +12,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import endpoint_host
-
-_ROLE = "node-role.kubernetes.io/control-plane"
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE, endpoint_host
 
 
 def quorum(members: int) -> int:
@@ -77,7 +75,7 @@ class Removal:
 
     def _is_control_plane(self, name: str) -> bool:
         labels = self._nodes[name]["metadata"].get("labels") or {} if name in self._nodes else {}
-        return name in self._members or _ROLE in labels
+        return name in self._members or CONTROL_PLANE in labels
 
     def _is_ready(self, name: str) -> bool:
         return not predicates.node_problem(self._nodes[name])

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
@@ -30,6 +31,15 @@ def is_of_this_machine(pid: t.Union[int, str], proc: str = PROC) -> bool:
         return os.readlink(f"{proc}/{pid}/ns/pid") == os.readlink(f"{proc}/self/ns/pid")
     except OSError:
         return False
+
+
+def age(pid: t.Union[int, str], proc: str = PROC) -> t.Optional[float]:
+    """For how many seconds a process has run; ``None`` when it has ended."""
+    # The name of the program, in parentheses, may have blanks; the time is the 22nd field, in ticks since the boot.
+    fields = read_text(f"{proc}/{pid}/stat").rpartition(")")[2].split()
+    if len(fields) < 20:
+        return None
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def is_in_pod(pid: t.Union[int, str], proc: str = PROC) -> bool:

@@ -89,12 +89,7 @@ ETCD_PEER = "/etc/kubernetes/pki/etcd/peer.crt"
 
 def started(pid: int) -> float:
     """When a process began, in seconds since 1970; now when it has ended."""
-    # The name of the program, in parentheses, may have blanks; the time is the 22nd field, in ticks since the boot.
-    fields = read_text(f"{PROC}/{pid}/stat").rpartition(")")[2].split()
-    if len(fields) < 20:
-        return time.time()
-    since_boot = int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    return time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - since_boot)
+    return time.time() - (_processes.age(pid, PROC) or 0.0)
 
 
 def presented(host: str, port: int) -> str:

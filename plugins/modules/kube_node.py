@@ -162,11 +162,11 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 
 RECORD_PREFIX = "slipway.io/managed."
 #: The labels of kubeadm's phase mark-control-plane.
-CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 MARKS = (CONTROL_PLANE, "node.kubernetes.io/exclude-from-external-load-balancers")
 #: Kubelets and controllers write to Node objects, too.
 ATTEMPTS = 10

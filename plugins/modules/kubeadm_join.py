@@ -99,6 +99,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_ser
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import KubeadmFiles
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
 
@@ -108,7 +109,6 @@ _BOOTSTRAP_KUBECONFIG = "/etc/kubernetes/bootstrap-kubelet.conf"
 _ADMIN_KUBECONFIG = "/etc/kubernetes/admin.conf"
 #: With one of them the machine may be a member of etcd.
 _ETCD = ("/etc/kubernetes/manifests/etcd.yaml", "/var/lib/etcd/member")
-_MARK = "node-role.kubernetes.io/control-plane"
 #: Seconds that a kubelet with a certificate has to make its node.
 _REGISTRATION = 60
 
@@ -214,7 +214,7 @@ class KubeadmJoin:
         if not _api_server.is_ready():
             return False
         kubectl = Kubectl(self._runner, _ADMIN_KUBECONFIG, request_timeout=10)
-        wanted = f"--selector={_MARK}"
+        wanted = f"--selector={CONTROL_PLANE}"
         marked = kubectl.run("get", "nodes", wanted, "--output=name", check=False).stdout.split()
         return f"node/{self._name}" in marked
 

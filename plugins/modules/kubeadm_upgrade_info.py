@@ -92,10 +92,10 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._resources import requests, room
 
-_CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 _VERSION = re.compile(r"^kubernetesVersion: [\"']?v?([^\s\"']+)", re.MULTILINE)
 _MODE = re.compile(r"^mode: *[\"']?(\w*)", re.MULTILINE)
 _GATES = re.compile(r"^featureGates:\n((?:[ \t]+\S.*\n?)+)", re.MULTILINE)
@@ -111,7 +111,7 @@ def describe_node(node: kube.Object) -> t.Dict[str, t.Any]:
         "name": node["metadata"]["name"],
         "version": info.get("kubeletVersion", "").lstrip("v"),
         "problem": predicates.node_problem(node),
-        "control_plane": _CONTROL_PLANE in (node["metadata"].get("labels") or {}),
+        "control_plane": CONTROL_PLANE in (node["metadata"].get("labels") or {}),
         "schedulable": not node["spec"].get("unschedulable", False),
         "runtime": info.get("containerRuntimeVersion", ""),
     }

@@ -11,13 +11,11 @@ list. Private to this collection; runs on the controller.
 from __future__ import annotations
 
 import fnmatch
-import functools
 import ipaddress
-import re
 import typing as t
 
-import yaml
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _apt
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _kubeadm_config
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import (
     ABSENT,
@@ -29,6 +27,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_
     same,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._containerd import merge
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._kubelet_configuration import parse, signs_itself
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,
     WARNING,
@@ -38,17 +37,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
     Problem,
 )
 
-try:
-    from yaml import CSafeLoader as _Loader
-except ImportError:  # PyYAML without libyaml
-    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
-
 _PAGE = "docs/differences.md"
-#: Characters of a document that is read.
-TEXT_MAX = 100_000
-#: kubeadm writes no references within a document; they can make a small one endless.
-_ANCHOR = re.compile(r"(?:^|[\s\[{,:-])[&*][\w-]")
-
 #: Fields of a ClusterConfiguration that cannot be changed on a running cluster.
 FIXED = ("networking.*", "clusterName", "certificatesDir", "etcd.local.dataDir", "etcd.external.*")
 #: Variables of their own, by kind and field; the others have one for all fields of the document.
@@ -230,22 +219,6 @@ def _networking(cluster: Document) -> Document:
     return _part(cluster, "networking")
 
 
-@functools.lru_cache(maxsize=64)
-def parse(text: str) -> Document:
-    """A document of Kubernetes; empty when it is none. Nodes of one cluster have the same texts.
-
-    It may come from a node that somebody else holds, so it has to be of the size and kind that kubeadm writes.
-    """
-    if len(text) > TEXT_MAX or _ANCHOR.search(text):
-        return {}
-    try:
-        # As bytes: the parser in C does not take the strings that Ansible has marked.
-        document = yaml.load(text.encode("utf-8", "replace"), Loader=_Loader)
-    except (yaml.YAMLError, RecursionError, ValueError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
 def configuration(host: Host) -> t.Mapping[str, t.Any]:
     """What the node and its cluster were configured with; empty for what is no node yet, or not one for good."""
     facts = host.facts or {}
@@ -406,7 +379,7 @@ def check_metrics(hosts: Hosts) -> t.Iterable[Problem]:
     if not known and kind in documents(host):
         known = {CLUSTER: documents(host)[kind]}
     told = {other.name: configuration(other).get("kubelet_arguments") or {} for other in hosts}
-    names = [name for name, kubelet in known.items() if _signs_itself(kubelet, told.get(name, {}))]
+    names = [name for name, kubelet in known.items() if signs_itself(kubelet, told.get(name, {}))]
     # One whose kubelet can be verified is enough for it to be ready.
     if known and len(names) == len(known):
         whose = "" if names == [CLUSTER] else f" of {', '.join(names)}"
@@ -418,12 +391,6 @@ def check_metrics(hosts: Hosts) -> t.Iterable[Problem]:
             "Set metrics_server_kubelet_insecure_tls: true, which does not verify them, or metrics_server_enabled:"
             " false; or let kubelets ask the cluster for certificates, see docs/take-over.md.",
         )
-
-
-def _signs_itself(kubelet: Document, arguments: Document) -> bool:
-    """Whether a kubelet neither asks for a serving certificate nor was given one, perhaps by the cluster's CA."""
-    asks = kubelet.get("serverTLSBootstrap") or arguments.get("rotate-server-certificates")
-    return not asks and not kubelet.get("tlsCertFile") and not arguments.get("tls-cert-file")
 
 
 # What is only looked at when a cluster is built
@@ -679,7 +646,7 @@ def check_arguments(hosts: Hosts) -> t.Iterable[Problem]:
 
 
 #: kubeadm's taint of control planes.
-TAINT = "node-role.kubernetes.io/control-plane:NoSchedule"
+TAINT = f"{CONTROL_PLANE}:NoSchedule"
 
 
 def check_taints(hosts: Hosts) -> t.Iterable[Problem]:
@@ -710,7 +677,7 @@ def _has_own_taints(host: Host) -> bool:
     """Whether the inventory says itself which taints the node is registered with, or has this one among its own."""
     named = (host.mapping(name) for name in ("node_join_configuration", "control_plane_init_configuration"))
     keys = {str(taint.get("key")) for taint in host.sequence("cluster_node_taints") if isinstance(taint, dict)}
-    return TAINT.partition(":")[0] in keys or any("taints" in _part(item, "nodeRegistration") for item in named)
+    return CONTROL_PLANE in keys or any("taints" in _part(item, "nodeRegistration") for item in named)
 
 
 def check_addons(hosts: Hosts) -> t.Iterable[Problem]:

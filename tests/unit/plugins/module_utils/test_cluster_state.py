@@ -113,7 +113,7 @@ class ApiServer(http.server.BaseHTTPRequestHandler):
         found = {"kind": "ConfigMap", "metadata": {}, "data": data}
         if "/nodes/" in self.path:
             spec = {"taints": [{"key": "a/b", "effect": "NoSchedule"}]}
-            found = {"kind": "Node", "metadata": {"labels": data or {_cluster_state.MARK: ""}}, "spec": spec}
+            found = {"kind": "Node", "metadata": {"labels": data or {_cluster_state.CONTROL_PLANE: ""}}, "spec": spec}
         body = json.dumps(found if data is not None else {"kind": "Status"}).encode()
         self.send_response(self.status if data is not None or self.status != 200 else 404)
         self.send_header("Content-Length", str(len(body)))

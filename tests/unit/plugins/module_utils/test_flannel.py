@@ -60,6 +60,7 @@ class Machine:
         (root / "proc").mkdir()
         self.subnet("10.244.1.1/24")
         monkeypatch.setattr(_flannel, "time", clock)
+        monkeypatch.setattr(_processes, "time", clock)
         monkeypatch.setattr(_flannel, "SUBNET", str(root / "subnet.env"))
         monkeypatch.setattr(_flannel, "RESULTS", str(root / "results"))
         monkeypatch.setattr(_processes, "PROC", str(root / "proc"))
