@@ -24,7 +24,9 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _processes,
     _tls,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import Unit
 
 KUBECONFIG = "/etc/kubernetes/kubelet.conf"
 CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
@@ -115,11 +117,28 @@ def read_record() -> t.Dict[str, t.Any]:
     return found if isinstance(found, dict) else {}
 
 
-def record(process: str, words: t.Sequence[str]) -> None:
-    """Keep what this kubelet was started with: what there is now."""
-    known = {"process": process, "digest": digest(configuration(words))}
-    if known != read_record():
+def record(properties: t.Mapping[str, str]) -> None:
+    """Keep what the kubelet that runs was started with: what there is now.
+
+    :param properties: of its unit.
+    """
+    words = command_line(properties.get("MainPID", ""))
+    known = {"process": process_of(properties), "digest": digest(configuration(words))}
+    if words and known != read_record():
         TextFile(RECORD, json.dumps(known)).write()
+
+
+def record_running(runner: Runner) -> None:
+    """Keep what the kubelet that runs was started with, as :func:`record`."""
+    record(Unit(runner, UNIT).properties())
+
+
+def process_of(properties: t.Mapping[str, str]) -> str:
+    """What no other process of this boot has.
+
+    :param properties: of the kubelet's unit.
+    """
+    return f"{properties.get('MainPID')} {properties.get('ExecMainStartTimestampMonotonic')}"
 
 
 def other_name(words: t.Sequence[str], node: str) -> str:
@@ -136,7 +155,7 @@ def told_name() -> str:
         name
         for line in lines
         if not line.lstrip().startswith(("#", ";"))
-        for name in re.findall(r"--hostname-override[= ]([\w.-]+)", line)
+        for name in re.findall(r"--hostname-override(?:=|\s+)[\"']?([\w.-]+)", line)
     ]
     return found[-1].lower() if found else ""
 

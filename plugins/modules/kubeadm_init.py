@@ -92,6 +92,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _etcd,
     _etcd_restore,
     _kubeadm,
+    _kubelet,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
@@ -205,6 +206,7 @@ class KubeadmInit:
             self._restore(kubeadm, documents, cri_socket)
         skipped = ",".join(["preflight", *(phase for phase in self._skip_phases if phase != "preflight")])
         kubeadm.run(documents, "init", "--skip-token-print", f"--skip-phases={skipped}")
+        _kubelet.record_running(self._runner)
         self._finish(token_id)
 
     def _registration(self) -> t.Mapping[str, t.Any]:

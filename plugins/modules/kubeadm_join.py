@@ -95,7 +95,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm, _kubelet
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import KubeadmFiles
@@ -199,6 +199,7 @@ class KubeadmJoin:
             kubeadm.run(documents, "join", f"--skip-phases={','.join(done)}")
         finally:
             self._forget_token()
+        _kubelet.record_running(self._runner)
         _kubeadm.remove_marker()
 
     @staticmethod

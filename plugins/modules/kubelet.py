@@ -110,7 +110,14 @@ class Kubelet:
         action = "started" if not is_running else "restarted" if reason else "none"
         is_enabled = properties.get("UnitFileState") not in ("disabled", "masked", "")
         mended = [f"{reason}: the kubelet is {action}"] if reason and action != "none" else []
-        if not self._module.check_mode:
+        refusal = self._another_name() if action != "none" else ""
+        if self._module.check_mode:
+            # An earlier task may give the machine its name back, which in check mode nobody has done.
+            if refusal:
+                self._module.warn(lines_shown(f"Unless a task before this one changes the name: {refusal}"))
+        elif refusal:
+            raise SlipwayError(f"{refusal} Nothing was restarted.")
+        else:
             self._start(properties, action, is_enabled)
         mended += self._pod_network()
         for what in mended:
@@ -143,7 +150,7 @@ class Kubelet:
         if other:
             self._is_lost = True
             return f"the kubelet runs under the name {other}"
-        outdated = _kubelet.outdated(_identity(properties), started, now, words) if words else ""
+        outdated = _kubelet.outdated(_kubelet.process_of(properties), started, now, words) if words else ""
         if outdated:
             return outdated
         if now - started > _PATIENCE and self._stays_silent():
@@ -166,8 +173,6 @@ class Kubelet:
 
     def _start(self, properties: t.Mapping[str, str], action: str, is_enabled: bool) -> None:
         """Enable it, start it, wait until its node is there."""
-        if action != "none":
-            self._refuse_another_name()
         if properties.get("NeedDaemonReload") == "yes":
             self._unit.systemctl("daemon-reload")
         if not is_enabled:
@@ -176,24 +181,23 @@ class Kubelet:
             self._unit.systemctl("start" if action == "started" else "restart", self._unit.name)
             self._unit.wait(_START)
             properties = self._unit.properties()
-        words = _kubelet.command_line(properties.get("MainPID", ""))
-        if words:
-            _kubelet.record(_identity(properties), words)
+        _kubelet.record(properties)
         if self._is_lost:
             self._wait_for_node()
 
-    def _refuse_another_name(self) -> None:
-        """:raises SlipwayError: when the kubelet would come back as another node, which it has no certificate for."""
+    def _another_name(self) -> str:
+        """Why the kubelet must not be started: it would come back as a node that it has no certificate for."""
         told = _kubelet.told_name()
         name = told or socket.gethostname().strip().lower()
-        if self._name and name != self._name:
-            raise SlipwayError(
-                f"The kubelet has to be started, and would go by the name {name}, "
-                + ("which --hostname-override says" if told else "which is the machine's hostname")
-                + f"; its certificate is that of the node {self._name}, so it would be no node of the cluster. "
-                + ("Take that argument out" if told else f"Call the machine {self._name}")
-                + ", then run again. Nothing was restarted."
-            )
+        if not self._name or name == self._name:
+            return ""
+        return (
+            f"The kubelet has to be started, and would go by the name {name}, "
+            + ("which --hostname-override says" if told else "which is the machine's hostname")
+            + f"; its certificate is that of the node {self._name}, so it would be no node of the cluster. "
+            + ("Take that argument out" if told else f"Call the machine {self._name}")
+            + ", then run again."
+        )
 
     def _wait_for_node(self) -> None:
         """Wait until the node is there and heard of, with its slice where Flannel has had one."""
@@ -230,11 +234,6 @@ class Kubelet:
         if found and not self._module.check_mode:
             _flannel.mend(lambda: _kubelet.ask_for_node(self._name), self._timeout)
         return found
-
-
-def _identity(properties: t.Mapping[str, str]) -> str:
-    """What no other process of this boot has."""
-    return f"{properties.get('MainPID')} {properties.get('ExecMainStartTimestampMonotonic')}"
 
 
 def main() -> None:

@@ -15,10 +15,16 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _cluster_state, _kubelet
+from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _api_server,
+    _cluster_state,
+    _kubelet,
+    _processes,
+)
 
 NOW = 1_000_000.0
 STARTED = NOW - 1000
+RUNS = {"MainPID": "1", "ExecMainStartTimestampMonotonic": "2"}
 
 
 class Files:
@@ -32,6 +38,7 @@ class Files:
         monkeypatch.setattr(_kubelet, "EXTRA", (str(root / "default-kubelet"),))
         monkeypatch.setattr(_kubelet, "RECORD", str(root / "run" / "kubelet.json"))
         monkeypatch.setattr(_kubelet, "UNITS", self.units)
+        monkeypatch.setattr(_processes, "words", lambda pid: [] if pid == "0" else ["kubelet"])
         self.write("config.yaml", "maxPods: 110\n")
 
     def write(self, name: str, content: str, age: float = 2000) -> str:
@@ -95,7 +102,7 @@ def test_a_drop_in_that_was_taken_away(files: Files) -> None:
 
 def test_what_is_on_record_goes_before_times(files: Files) -> None:
     extra = files.write("default-kubelet", "KUBELET_EXTRA_ARGS=--v=3\n")
-    _kubelet.record("1 2", [])
+    _kubelet.record(RUNS)
     files.write("config.yaml", "maxPods: 110\n", age=10)
     assert outdated() == "", "it was touched only"
     os.unlink(extra)
@@ -112,12 +119,14 @@ def test_a_record_that_is_none(files: Files, text: str) -> None:
 
 
 def test_a_record_is_written_once(files: Files) -> None:
-    _kubelet.record("1 2", [])
+    _kubelet.record(RUNS)
     before = os.stat(_kubelet.RECORD).st_ino
-    _kubelet.record("1 2", [])
+    _kubelet.record(RUNS)
     assert os.stat(_kubelet.RECORD).st_ino == before
-    _kubelet.record("1 3", [])
+    _kubelet.record({**RUNS, "ExecMainStartTimestampMonotonic": "3"})
     assert _kubelet.read_record()["process"] == "1 3"
+    _kubelet.record({**RUNS, "MainPID": "0"})
+    assert _kubelet.read_record()["process"] == "1 3", "it does not run"
 
 
 @pytest.mark.parametrize(
@@ -137,6 +146,8 @@ def test_the_name_that_it_will_go_by(files: Files) -> None:
     assert _kubelet.told_name() == ""
     files.write("etc-units/kubelet.service.d/20-mine.conf", '# --hostname-override=no\nA="--hostname-override unit"\n')
     assert _kubelet.told_name() == "unit"
+    files.write("etc-units/kubelet.service.d/20-mine.conf", "A='--hostname-override  \"quoted\"'\n")
+    assert _kubelet.told_name() == "quoted"
     files.write("default-kubelet", "KUBELET_EXTRA_ARGS='--v=2 --hostname-override=Extra.example.org'\n")
     files.write("kubeadm-flags.env", 'KUBELET_KUBEADM_ARGS="--hostname-override=flag"\n')
     assert _kubelet.told_name() == "extra.example.org"

@@ -10,7 +10,13 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd, _etcd_restore, _kubeadm, _kubeadm_files
+from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _etcd,
+    _etcd_restore,
+    _kubeadm,
+    _kubeadm_files,
+    _kubelet,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_init
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import fixture
@@ -40,6 +46,7 @@ class Machine:
         self.manifest.parent.mkdir(parents=True)
         self._run_module = run_module
         self.seen_markers: t.List[t.Any] = []
+        self.recorded: t.List[bool] = []
         self.clock = Clock()
         clock = types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)
         self.runner = FakeRunner(
@@ -67,6 +74,7 @@ class Machine:
         monkeypatch.setattr(kubeadm_init, "TRACES", (str(self.kubeconfig), str(self.manifest)))
         monkeypatch.setattr(kubeadm_init, "_KUBELET_KUBECONFIG", str(self.kubelet))
         monkeypatch.setattr(kubeadm_init, "time", clock)
+        monkeypatch.setattr(_kubelet, "record_running", lambda _runner: self.recorded.append(self.kubeconfig.exists()))
         self.etcd = root / "etcd"
         self.pending = root / "restore" / "pending.db"
         self.etcd_manifest = root / "kubernetes/manifests/etcd.yaml"
@@ -177,7 +185,7 @@ def test_bare_machine(machine: Machine) -> None:
     assert machine.called() == INITIALISED
     (record,) = machine.seen_markers
     assert (record["operation"], record["token_id"]) == ("init", "abcdef")
-    assert not machine.marker.exists()
+    assert not machine.marker.exists() and machine.recorded == [True]
 
 
 def test_token_is_short_lived_and_in_no_argument(machine: Machine) -> None:

@@ -11,7 +11,13 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm, _kubeadm_files, _node
+from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _api_server,
+    _kubeadm,
+    _kubeadm_files,
+    _kubelet,
+    _node,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     CommandError,
     CommandResult,
@@ -46,6 +52,7 @@ class Machine:
         self.clock = Clock()
         self._run_module = run_module
         self.seen_markers: t.List[t.Any] = []
+        self.recorded: t.List[str] = []
         answers = {
             "config validate": "ok\n",
             "phase preflight": "",
@@ -72,6 +79,7 @@ class Machine:
         monkeypatch.setattr(kubeadm_join, "_ETCD", (str(self.etcd), str(root / "member")))
         clock = types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)
         monkeypatch.setattr(kubeadm_join, "time", clock)
+        monkeypatch.setattr(_kubelet, "record_running", lambda _runner: self.recorded.append(self.called()[-1]))
 
     def _see(self, _argv: t.List[str]) -> str:
         self.seen_markers.append((_node.read_marker(str(self.marker)) or {}).get("operation"))
@@ -107,6 +115,7 @@ def test_bare_machine(machine: Machine) -> None:
     assert outcome(result) == (True, "joined")
     assert machine.called() == [VALIDATED, CHECKED, "systemctl enable --quiet kubelet.service", JOINED]
     assert machine.seen_markers == ["join"] and not machine.marker.exists()
+    assert machine.recorded == [JOINED], "what the kubelet was started with"
 
 
 def test_token_goes_by_standard_input_only(machine: Machine) -> None:
