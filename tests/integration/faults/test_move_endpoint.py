@@ -11,13 +11,14 @@ import typing as t
 
 import pytest
 from interruptions import ANSIBLE, MACHINE, Point
-from lab_support import Node, Site
+from lab_support import Node, Site, remove_nodes, start_nodes
 from probe import ApiRead, ApiWrite, api_client, probes
 
 FIRST, WORKER = "mov1", "mov2"
 MORE = ["mov3", "mov4"]
 VIP = "172.30.0.244"
 PLAYBOOK = "playbooks/move_endpoint.yml"
+BALANCER = "mov5"
 MOVED = f"https://{VIP}:8443"
 
 KUBELET = "Let the kubelet use the endpoint"
@@ -39,6 +40,32 @@ def site(tmp_path: pathlib.Path) -> t.Iterator[Site]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def balancer() -> t.Iterator[Node]:
+    """A machine that is no node, with haproxy, which forwards to nobody yet."""
+    nodes = start_nodes(BALANCER)
+    try:
+        nodes[BALANCER].shell("apt-get update && apt-get install --yes --no-install-recommends haproxy")
+        yield nodes[BALANCER]
+    finally:
+        remove_nodes(nodes)
+
+
+def forward(balancer: Node, site: Site) -> None:
+    """Let a load balancer do what docs/make-it-ha.md says, on the port that one has who does not share a machine."""
+    lines = [
+        *("defaults", " mode tcp", " timeout connect 5s", " timeout client 1h", " timeout server 1h"),
+        *("frontend api", " bind *:443", " default_backend api_servers"),
+        *("backend api_servers", " option httpchk GET /readyz", " http-check expect status 200"),
+    ]
+    lines += [
+        f" server {name} {site.nodes[name].address}:6443 check check-ssl verify none inter 1s"
+        for name in site.groups["kube_control_plane"]
+    ]
+    balancer.execute("sh", "-c", "cat > /etc/haproxy/haproxy.cfg", stdin="\n".join([*lines, ""]))
+    balancer.shell("systemctl restart haproxy")
 
 
 def servers(site: Site) -> dict[str, str]:
@@ -114,3 +141,25 @@ def test_a_cluster_gets_an_endpoint_and_grows(site: Site, capsys: pytest.Capture
     site.expect_settled()
     with capsys.disabled():
         print("", *measured, sep="\n")
+
+
+def test_a_cluster_moves_behind_a_load_balancer_and_grows(site: Site, balancer: Node) -> None:
+    old, moved = servers(site)["admin"], f"https://{balancer.address}:443"
+    site.configure({"api_endpoint_provider": "external", "cluster_endpoint": f"{balancer.address}:443"})
+    refused = site.run(playbook=PLAYBOOK).expect(2, changed=[])
+    assert f"cluster_endpoint: {balancer.address} " in refused.output, "the load balancer has to be there first"
+    forward(balancer, site)
+    site.run("--check", playbook=PLAYBOOK).expect()
+    assert servers(site)["admin"] == old
+    site.run(playbook=PLAYBOOK).expect()
+    assert set(servers(site).values()) == {moved}
+    site.run(playbook=PLAYBOOK).expect(changed=[])
+    site.expect_settled()
+
+    site.groups["kube_control_plane"] += MORE[:1]
+    site.renew(*MORE[:1])
+    forward(balancer, site)
+    site.run(playbook="playbooks/add_nodes.yml").expect()
+    site.expect_settled()
+    kubelet = site.nodes[MORE[0]].shell("sed -n 's/^ *server: //p' /etc/kubernetes/kubelet.conf").strip()
+    assert kubelet in (moved, f"https://{site.nodes[MORE[0]].address}:6443")
