@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import debian
-from .util import LOGS, SOURCE, LabError, artifact, artifact_folder, run, step
+from .util import LOGS, SOURCE, LabError, artifact, artifact_folder, lock, run, step
 
 MODULES = SOURCE / "go"
 
@@ -202,4 +202,5 @@ def build(component: Component) -> Path:
             (folder / old).rename(folder / new)
 
     name = component.name if component.version in component.name else f"{component.name} {component.version}"
-    return artifact(component.name, _inputs(component), build_into, what=f"build {name}")
+    with lock(f"build-{component.name}"):
+        return artifact(component.name, _inputs(component), build_into, what=f"build {name}")

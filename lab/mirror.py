@@ -111,8 +111,10 @@ def build(versions: Sequence[str]) -> None:
     with lock("mirror"):
         _check_disk([*kubernetes, *COMPONENTS])
         start()
-        for component in [*COMPONENTS, *kubernetes]:
-            golang.build(component)
+    # A release that takes its time to compile holds up nobody who needs another.
+    for component in [*COMPONENTS, *kubernetes]:
+        golang.build(component)
+    with lock("mirror"):
         kubernetes_key, docker_key = debs.SigningKey("kubernetes"), debs.SigningKey("docker")
         for component in kubernetes:
             _kubernetes(component, kubernetes_key)
