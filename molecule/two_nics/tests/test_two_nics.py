@@ -63,6 +63,13 @@ def test_kubelets_announce_the_second_network(machines: t.Set[str]) -> None:
         assert item["metadata"]["annotations"]["flannel.alpha.coreos.com/public-ip"] == address
 
 
+def test_kubelets_sign_themselves(node: Host) -> None:
+    assert node.file("/var/lib/kubelet/pki/kubelet.crt").exists
+    assert not node.file("/var/lib/kubelet/pki/kubelet-server-current.pem").exists
+    requests = get("certificatesigningrequests")["items"]
+    assert "kubernetes.io/kubelet-serving" not in {item["spec"]["signerName"] for item in requests}
+
+
 @pytest.mark.parametrize(
     ("component", "arguments"),
     [
