@@ -89,10 +89,10 @@ class ActionModule(ActionBase):
             if not found or any(found.get(key) != first.get(key) for key in ("controller", "pid", "started")):
                 return {}, None  # taking it says what there is now
             now = holder_of(found, self._run, take_over)
-            # Both ages are by the clock of the same machine, and the last sign of life is as long ago as before.
-            if now is None or float(found["age"]) < float(first["age"]):
+            # No clock is asked: neither ours nor that of the machine is known to be right.
+            if now is None or found.get("seen") != first.get("seen"):
                 return found, now
-        return dict(first), holder
+        return {**first, "age": float(first["age"]) + patience_of(first)}, None
 
     def _with_warnings(self, result: Result, over: t.Sequence[t.Mapping[str, t.Any]]) -> Result:
         """Say of which runs the lock was taken over that were not seen to have ended."""

@@ -65,7 +65,10 @@ class Found:
 
     @property
     def holder(self) -> t.Optional[t.Dict[str, t.Any]]:
-        """The record of the run that holds it, with its ``age`` and ``patience``; ``None`` when it is free."""
+        """The record of the run that holds it; ``None`` when it is free.
+
+        With its last sign of life (``seen``), how long ago that was (``age``), and its ``patience``.
+        """
         spec = self.item.get("spec") or {}
         identity = spec.get("holderIdentity")
         if not identity:
@@ -75,8 +78,8 @@ class Found:
         except (KeyError, ValueError, TypeError):
             # Somebody has written it by hand.
             record = {"user": identity, "controller": "a machine that is not known"}
-        age = max(0.0, self.now - moment(spec.get("renewTime") or ""))
-        return {**record, "age": age, "patience": spec.get("leaseDurationSeconds") or 0}
+        age = max(0.0, self.now - moment(self.renewed))
+        return {**record, "seen": self.renewed, "age": age, "patience": spec.get("leaseDurationSeconds") or 0}
 
     @property
     def transitions(self) -> int:
@@ -188,4 +191,6 @@ def own_server() -> t.List[str]:
 def is_fresh(found: Found, run: Record) -> bool:
     """Whether the last sign of life of ``run``, which holds it, is so new that another one says nothing."""
     holder = found.holder
-    return holder is not None and holder["age"] < _FRESH and holder["patience"] == run["patience"]
+    # One of the future, by a clock that was set back since, would stay the last one.
+    is_new = 0 <= found.now - moment(found.renewed) < _FRESH
+    return holder is not None and is_new and holder["patience"] == run["patience"]

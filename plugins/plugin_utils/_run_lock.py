@@ -25,6 +25,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import L
 PATIENCE = 1800
 #: Runs whose patience is not longer are waited for, to see whether they give another sign of life.
 WAITED_FOR = 120
+#: Seconds that the clocks of two control planes may differ: one of them wrote the sign of life, the other compares.
+SKEW = 300
 
 
 def _text(path: str) -> str:
@@ -125,18 +127,16 @@ class Holder:
 def holder_of(record: t.Optional[Record], run: Record, take_over: bool = False) -> t.Optional[Holder]:
     """Who stands behind a record; ``None`` when it is ``run`` itself, or a run that is over.
 
-    On this controller that is known exactly: by its process. Of another one only its last sign of life is known.
+    On this controller that is known exactly: by its process. Of another one only its last sign of life is known; it may
+    have the same name and machine id, as copies of a machine have.
 
     :param take_over: whether the user says that a run of another controller has ended.
     """
     if not record or is_same_run(record, run):
         return None
-    here = ("controller", "machine_id")
-    if all(record.get(key) == run.get(key) for key in ("boot_id", "namespace", *here)) and run.get("started"):
+    here = ("boot_id", "namespace", "controller", "machine_id")
+    if all(record.get(key) == run.get(key) for key in here) and run.get("started"):
         return Holder(record, True) if started(int(record.get("pid", 0))) == record.get("started") else None
-    same_controller = run.get("machine_id") and all(record.get(key) == run.get(key) for key in here)
-    if same_controller and record.get("boot_id") != run.get("boot_id"):
-        return None  # it has been booted since
-    if take_over or float(record.get("age", 0)) > patience_of(record):
-        return None
-    return Holder(record, False)
+    holder = Holder(record, False)
+    silence = patience_of(record) + (SKEW if holder.may_be_dead else 0)
+    return None if take_over or float(record.get("age", 0)) > silence else holder

@@ -15,11 +15,12 @@ import pytest
 from ansible import constants
 from ansible_collections.slipway.kubernetes.plugins.action import run_lock
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _run_keeper, _run_lock
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 
 THEIRS = {"controller": "desk", "pid": 1, "playbook": "site.yml", "user": "bob", "since": "12:00 UTC", "age": 60}
 DEAD = {**THEIRS, "age": 1900}
 #: A run that gives signs of life all the time, the last of them a moment ago.
-QUIET = {**THEIRS, "patience": 90, "age": 15}
+QUIET = {**THEIRS, "patience": 90, "seen": "a moment", "age": 15.0}
 
 
 class Keepers:
@@ -115,17 +116,28 @@ def test_a_process_shows_that_the_run_goes_on(keepers: Keepers) -> None:
     assert len(keepers.started) == 1
 
 
-def test_one_that_may_be_dead_is_waited_for() -> None:
-    """Until it has given no sign of life for too long; until then nothing is taken."""
-    seen = [QUIET, {**QUIET, "age": 40}, {**QUIET, "age": 91}, {}]
-    result, given = execute([{"holder": holder} for holder in seen], False, None)
-    assert [arguments.get("state", "present") for arguments in given] == ["present", "looked", "looked", "present"]
-    assert given[-1]["over"] == [{**QUIET, "age": 91}]
-    assert "failed" not in result and "Took the lock over" in result["warnings"][0]
+@pytest.mark.parametrize("age", [15.0, 100.0, 0.0])
+def test_one_that_may_be_dead_is_waited_for(age: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever age the clock of the machine gives it: a clock that was set back says for ever that it is young."""
+    quiet = {**QUIET, "age": age}
+    clock = Clock()
+    monkeypatch.setattr(run_lock, "_PAUSE", 3.0)
+    monkeypatch.setattr(run_lock, "time", types.SimpleNamespace(monotonic=clock, sleep=clock.sleep))
+    result, given = execute([{"holder": quiet}] * 33 + [{"holder": {}}], False, None)
+    states = [arguments.get("state", "present") for arguments in given]
+    assert states == ["present", *["looked"] * 32, "present"]
+    assert [record["pid"] for record in given[-1]["over"]] == [1]
+    assert "failed" not in result
+    assert f"Took the lock over: no sign of life for {age + 90:.0f} s of" in result["warnings"][0]
+
+
+def test_one_that_has_been_silent_for_longer_than_clocks_differ() -> None:
+    result, over = lock(QUIET, {**QUIET, "age": 91}, {**QUIET, "age": 391}, {})
+    assert "failed" not in result and over == [[], [], [], [{**QUIET, "age": 391}]]
 
 
 def test_one_that_gives_a_sign_of_life_meanwhile() -> None:
-    result, over = lock(QUIET, {**QUIET, "age": 18}, {**QUIET, "age": 1})
+    result, over = lock(QUIET, {**QUIET, "age": 18}, {**QUIET, "age": 15.0, "seen": "another moment"})
     assert result["failed"] and "Another run works on this cluster" in result["msg"] and len(over) == 3
 
 

@@ -233,6 +233,16 @@ def test_a_run_that_has_never_had_the_lease_gives_way_to_one_that_lives(
         assert renewal.lost["pid"] == 8
 
 
+def test_a_sign_of_life_of_the_future_is_not_the_last_one(api: Api, machines: t.Tuple[Machine, Machine]) -> None:
+    """The clock was set back by an hour since."""
+    with machines[0]:
+        _run_record.take(OURS, [], api.lease)
+        api.now -= 3600
+        renewal = _run_record.Renewal(OURS, {}, True)
+        renewal.give(api.lease)
+    assert not renewal.lost and api.item["spec"]["renewTime"] == _run_lease.timestamp(api.now)
+
+
 def test_nothing_is_taken_after_it_was_given_back(api: Api, machines: t.Tuple[Machine, Machine]) -> None:
     with machines[0]:
         _run_record.take(OURS, [], api.lease)
@@ -254,6 +264,7 @@ def test_one_that_somebody_wrote_by_hand() -> None:
     assert found.holder == {
         "user": "me",
         "controller": "a machine that is not known",
+        "seen": "yesterday",
         "age": NOW,
         "patience": 0,
     }

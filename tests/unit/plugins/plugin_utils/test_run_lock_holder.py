@@ -80,7 +80,10 @@ def test_on_this_controller_it_is_known_exactly() -> None:
         ({"controller": "desk", "machine_id": "n", "boot_id": "b"}, True),
         ({"namespace": "pid:[9]"}, True),
         ({"controller": "desk", "machine_id": "n", "age": 1801}, False),
-        ({"boot_id": "before"}, False),
+        # It has been booted since, or is a copy of this one.
+        ({"boot_id": "before"}, True),
+        ({"boot_id": "before", "patience": 90}, True),
+        ({"boot_id": "before", "patience": 90, "age": 391}, False),
         ({"boot_id": "before", "machine_id": ""}, True),
     ],
 )
@@ -92,4 +95,5 @@ def test_of_another_controller_only_the_age_is_known(given: t.Dict[str, t.Any], 
     assert _run_lock.holder_of(record, ours, take_over=True) is None
     if holder:
         assert "Its last sign of life was 2 min 10 s ago" in holder.remedy
+        assert holder.may_be_dead is ("patience" in given)
         assert "-e preflight_take_over=true" in holder.remedy
