@@ -60,14 +60,14 @@ def static_pod_arguments(manifest: str, names: t.Collection[str]) -> t.Dict[str,
 
 
 def kubelet_arguments(environment: str) -> t.Dict[str, str]:
-    """What kubeadm-flags.env gives to the kubelet, by the names of its arguments."""
+    """What kubeadm-flags.env gives to the kubelet, by the names of its arguments; ``true`` for one without a value."""
     match = re.search(r"^KUBELET_KUBEADM_ARGS=(.*)$", environment, re.MULTILINE)
     try:
         words = shlex.split(" ".join(shlex.split(match.group(1)))) if match else []
     except ValueError:
         return {}
     pairs = (word[2:].partition("=") for word in words if word.startswith("--"))
-    return {name: value for name, _equals, value in pairs}
+    return {name: value if equals else "true" for name, equals, value in pairs}
 
 
 def without_headers(kubelet: str) -> str:

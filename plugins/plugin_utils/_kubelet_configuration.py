@@ -9,7 +9,7 @@ Private to this collection; runs on the controller.
 from __future__ import annotations
 
 import functools
-import re
+import typing as t
 
 import yaml
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import Document
@@ -19,26 +19,37 @@ try:
 except ImportError:  # PyYAML without libyaml
     from yaml import SafeLoader as _Loader  # type: ignore[assignment]
 
+#: What Go takes for true.
+_TRUE = ("1", "t", "T", "true", "TRUE", "True")
 #: Characters of a document that is read.
 TEXT_MAX = 100_000
-#: kubeadm writes no references within a document; they can make a small one endless.
-_ANCHOR = re.compile(r"(?:^|[\s\[{,:-])[&*][\w-]")
 
 
 @functools.lru_cache(maxsize=64)
-def parse(text: str) -> Document:
-    """A document of Kubernetes; empty when it is none. Nodes of one cluster have the same texts.
+def read(text: str) -> t.Optional[Document]:
+    """A document of Kubernetes; ``None`` when a text is none. Nodes of one cluster have the same texts.
 
-    It may come from a node that somebody else holds, so it has to be of the size and kind that kubeadm writes.
+    It may come from a node that somebody else holds, so it has to be of the size and kind that kubeadm writes, which
+    has no references: they can make a small document endless.
     """
-    if len(text) > TEXT_MAX or _ANCHOR.search(text):
-        return {}
+    if len(text) > TEXT_MAX:
+        return None
+    # As bytes: the parser in C does not take the strings that Ansible has marked.
+    stream = text.encode("utf-8", "replace")
     try:
-        # As bytes: the parser in C does not take the strings that Ansible has marked.
-        document = yaml.load(text.encode("utf-8", "replace"), Loader=_Loader)
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(stream, Loader=_Loader)):
+            return None
+        document = yaml.load(stream, Loader=_Loader)
     except (yaml.YAMLError, RecursionError, ValueError):
+        return None
+    if document is None:
         return {}
-    return document if isinstance(document, dict) else {}
+    return document if isinstance(document, dict) else None
+
+
+def parse(text: str) -> Document:
+    """A document of Kubernetes; empty when it is none."""
+    return read(text) or {}
 
 
 def signs_itself(kubelet: Document, arguments: Document) -> bool:
@@ -47,5 +58,6 @@ def signs_itself(kubelet: Document, arguments: Document) -> bool:
     :param kubelet: its KubeletConfiguration.
     :param arguments: those that kubeadm gave to it.
     """
-    asks = kubelet.get("serverTLSBootstrap") or arguments.get("rotate-server-certificates")
+    argument = arguments.get("rotate-server-certificates")
+    asks = kubelet.get("serverTLSBootstrap") if argument is None else argument in _TRUE
     return not asks and not kubelet.get("tlsCertFile") and not arguments.get("tls-cert-file")

@@ -27,9 +27,15 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_
     same,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._containerd import merge
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._kubelet_configuration import parse, signs_itself
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._kubelet_configuration import (
+    TEXT_MAX,
+    parse,
+    read,
+    signs_itself,
+)
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,
+    ERROR,
     WARNING,
     Check,
     Host,
@@ -232,11 +238,35 @@ def source(hosts: Hosts) -> t.Optional[Host]:
     return next((host for host in hosts if host.control_plane and configuration(host).get("config_maps")), None)
 
 
+def _texts(host: Host) -> t.Dict[str, str]:
+    """What the cluster keeps, by its kinds."""
+    texts = configuration(host).get("config_maps") or {}
+    return {kind: str(texts[name]) for kind, name in CONFIG_MAPS.items() if texts.get(name)}
+
+
 def stored(host: Host) -> t.Dict[str, Document]:
     """The documents that the cluster keeps, by their kinds."""
-    texts = configuration(host).get("config_maps") or {}
-    parsed = {kind: parse(str(texts.get(name) or "")) for kind, name in CONFIG_MAPS.items()}
+    parsed = {kind: parse(text) for kind, text in _texts(host).items()}
     return {kind: document for kind, document in parsed.items() if document}
+
+
+#: Why a text is not read.
+_NOT_READ = f"cannot be read (no YAML, references in it, or more than {TEXT_MAX} characters), so"
+
+
+def _check_stored(host: Host) -> t.Iterable[Problem]:
+    """Documents of the cluster that are there and cannot be read."""
+    for kind, text in _texts(host).items():
+        if read(text) is None:
+            fixed = kind == "ClusterConfiguration"
+            what = "what must not change cannot be" if fixed else "it is not"
+            yield Problem(
+                CLUSTER,
+                f"configmap {CONFIG_MAPS[kind]}",
+                f"the cluster's {kind} {_NOT_READ} {what} compared with the inventory.",
+                f"Write it plainly: kubectl edit --namespace kube-system configmap {CONFIG_MAPS[kind]}.",
+                ERROR if fixed else WARNING,
+            )
 
 
 def documents(host: Host) -> t.Dict[str, Document]:
@@ -308,6 +338,8 @@ def _by_files(host: Host) -> t.Dict[str, t.Any]:
 
 def check_fixed(hosts: Hosts) -> t.Iterable[Problem]:
     """Networks, names and places that a cluster keeps for as long as it lives."""
+    asked = source(hosts)
+    yield from (problem for problem in _check_stored(asked) if problem.severity == ERROR) if asked else ()
     host, differences = _fixed_differences(hosts)
     for difference in differences:
         if host is None or _is_open(difference, hosts):
@@ -402,6 +434,7 @@ def check_reported(hosts: Hosts) -> t.Iterable[Problem]:
     if host is None:
         yield from _check_unread(hosts)
         return
+    yield from (problem for problem in _check_stored(host) if problem.severity == WARNING)
     wanted, present = documents(host), stored(host)
     cluster = present.get("ClusterConfiguration", {})
     rules = {
@@ -460,16 +493,20 @@ def check_kubelets(hosts: Hosts) -> t.Iterable[Problem]:
         text = configuration(host).get("kubelet")
         if not text or _is_patched(host):
             continue
+        document = read(text)
+        if document is None:
+            yield host.problem(
+                "/var/lib/kubelet/config.yaml",
+                f"{_NOT_READ} it is not compared with the inventory.",
+                "kubeadm upgrade node phase kubelet-config writes it anew.",
+                WARNING,
+            )
+            continue
         if text not in seen:
-            seen[text] = _own_differences(text, wanted, rules)
+            seen[text] = compare(wanted, document, rules)
         for difference in seen[text]:
             if difference not in known:
                 yield _reported(host, host.name, kind, difference, "in /var/lib/kubelet/config.yaml")
-
-
-def _own_differences(text: str, wanted: Document, rules: Rules) -> t.List[Difference]:
-    present = parse(text)
-    return compare(wanted, present, rules) if present else []
 
 
 def _is_patched(host: Host) -> bool:
@@ -687,7 +724,7 @@ def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
         return
     skipped = {str(phase) for phase in host.sequence("control_plane_skip_phases")}
     wanted = documents(host).get("ClusterConfiguration")
-    has_proxy = "KubeProxyConfiguration" in stored(host)
+    has_proxy = "KubeProxyConfiguration" in _texts(host)
     if wanted is not None:
         wants_proxy = not skipped & {"addon", "addon/all", "addon/kube-proxy"}
         wants_proxy = wants_proxy and not _part(wanted, "proxy").get("disabled")

@@ -300,7 +300,7 @@ def api_port(host: Host) -> int:
     """The port that the API server listens on: kubeadm's default or what its configuration is overridden with."""
     endpoint = host.mapping("control_plane_init_configuration").get("localAPIEndpoint")
     port = str(endpoint.get("bindPort")) if isinstance(endpoint, dict) else ""
-    return int(port) if port.isdigit() else 6443
+    return int(port) if port.isascii() and port.isdigit() else 6443
 
 
 def check_ports(hosts: Hosts) -> t.Iterable[Problem]:
@@ -440,16 +440,32 @@ def check_pod_network_interface(hosts: Hosts) -> t.Iterable[Problem]:
 # What is installed already
 
 
+def _left_behind(state: t.Mapping[str, t.Any], asked: t.Tuple[int, int, int]) -> t.List[str]:
+    """Components of a control plane that are older than what is asked for. An upgrade that has begun is continued."""
+    pods = {} if state.get("upgrading") is not None else state.get("static_pods") or {}
+    versions = {name: (version, parse_version(version)) for name, version in pods.items() if name != "etcd"}
+    return [f"{name} {version}" for name, (version, parsed) in versions.items() if parsed and parsed < asked]
+
+
 def check_installed(hosts: Hosts) -> t.Iterable[Problem]:
     """Nodes that run another version: building is not upgrading."""
     for host, facts in _known(hosts):
         asked = parse_version(host.text("cluster_version"))
-        kubelet = str(facts["kubernetes"].get("kubelet_version") or "")
-        installed = parse_version(kubelet)
-        if asked is None or installed is None or asked == installed:
+        if asked is None:
             continue
         text = host.text("cluster_version")
-        if host.joined:
+        kubelet = str(facts["kubernetes"].get("kubelet_version") or "")
+        installed = parse_version(kubelet)
+        if installed is None or installed == asked:
+            behind = _left_behind(facts["kubernetes"], asked) if host.joined else []
+            if behind:
+                yield host.problem(
+                    "cluster_version",
+                    f"{text} is asked for, but the control plane of the host is older ({', '.join(behind)}); site does"
+                    " not change the version of a control plane.",
+                    "Use the upgrade playbook, or set cluster_version to what runs.",
+                )
+        elif host.joined:
             older = "newer than" if installed > asked else "older than"
             mend = (
                 "Use the upgrade playbook, or set cluster_version to what runs."

@@ -231,6 +231,20 @@ CASES = [
         warning=True,
     ),
     built(
+        "configuration-with-references",
+        [
+            "cluster: configmap kubeadm-config: the cluster's ClusterConfiguration cannot be read (no YAML, references",
+            "so what must not change cannot be compared with the inventory. Write it plainly: kubectl edit",
+        ],
+        cp1={"configuration": {"config_maps": {"kubeadm-config": "a: &a 1\nb: *a\n"}}},
+    ),
+    built(
+        "kubelet-with-references",
+        ["worker1: /var/lib/kubelet/config.yaml: cannot be read (no YAML, references in it, or more than 100000"],
+        worker1={"configuration": {"kubelet": "a: &a 1\nb: *a\n"}},
+        warning=True,
+    ),
+    built(
         "not-read",
         ["cp1: configuration: the cluster's could not be read, so it was not compared with the inventory: timed out."],
         cp1={"configuration": {"config_maps": None, "problem": "timed out"}},

@@ -57,6 +57,7 @@ def test_arguments_of_static_pods_that_are_asked_for() -> None:
 def test_arguments_of_the_kubelet() -> None:
     found = _cluster_state.kubelet_arguments(FLAGS)
     assert found == {"container-runtime-endpoint": "unix:///run/x.sock", "node-ip": "192.0.2.1", "v": "2"}
+    assert _cluster_state.kubelet_arguments('KUBELET_KUBEADM_ARGS="--a --b="') == {"a": "true", "b": ""}
     assert _cluster_state.kubelet_arguments("") == {}
     assert _cluster_state.kubelet_arguments("KUBELET_KUBEADM_ARGS=\"--a='b\n") == {}
 

@@ -134,6 +134,11 @@ def test_a_metrics_server_that_would_never_be_ready() -> None:
     assert f"the kubelets of {hosts[0].name}, {hosts[1].name} make their" in problem.message
     known["kubelet_arguments"] = {"rotate-server-certificates": "true"}
     assert list(checks.check_metrics(hosts)) == []
+    # The argument goes over the file.
+    known["kubelet_arguments"] = {"rotate-server-certificates": "false"}
+    known["kubelet"] += "serverTLSBootstrap: true\n"
+    assert len(list(checks.check_metrics(hosts))) == 1
+    known["kubelet"] = known["kubelet"].replace("serverTLSBootstrap: true\n", "")
     del known["kubelet_arguments"]
     for values in (
         {"metrics_server_values": {"args": ["--kubelet-insecure-tls=true"]}},
@@ -387,6 +392,34 @@ def test_documents_of_somebody_who_holds_a_node() -> None:
         hosts = cluster()
         hosts[1].facts["configuration"]["kubelet"] = text  # type: ignore[index]
         assert said(hosts) == [] or "\x1b" not in "".join(said(hosts))
+
+
+@pytest.mark.parametrize("text", ["a: &a 1\nb: *a\n", "- a\n", "a: [\n", "x: 1\n" * 25_000])
+def test_what_cannot_be_read_is_said(text: str) -> None:
+    """It would be taken for a cluster that has no such document, and nothing would be compared."""
+    hosts = cluster()
+    maps = hosts[0].facts["configuration"]["config_maps"]  # type: ignore[index]
+    maps.update(dict.fromkeys(maps, text))
+    hosts[1].facts["configuration"]["kubelet"] = text  # type: ignore[index]
+    why = "cannot be read (no YAML, references in it, or more than 100000 characters), so"
+    assert said(hosts) == [
+        f"error cluster: configmap kubeadm-config: the cluster's ClusterConfiguration {why} what must not change cannot"
+        " be compared with the inventory.",
+        f"warning cluster: configmap kubelet-config: the cluster's KubeletConfiguration {why} it is not compared with"
+        " the inventory.",
+        f"warning cluster: configmap kube-proxy: the cluster's KubeProxyConfiguration {why} it is not compared with the"
+        " inventory.",
+        f"warning {hosts[1].name}: /var/lib/kubelet/config.yaml: {why} it is not compared with the inventory.",
+    ]
+
+
+def test_stars_and_ampersands_are_no_references() -> None:
+    hosts = cluster(cluster_service_subnet="10.97.0.0/16")
+    maps = hosts[0].facts["configuration"]["config_maps"]  # type: ignore[index]
+    maps["kubeadm-config"] += '# not *this\nextra: &unused "localhost,*internal"\n'
+    assert said(hosts)[0].startswith(
+        "error cluster: cluster_service_subnet: is 10.97.0.0/16 in the inventory and 10.96"
+    )
 
 
 def test_values_are_printed_with_escapes() -> None:

@@ -79,6 +79,11 @@ def host(
     )
 
 
+#: A control plane of the version that is asked for.
+RUNNING = {"kubelet_version": "1.37.1", "joined": True, "control_plane": True}
+PODS = dict.fromkeys(("kube-apiserver", "kube-controller-manager", "kube-scheduler"), "1.37.1")
+
+
 def kubernetes(**state: t.Any) -> t.Dict[str, t.Any]:
     return {"kubernetes": {**machine()["kubernetes"], **state}}
 
@@ -184,6 +189,18 @@ SYSTEM = machine()["os"]
             {},
             "is a node with kubelet 1.37.2, newer than that; site does not change the version of a node.",
         ),
+        (
+            kubernetes(**RUNNING, static_pods={**PODS, "kube-apiserver": "1.36.2", "etcd": "3.6.1"}),
+            {},
+            "cluster_version: 1.37.1 is asked for, but the control plane of the host is older (kube-apiserver 1.36.2);"
+            " site does not change the version of a control plane. Use the upgrade playbook, or set cluster_version",
+        ),
+        (
+            # One thing is said: where the kubelet is older, too, that.
+            kubernetes(**{**RUNNING, "kubelet_version": "1.36.2"}, static_pods=dict.fromkeys(PODS, "1.36.2")),
+            {},
+            "is a node with kubelet 1.36.2, older than that",
+        ),
         (kubernetes(joined=True), {}, "is a worker of a cluster (/etc/kubernetes/kubelet.conf) but a control plane in"),
     ],
 )
@@ -219,6 +236,13 @@ def test_one_bad_fact(facts: t.Dict[str, t.Any], given: t.Dict[str, t.Any], expe
         ({"default_address": "", "default_address6": "fd00::1"}, {}),
         (kubernetes(kubelet_version="1.36.4"), {}),
         (kubernetes(joined=True, unfinished={"operation": "init"}), {}),
+        (kubernetes(**RUNNING, static_pods={**PODS, "etcd": "3.6.1"}), {}),
+        # Manifests that say nothing, and an upgrade that is to be continued.
+        (kubernetes(**RUNNING, static_pods={}), {}),
+        (kubernetes(**RUNNING, static_pods={"kube-apiserver": "", "kube-scheduler": "1.37.1-own"}), {}),
+        (kubernetes(**RUNNING, static_pods={"kube-apiserver": "1.36.2"}, upgrading={"operation": "node"}), {}),
+        # A control plane that was upgraded ahead of its kubelet, as today.
+        (kubernetes(**RUNNING, static_pods={"kube-apiserver": "1.37.2"}), {}),
         ({"product_uuid": "", "machine_id": ""}, {}),
         ({"disk": []}, {}),
         (
