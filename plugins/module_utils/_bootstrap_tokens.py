@@ -27,10 +27,10 @@ def duration_seconds(text: str) -> int:
 
     :raises SlipwayError: when it is none, or not longer than zero.
     """
-    if text.isdigit():
+    if re.fullmatch("[0-9]+", text):
         seconds = int(text)
     else:
-        match = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
+        match = re.fullmatch(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?", text)
         if not text or match is None:
             raise SlipwayError(f"ttl: {text!r} is no duration; write for example 15m or 1h30m.")
         hours, minutes, rest = (int(part or 0) for part in match.groups())

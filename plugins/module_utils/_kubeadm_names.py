@@ -36,7 +36,7 @@ def canonical(name: str) -> str:
 
 def endpoint_host(endpoint: str) -> str:
     """The host of ``host``, ``host:port`` or ``[address]:port``."""
-    match = re.fullmatch(r"(\[.*\]|[^:]*):\d+", endpoint)
+    match = re.fullmatch(r"(\[.*\]|[^:]*):[0-9]+", endpoint)
     return (match.group(1) if match else endpoint).strip("[]")
 
 

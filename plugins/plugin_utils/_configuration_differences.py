@@ -25,11 +25,11 @@ ABSENT = object()
 
 _UNITS = {"ns": Fraction(1, 10**9), "us": Fraction(1, 10**6), "µs": Fraction(1, 10**6), "ms": Fraction(1, 1000)}
 _UNITS.update({"s": Fraction(1), "m": Fraction(60), "h": Fraction(3600)})
-_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
 _SCALES = {"": Fraction(1), "n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 1000)}
 _SCALES.update({suffix: Fraction(10 ** (3 * power)) for power, suffix in enumerate("kMGTPE", start=1)})
 _SCALES.update({f"{suffix}i": Fraction(1024**power) for power, suffix in enumerate("KMGTPE", start=1)})
-_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)([numkMGTPE]|[KMGTPE]i)?")
+_QUANTITY = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)([numkMGTPE]|[KMGTPE]i)?")
 _SECRET = re.compile(r"secret|passw|token|psk|credential|private", re.IGNORECASE)
 
 
@@ -99,10 +99,21 @@ def quantity(text: str) -> t.Optional[Fraction]:
     return Fraction(match[1].rstrip(".")) * _SCALES[match[2] or ""] if match else None
 
 
+def as_network(text: str, strict: bool = True) -> t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]:
+    """A network as Go reads it: an address and the length of the prefix. Python takes a netmask and a zone, too.
+
+    :raises ValueError: when it is none, with the reason.
+    """
+    if not re.fullmatch(r"[0-9a-fA-F:.]+/[0-9]+", text):
+        raise ValueError(f"{text or '(empty)'} is not a network")
+    return ipaddress.ip_network(text, strict=strict)
+
+
 def networks(text: str) -> t.Optional[t.Tuple[str, ...]]:
-    """The networks of a list with commas, each in its canonical form; ``None`` when it has something else."""
+    """The networks and addresses of a list with commas, in their canonical form; ``None`` when it has other things."""
+    parts = [part.strip() for part in text.split(",")]
     try:
-        return tuple(str(ipaddress.ip_network(part.strip(), strict=False)) for part in text.split(","))
+        return tuple(str(as_network(part, False) if "/" in part else ipaddress.ip_address(part)) for part in parts)
     except ValueError:
         return None
 

@@ -24,22 +24,27 @@ def _is_address(text: str) -> bool:
     return "%" not in text
 
 
-def _machine(host: Host) -> t.Dict[str, t.Any]:
+def _short(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _machine(host: Host, taken: t.Collection[str]) -> t.Dict[str, t.Any]:
     # What a machine says of itself is written into /etc/hosts of all others: it is an address, or nothing.
     said = host.text("cluster_node_ip") or str((host.facts or {}).get("default_address") or "")
     seen = said if _is_address(said) else ""
     reached = host.text("ansible_host")
-    short = host.name.partition(".")[0]
-    names = list(dict.fromkeys([host.name, short]))
+    names = [host.name, *({_short(host.name)} - {host.name, *taken})]
     return {"address": seen or (reached if _is_address(reached) else ""), "names": names, "certain": bool(seen)}
 
 
 def addresses(hosts: Hosts) -> t.List[t.Dict[str, t.Any]]:
     """Address and names of each machine; ``certain`` is whether it, or cluster_node_ip, says so itself.
 
+    A short name that two machines would have is of neither.
     An endpoint is among them when it has a name, and an address of its own that keepalived keeps.
     """
-    found = [_machine(host) for host in hosts]
+    shorts = [_short(host.name) for host in hosts]
+    found = [_machine(host, [name for name in shorts if shorts.count(name) > 1]) for host in hosts]
     first = next((host for host in hosts if host.control_plane), None)
     endpoint = first.text("cluster_endpoint") if first else ""
     if first and endpoint and first.text("api_endpoint_provider") == "keepalived":

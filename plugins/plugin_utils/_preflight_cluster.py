@@ -17,6 +17,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import as_network
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,
     ERROR,
@@ -56,7 +57,7 @@ _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 DNS_LABEL = re.compile(_LABEL)
 DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*")
 QUALIFIED_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+VERSION = re.compile(r"([0-9]+)\.([0-9]+)\.([0-9]+)")
 
 #: kubeadm's defaults.
 PKI = "/etc/kubernetes/pki"
@@ -157,7 +158,7 @@ def check_version(hosts: Hosts) -> t.Iterable[Problem]:
     for text, host in distinct(hosts, "cluster_version"):
         version = parse_version(text)
         if version is None:
-            if re.fullmatch(r"\d+\.\d+", text):
+            if re.fullmatch(r"[0-9]+\.[0-9]+", text):
                 yield Problem(
                     host,
                     "cluster_version",
@@ -192,13 +193,13 @@ def check_version(hosts: Hosts) -> t.Iterable[Problem]:
 
 def parse_endpoint(text: str) -> t.Optional[t.Tuple[str, int]]:
     """``host[:port]`` or ``[IPv6][:port]`` as host and port (6443 when not said); ``None`` when malformed."""
-    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]/@\s]+))(?::(\d{1,5}))?", text)
+    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]/@\s]+))(?::([0-9]{1,5}))?", text)
     if not match:
         return None
     name, port = match[1] or match[2], int(match[3] or 6443)
     if not 0 < port < 65536:
         return None
-    if match[1] or re.fullmatch(r"[\d.]+", name):
+    if match[1] or re.fullmatch(r"[0-9.]+", name):
         try:
             ipaddress.ip_address(name)
         except ValueError:
@@ -260,10 +261,7 @@ def parse_networks(text: str) -> t.List[Network]:
 
     :raises ValueError: when one is malformed, with the reason.
     """
-    parts = [part.strip() for part in text.split(",")]
-    if not all("/" in part for part in parts):
-        raise ValueError(f"{text or '(empty)'} is not a network")
-    networks: t.List[Network] = [ipaddress.ip_network(part) for part in parts]
+    networks: t.List[Network] = [as_network(part.strip()) for part in text.split(",")]
     if len(networks) > 2 or (len(networks) == 2 and networks[0].version == networks[1].version):
         raise ValueError(f"{text} is more than one network of the same IP version")
     return networks
@@ -429,7 +427,7 @@ def parse_range(text: str) -> t.List[Network]:
     if not dash:
         if "/" not in text:
             raise ValueError(f"{text} is neither a network (10.0.0.0/28) nor a range (10.0.0.1-10.0.0.9)")
-        return [ipaddress.ip_network(text.strip())]
+        return [as_network(text)]
     start, end = ipaddress.ip_address(first), ipaddress.ip_address(last)
     if start.version != end.version:
         raise ValueError(f"{text} mixes IPv4 and IPv6")
@@ -578,12 +576,19 @@ def check_labels(hosts: Hosts) -> t.Iterable[Problem]:
                     yield host.problem(variable, f"the value of {key} is not text ({value!r}).", "Put it in quotes.")
                 elif variable == "cluster_node_labels" and _bad_value(value):
                     yield host.problem(variable, f"the value of {key} is not valid: {value}.", syntax)
+        named: t.List[str] = []
         for taint in host.sequence("cluster_node_taints"):
             if not isinstance(taint, dict):
                 continue
-            key, value = str(taint.get("key", "")), str(taint.get("value") or "")
-            if _bad_key(key) or _bad_value(value):
+            key, value = str(taint.get("key", "")), "" if taint.get("value") is None else taint["value"]
+            if not isinstance(value, str):
+                message = f"the value of {key} is not text ({value!r})."
+                yield host.problem("cluster_node_taints", message, "Put it in quotes.")
+            elif _bad_key(key) or _bad_value(value):
                 yield host.problem("cluster_node_taints", f"{key}={value} is not a valid taint.", syntax)
+            named.append(f"{key}:{taint.get('effect')}")
+        for name in sorted({name for name in named if named.count(name) > 1}):
+            yield host.problem("cluster_node_taints", f"{name} is there twice.", "A node has it once: leave one out.")
 
 
 def check_overrides(hosts: Hosts) -> t.Iterable[Problem]:

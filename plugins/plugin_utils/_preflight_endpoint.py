@@ -195,7 +195,7 @@ def check_vrrp(hosts: Hosts) -> t.Iterable[Problem]:
     if not any(host.text("api_endpoint_provider") == KEEPALIVED for host in control_planes):
         return
     for text, name in distinct(control_planes, "api_endpoint_router_id"):
-        if re.fullmatch(r"-?\d+", text) and not 0 <= int(text) <= 255:
+        if re.fullmatch(r"-?[0-9]+", text) and not 0 <= int(text) <= 255:
             yield Problem(
                 name,
                 "api_endpoint_router_id",

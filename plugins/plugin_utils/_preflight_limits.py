@@ -83,7 +83,7 @@ def _version(text: str) -> int:
 
 def parse_kernel(text: str) -> t.Optional[t.Tuple[int, int]]:
     """Major and minor number of a kernel's release, such as ``6.1.0-18-amd64``."""
-    match = re.match(r"(\d+)\.(\d+)", text)
+    match = re.match(r"([0-9]+)\.([0-9]+)", text)
     return (int(match[1]), int(match[2])) if match else None
 
 
@@ -119,7 +119,7 @@ def check_pods_of_a_node(hosts: Hosts) -> t.Iterable[Problem]:
     """More pods on a node than its network has addresses."""
     several = {str(host.mapping("control_plane_kubelet_configuration").get("maxPods") or "") for host in hosts}
     for text in sorted(several):
-        if text.isdigit() and int(text) > PODS_OF_A_NODE:
+        if text.isascii() and text.isdigit() and int(text) > PODS_OF_A_NODE:
             yield Problem(
                 CLUSTER,
                 "control_plane_kubelet_configuration",

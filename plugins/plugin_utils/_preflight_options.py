@@ -108,7 +108,10 @@ def _explain(name: str, value: t.Any, option: Option) -> t.Optional[str]:
     spec = option.spec
     errors = ArgumentSpecValidator({name: spec}).validate({name: value}).error_messages
     if not errors:
-        return None
+        # Roles use what is written; a text of several lines may end with one.
+        is_line = spec.get("type") == "str" and not spec.get("no_log") and len(str(value).strip().splitlines()) <= 1
+        blank = is_line and str(value) != str(value).strip()
+        return f"'{value}' has blanks at its ends. Leave them out." if blank else None
     if spec.get("no_log"):
         return f"has a wrong type or value (not shown, it is secret). {_help(option)}"
     choices = spec.get("choices")

@@ -182,6 +182,27 @@ CASES = [
         ["cp1: cluster_version: 1.37.1 is asked for, but the host is a node with kubelet 1.36.4", "upgrade playbook"],
         facts={"cp1": {"kubernetes": {"joined": True, "control_plane": True, "kubelet_version": "1.36.4"}}},
     ),
+    Case(
+        "control-plane-left-behind",
+        ["the control plane of the host is older (kube-apiserver 1.36.2)", "Use the upgrade playbook"],
+        facts={
+            "cp1": {
+                "kubernetes": {
+                    **{"joined": True, "control_plane": True, "kubelet_version": "1.37.1"},
+                    "static_pods": {"kube-apiserver": "1.36.2", "kube-scheduler": "1.37.1", "etcd": "3.6.1"},
+                }
+            }
+        },
+    ),
+    Case(
+        "blanks",
+        [
+            "cluster_version: '1.37.1 ' has blanks at its ends. Leave them out.",
+            "cluster_pod_subnet: ' 10.244.0.0/16' has blanks",
+            "cluster_endpoint: 'x:6443 ' has blanks",
+        ],
+        {"cluster_version": "1.37.1 ", "cluster_pod_subnet": " 10.244.0.0/16", "cluster_endpoint": "x:6443 "},
+    ),
     # Who is in the cluster
     Case("no-control-plane", ["cluster_control_plane_hosts: is empty"], groups={"kube_control_plane": []}),
     Case(
@@ -397,6 +418,19 @@ CASES = [
     # Networks
     Case("pod-subnet", ["cluster_pod_subnet: is malformed: 10.244.0.0 is not"], {"cluster_pod_subnet": "10.244.0.0"}),
     Case("service-subnet", ["cluster_service_subnet: is malformed:"], {"cluster_service_subnet": "10.96.0.0/64"}),
+    Case(
+        "netmasks",
+        [
+            "cluster_pod_subnet: is malformed: 10.244.0.0/255.255.0.0 is not a network. Write it as 10.244.0.0/16.",
+            "metallb_address_pools[default]: is malformed: 192.0.2.16/255.255.255.240 is not a network.",
+        ],
+        {"cluster_pod_subnet": "10.244.0.0/255.255.0.0", **pool("192.0.2.16/255.255.255.240")},
+    ),
+    Case(
+        "taints",
+        ["cluster_node_taints: the value of gpu is not text (True).", "cluster_node_taints: gpu:NoExecute is there tw"],
+        {"cluster_node_taints": [{"key": "gpu", "value": value, "effect": "NoExecute"} for value in (True, "a")]},
+    ),
     Case("overlap", ["10.96.128.0/17 overlaps cluster_service_subnet"], {"cluster_pod_subnet": "10.96.128.0/17"}),
     Case("node-in-pods", ["192.0.2.0/24 contains the host's own"], {"cluster_pod_subnet": "192.0.2.0/24"}),
     Case("small-pod-subnet", ["has room for 2 nodes (each a /24), the"], {"cluster_pod_subnet": "10.244.0.0/23"}),

@@ -59,7 +59,16 @@ def test_the_same_in_another_form(left: t.Any, right: t.Any) -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [(110, 111), ("60s", "61s"), (True, False), ("1Gi", "1G"), ("10.244.0.0/16", "10.200.0.0/16"), ("a", "A")],
+    [
+        ("10.244.0.0/255.255.0.0", "10.244.0.0/16"),
+        ("10.0.0.1", "10.0.0.1/32"),
+        (110, 111),
+        ("60s", "61s"),
+        (True, False),
+        ("1Gi", "1G"),
+        ("10.244.0.0/16", "10.200.0.0/16"),
+        ("a", "A"),
+    ],
 )
 def test_something_else(one: t.Any, other: t.Any) -> None:
     assert not same(one, other)

@@ -67,7 +67,8 @@ def test_a_good_cluster_has_no_problem() -> None:
         "cluster_node_annotations": {"example.com/note": "anything goes: here"},
         "cluster_node_taints": [
             {"key": "dedicated", "value": "x", "effect": "NoSchedule"},
-            {"key": "a", "value": None},
+            {"key": "a", "value": None, "effect": "NoSchedule"},
+            {"key": "a", "value": None, "effect": "NoExecute"},
         ],
     }
     hosts = [
@@ -83,6 +84,8 @@ def test_a_good_cluster_has_no_problem() -> None:
         ({"cluster_version": "v1.37.1"}, 'v1.37.1 has a leading v. Write "1.37.1".'),
         ({"cluster_version": "1.38.0-rc.0"}, "1.38.0-rc.0 is not the version of a release."),
         ({"cluster_version": ""}, "(empty) is not the version of a release."),
+        ({"cluster_version": "1.37.\u0661"}, "1.37.\u0661 is not the version of a release."),
+        ({"cluster_endpoint": "api:\u0666\u0664\u0664\u0663"}, "is not host or host:port."),
         ({"cluster_version": "1.33.9"}, "1.33.9 is not supported, only 1.34 to 1.37 are."),
         ({"cluster_version": "1.38.0"}, "warning cluster: cluster_version: 1.38.0 is newer than what was tested"),
         ({"cluster_name": "My_Cluster"}, "cluster_name: My_Cluster is not a DNS label."),
@@ -99,6 +102,8 @@ def test_a_good_cluster_has_no_problem() -> None:
         ({"cluster_cri_socket": "/run/containerd/containerd.sock"}, "containerd.sock is not a unix:// URL."),
         ({"cluster_pod_subnet": "10.244.0.0"}, "cluster_pod_subnet: is malformed: 10.244.0.0 is not a network."),
         ({"cluster_pod_subnet": ""}, "cluster_pod_subnet: is malformed: (empty) is not a network."),
+        ({"cluster_pod_subnet": "10.244.0.0/255.255.0.0"}, "is malformed: 10.244.0.0/255.255.0.0 is not a network."),
+        ({"cluster_service_subnet": "10.96.0.0/0.15.255.255"}, "is malformed: 10.96.0.0/0.15.255.255 is not a netw"),
         ({"cluster_pod_subnet": "10.244.0.0/33"}, "cluster_pod_subnet: is malformed: '10.244.0.0/33' does not appear"),
         ({"cluster_pod_subnet": "10.244.0.1/16"}, "cluster_pod_subnet: is malformed: 10.244.0.1/16 has host bits set."),
         ({"cluster_pod_subnet": "10.1.0.0/16,10.2.0.0/16"}, "is more than one network of the same IP version"),
@@ -141,6 +146,8 @@ def test_a_good_cluster_has_no_problem() -> None:
             pool("192.0.2.0/33"),
             "[p]: is malformed: '192.0.2.0/33'",
         ),
+        (pool("192.0.2.16/255.255.255.240"), "is malformed: 192.0.2.16/255.255.255.240 is not a network. Write 10"),
+        (pool(" 192.0.2.16/28"), "is malformed:  192.0.2.16/28 is not a network."),
         (pool("192.0.2.9-192.0.2.1"), "ends before it starts"),
         (pool("192.0.2.9-fd00::1"), "mixes IPv4 and IPv6"),
         (pool("10.97.0.0/24"), "overlaps cluster_service_subnet"),
@@ -167,6 +174,12 @@ def test_a_good_cluster_has_no_problem() -> None:
         ({"cluster_node_labels": {"rack": "a b"}}, "the value of rack is not valid: a b."),
         ({"cluster_node_annotations": {"a/b/c": "x"}}, "cluster_node_annotations: a/b/c is not a valid key."),
         ({"cluster_node_taints": [{"key": "/x", "effect": "NoSchedule"}]}, "/x= is not a valid taint."),
+        ({"cluster_node_taints": [{"key": "gpu", "value": True}]}, "the value of gpu is not text (True). Put it in"),
+        ({"cluster_node_taints": [{"key": "v", "value": 1.10}]}, "the value of v is not text (1.1)."),
+        (
+            {"cluster_node_taints": [{"key": "a", "value": value, "effect": "NoExecute"} for value in ("1", "2")]},
+            "cluster_node_taints: a:NoExecute is there twice. A node has it once: leave one out.",
+        ),
     ],
 )
 def test_one_bad_variable(variables: t.Dict[str, t.Any], expected: str) -> None:

@@ -89,3 +89,9 @@ def test_what_is_right_is_not_mentioned() -> None:
 )
 def test_mistakes(wrong: Host, expected: str) -> None:
     assert expected in said(host(facts={"default_address": "192.0.2.1"}), wrong)
+
+
+def test_a_short_name_of_two_machines_is_of_neither() -> None:
+    names = ["node1.a.example.com", "node1.b.example.com", "node2.a.example.com", "node3", "node3.a.example.com"]
+    found = [entry["names"] for entry in _machines.addresses([host(name) for name in names])]
+    assert found == [[names[0]], [names[1]], [names[2], "node2"], ["node3"], [names[4]]]

@@ -42,7 +42,7 @@ def catalogue(tmp_path: pathlib.Path) -> options.Catalogue:
     cni = tmp_path / "cni"
     (cni / "meta").mkdir(parents=True)
     (cni / "meta" / "argument_specs.yml").write_text(
-        "argument_specs: {main: {options: {cni_mtu: {type: int}, cluster_cni: {type: bool}}}}"
+        "argument_specs: {main: {options: {cni_mtu: {type: int}, cni_file: {type: str}, cluster_cni: {type: bool}}}}"
     )
     (tmp_path / "unfinished").mkdir()
     return options.read_catalogue(tmp_path)
@@ -98,6 +98,11 @@ def test_the_collections_own_roles_can_be_read() -> None:
         ({"cluster_taints": ["a"]}, "cluster_taints: Elements value for option 'cluster_taints' is of type"),
         ({"cluster_taints": [{}]}, "cluster_taints: missing required arguments: effect found in cluster_taints. See"),
         ({"cluster_taints": [{"effect": "NoExecute", "kye": 1}]}, "kye"),
+        *(
+            ({"cni_file": text}, f"cni_file: '{text}' has blanks at its ends. Leave them out.")
+            for text in ("1.37.1 ", " 10.244.0.0/16", "x:6443\n", " ")
+        ),
+        ({"cni_file": "several\nlines\n"}, ""),
         ({"cluster_secret": "hunter2"}, "cluster_secret: has a wrong type or value (not shown, it is secret). See"),
     ],
 )
