@@ -96,6 +96,8 @@ class KubeadmFiles:
         """Record what is here before kubeadm begins, but for what we have made for it."""
         made = self._read().get("made", {})
         paths = [os.path.join(top, name) for top, _folders, names in os.walk(self.folder) for name in names]
+        # A PKI behind a link is found by kubeadm's names only.
+        paths += self.own()
         kubelet = self._root + KUBELET
         names = os.listdir(kubelet) if os.path.isdir(kubelet) else []
         paths += [f"{kubelet}/{name}" for name in names]

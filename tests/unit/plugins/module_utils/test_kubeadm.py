@@ -363,6 +363,22 @@ def test_what_we_made_for_kubeadm_was_not_given(kubernetes: Kubernetes) -> None:
     assert f"{kubernetes.folder}/pki/etcd/ca.crt" in files.given()
 
 
+@pytest.mark.parametrize("link", [".", "pki", "pki/etcd", "pki/ca.crt", "manifests"])
+def test_what_was_given_behind_a_link_stays(kubernetes: Kubernetes, link: str) -> None:
+    """A PKI on another disk, as a whole or in part: kubeadm's names are found through the link."""
+    for name in KUBEADMS:
+        (kubernetes.folder / name).unlink()
+    place, elsewhere = kubernetes.folder / link, kubernetes.root / "elsewhere"
+    place.rename(elsewhere)
+    place.symlink_to(elsewhere)
+    _kubeadm_files.KubeadmFiles().record_given()
+    kubernetes.write({name: text for name, text in KUBEADMS.items() if name not in GIVEN})
+    kubernetes.reset(authorities=False)
+    left = {name for name in {**GIVEN, **FOREIGN} if (kubernetes.folder / name).is_file()}
+    assert left == {*GIVEN, *FOREIGN} and place.is_symlink()
+    assert not any((kubernetes.folder / name).exists() for name in KUBEADMS if name not in GIVEN)
+
+
 def test_an_authority_that_is_complete_stays(kubernetes: Kubernetes) -> None:
     """Load balancers know the CA already; half of one would make kubeadm fail for ever."""
     pair = {"pki/front-proxy-ca.crt": recorded("ca.crt"), "pki/front-proxy-ca.key": "-----END RSA PRIVATE KEY-----\n"}
