@@ -158,9 +158,15 @@ def _is_adopted(config: Config, names: t.Tuple[str, str, str], authority: str) -
     return all(_authority(config, name) == authority for name in used)
 
 
-def _is_free(config: Config, names: t.Tuple[str, str, str]) -> bool:
+def _is_free(config: Config, names: t.Tuple[str, str, str], ours: t.Mapping[str, t.Any]) -> bool:
+    """Whether nobody has these names, or our cluster has them: by its authority, or an earlier one by its address.
+
+    What is marked may be another cluster's of this collection, where a home is shared.
+    """
     entries = [_entry(config, kind, name) for kind, name in zip(_KINDS, names)]
-    return all(entry is None or _is_marked(entry) for entry in entries)
+    theirs = entries[0] or ours
+    same = any(theirs.get(key) == ours.get(key) for key in ("certificate-authority-data", "server"))
+    return same and all(entry is None or _is_marked(entry) for entry in entries)
 
 
 def place(theirs: Config, ours: Config) -> t.Tuple[str, str, str]:
@@ -174,9 +180,11 @@ def place(theirs: Config, ours: Config) -> t.Tuple[str, str, str]:
         return own
     name = own[0]
     other = f"{name}-{hashlib.sha256(authority.encode()).hexdigest()[:8]}"
-    for candidate in (name, other):
+    cluster = _entry(ours, "cluster", name) or {}
+    # The name that it has already comes first, also when the other one has become free.
+    for candidate in sorted((name, other), key=lambda candidate: _authority(theirs, candidate) != authority):
         names = (candidate, f"{candidate}-admin", candidate)
-        if _is_free(theirs, names):
+        if _is_free(theirs, names, cluster):
             return names
     raise SlipwayError(f"It has entries named {name} and {other} of somebody else.")
 

@@ -12,7 +12,8 @@ version_added: 0.1.0
 description:
   - Copies a kubeconfig file to the home of each user, owned by that user and readable by nobody else (mode 0600).
   - Where a user has other clusters in that file, or anything else, ours is merged in under its own name, as C(NAME)
-    with the user C(NAME-admin), and what the user has stays. The current context stays, too, when there is one.
+    with the user C(NAME-admin), and what the user has stays. The current context stays, too, when there is one. Where
+    something else has that name, such as another cluster of this collection, a part of the CA's checksum follows it.
   - Before such a file is changed for the first time, a copy of it is kept beside it, C(config.before-slipway).
     Comments, which kubectl does not keep, are in that one only.
   - A file that kubectl cannot read is refused.

@@ -217,6 +217,35 @@ def test_a_renewal_reaches_what_was_merged_and_no_other_file(host: Host) -> None
     assert host.config("bob").read_text("utf-8") == OTHERS
 
 
+def test_clusters_that_share_a_home_do_not_take_each_others_entries(host: Host) -> None:
+    """Two clusters of one name, whose control planes have the same homes: each comes, and comes again."""
+    texts = {server: admin(server, f"https://{server}:6443") for server in ("192.0.2.1", "198.51.100.1")}
+    host.has("ada", OTHERS.replace("lab", "garden"))
+    for server in [*texts, *texts]:
+        host.source.write_text(texts[server])
+        host.run("ada")
+    after = host.read("ada")
+    assert set(after["clusters"]) > {"garden", "lab", "shop"} and len(after["clusters"]) == 4
+    assert {f"https://{server}:6443" for server in texts} < {one["server"] for one in after["clusters"].values()}
+    assert not host.run("ada")["changed"]
+    # The second one keeps its name when the first one's is free.
+    host.has("ada", host.config("ada").read_text("utf-8").replace("name: lab\n", "name: old\n"))
+    assert not host.run("ada")["changed"]
+
+
+@pytest.mark.parametrize("admin_of", [{"authority": "rebuilt"}, {"server": "https://192.0.2.7:6443"}])
+def test_our_own_entry_follows_the_cluster(host: Host, admin_of: t.Dict[str, str]) -> None:
+    """A cluster that was built anew has another authority, one that has moved another address."""
+    host.source.write_text(admin())
+    host.has("ada", OTHERS.replace("lab", "garden"))
+    host.run("ada")
+    host.source.write_text(admin(**admin_of))
+    host.run("ada")
+    after = host.read("ada")
+    assert set(after["clusters"]) == {"garden", "lab", "shop"}
+    assert after["clusters"]["lab"]["server"] == admin_of.get("server", "https://192.0.2.1:6443")
+
+
 def test_the_file_of_a_cluster_that_was_here_before_is_replaced_and_kept(host: Host) -> None:
     host.source.write_text(admin())
     host.has("ada", admin("an earlier one"))
