@@ -13,6 +13,7 @@ import errno
 import grp
 import os
 import pwd
+import re
 import stat
 import tempfile
 import typing as t
@@ -125,6 +126,11 @@ def _rename(source: str, target: str) -> None:
             status = os.stat(source)
             os.fchown(writer.fileno(), status.st_uid, status.st_gid)
             os.fchmod(writer.fileno(), stat.S_IMODE(status.st_mode))
+
+
+def lines_of(text: str) -> t.List[str]:
+    """The lines with their ends. What else Python takes for the end of a line, such as a form feed, is text here."""
+    return re.findall(r".*\n|.+", text)
 
 
 def make_folder(path: str, mode: int = 0o755) -> None:

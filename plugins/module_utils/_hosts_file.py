@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import lines_of
+
 PATH = "/etc/hosts"
 BEGIN = "# BEGIN slipway.kubernetes nodes"
 END = "# END slipway.kubernetes nodes"
@@ -18,26 +20,31 @@ OWN = "127.0.1.1"
 
 
 def _split(text: str) -> t.Tuple[t.List[str], t.List[str], t.List[str]]:
-    """The lines before, in and behind the block; a block without an end is no block."""
-    lines = text.splitlines()
-    if BEGIN in lines and END in lines[lines.index(BEGIN) :]:
-        start = lines.index(BEGIN)
-        stop = lines.index(END, start)
-        return lines[:start], lines[start + 1 : stop], lines[stop + 1 :]
-    return lines, [], []
+    """The lines before, in and behind the block, with their ends.
+
+    A block is from a BEGIN to the next END. Of one that has lost one of them the other goes, and the lines stay.
+    """
+    lines = lines_of(text)
+    marks = [(index, line.strip()) for index, line in enumerate(lines) if line.strip() in (BEGIN, END)]
+    pairs = ((one[0], two[0]) for one, two in zip(marks, marks[1:]) if (one[1], two[1]) == (BEGIN, END))
+    start, stop = next(pairs, (len(lines), len(lines)))
+    parts = (lines[:start], lines[start:stop], lines[stop:])
+    before, inside, behind = ([line for line in part if line.strip() not in (BEGIN, END)] for part in parts)
+    return before, inside, behind
 
 
 def block(text: str) -> t.List[str]:
     """The lines of the block."""
-    return _split(text)[1]
+    return [line.strip() for line in _split(text)[1]]
 
 
 def with_block(text: str, lines: t.Sequence[str]) -> str:
     """``text`` with these lines as the block; without a block when there are none."""
     before, _old, behind = _split(text)
-    new = [BEGIN, *lines, END] if lines else []
-    kept = "\n".join([*before, *new, *behind])
-    return f"{kept}\n" if kept else ""
+    new = [f"{line}\n" for line in (BEGIN, *lines, END)] if lines else []
+    if before and not before[-1].endswith("\n"):
+        before[-1] += "\n"
+    return "".join([*before, *new, *behind])
 
 
 def _names(line: str) -> t.List[str]:
@@ -53,7 +60,7 @@ def is_listed(text: str, hostname: str) -> bool:
 
 def has_own_line(text: str) -> bool:
     """Whether the machine has a line for its own name."""
-    return any(_names(line)[:1] == [OWN] for line in text.splitlines())
+    return any(_names(line)[:1] == [OWN] for line in lines_of(text))
 
 
 def with_own_name(text: str, hostname: str) -> str:
@@ -63,7 +70,7 @@ def with_own_name(text: str, hostname: str) -> str:
     """
     if not hostname or is_listed(text, hostname):
         return text
-    lines = text.splitlines(keepends=True)
+    lines = lines_of(text)
     for index, line in enumerate(lines):
         address, *names = _names(line) or [""]
         if address == OWN and names:

@@ -41,7 +41,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _x509,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import lines_of, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import endpoint_of
 from ansible_collections.slipway.kubernetes.plugins.module_utils._surroundings import Lookups, look_around
@@ -402,7 +402,7 @@ class NodeFacts:
         return {
             "active": active,
             "total_mb": total_mb,
-            "fstab": [line.strip() for line in read_text("/etc/fstab").splitlines() if is_swap_line(line)],
+            "fstab": [line.strip() for line in lines_of(read_text("/etc/fstab")) if is_swap_line(line)],
             "units": units,
             "zram": any("zram" in name for name in [*active, *units]),
         }

@@ -10,7 +10,8 @@ module: hosts_file
 short_description: The names of machines in /etc/hosts
 version_added: 0.1.0
 description:
-  - Keeps a block of lines in C(/etc/hosts), between two comments that say whose it is. All other lines stay.
+  - Keeps a block of lines in C(/etc/hosts), between two comments that say whose it is. All other lines stay. One of
+    these comments without the other goes, and the lines behind it stay.
   - When the machine has got another hostname, the line for C(127.0.1.1), where Debian's and Ubuntu's installers put it,
     follows. Its domain and further names stay. Where there is no such line none is made.
 author: slipway.kubernetes contributors (@slipway)

@@ -75,6 +75,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     TextFile,
+    lines_of,
     make_folder,
     read_exactly,
     read_text,
@@ -91,7 +92,7 @@ _MARK = "# turned off for Kubernetes (slipway.kubernetes): "
 
 def without_swap(fstab: str) -> str:
     """``fstab`` with its lines of the type swap commented out."""
-    return "".join(_MARK + line if is_swap_line(line) else line for line in fstab.splitlines(keepends=True))
+    return "".join(_MARK + line if is_swap_line(line) else line for line in lines_of(fstab))
 
 
 class Swap:

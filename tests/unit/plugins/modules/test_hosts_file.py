@@ -49,8 +49,38 @@ def test_the_block_of_an_earlier_release_is_the_same(tmp_path: Path) -> None:
     assert _hosts_file.block(text) == ["192.0.2.1 old"]
     assert _hosts_file.with_block(text, ["192.0.2.2 new"]) == text.replace("192.0.2.1 old", "192.0.2.2 new")
     assert _hosts_file.with_block(text, []) == DEBIAN + "::1 ip6\n"
-    # Somebody has deleted its end: their lines are not ours.
-    assert _hosts_file.block("# BEGIN slipway.kubernetes nodes\n192.0.2.1 mine\n") == []
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        f"{_hosts_file.BEGIN}\n192.0.2.1 mine\n198.51.100.7 db\n",
+        f"192.0.2.1 mine\n{_hosts_file.END}\n198.51.100.7 db\n",
+        f"{_hosts_file.END}\n192.0.2.1 mine\n{_hosts_file.BEGIN}\n198.51.100.7 db",
+    ],
+)
+def test_a_block_that_has_lost_an_end_is_nobodys_and_its_lines_stay(lost: str) -> None:
+    assert _hosts_file.block(lost) == []
+    text, new = lost, "192.0.2.2 new"
+    for _run in range(2):
+        text = _hosts_file.with_block(text, [new])
+        others = "192.0.2.1 mine\n198.51.100.7 db\n"
+        assert text == f"{others}{_hosts_file.BEGIN}\n{new}\n{_hosts_file.END}\n"
+    # An earlier release has put a whole block behind it.
+    behind = f"{lost}\n{_hosts_file.BEGIN}\n{new}\n{_hosts_file.END}\n"
+    assert _hosts_file.block(behind) == [new]
+    assert _hosts_file.with_block(behind, [new]).count("192.0.2.1 mine\n") == 1
+
+
+def test_lines_of_others_keep_what_is_no_line_feed() -> None:
+    text = "127.0.1.1 debian\r\n# a\x0c192.0.2.5 cp1\n192.0.2.9 printer\u2028\r\n"
+    assert not _hosts_file.is_listed(text, "cp1")
+    block = f"{_hosts_file.BEGIN}\n192.0.2.1 cp2\n{_hosts_file.END}\n"
+    assert _hosts_file.with_block(text, ["192.0.2.1 cp2"]) == text + block
+    # An editor has given our own lines other ends, too.
+    windows = (text + block).replace("\r\n", "\n").replace("\n", "\r\n")
+    assert _hosts_file.block(windows) == ["192.0.2.1 cp2"]
+    assert _hosts_file.with_block(windows, []).count("\n") == text.count("\n")
 
 
 def test_check_run_again_and_none_any_more(

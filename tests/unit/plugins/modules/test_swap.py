@@ -88,6 +88,11 @@ def test_check_run_and_again(tmp_path: Path) -> None:
     assert len(machine.calls) == 3
 
 
+def test_a_form_feed_in_a_comment_ends_no_line() -> None:
+    text = "# a\x0cUUID=1 none swap sw 0 0\n"
+    assert swap.without_swap(text) == text
+
+
 def test_drift_is_mended_alone(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     machine.swap().run(check_mode=False)
