@@ -128,7 +128,7 @@ def forget_nodes(kubectl: Kubectl, names: t.Iterable[str]) -> None:
         chosen = f"--field-selector=spec.nodeName={name}"
         at_once = ("--force", "--grace-period=0", "--wait=false")
         kubectl.run("delete", "pods", "--all-namespaces", chosen, *at_once)
-        kubectl.run("delete", "node", name, "--ignore-not-found")
+        kubectl.run("delete", "node", "--ignore-not-found", "--", name)
 
 
 def restart_agents(kubectl: Kubectl) -> None:
@@ -141,7 +141,7 @@ def restart_agents(kubectl: Kubectl) -> None:
         owners = [owner["kind"] for owner in item["metadata"].get("ownerReferences") or []]
         if "DaemonSet" in owners and item["spec"].get("hostNetwork"):
             place = f"--namespace={item['metadata']['namespace']}"
-            kubectl.run("delete", "pod", item["metadata"]["name"], place, "--ignore-not-found", "--wait=false")
+            kubectl.run("delete", "pod", place, "--ignore-not-found", "--wait=false", "--", item["metadata"]["name"])
 
 
 def heartbeats(kubectl: Kubectl) -> t.Dict[str, str]:

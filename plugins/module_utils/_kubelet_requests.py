@@ -15,6 +15,7 @@ import binascii
 import contextlib
 import dataclasses
 import json
+import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _pkcs10, _x509
@@ -22,6 +23,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import L
 
 SIGNER = "kubernetes.io/kubelet-serving"
 USER_PREFIX = "system:node:"
+#: As kubelets call their requests. The API server takes nearly any text, which could be an option to kubectl.
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 GROUP = "system:nodes"
 #: What a kubelet asks for, with an RSA key and with any other (as the signer in kube-controller-manager demands).
 USAGES = (
@@ -118,6 +121,8 @@ def judge(
     if not name:
         return None, [f"it comes from the user '{shown(spec.get('username', ''), LONGEST)}', who is not a node"]
     reasons = []
+    if not _NAME.fullmatch(item["metadata"]["name"]):
+        reasons.append(f"its own name is none that a kubelet gives: {shown(item['metadata']['name'], LONGEST)}")
     if GROUP not in (spec.get("groups") or []):
         reasons.append(f"its user is not in the group {GROUP}")
     usages = spec.get("usages") or []

@@ -76,7 +76,7 @@ def renew(run: Run) -> t.List[str]:
             good.append(name)
             lines.append(f"{name!a} of {node!a} is approved")
     if good:
-        run(["certificate", "approve", *good])
+        run(["certificate", "approve", "--", *good])
     return lines
 
 

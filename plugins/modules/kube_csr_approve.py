@@ -15,7 +15,8 @@ description:
     knows.
   - Approves a pending request when it has the signer C(kubernetes.io/kubelet-serving), comes from the user
     C(system:node:NAME) in the group C(system:nodes), has exactly that subject, asks for server authentication only,
-    and names nothing but what O(nodes) allows for that node. All others stay pending and are reported.
+    names nothing but what O(nodes) allows for that node, and has a name that is a DNS subdomain. All
+    others stay pending and are reported.
   - Certificates that kubelets present already are found by a TLS connection to each, so that a second run needs one
     call of C(kubectl).
 extends_documentation_fragment:
@@ -255,8 +256,8 @@ class KubeCsrApprove:
 
     @staticmethod
     def approve_argv(names: t.Sequence[str]) -> t.List[str]:
-        """The arguments of kubectl that approve the requests ``names``."""
-        return ["certificate", "approve", *names]
+        """The arguments of kubectl that approve the requests ``names``, which nodes have chosen."""
+        return ["certificate", "approve", "--", *names]
 
     def run(self) -> t.Dict[str, t.Any]:
         """Do it, or in check mode say what would be approved."""

@@ -62,6 +62,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._cluster_memory
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, shown
 
 _USER = "system:node:"
 
@@ -102,7 +103,7 @@ class KubeNodeDelete:
             self._remember()
             self._delete(objects)
             self._delete(pods, "--force", "--grace-period=0")
-        names = [str(kube.reference(item)) for item in found]
+        names = [shown(kube.reference(item), LONGEST) for item in found]
         before = "".join(f"{name}\n" for name in names)
         return {
             "changed": bool(found),

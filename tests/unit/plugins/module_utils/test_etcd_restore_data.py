@@ -158,7 +158,7 @@ def test_forget_nodes() -> None:
     asked = [call[3:] for call in runner.calls]
     assert asked[0][:4] == ["delete", "pods", "--all-namespaces", "--field-selector=spec.nodeName=cp2"]
     assert {"--force", "--grace-period=0"} < set(asked[0])
-    assert asked[1] == ["delete", "node", "cp2", "--ignore-not-found"] and asked[3][2] == "w1"
+    assert asked[1] == ["delete", "node", "--ignore-not-found", "--", "cp2"] and asked[3][-1] == "w1"
 
 
 def test_heartbeats() -> None:
@@ -182,5 +182,5 @@ def test_restart_agents() -> None:
     pods = [*agents, pod("etcd", "Node", True), pod("x", "", True)]
     client, runner = kubectl(get=json.dumps({"items": pods}), delete="")
     _etcd_restore.restart_agents(client)
-    assert [call[3:6] for call in runner.calls[1:]] == [["delete", "pod", "flannel"]]
+    assert [[*call[3:5], *call[-2:]] for call in runner.calls[1:]] == [["delete", "pod", "--", "flannel"]]
     assert "--namespace=kube-flannel" in runner.calls[1]

@@ -40,7 +40,8 @@ class Cluster:
 
     def __call__(self, arguments: t.Sequence[str]) -> str:
         if arguments[:2] == ["certificate", "approve"]:
-            self.approved += arguments[2:]
+            assert arguments[2] == "--"
+            self.approved += arguments[3:]
             return ""
         assert arguments[0] == "get"
         if arguments[1] == "configmap":
@@ -91,6 +92,14 @@ def test_crafted_requests_stay_pending_and_are_named_with_escapes() -> None:
     refused = [line for line in lines if " stays pending: " in line]
     assert len(refused) == len(items) - len(cluster.approved) > 0
     assert all(line.isprintable() for line in lines)
+
+
+def test_a_name_that_is_an_option_of_kubectl_stays_pending() -> None:
+    items = kubelets()
+    items[1] = {**items[1], "metadata": {"name": "--insecure-skip-tls-verify"}}
+    cluster = Cluster(items, KAPI1, KAPI2)
+    assert "its own name is none that a kubelet gives" in _serving_renewal.renew(cluster)[1]
+    assert cluster.approved == ["csr-9dkwk", "csr-t7b5b"]
 
 
 def test_an_address_that_another_node_announces_stays_pending() -> None:
@@ -151,7 +160,7 @@ def test_it_runs_without_ansible(installed: Path, tmp_path: Path) -> None:
     done = run(installed, script, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "'csr-qxthb' of 'kapi2' is approved" in done.stdout
-    assert log.read_text(encoding="utf-8").split()[-3:] == ["certificate", "approve", "csr-qxthb"]
+    assert log.read_text(encoding="utf-8").split()[-4:] == ["certificate", "approve", "--", "csr-qxthb"]
 
 
 def test_a_cluster_that_does_not_answer_is_asked_the_next_time(installed: Path, tmp_path: Path) -> None:

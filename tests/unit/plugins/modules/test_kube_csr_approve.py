@@ -10,6 +10,7 @@ import ssl
 import typing as t
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._cluster_memory import SERVING_IDENTITIES
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_csr_approve
@@ -66,7 +67,7 @@ def test_approves_what_kubelets_ask_for() -> None:
         "addresses": ["172.30.0.3"],
     }
     assert result["refused"] == []
-    assert kubectl.calls[-1] == ["certificate", "approve", "csr-9dkwk", "csr-qxthb", "csr-t7b5b"]
+    assert kubectl.calls[-1] == ["certificate", "approve", "--", "csr-9dkwk", "csr-qxthb", "csr-t7b5b"]
     kubectl.calls.clear()
     assert not build(kubectl).run()["changed"]
     assert kubectl.verbs() == ["get"]
@@ -196,6 +197,22 @@ def test_refuses_with_reasons() -> None:
             "instead of those of a server"
         ],
     }
+
+
+@pytest.mark.parametrize("name", ["--server=192.0.2.66:7777", "-A", "csr-1\x1b[2J\n", "csr-", "a..b", "A", "a" * 254])
+def test_a_name_that_is_more_than_a_name_stays_pending(name: str) -> None:
+    """A kubelet chooses it: kubectl would take it for an option, a terminal for a command."""
+    kubectl = kubelets()
+    [found] = [item for item in kubectl.store.values() if item["metadata"]["name"] == "csr-qxthb"]
+    kubectl.put({**found, "metadata": {"name": name}})
+    kubectl.put(node("left-out", "172.30.0.3"))
+    result = build(kubectl, wait=False).run()
+    assert kubectl.calls[-1] == ["certificate", "approve", "--", "csr-9dkwk", "csr-t7b5b"]
+    refused = {entry["request"]: entry["reasons"] for entry in result["refused"]}
+    assert set(refused) == {"csr-qxthb", _shown.shown(name, _shown.LONGEST)}
+    assert "which left-out announces" in str(refused.pop("csr-qxthb"))
+    assert "its own name is none that a kubelet gives" in str(refused)
+    assert all("".join([key, *reasons]).isprintable() for key, reasons in refused.items())
 
 
 def test_bad_addresses() -> None:

@@ -214,6 +214,12 @@ def test_delete_and_remember() -> None:
     assert sorted(REMOVED_NODES.read(kubectl)) == ["w1", "w2"]
 
 
+def test_what_was_deleted_is_named_with_escapes() -> None:
+    result = delete(FakeKubectl(node("w1"), request("csr\x1b[2J\nPod a", "system:node:w1")), "w1")
+    assert result["deleted"][-1].endswith("/csr\\x1b[2J\\nPod a")
+    assert result["diff"][0]["before"].splitlines() == result["deleted"]
+
+
 def test_certificates_of_a_node_that_is_deleted_are_not_renewed() -> None:
     kubectl = FakeKubectl(node("w1"), node("w2"))
     SERVING_IDENTITIES.write(kubectl, {"w1": "{}", "w2": "{}"})

@@ -409,7 +409,7 @@ def test_wanted_addons(skipped: t.List[str], names: t.List[str]) -> None:
 FORGOTTEN = [
     "kubectl get nodes --output=json",
     "kubectl delete pods --all-namespaces --field-selector=spec.nodeName=gone --force --grace-period=0 --wait=false",
-    "kubectl delete node gone --ignore-not-found",
+    "kubectl delete node --ignore-not-found -- gone",
 ]
 
 
