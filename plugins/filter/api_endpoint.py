@@ -9,7 +9,7 @@ import ipaddress
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen, stated
 
 
 def api_endpoint_backends(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
@@ -23,9 +23,9 @@ def api_endpoint_backends(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any
     for name in names:
         variables = hostvars[name]
         facts = seen(variables) or {}
-        known = [variables.get("cluster_node_ip"), facts.get("default_address"), facts.get("default_address6")]
+        known = [stated(variables, "cluster_node_ip"), facts.get("default_address"), facts.get("default_address6")]
         address = next((str(text) for text in [*known, variables.get("ansible_host", name)] if is_address(text)), "")
-        own = (variables.get("control_plane_init_configuration") or {}).get("localAPIEndpoint") or {}
+        own = (stated(variables, "control_plane_init_configuration") or {}).get("localAPIEndpoint") or {}
         if not address:
             raise AnsibleFilterError(
                 f"api_endpoint_backends: the address of {name} is not known: it was not looked at, as it is down or"

@@ -9,7 +9,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _node_identities
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._kubelet_configuration import parse, signs_itself
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen, stated, succeeded
 
 #: What kubeadm gives a control plane that shall carry no ordinary pods.
 _CONTROL_PLANE_TAINT = {"key": CONTROL_PLANE, "effect": "NoSchedule"}
@@ -27,7 +27,7 @@ def node_objects(
         variables = hostvars[name]
         wish: t.Dict[str, t.Any] = {"name": name}
         for key in ("labels", "annotations", "taints"):
-            wish[key] = variables.get(f"cluster_node_{key}") or ([] if key == "taints" else {})
+            wish[key] = stated(variables, f"cluster_node_{key}") or ([] if key == "taints" else {})
         if name in control_planes:
             wish["control_plane_taints"] = _registered_taints(variables, name in workers)
         wishes.append(wish)
@@ -37,7 +37,7 @@ def node_objects(
 def _registered_taints(variables: t.Mapping[str, t.Any], carries_pods: bool) -> t.List[t.Dict[str, str]]:
     """The taints that kubeadm gives a control plane: those of its configuration, or its own."""
     for kind in ("node_join_configuration", "control_plane_init_configuration"):
-        named = ((variables.get(kind) or {}).get("nodeRegistration") or {}).get("taints")
+        named = ((stated(variables, kind) or {}).get("nodeRegistration") or {}).get("taints")
         if named is not None:
             return list(named)
     return [] if carries_pods else [_CONTROL_PLANE_TAINT]
@@ -53,30 +53,59 @@ def node_identities(
 ) -> t.List[t.Dict[str, t.Any]]:
     """Names and addresses of nodes, as ``nodes`` of the module ``kube_csr_approve``.
 
-    A node has the address that its kubelet announces and those that the inventory adds; see _node_identities.
+    A node has the address that its kubelet announces and those that the inventory adds; see _node_identities. One
+    whose name is another's has no identity.
     """
-    everyone = dict.fromkeys([*names, *control_planes, *workers])
-    looks = {name: seen(hostvars[name]) for name in everyone if name in hostvars}
-    machines = {
-        name: _node_identities.machine(name, hostvars[name], look, name in control_planes)
-        for name, look in looks.items()
-    }
+    everyone = [name for name in dict.fromkeys([*names, *control_planes, *workers]) if name in hostvars]
+    machines, kubelets = {}, {}
+    for name in everyone:
+        machines[name], kubelets[name] = _looked_at(name, hostvars[name], name in control_planes)
+    # The task's own variables may be those of a worker, over which its facts go.
+    said = [hostvars[name] for name in everyone if name in control_planes]
+    endpoints = [*endpoints, *(stated(one, key) for one in said for key in ("cluster_endpoint", "api_endpoint_vip"))]
+    networks = [*networks, *(stated(one, f"cluster_{kind}_subnet") for one in said for kind in ("pod", "service"))]
     owners = _node_identities.Owners(machines.values(), endpoints, networks)
-    known = {name: (look or {}).get("configuration") or {} for name, look in looks.items()}
-    maps = (configuration.get("config_maps") or {} for configuration in known.values())
-    cluster = next((found["kubelet-config"] for found in maps if found.get("kubelet-config")), "")
+    cluster = next(
+        (kubelets[name].cluster for name in control_planes if name in kubelets and kubelets[name].cluster), {}
+    )
     identities = []
-    for name in names:
+    for name in (name for name in names if name in machines and not owners.own_name_objection(machines[name])):
         identity = owners.identity(machines[name])
         # Its own configuration, else that of the cluster, which it gets when it joins, else the inventory's.
-        kubelet = parse(known[name].get("kubelet") or cluster) or {
-            "serverTLSBootstrap": True,
-            **(hostvars[name].get("control_plane_kubelet_configuration") or {}),
-        }
-        if signs_itself(kubelet, known[name].get("kubelet_arguments") or {}):
+        kubelet = (
+            kubelets[name].own
+            or cluster
+            or {
+                "serverTLSBootstrap": True,
+                **(stated(hostvars[name], "control_plane_kubelet_configuration") or {}),
+            }
+        )
+        if signs_itself(kubelet, kubelets[name].arguments):
             identity["self_signed"] = True
         identities.append(identity)
     return identities
+
+
+class _Kubelet(t.NamedTuple):
+    """What a machine says of its kubelet, and of those of its cluster."""
+
+    own: t.Mapping[str, t.Any]
+    cluster: t.Mapping[str, t.Any]
+    arguments: t.Mapping[str, t.Any]
+
+
+def _looked_at(
+    name: str, variables: t.Mapping[str, t.Any], control_plane: bool
+) -> t.Tuple[_node_identities.Machine, _Kubelet]:
+    """A host by its variables and what was seen of it. One that says what makes no sense has said nothing."""
+    look = seen(variables) or {}
+    try:
+        found = look.get("configuration") or {}
+        own, cluster = found.get("kubelet") or "", (found.get("config_maps") or {}).get("kubelet-config") or ""
+        kubelet = _Kubelet(parse(own), parse(cluster), dict(found.get("kubelet_arguments") or {}))
+        return _node_identities.machine(name, variables, look, control_plane), kubelet
+    except (AttributeError, TypeError, ValueError):
+        return _node_identities.machine(name, variables, None, control_plane), _Kubelet({}, {}, {})
 
 
 #: What the role node_join has registered on a host: the last that is done to it before it is a node.
@@ -90,17 +119,11 @@ def node_members(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any], primar
     """
     members = []
     for name in names:
-        variables = hostvars[name]
-        if seen(variables) is None:
+        if name not in hostvars or seen(hostvars[name]) is None:
             continue
-        results = [variables.get(key) or {"skipped": True} for key in _JOINED]
-        if name == primary or not joined or any(_succeeded(result) for result in results):
+        if name == primary or not joined or any(succeeded(stated(hostvars[name], key)) for key in _JOINED):
             members.append(name)
     return members
-
-
-def _succeeded(result: t.Mapping[str, t.Any]) -> bool:
-    return not any(result.get(key) for key in ("failed", "unreachable", "skipped"))
 
 
 class FilterModule:

@@ -18,9 +18,11 @@ from __future__ import annotations
 import collections
 import dataclasses
 import ipaddress
+import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._x509 import canonical_address
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import stated
 
 NODE_IP = "cluster_node_ip"
 CERT_SANS = "cluster_node_cert_sans"
@@ -29,6 +31,10 @@ API_SERVER_SANS = "control_plane_cert_sans"
 #: Objections that other checks of preflight have against the address that a node announces.
 CLAIMED = "is claimed by"
 IN_A_NETWORK = "is in the network of pods or services"
+#: Names of services, and of every machine, by /etc/hosts or by resolvers.
+_OF_NO_MACHINE = re.compile(
+    r"kubernetes(\.default)?|.+\.svc(\..*)?|(localhost[46]?|loopback|ip6-[a-z]+)(\..*)?|.+\.localhost"
+)
 
 
 def address_of(text: t.Any) -> str:
@@ -53,11 +59,11 @@ class Machine:
     extra_names: t.Tuple[str, ...]
     #: What it says that its interfaces have.
     present: t.FrozenSet[str]
-    #: Names of variables that it has set for itself, by facts.
-    forged: t.Tuple[str, ...]
     control_plane: bool = False
     #: Names and addresses that the certificates of API servers have by what it says, or the inventory for it.
     api_server_names: t.FrozenSet[str] = frozenset()
+    #: The addresses of names, as a control plane resolves them.
+    resolved: t.Mapping[str, t.FrozenSet[str]] = dataclasses.field(default_factory=dict)
 
     @property
     def claims(self) -> t.List[str]:
@@ -72,27 +78,26 @@ def machine(
     control_plane: bool = False,
 ) -> Machine:
     """The host ``name`` by its variables and by what node_facts found on it, if anything."""
-    # Facts go over the inventory's variables, and any module on the machine may return some.
-    forged = tuple(key for key in (NODE_IP, CERT_SANS) if key in (variables.get("ansible_facts") or {}))
-    node_ip = "" if NODE_IP in forged else address_of(variables.get(NODE_IP))
-    extra = [] if CERT_SANS in forged else [str(entry).strip() for entry in _list(variables.get(CERT_SANS))]
+    node_ip = address_of(stated(variables, NODE_IP))
+    extra = [str(entry).strip() for entry in _list(stated(variables, CERT_SANS))]
     own = facts or {}
-    api_server = [*_list(variables.get(API_SERVER_SANS)), *_list(own.get("kubernetes", {}).get("apiserver_names"))]
+    api_server = [*_list(stated(variables, API_SERVER_SANS)), *_list(own.get("kubernetes", {}).get("apiserver_names"))]
+    names = (own.get("surroundings") or {}).get("names") or {}
     return Machine(
         name=name,
         announced=node_ip or address_of(own.get("default_address")) or address_of(own.get("default_address6")),
         stated=frozenset(filter(None, [node_ip, address_of(variables.get("ansible_host"))])),
         extra_addresses=tuple(filter(None, map(address_of, extra))),
-        extra_names=tuple(entry.lower() for entry in extra if entry and not address_of(entry)),
+        extra_names=tuple(_canonical(entry) for entry in extra if entry and not address_of(entry)),
         present=frozenset(
             address_of(item.get("address"))
             for interface in own.get("interfaces", [])
             if not interface.get("virtual")
             for item in interface.get("addresses", [])
         ),
-        forged=forged,
         control_plane=control_plane,
         api_server_names=frozenset(map(_canonical, api_server)) if control_plane else frozenset(),
+        resolved={_canonical(key): frozenset(map(address_of, names[key])) for key in names} if control_plane else {},
     )
 
 
@@ -101,7 +106,7 @@ def _list(value: t.Any) -> t.List[t.Any]:
 
 
 def _canonical(text: t.Any) -> str:
-    return address_of(text) or str(text).strip().lower()
+    return address_of(text) or str(text).strip().lower().rstrip(".")
 
 
 def host_part(endpoint: str) -> str:
@@ -126,6 +131,9 @@ class Owners:
         self.machines = list(machines)
         self._endpoints = frozenset(_canonical(host_part(str(text))) for text in endpoints if text)
         self._api_servers = frozenset(name for one in self.machines for name in one.api_server_names)
+        self._resolved = frozenset().union(
+            *(one.resolved.get(name, ()) for one in self.machines for name in self._endpoints)
+        )
         texts = [part.strip() for text in networks for part in str(text or "").split(",")]
         self._networks = [network for network in map(_network, texts) if network is not None]
         self._claimed: t.Dict[str, t.List[str]] = {}
@@ -134,6 +142,7 @@ class Owners:
         # One that several hosts are reached at is that of a gateway.
         self._stated = {address: one.name for one in self.machines for address in one.stated if stated[address] == 1}
         self._names = {one.name.lower() for one in self.machines}
+        self._extra_names = collections.Counter(name for one in self.machines for name in set(one.extra_names))
         for one in self.machines:
             for address in one.claims:
                 self._claimed.setdefault(address, []).append(one.name)
@@ -154,7 +163,8 @@ class Owners:
             if parsed in network:
                 return f"{IN_A_NETWORK} {network}"
         own = self._stated.get(address) == one.name
-        if (address in self._endpoints and not own) or self._is_an_api_server_of_others(one, address):
+        of_the_endpoint = address in self._endpoints or (address in self._resolved and not one.control_plane)
+        if (of_the_endpoint and not own) or self._is_an_api_server_of_others(one, address):
             return "is that of the endpoint or of API servers"
         claimed = sorted(set(self._claimed.get(address, [])) - {one.name})
         if claimed:
@@ -165,15 +175,21 @@ class Owners:
         return ""
 
     def name_objection(self, one: Machine, name: str) -> str:
-        """The same for a DNS name."""
+        """The same for a DNS name that the inventory adds."""
         if name in self._names - {one.name.lower()}:
             return "is the name of another host"
+        if self._extra_names[name] > (name in one.extra_names):
+            return "is given to another host, too"
+        return self._name_of_all(one, name)
+
+    def own_name_objection(self, one: Machine) -> str:
+        """The same for its own name, which every node has in its certificate."""
+        return "" if one.control_plane else self._name_of_all(one, one.name.lower())
+
+    def _name_of_all(self, one: Machine, name: str) -> str:
         if name in self._endpoints or self._is_an_api_server_of_others(one, name):
             return "is that of the endpoint or of API servers"
-        first = name.split(".")[0]
-        if first == "localhost" or name.endswith(".localhost") or name == "kubernetes" or ".svc" in f"{name}.":
-            return "is the name of a service, or of every machine"
-        return ""
+        return "is the name of a service, or of every machine" if _OF_NO_MACHINE.fullmatch(name) else ""
 
     def _is_an_api_server_of_others(self, one: Machine, name: str) -> bool:
         """Control planes have the authority's key: nothing is kept from them by what they may be called."""

@@ -20,6 +20,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._node_identitie
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import WARNING, Host, Hosts, Problem
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import DNS_NAME
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import collection_roles
 
 
 def owners_of(hosts: Hosts) -> Owners:
@@ -37,7 +38,10 @@ def check_certificate_names(hosts: Hosts) -> t.Iterable[Problem]:
     """Addresses and names that a host's kubelet may not have in its certificate, by whoever they are given."""
     owners = owners_of(hosts)
     for host, one in zip(hosts, owners.machines):
-        yield from _forged(host, one)
+        objection = owners.own_name_objection(one)
+        if objection:
+            remedy = "Rename the host in the inventory: the certificate of a kubelet has the name of its node."
+            yield host.problem("inventory_hostname", f"{one.name} {objection}.", remedy)
         for address in one.claims:
             objection = owners.objection(one, address)
             known = address == one.announced and objection.startswith((CLAIMED, IN_A_NETWORK))
@@ -58,13 +62,15 @@ def _problem(host: Host, subject: str, text: str, objection: str) -> Problem:
     return host.problem(subject, f"{text} {objection}.", remedy)
 
 
-def _forged(host: Host, one: _node_identities.Machine) -> t.Iterable[Problem]:
-    for name in one.forged:
-        yield host.problem(
-            name,
-            "is among the facts that the machine returned, and would hide what the inventory says.",
-            "Set it in the inventory; look at the machine if nobody set it as a fact that is kept.",
-        )
+def check_forged_variables(hosts: Hosts) -> t.Iterable[Problem]:
+    """Variables of ours that a machine has set for itself, by facts."""
+    for host in hosts:
+        for name in sorted(filter(collection_roles().is_ours, host.mapping("ansible_facts"))):
+            yield host.problem(
+                name,
+                "is among the facts that the machine returned, and would hide what the inventory says.",
+                "Set it in the inventory; look at the machine if nobody set it as a fact that is kept.",
+            )
 
 
 def check_taken_addresses(hosts: Hosts) -> t.Iterable[Problem]:
@@ -81,4 +87,8 @@ def check_taken_addresses(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
-CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (check_certificate_names, check_taken_addresses)
+CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
+    check_certificate_names,
+    check_forged_variables,
+    check_taken_addresses,
+)

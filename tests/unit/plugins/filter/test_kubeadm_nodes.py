@@ -57,6 +57,16 @@ def test_node_objects() -> None:
     ]
 
 
+def test_a_machine_does_not_label_itself() -> None:
+    """A kubelet may not give its node such labels, and facts that a module returns go over the inventory's."""
+    forged = {"cluster_node_labels": {"node-restriction.kubernetes.io/x": "y"}, "cluster_node_taints": [{"key": "a"}]}
+    [found] = nodes.node_objects(["w"], {"w": forging({"cluster_node_annotations": {"a": "b"}}, **forged)})
+    assert found == {"name": "w", "labels": {}, "annotations": {"a": "b"}, "taints": []}
+    configuration = {"node_join_configuration": {"nodeRegistration": {"taints": []}}}
+    [found] = nodes.node_objects(["n1"], {"n1": forging({}, **configuration)}, ["n1"])
+    assert found["control_plane_taints"]
+
+
 @pytest.mark.parametrize(
     ("workers", "variables", "taints"),
     [
@@ -123,6 +133,32 @@ def test_kubelets_that_make_their_certificates_themselves(
     assert found.get("self_signed", False) is expected
 
 
+def test_a_worker_does_not_speak_for_the_cluster() -> None:
+    def saying(address: str, asks: bool) -> t.Dict[str, t.Any]:
+        maps = {"kubelet-config": f"serverTLSBootstrap: {str(asks).lower()}\n"}
+        return as_seen({"slipway_node": {"default_address": address, "configuration": {"config_maps": maps}}})
+
+    hostvars = {"w1": saying("192.0.2.9", False), "cp1": saying("192.0.2.1", True), "w2": machine("192.0.2.2")}
+    found = nodes.node_identities(list(hostvars), hostvars, control_planes=["cp1"])
+    assert [item.get("self_signed", False) for item in found] == [False, False, False]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *({"interfaces": value} for value in (None, "x", [None], [{"addresses": None}])),
+        *({"kubernetes": value} for value in (None, [])),
+        *({"configuration": value} for value in ("x", {"config_maps": "x"}, {"kubelet_arguments": "zz"})),
+        {"configuration": {"kubelet": {}, "kubelet_arguments": {}, "config_maps": {"kubelet-config": 5}}},
+        {"surroundings": "x"},
+    ],
+    ids=str,
+)
+def test_a_machine_that_says_what_makes_no_sense_holds_up_nobody(said: t.Dict[str, t.Any]) -> None:
+    worker = as_seen({"slipway_node": {"default_address": "192.0.2.9", "interfaces": [], **said}})
+    assert identities({"cp1": machine("192.0.2.1"), "w1": worker}) == {"cp1": ["192.0.2.1"], "w1": []}
+
+
 def test_a_node_has_what_it_announces_and_what_the_inventory_adds() -> None:
     hostvars = {
         "n1": machine("192.0.2.1", "198.51.100.1", "fd00::1"),
@@ -172,6 +208,12 @@ def test_a_node_has_what_it_announces_and_what_the_inventory_adds() -> None:
         (machine("192.0.2.9", cluster_node_ip="192.0.2.66"), ["192.0.2.66"]),
         (forging(machine("192.0.2.9", cluster_node_ip="192.0.2.66"), cluster_node_ip="192.0.2.66"), ["192.0.2.9"]),
         (forging(machine("192.0.2.9"), cluster_node_cert_sans=["192.0.2.66"]), ["192.0.2.9"]),
+        # What the control planes resolve the endpoint's name to.
+        (machine("192.0.2.100"), []),
+        (machine("192.0.2.100", ansible_host="192.0.2.100"), ["192.0.2.100"]),
+        # Names of all.
+        (machine("192.0.2.9", cluster_node_cert_sans=["kubernetes.default", "ip6-localhost", "cp1."]), ["192.0.2.9"]),
+        (machine("192.0.2.9", cluster_node_cert_sans=["localhost4.x", "a.svc", "Shared.example.org"]), ["192.0.2.9"]),
     ],
 )
 def test_what_a_worker_may_not_have(worker: t.Dict[str, t.Any], expected: t.List[str]) -> None:
@@ -179,9 +221,11 @@ def test_what_a_worker_may_not_have(worker: t.Dict[str, t.Any], expected: t.List
     hostvars = {
         "cp1": machine("192.0.2.1", ansible_host="192.0.2.1", control_plane_cert_sans=sans),
         "cp2": machine("192.0.2.2", "198.51.100.2", "192.0.2.200"),
-        "absent": {"ansible_host": "192.0.2.7"},
+        "absent": {"ansible_host": "192.0.2.7", "cluster_node_cert_sans": ["shared.example.org"]},
         "w": worker,
     }
+    resolved = {"Api.example.org": ["192.0.2.100"], "other.example.org": ["192.0.2.9"]}
+    hostvars["cp1"]["__cluster_look"]["ansible_facts"]["slipway_node"]["surroundings"] = {"names": resolved}
     found = identities(hostvars, "api.example.org:6443", "192.0.2.200")
     assert found["w"] == expected
     # Nobody takes from the control planes what the inventory says that they have, unless he announces it himself.
@@ -206,6 +250,21 @@ def test_the_address_of_a_gateway_is_no_hosts_own() -> None:
     assert identities(hostvars)["n2"] == []
 
 
+@pytest.mark.parametrize("name", ["kubernetes", "localhost", "api.example.org"])
+def test_a_worker_with_the_name_of_something_else_has_no_identity(name: str) -> None:
+    assert identities({"cp1": machine("192.0.2.1"), name: machine("192.0.2.2")}, "api.example.org:6443") == {
+        "cp1": ["192.0.2.1"]
+    }
+    assert nodes.node_identities([name], {name: machine("192.0.2.2")}, [name], control_planes=[name])
+
+
+def test_the_endpoint_is_what_control_planes_say_too() -> None:
+    """add_nodes asks with the variables of a worker, over which its facts go."""
+    said = {"cluster_endpoint": "192.0.2.5:6443", "cluster_pod_subnet": "198.51.100.0/24"}
+    hostvars = {"cp1": machine("192.0.2.1", **said), "w1": machine("192.0.2.5"), "w2": machine("198.51.100.2")}
+    assert identities(hostvars) == {"cp1": ["192.0.2.1"], "w1": [], "w2": []}
+
+
 def test_a_single_control_plane_may_be_its_own_endpoint() -> None:
     assert identities({"cp1": machine("192.0.2.4", cluster_node_ip="192.0.2.4")}, "192.0.2.4:6443", "") == {
         "cp1": ["192.0.2.4"]
@@ -226,8 +285,11 @@ def test_members_are_those_that_have_joined_and_not_failed() -> None:
         "lost": {**looked, "__node_join_running": {"unreachable": True, "changed": False}},
         # Failed while it was prepared.
         "unprepared": looked,
+        "forged": {**looked, **forging({}, __node_join_joined=well)},
+        "elsewhere": {"__cluster_look": {**looked["__cluster_look"], "failed": True}},
+        "text": as_seen({"slipway_node": "x"}),
         "unknown": {},
     }
-    names = list(hostvars)
+    names = [*hostvars, "in no inventory"]
     assert nodes.node_members(names, hostvars, "cp1", True) == ["cp1", "old", "new"]
-    assert nodes.node_members(names, hostvars, "cp1", False) == names[:-1]
+    assert nodes.node_members(names, hostvars, "cp1", False) == names[:-4]

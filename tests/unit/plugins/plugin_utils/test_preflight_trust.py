@@ -64,6 +64,15 @@ def test_names_and_addresses_that_are_of_others() -> None:
 
 
 def test_variables_that_a_machine_sets_for_itself() -> None:
-    forged = {"cluster_node_ip": "192.0.2.66", "ansible_facts": {"cluster_node_ip": "192.0.2.66"}}
-    [(name, subject, message, severity)] = found(host("w1", "192.0.2.2", **forged))
-    assert (name, subject, severity) == ("w1", "cluster_node_ip", "error") and "the machine returned" in message
+    facts = {"cluster_node_ip": "192.0.2.66", "node_join_configuration": {}, "default_ipv4": {}, "slipway_node": {}}
+    problems = found(host("w1", "192.0.2.2", ansible_facts=facts, **facts))
+    assert [problem[:2] for problem in problems] == [("w1", "cluster_node_ip"), ("w1", "node_join_configuration")]
+    assert all("the machine returned" in problem[2] and problem[3] == "error" for problem in problems)
+
+
+def test_a_worker_that_is_called_like_something_else() -> None:
+    named = host("api.example.org", "192.0.2.2")
+    message = "api.example.org is that of the endpoint or of API servers."
+    assert found(host("cp1", "192.0.2.1", cluster_endpoint="api.example.org:6443"), named) == [
+        ("api.example.org", "inventory_hostname", message, "error")
+    ]
