@@ -40,11 +40,13 @@ class Rules:
     :param defaults: what kubeadm fills in, by the pattern of the field's path; a collection has all that it may be.
     :param optional: patterns of fields for which a zero (``false``, ``0``) says something else than their absence.
     :param ignored: patterns of fields that are compared elsewhere or say nothing.
+    :param texts: patterns of fields that are text, whatever they look like.
     """
 
     defaults: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     optional: t.Tuple[str, ...] = ()
     ignored: t.Tuple[str, ...] = ("apiVersion", "kind")
+    texts: t.Tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,19 +129,17 @@ def _text(value: t.Any) -> str:
 def same(one: t.Any, other: t.Any) -> bool:
     """Whether two values that are no collections mean the same."""
     left, right = _text(one), _text(other)
-    if left == right:
-        return True
-    for read in (duration, quantity, networks):
-        meant = read(left)
-        if meant is not None and meant == read(right):
-            return True
-    return False
+    # Two texts of digits alone may be numbers, versions or names: they are what they look like.
+    digits = all(isinstance(value, str) and value[-1:].isdigit() for value in (one, other))
+    return left == right or any(
+        meant is not None and meant == read(right)
+        for read in (duration, networks, *([] if digits else [quantity]))
+        for meant in [read(left)]
+    )
 
 
 def is_zero(value: t.Any) -> bool:
     """Whether Go leaves out or fills in such a value where nothing was said."""
-    if isinstance(value, dict):
-        return all(is_zero(item) for item in value.values())
     return value in (None, ABSENT, False, 0, "", []) or (isinstance(value, str) and duration(value) == 0)
 
 
@@ -159,7 +159,7 @@ def _walk(path: str, wanted: t.Any, present: t.Any, rules: Rules, found: t.List[
         return
     wanted, present = _by_name(wanted), _by_name(present)
     nested = [value for value in (wanted, present) if isinstance(value, dict)]
-    if nested and all(isinstance(value, dict) or value in (ABSENT, None) for value in (wanted, present)):
+    if nested and all(isinstance(value, dict) or _is_empty(value) for value in (wanted, present)):
         left, right = (value if isinstance(value, dict) else {} for value in (wanted, present))
         for key in {**left, **right}:
             below = f"{path}.{key}" if path else str(key)
@@ -169,8 +169,9 @@ def _walk(path: str, wanted: t.Any, present: t.Any, rules: Rules, found: t.List[
 
 
 def _is_same(path: str, wanted: t.Any, present: t.Any, rules: Rules) -> bool:
-    if isinstance(wanted, list) or isinstance(present, list):
-        if _sorted(wanted) == _sorted(present):
+    if isinstance(wanted, (list, tuple)) or isinstance(present, (list, tuple)):
+        order = list if isinstance(wanted, tuple) else sorted
+        if order(_items(wanted)) == order(_items(present)):
             return True
         return (
             _is_default(path, present, rules)
@@ -184,7 +185,7 @@ def _is_same(path: str, wanted: t.Any, present: t.Any, rules: Rules) -> bool:
         if default is not ABSENT:
             return _means(wanted, default)
         return is_zero(wanted) and not (_matches(path, rules.optional) and not _is_empty(wanted))
-    return same(wanted, present)
+    return _text(wanted) == _text(present) if _matches(path, rules.texts) else same(wanted, present)
 
 
 def _is_said(path: str, wanted: t.Any, rules: Rules) -> bool:
@@ -217,27 +218,30 @@ def _means(value: t.Any, default: t.Any) -> bool:
     if isinstance(default, tuple):
         return any(same(value, one) for one in default)
     if isinstance(value, list) or isinstance(default, list):
-        return _sorted(value) == _sorted(default)
+        return sorted(_items(value)) == sorted(_items(default))
     return same(value, default)
 
 
 def _by_name(value: t.Any) -> t.Any:
-    """Arguments of kubeadm (``{name, value}``) and other lists of things with names as a dictionary of lists."""
+    """Arguments of kubeadm (``{name, value}``) and other lists of things with names as a dictionary.
+
+    A name that stands there more than once has a tuple: the order of its values counts.
+    """
     if not isinstance(value, list) or not value or not all(isinstance(item, dict) and "name" in item for item in value):
         return value
     found: t.Dict[str, t.List[t.Any]] = {}
     for item in value:
         rest = {key: part for key, part in item.items() if key != "name"}
         found.setdefault(str(item["name"]), []).append(rest["value"] if set(rest) == {"value"} else rest)
-    return {name: items[0] if len(items) == 1 else items for name, items in found.items()}
+    return {name: items[0] if len(items) == 1 else tuple(items) for name, items in found.items()}
 
 
-def _sorted(value: t.Any) -> t.List[str]:
-    """The items of a list in an order of their own; none when there is no list."""
+def _items(value: t.Any) -> t.List[str]:
+    """The items of a list as texts; none when there is no list."""
     if value is ABSENT or value is None:
         return []
-    items = value if isinstance(value, list) else [value]
-    return sorted(
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return [
         json.dumps(item, sort_keys=True, default=str) if isinstance(item, (dict, list)) else _text(item)
         for item in items
-    )
+    ]

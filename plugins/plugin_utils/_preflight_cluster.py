@@ -637,6 +637,36 @@ def check_overrides(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
+#: Where kubeadm's documents have arguments, by the variables that are merged over them.
+_ARGUMENTS = {
+    "control_plane_cluster_configuration": (
+        *(f"{name}.extraArgs" for name in ("apiServer", "controllerManager", "scheduler", "etcd.local")),
+    ),
+    "control_plane_init_configuration": ("nodeRegistration.kubeletExtraArgs",),
+    "node_join_configuration": ("nodeRegistration.kubeletExtraArgs",),
+}
+
+
+def _is_argument(item: t.Any) -> bool:
+    named = isinstance(item, dict) and isinstance(item.get("name"), str)
+    return named and isinstance(item.get("value"), (str, type(None)))
+
+
+def check_extra_arguments(hosts: Hosts) -> t.Iterable[Problem]:
+    """Arguments in the form of v1beta3, a dictionary, or with values that are no text."""
+    for host in hosts:
+        for variable, path in ((variable, path) for variable, paths in _ARGUMENTS.items() for path in paths):
+            value: t.Any = host.mapping(variable)
+            for name in path.split("."):
+                value = value.get(name) if isinstance(value, dict) else None
+            if value is not None and not (isinstance(value, list) and all(map(_is_argument, value))):
+                yield host.problem(
+                    variable,
+                    f"{path} is no list of arguments, each with a name and a value that are text.",
+                    'Write it as [{name: v, value: "2"}].',
+                )
+
+
 def _bind_port(document: t.Any) -> str:
     """The port of the API server in a document of kubeadm."""
     endpoint = document.get("localAPIEndpoint") if isinstance(document, dict) else None
@@ -655,4 +685,5 @@ CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_room_for_addons,
     check_labels,
     check_overrides,
+    check_extra_arguments,
 )

@@ -91,6 +91,7 @@ CLUSTER_RULES = Rules(
         "etcd.external.httpEndpoints",
         "kubernetesVersion",
     ),
+    texts=("clusterName", "networking.dnsDomain", "*.extraEnvs.*", "*.imageTag"),
 )
 #: What kubeadm stores, and what the kubelet takes where nothing is said.
 _KUBELET_DEFAULTS: t.Dict[str, t.Any] = {
@@ -661,13 +662,28 @@ def _path(socket: str) -> str:
     return path[len("/var") :] if path.startswith("/var/run/") else path
 
 
+#: Arguments of kubelets that kubeadm sets by itself, in the versions since 1.24 or those before; node-ip is ours.
+KUBEADMS_ARGUMENTS = {
+    "cgroup-driver",
+    "container-runtime",
+    "container-runtime-endpoint",
+    "hostname-override",
+    "network-plugin",
+    "node-ip",
+    "pod-infra-container-image",
+    "register-with-taints",
+    "resolv-conf",
+}
+
+
 def check_arguments(hosts: Hosts) -> t.Iterable[Problem]:
-    """Arguments of kubelets that the inventory has and the nodes were not made with."""
+    """Arguments of kubelets that the inventory has and the nodes were not made with, or the other way round."""
     for host in hosts:
         known = configuration(host)
         present = known.get("kubelet_arguments") or {}
         possible = [_arguments(document) for document in registrations(host)] if known else []
-        for name in sorted({name for arguments in possible for name in arguments} - {"node-ip"}):
+        named = {name for arguments in possible for name in arguments}
+        for name in sorted((named | present.keys() - KUBEADMS_ARGUMENTS) - {"node-ip"}):
             wanted = [arguments.get(name, ABSENT) for arguments in possible]
             if any(same(value, present.get(name, ABSENT)) for value in wanted):
                 continue

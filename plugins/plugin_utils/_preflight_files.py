@@ -120,7 +120,8 @@ def check_same_files(hosts: Hosts) -> t.Iterable[Problem]:
 
 
 def _arguments(component: t.Any) -> t.Iterator[t.Tuple[str, str]]:
-    for item in (component.get("extraArgs") if isinstance(component, dict) else None) or []:
+    items = component.get("extraArgs") if isinstance(component, dict) else None
+    for item in items if isinstance(items, list) else []:
         if isinstance(item, dict) and isinstance(item.get("name"), str):
             yield item["name"], str(item.get("value", ""))
 

@@ -431,6 +431,18 @@ CASES = [
         ["cluster_node_taints: the value of gpu is not text (True).", "cluster_node_taints: gpu:NoExecute is there tw"],
         {"cluster_node_taints": [{"key": "gpu", "value": value, "effect": "NoExecute"} for value in (True, "a")]},
     ),
+    Case(
+        "arguments-of-v1beta3",
+        [
+            "control_plane_cluster_configuration: apiServer.extraArgs is no list of arguments, each with a name and a",
+            "node_join_configuration: nodeRegistration.kubeletExtraArgs is no list of arguments",
+            'Write it as [{name: v, value: "2"}].',
+        ],
+        {
+            "control_plane_cluster_configuration": {"apiServer": {"extraArgs": {"profiling": "false"}}},
+            "node_join_configuration": {"nodeRegistration": {"kubeletExtraArgs": {"max-pods": "50"}}},
+        },
+    ),
     Case("overlap", ["10.96.128.0/17 overlaps cluster_service_subnet"], {"cluster_pod_subnet": "10.96.128.0/17"}),
     Case("node-in-pods", ["192.0.2.0/24 contains the host's own"], {"cluster_pod_subnet": "192.0.2.0/24"}),
     Case("small-pod-subnet", ["has room for 2 nodes (each a /24), the"], {"cluster_pod_subnet": "10.244.0.0/23"}),

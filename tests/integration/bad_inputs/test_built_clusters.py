@@ -245,6 +245,12 @@ CASES = [
         warning=True,
     ),
     built(
+        "argument-that-was-taken-out",
+        ["worker1: nodeRegistration.kubeletExtraArgs.max-pods: is 50 in /var/lib/kubelet/kubeadm-flags.env and not"],
+        worker1={"configuration": {"kubelet_arguments": {"max-pods": "50"}}},
+        warning=True,
+    ),
+    built(
         "not-read",
         ["cp1: configuration: the cluster's could not be read, so it was not compared with the inventory: timed out."],
         cp1={"configuration": {"config_maps": None, "problem": "timed out"}},

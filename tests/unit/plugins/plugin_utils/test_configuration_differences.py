@@ -50,6 +50,8 @@ def test_quantities(text: str, number: float) -> None:
         ("10.244.0.0/16, fd00::/48", "10.244.0.0/16,FD00:0::/48"),
         (None, ""),
         (5.0, 5),
+        ("1000", "1k"),
+        (1000, "1e3"),
     ],
 )
 def test_the_same_in_another_form(left: t.Any, right: t.Any) -> None:
@@ -60,6 +62,9 @@ def test_the_same_in_another_form(left: t.Any, right: t.Any) -> None:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
+        ("1.1", "1.10"),
+        ("007", "7"),
+        ("1e3", "1000"),
         ("10.244.0.0/255.255.0.0", "10.244.0.0/16"),
         ("10.0.0.1", "10.0.0.1/32"),
         (110, 111),
@@ -76,8 +81,9 @@ def test_something_else(one: t.Any, other: t.Any) -> None:
 
 RULES = Rules(
     defaults={"port": 10250, "place": ("/a", "/b"), "enforce": ["pods"]},
-    optional=("pointer", "gates.*"),
+    optional=("pointer", "gates.*", "args.*"),
     ignored=("kind", "elsewhere"),
+    texts=("tag", "environment.*"),
 )
 
 
@@ -128,6 +134,25 @@ def test_no_difference(wanted: t.Dict[str, t.Any], present: t.Dict[str, t.Any]) 
             {"args": [{"name": "issuer", "value": "a"}]},
             "args.issuer",
             ("a", '["a", "b"]'),
+        ),
+        # of several values of an argument the first signs tokens
+        (
+            {"args": [{"name": "issuer", "value": "a"}, {"name": "issuer", "value": "b"}]},
+            {"args": [{"name": "issuer", "value": "b"}, {"name": "issuer", "value": "a"}]},
+            "args.issuer",
+            ('["b", "a"]', '["a", "b"]'),
+        ),
+        # an empty list says no more than none
+        ({"args": []}, {"args": [{"name": "threshold", "value": "0"}]}, "args.threshold", ("0", "not set")),
+        ({"args": [{"name": "threshold", "value": "0"}]}, {"args": []}, "args.threshold", ("not set", "0")),
+        # text is what it looks like
+        ({"tag": 1.1}, {"tag": "1.10"}, "tag", ("1.10", "1.1")),
+        ({"tag": "1k"}, {"tag": "1000"}, "tag", ("1000", "1k")),
+        (
+            {"environment": [{"name": "A", "value": "60s"}]},
+            {"environment": [{"name": "A", "value": "1m"}]},
+            "environment.A",
+            ("1m", "60s"),
         ),
         # no value is shown
         ({"client-secret": "s3cret"}, {}, "client-secret", ("not set", "another one (not shown)")),

@@ -304,6 +304,28 @@ def test_overrides(variables: t.Dict[str, t.Any], expected: str) -> None:
     assert expected in found and bool(expected) == bool(found)
 
 
+@pytest.mark.parametrize("form", [{"v": "2"}, {"name": "v", "value": "2"}, ["--v=2"], [{"name": "v", "value": 2}], 2])
+@pytest.mark.parametrize(
+    ("variable", "path"),
+    [
+        ("node_join_configuration", "nodeRegistration.kubeletExtraArgs"),
+        ("control_plane_init_configuration", "nodeRegistration.kubeletExtraArgs"),
+        ("control_plane_cluster_configuration", "apiServer.extraArgs"),
+        ("control_plane_cluster_configuration", "etcd.local.extraArgs"),
+    ],
+)
+def test_arguments_in_another_form(variable: str, path: str, form: t.Any) -> None:
+    """kubeadm would refuse them in the middle of the run."""
+    for value, count in ((form, 1), ([{"name": "v", "value": "2"}, {"name": "flag", "value": None}], 0), ([], 0)):
+        for name in reversed(path.split(".")):
+            value = {name: value}
+        found = list(checks.check_extra_arguments([host(**{variable: value})]))
+        assert len(found) == count, found
+        if found:
+            assert found[0].subject == variable
+            assert found[0].message.startswith(f"{path} is no list of arguments, each with a name and a value")
+
+
 def test_a_worker_that_would_be_a_control_plane() -> None:
     document = {"controlPlane": {"localAPIEndpoint": {"advertiseAddress": "192.0.2.6"}}}
     hosts = [host(name, control_plane=name == "cp1", node_join_configuration=document) for name in ("cp1", "worker1")]

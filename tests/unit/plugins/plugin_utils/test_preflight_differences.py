@@ -244,6 +244,16 @@ def test_a_cluster_whose_pod_network_keeps_its_addresses_elsewhere() -> None:
             {"cluster_image_repository": "registry.example/k"},
             ["ClusterConfiguration.imageRepository: is registry.k8s.io in the cluster and registry.example/k in the"],
         ),
+        *(
+            (
+                {"control_plane_cluster_configuration": given},
+                [f"ClusterConfiguration.{path}: is not set in the cluster"],
+            )
+            for given, path in (
+                ({"dns": {"imageTag": "v1.12.1"}}, "dns.imageTag"),
+                ({"scheduler": {"extraEnvs": [{"name": "A", "value": "0"}]}}, "scheduler.extraEnvs.A"),
+            )
+        ),
         (
             {"control_plane_cluster_configuration": {"featureGates": {"ControlPlaneKubeletLocalMode": False}}},
             ["ClusterConfiguration.featureGates.ControlPlaneKubeletLocalMode: is not set in the cluster and false in"],
@@ -315,6 +325,22 @@ def test_arguments_of_kubelets() -> None:
     assert len(lines) == 1 and "nodeRegistration.kubeletExtraArgs.v: is not set in /var/lib/kubelet/ku" in lines[0]
     # A control plane was made by an init, perhaps.
     assert not any("kubeletExtraArgs" in line for line in said(hosts[:1]))
+
+
+def test_arguments_of_kubelets_that_the_inventory_does_not_have() -> None:
+    hosts = cluster()
+    own = dict.fromkeys((*checks.KUBEADMS_ARGUMENTS, "max-pods"), "50")
+    hosts[1].facts["configuration"]["kubelet_arguments"].update(own, **{"node-ip": "172.30.0.3"})  # type: ignore[index]
+    lines = [line for line in said(hosts) if "kubeletExtraArgs" in line]
+    place = "/var/lib/kubelet/kubeadm-flags.env"
+    assert lines == [
+        f"warning {hosts[1].name}: nodeRegistration.kubeletExtraArgs.max-pods: is 50 in {place} and not set in the"
+        " inventory; site.yml does not change it on a node."
+    ]
+    # What the inventory says itself is compared.
+    more = {"nodeRegistration": {"kubeletExtraArgs": [{"name": "resolv-conf", "value": "/a"}]}}
+    hosts = cluster(node_join_configuration=more)
+    assert any("kubeletExtraArgs.resolv-conf: is not set" in line for line in said(hosts[1:]))
 
 
 def test_a_renamed_machine() -> None:
