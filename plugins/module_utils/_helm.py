@@ -35,6 +35,13 @@ def chart_name(chart: str, version: str) -> str:
     return base
 
 
+def is_version(chart: str, name: str, version: str) -> bool:
+    """Whether ``chart`` in ``helm list`` is what Helm takes for a version: v1.2.3 and 1.2.3+build are 1.2.3, too."""
+    found = chart if "+" in version else chart.partition("+")[0]
+    bare = version.lstrip("v")
+    return found in (f"{name}-{bare}", f"{name}-v{bare}")
+
+
 class HelmRelease:
     """The wish for one release."""
 
@@ -82,6 +89,8 @@ class HelmRelease:
         helm = self._runner.which("helm", required=not self._check_mode)
         current = self._settled(helm) if helm and self._kubectl.configured else None
         revision = current.pop("revision") if current else ""
+        if current and is_version(str(current["chart"]), name, self._params["version"]):
+            current["chart"] = wanted["chart"]
         content = self._params.get("content")
         if content:
             # A chart of files has a version, and yet may have been changed.

@@ -52,7 +52,7 @@ options:
     type: str
     default: ""
   version:
-    description: Exact version of the chart.
+    description: Exact version of the chart. A leading C(v) makes no difference.
     type: str
     required: true
   values:

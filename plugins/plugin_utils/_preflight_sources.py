@@ -63,13 +63,21 @@ def image_names(variables: Values, control_plane: bool) -> t.List[t.Tuple[str, s
     version = _text(variables, "cluster_version")
     found = [("cluster_image_repository", f"{_text(variables, 'cluster_image_repository')}/{kube}:v{version}")]
     defaults = {
-        "cni_flannel": (("flannel",), "ghcr.io/flannel-io/flannel", _text(variables, "cni_flannel_chart_version")),
+        "cni_flannel": (
+            ("flannel",),
+            "ghcr.io/flannel-io/flannel",
+            f"v{_text(variables, 'cni_flannel_chart_version').lstrip('v')}",
+        ),
         "metrics_server": (
             (),
             "registry.k8s.io/metrics-server/metrics-server",
             f"v{_text(variables, 'metrics_server_version')}",
         ),
-        "metallb": (("speaker",), "quay.io/metallb/speaker", f"v{_text(variables, 'metallb_chart_version')}"),
+        "metallb": (
+            ("speaker",),
+            "quay.io/metallb/speaker",
+            f"v{_text(variables, 'metallb_chart_version').lstrip('v')}",
+        ),
     }
     for prefix, switch in CHARTS:
         if not is_wanted(variables, prefix, switch):

@@ -118,6 +118,20 @@ def test_release_without_values(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(
+    ("chart", "version", "expected"),
+    [
+        ("flannel-v0.28.4", "0.28.4", False),
+        ("flannel-0.28.4", "v0.28.4", False),
+        ("flannel-v0.28.4+build", "0.28.4", False),
+        ("flannel-v0.28.4+build", "0.28.4+other", True),
+        ("flannel-v0.28.4", "0.28.5", True),
+    ],
+)
+def test_versions_that_helm_spells_otherwise(cluster: Cluster, chart: str, version: str, expected: bool) -> None:
+    assert cluster.has(chart=chart).run(version=version)["changed"] is expected
+
+
+@pytest.mark.parametrize(
     ("options", "field"),
     [
         ({"version": "v0.28.5"}, "chart"),

@@ -79,6 +79,12 @@ def test_an_upgrade_asks_for_the_new_version() -> None:
     assert asked("cp1", node(True, "1.36.4", "3.22.0", True)) == [KUBE.format("apiserver")]
 
 
+def test_a_leading_v_makes_no_difference_to_images() -> None:
+    given = {"cni_flannel_chart_version": "0.28.4", "metallb_enabled": True, "metallb_chart_version": "v0.16.1"}
+    images = asked("cp1", node(), **given)
+    assert {"mirror.example.com/flannel:v0.28.4", "quay.io/metallb/speaker:v0.16.1"} <= set(images)
+
+
 def test_what_is_not_wanted_is_not_asked_for() -> None:
     given = {"cluster_cni": "none", "metrics_server_enabled": False, "metallb_enabled": True}
     given.update(metallb_chart_version="0.16.1", metallb_chart="metallb", api_endpoint_provider="keepalived")
