@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks on the addons' list: what an entry lacks, what it names on the controller, names that stand there twice.
+"""Checks on the addons' list: what an entry lacks, what it names on the controller, what stands there twice.
+
+The charts of roles have their versions checked, too.
 
 Where an entry comes from besides the controller is computed by :func:`_addons.downloads`.
 
@@ -14,13 +16,35 @@ import re
 import typing as t
 import urllib.parse
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._addons import NAME, OF_CHARTS, SOURCES, kind_of
+import yaml
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
+from ansible_collections.slipway.kubernetes.plugins.module_utils._addons import (
+    KEPT_KINDS,
+    NAME,
+    OF_CHARTS,
+    SOURCES,
+    kind_of,
+)
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _addons, _controller_files
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, Host, Hosts, Problem
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import (
+    DNS_LABEL,
+    bad_key,
+    bad_value,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_sources import CHARTS, is_wanted
 
 VARIABLE = "addons_list"
 CHECKSUM = re.compile(r"sha256:([0-9a-fA-F]{64}|https?://\S+)")
+VERSION = re.compile(r"v?\d+\.\d+\.\d+([-+][-+.0-9A-Za-z]+)?")
+#: The releases of roles, by the variables' prefix.
+RELEASES = {
+    "cni_flannel": ("kube-flannel", "flannel"),
+    "metrics_server": ("kube-system", "metrics-server"),
+    "metallb": ("metallb-system", "metallb"),
+}
 #: What each condition needs besides its type.
 CONDITION_NEEDS = {
     "apiservice": ("names",),
@@ -68,26 +92,85 @@ def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
         names = [str(entry["name"]) for entry in entries(host)]
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield Problem(where, VARIABLE, f"{name} stands in the list twice.", "Rename one of them, or remove it.")
-        yield from (Problem(where, VARIABLE, *complaint) for complaint in _of_namespaces(entries(host)))
+        complaints = [*_of_namespaces(entries(host)), *_of_objects(entries(host)), *_of_releases(host)]
+        yield from (Problem(where, VARIABLE, *complaint) for complaint in complaints)
         for entry in entries(host):
             for message, remedy in _complaints(entry, host.text("inventory_dir")):
                 yield Problem(where, VARIABLE, f"{entry['name']}: {message}", remedy)
+
+
+def check_chart_versions(hosts: Hosts) -> t.Iterable[Problem]:
+    """The versions of the charts of roles."""
+    for host in hosts:
+        for prefix, switch in CHARTS:
+            variable = f"{prefix}_chart_version"
+            known = variable in host.variables and variable not in host.broken
+            wanted = host.control_plane and is_wanted(host.variables, prefix, switch)
+            if known and wanted and not VERSION.fullmatch(host.text(variable)):
+                yield host.problem(variable, *_inexact(host.text(variable) or "(empty)"))
+
+
+def _inexact(version: t.Any) -> Complaint:
+    """Helm would take it for any of several versions, or YAML has read a number."""
+    return f"{version} is no exact version of a chart.", 'Write it in full and in quotes, such as "1.2.3".'
+
+
+def _labels(entry: t.Mapping[str, t.Any]) -> t.Mapping[str, str]:
+    """The labels of the namespace as they are written.
+
+    :raises SlipwayError: when one cannot be.
+    """
+    labels = entry.get("namespace_labels")
+    texts = kube.as_values(_addons.plain(labels) if isinstance(labels, dict) else {}, "namespace_labels") or {}
+    return {key: text or "" for key, text in texts.items()}
 
 
 def _of_namespaces(listed: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[Complaint]:
     """Labels of a namespace that entries want otherwise: each run would change them, and change them back."""
     first: t.Dict[t.Tuple[str, str], t.Tuple[str, str]] = {}
     for entry in listed:
-        labels = entry.get("namespace_labels")
-        for key, value in labels.items() if isinstance(labels, dict) else ():
-            place = (str(entry.get("namespace") or "default"), str(key))
-            other, wanted = first.setdefault(place, (str(entry["name"]), str(value)))
-            if wanted != str(value):
+        try:
+            labels = _labels(entry)
+        except SlipwayError:
+            continue  # reported with the entry
+        for key, value in labels.items():
+            place = (str(entry.get("namespace") or "default"), key)
+            other, wanted = first.setdefault(place, (str(entry["name"]), value))
+            if wanted != value:
                 yield (
                     f"{entry['name']} and {other} give the namespace {place[0]} the label {key} with other values,"
                     f" {value} and {wanted}.",
                     "Give it in one of them.",
                 )
+
+
+def _of_objects(listed: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[Complaint]:
+    """Objects that two entries define: each run would take them from one, and give them to the other."""
+    first: t.Dict[kube.Reference, str] = {}
+    for entry in listed:
+        given = _addons.plain(entry.get("definition"))
+        try:
+            documents = yaml.safe_load_all(given) if isinstance(given, str) else given
+            objects = kube.expand([documents] if isinstance(documents, dict) else documents or [], "definition")
+            places = {kube.reference(item, str(entry.get("namespace") or "default")) for item in objects}
+        except (yaml.YAMLError, SlipwayError, TypeError, ValueError):
+            continue  # for the API server to say
+        for place in sorted(places):
+            other = first.setdefault(place, str(entry["name"]))
+            if other != entry["name"] and place.kind not in KEPT_KINDS:
+                yield f"{entry['name']} and {other} both have the object {place}.", "Leave it to one of them."
+
+
+def _of_releases(host: Host) -> t.Iterator[Complaint]:
+    """Releases that a role of ours installs with other values: each run would upgrade them twice."""
+    taken = {RELEASES[prefix]: prefix for prefix, switch in CHARTS if is_wanted(host.variables, prefix, switch)}
+    for entry in entries(host):
+        place = (str(entry.get("namespace")), str(entry["name"]))
+        if entry.get("chart") and place in taken:
+            yield (
+                f"{entry['name']}: the release {'/'.join(place)} is that of {taken[place]}_chart.",
+                f"Rename it, set {taken[place]}_values, or switch that one off.",
+            )
 
 
 def _complaints(entry: t.Mapping[str, t.Any], inventory_dir: str) -> t.Iterator[Complaint]:
@@ -98,6 +181,7 @@ def _complaints(entry: t.Mapping[str, t.Any], inventory_dir: str) -> t.Iterator[
     except ValueError as error:
         yield f"{error}.", f"Give it exactly one of {', '.join(SOURCES)}."
         return
+    yield from _of_a_namespace(entry)
     yield from _of_a_chart(entry) if kind == "chart" else _of_manifests(entry, kind)
     for path, folder in _addons.local_paths(entry, inventory_dir):
         reason = _controller_files.unreadable(path, folder)
@@ -111,6 +195,26 @@ def _complaints(entry: t.Mapping[str, t.Any], inventory_dir: str) -> t.Iterator[
     yield from _of_conditions(entry)
 
 
+def _of_a_namespace(entry: t.Mapping[str, t.Any]) -> t.Iterator[Complaint]:
+    namespace = str(entry.get("namespace") or "")
+    if namespace and not DNS_LABEL.fullmatch(namespace):
+        yield (
+            f"the namespace {namespace} is no DNS label.",
+            "Use at most 63 lowercase letters, digits and inner dashes.",
+        )
+    try:
+        labels = _labels(entry)
+    except SlipwayError as error:
+        yield error.msg, "Put it in quotes."
+        return
+    for key, value in labels.items():
+        if bad_key(key) or bad_value(value):
+            yield (
+                f"{key}={value} is not a valid label of a namespace.",
+                "At most 63 letters, digits, dashes, dots, underscores; a key may have a DNS name and a slash ahead.",
+            )
+
+
 def _of_a_chart(entry: t.Mapping[str, t.Any]) -> t.Iterator[Complaint]:
     if not entry.get("namespace"):
         yield "a chart needs a namespace.", "Add namespace."
@@ -119,6 +223,8 @@ def _of_a_chart(entry: t.Mapping[str, t.Any]) -> t.Iterator[Complaint]:
             f"{entry['chart']} has no version, and would be another chart each day.",
             'Add the exact version of the chart in quotes, such as version: "1.2.3".',
         )
+    elif not _addons.is_local_chart(entry) and not VERSION.fullmatch(str(entry["version"])):
+        yield _inexact(entry["version"])
     repository = str(entry.get("repository") or "")
     if repository and not _is_web(repository):
         yield f"{url_shown(repository)} is no http:// or https:// address of a chart repository.", "Correct repository."
@@ -181,4 +287,4 @@ def _of_conditions(entry: t.Mapping[str, t.Any]) -> t.Iterator[Complaint]:
             yield f"the condition {kind} of ready_when lacks {' and '.join(lacking)}.", "See ansible-doc kube_wait."
 
 
-CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (check_same_addons, check_addons)
+CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (check_same_addons, check_addons, check_chart_versions)

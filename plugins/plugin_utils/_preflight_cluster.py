@@ -553,13 +553,13 @@ def _check_pool(
 # Labels, annotations, taints
 
 
-def _bad_key(key: str) -> bool:
+def bad_key(key: str) -> bool:
     """Whether it is no key of a label, annotation or taint: ``[prefix/]name``."""
     prefix, slash, name = key.rpartition("/")
     return not QUALIFIED_NAME.fullmatch(name) or (bool(slash) and not DNS_NAME.fullmatch(prefix))
 
 
-def _bad_value(value: str) -> bool:
+def bad_value(value: str) -> bool:
     """Whether it is no value of a label or taint."""
     return bool(value) and not QUALIFIED_NAME.fullmatch(value)
 
@@ -570,11 +570,11 @@ def check_labels(hosts: Hosts) -> t.Iterable[Problem]:
     for host in hosts:
         for variable in ("cluster_node_labels", "cluster_node_annotations"):
             for key, value in host.mapping(variable).items():
-                if _bad_key(str(key)):
+                if bad_key(str(key)):
                     yield host.problem(variable, f"{key} is not a valid key.", syntax)
                 if not isinstance(value, str):
                     yield host.problem(variable, f"the value of {key} is not text ({value!r}).", "Put it in quotes.")
-                elif variable == "cluster_node_labels" and _bad_value(value):
+                elif variable == "cluster_node_labels" and bad_value(value):
                     yield host.problem(variable, f"the value of {key} is not valid: {value}.", syntax)
         named: t.List[str] = []
         for taint in host.sequence("cluster_node_taints"):
@@ -584,7 +584,7 @@ def check_labels(hosts: Hosts) -> t.Iterable[Problem]:
             if not isinstance(value, str):
                 message = f"the value of {key} is not text ({value!r})."
                 yield host.problem("cluster_node_taints", message, "Put it in quotes.")
-            elif _bad_key(key) or _bad_value(value):
+            elif bad_key(key) or bad_value(value):
                 yield host.problem("cluster_node_taints", f"{key}={value} is not a valid taint.", syntax)
             named.append(f"{key}:{taint.get('effect')}")
         for name in sorted({name for name in named if named.count(name) > 1}):

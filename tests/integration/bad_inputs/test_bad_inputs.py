@@ -165,6 +165,8 @@ THREE = {"kube_control_plane": ["cp1", "cp2", "cp3"], "kube_node": ["worker1"]}
 JOINED = {"kubernetes": {"joined": True}}
 BOTH = ("worker1", "worker2")
 
+SKY = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "sky", "namespace": "default"}}
+
 CASES = [
     # The version
     Case("no-patch", ["cluster: cluster_version: 1.37 has no patch number."], {"cluster_version": 1.37}),
@@ -567,6 +569,27 @@ CASES = [
                 {"name": "crds", "url": "https://example.com/crds.yaml"},
                 {"name": "site", "kustomization": "/nonexistent"},
             ]
+        },
+    ),
+    Case(
+        "addons-that-contradict",
+        [
+            "cluster: addons_list: b and a both have the object ConfigMap default/sky.",
+            "cluster: addons_list: metrics-server: the release kube-system/metrics-server is that of",
+            "cluster: addons_list: metrics-server: 1.1 is no exact version of a chart.",
+            "cluster: addons_list: b: the namespace Bad_NS is no DNS label.",
+            "cluster: addons_list: b: a=b c is not a valid label of a namespace.",
+            "cluster: addons_list: c: namespace_labels: a must be a text, not 1.5.",
+            "cp1: metrics_server_chart_version: ~3.13 is no exact version of a chart.",
+        ],
+        {
+            "metrics_server_chart_version": "~3.13",
+            "addons_list": [
+                {"name": "a", "definition": SKY},
+                {"name": "b", "namespace": "Bad_NS", "namespace_labels": {"a": "b c"}, "definition": SKY},
+                {"name": "c", "namespace_labels": {"a": 1.5}, "definition": "kind: ConfigMap"},
+                {"name": "metrics-server", "chart": "oci://a/b", "version": 1.1, "namespace": "kube-system"},
+            ],
         },
     ),
     Case(

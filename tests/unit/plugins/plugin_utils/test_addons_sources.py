@@ -132,7 +132,15 @@ def test_a_good_list_is_not_mentioned(inventory: Path) -> None:
         ),
         ({**MANIFEST, "name": "Colours"}, "Colours: the name is no DNS label of at most 40 characters."),
         ({**CHART, "version": ""}, "web: oci://r.example/charts/nginx has no version"),
+        *(
+            ({**CHART, "version": text}, f"web: {text} is no exact version")
+            for text in (1.1, "~1.2", "^1.2", "1.2", "1.x")
+        ),
         ({**CHART, "namespace": ""}, "web: a chart needs a namespace."),
+        ({**CHART, "namespace": "Bad_NS"}, "web: the namespace Bad_NS is no DNS label."),
+        ({**MANIFEST, "namespace_labels": {"a/b/c": "d"}}, "colours: a/b/c=d is not a valid label of a namespace."),
+        ({**MANIFEST, "namespace_labels": {"a": "d e"}}, "colours: a=d e is not a valid label of a namespace."),
+        ({**MANIFEST, "namespace_labels": {"a": 1.5}}, "colours: namespace_labels: a must be a text, not 1.5."),
         ({**CHART, "repository": "c.example"}, "web: c.example is no http:// or https:// address"),
         ({**CHART, "repository": "https://c"}, "web: oci://r.example/charts/nginx is no name of a chart"),
         ({"name": "a", "chart": "none", "namespace": "a"}, "a: /nonexistent/none does not exist on the controller."),
@@ -164,4 +172,47 @@ def test_lists() -> None:
     labelled = [{**MANIFEST, "name": name, "namespace_labels": {"level": name}} for name in ("low", "high")]
     assert "high and low give the namespace default the label level with other values, high and low." in said(labelled)
     assert said([labelled[0], {**labelled[1], "namespace": "other"}, MANIFEST]) == ""
+    written = [{**MANIFEST, "name": str(k).lower(), "namespace_labels": {"k": k, "n": None}} for k in (True, "true")]
+    assert said([written[0], {**written[1], "name": "text"}]) == ""
     assert "cluster: addons_list: differs between control planes" in said([CHART], [])
+
+
+def test_an_object_in_two_entries() -> None:
+    item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "sky"}}
+    first = {"name": "a", "definition": [item, item]}
+    for second in (item, json.dumps(item), {"apiVersion": "v1", "kind": "List", "items": [item]}):
+        found = said([first, {"name": "b", "namespace": "default", "definition": second}])
+        assert found.startswith("cluster: addons_list: b and a both have the object ConfigMap default/sky.")
+        assert said([first, {"name": "b", "namespace": "other", "definition": second}]) == ""
+    # What is never deleted may be in several; what cannot be read is the API server's to refuse.
+    namespace = {**item, "kind": "Namespace"}
+    assert said([{"name": name, "definition": namespace} for name in "ab"]) == ""
+    for text in ("{", "a: 2026-13-45", {**item, "metadata": {"name": "sky", "namespace": {"a": 1}}}, "- a", 1):
+        assert said([first, {"name": "b", "definition": text}]) == ""
+
+
+def roles(**variables: t.Any) -> t.List[str]:
+    given = {"cni_provider": "none", "addons_list": [], **variables}
+    hosts = [Host("cp1", control_plane=True, variables=given), Host("worker1", variables=given)]
+    return [f"{p.host or 'cluster'}: {p.subject}: {p.message}" for check in checks.CHECKS for p in check(hosts)]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name", "prefix", "switch"),
+    [
+        ("kube-flannel", "flannel", "cni_flannel", {"cni_provider": "flannel"}),
+        ("kube-system", "metrics-server", "metrics_server", {"metrics_server_enabled": True}),
+        ("metallb-system", "metallb", "metallb", {"metallb_enabled": "yes"}),
+    ],
+)
+def test_releases_and_versions_of_roles(namespace: str, name: str, prefix: str, switch: t.Dict[str, t.Any]) -> None:
+    addon = {**CHART, "name": name, "namespace": namespace}
+    good = {**switch, f"{prefix}_chart_version": "v1.2.3-rc.1+b"}
+    assert roles(addons_list=[addon]) == []
+    assert roles(**good, addons_list=[{**addon, "namespace": "other"}, {**CHART, "namespace": namespace}]) == []
+    assert roles(**good, addons_list=[addon]) == [
+        f"cluster: addons_list: {name}: the release {namespace}/{name} is that of {prefix}_chart."
+    ]
+    assert roles(**{**good, f"{prefix}_chart_version": 1.1}) == [
+        f"cp1: {prefix}_chart_version: 1.1 is no exact version of a chart."
+    ]
