@@ -21,8 +21,9 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._helm import HelmRelease
+from ansible_collections.slipway.kubernetes.plugins.module_utils._helm import HelmRelease, chart_name
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube_apply import KubeApply
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube_objects import Reference
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube_wait import CONDITION_ARGUMENTS, KubeWait
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
 
@@ -158,9 +159,13 @@ class Addons:
         self._record: t.List[Recorded] = []
         self._folder = ""
         self._results: t.List[Result] = []
+        #: Which entry has an object.
+        self._owners: t.Dict[Reference, str] = {}
+        #: The sets that objects have left, which are still there.
+        self._left: t.List[t.Tuple[Entry, KubeApply, Result]] = []
 
     def run(self) -> t.Dict[str, t.Any]:
-        """Apply the entries in their order, wait for what they say, then remove those that are not there any more.
+        """Apply the entries in their order, wait for what they say, then remove what is not there any more.
 
         :raises SlipwayError: when one fails, with its name.
         """
@@ -175,6 +180,9 @@ class Addons:
                 self._begin()
             for entry in self._entries:
                 self._each(entry["name"], functools.partial(self._one, entry))
+            # Only now it is known what has moved from one to another.
+            for entry, applied, result in reversed(self._left if self._prune else []):
+                self._each(entry["name"], functools.partial(self._leave, entry, applied, result))
             for stale in [recorded for recorded in reversed(before) if self._is_stale(recorded)]:
                 self._each(stale.name, functools.partial(self._remove, stale))
         finally:
@@ -193,7 +201,8 @@ class Addons:
             # Arguments and output of commands may have values of the entry.
             raise SlipwayError(f"addon {name}: {error.msg}", addon=name, done=done) from error
         if result:
-            self._results.append({"name": name, **result})
+            result["name"] = name
+            self._results.append(result)
 
     # The record
 
@@ -216,20 +225,22 @@ class Addons:
 
     def _begin(self) -> None:
         """Record what is about to be made, so that a run that is killed leaves nothing that nobody knows."""
-        known = {recorded.key for recorded in self._record}
-        new = [item for item in map(wanted, self._entries) if item.key not in known]
-        releases = self._releases() if any(item.kind == "chart" for item in new) else set()
-        new = [item._replace(made=(item.namespace, item.name) not in releases) for item in new]
-        self._write_record([*self._record, *new])
+        known = {recorded.key: recorded for recorded in self._record}
+        listed = [known.get(item.key, item._replace(made=item.kind != "chart")) for item in map(wanted, self._entries)]
+        # One that was there before may have been uninstalled: then it is made now.
+        releases = {} if all(item.made for item in listed) else self._releases()
+        for item in listed:
+            known[item.key] = item._replace(made=item.made or (item.namespace, item.name) not in releases)
+        self._write_record(list(known.values()))
 
-    def _releases(self) -> t.Set[t.Tuple[str, str]]:
-        """Namespace and name of all releases that there are; none where helm is not installed yet."""
+    def _releases(self) -> t.Dict[t.Tuple[str, str], str]:
+        """The charts of all releases by their namespace and name; none where helm is not installed yet."""
         helm = self._runner.which("helm", required=not self._check_mode)
         if helm is None:
-            return set()
+            return {}
         argv = [helm, "list", "--all", "--all-namespaces", "--output=json", f"--kubeconfig={self._kubeconfig}"]
         listed = json.loads(self._runner.run(argv).stdout or "[]")
-        return {(item["namespace"], item["name"]) for item in listed}
+        return {(item["namespace"], item["name"]): item["chart"] for item in listed}
 
     def _is_stale(self, recorded: Recorded) -> bool:
         return recorded.key not in {wanted(entry).key for entry in self._entries}
@@ -237,19 +248,33 @@ class Addons:
     # An entry
 
     def _one(self, entry: Entry) -> Result:
-        # A release that moves to another namespace would not be given its objects while the old one has them.
-        for other in [item for item in self._record if item.name == entry["name"] and self._is_stale(item)]:
+        for other in self._in_the_way(entry):
             self._each(other.name, functools.partial(self._remove, other))
         result = self._chart(entry) if entry["chart"] else self._manifests(entry)
-        if entry["secret"] and result.get("diff"):
-            hidden = {"before": "(not shown: a secret)\n", "after": "(not shown: a secret, too)\n"}
-            result["diff"] = [{**hidden, "before_header": entry["name"], "after_header": entry["name"]}]
         # In check mode what would be changed is not there to be waited for.
         if entry["ready_when"] and not (self._check_mode and result["action"] != "unchanged"):
             conditions = {"conditions": entry["ready_when"], "timeout": entry["timeout"], "interval": 0.5}
             waited = KubeWait(conditions, self._kubectl, self._check_mode).run()
             result["missing"] = waited.get("missing", [])
         return result
+
+    def _in_the_way(self, entry: Entry) -> t.List[Recorded]:
+        """What goes before the entry: Helm gives no object to a release while another one has it.
+
+        That is what the entry was before, as in another namespace; for a new release those of its chart, too.
+        """
+        stale = [item for item in self._record if self._is_stale(item)]
+        charts = self._releases() if entry["chart"] and any(item.kind == "chart" for item in stale) else {}
+        same: t.Set[t.Tuple[str, str]] = set()
+        if charts and (entry["namespace"], entry["name"]) not in charts:
+            name = entry["chart_name"] or chart_name(entry["chart"], entry["version"])
+            versions = re.compile(rf"{re.escape(name)}-v?\d+\.\d.*")
+            same = {place for place, chart in charts.items() if versions.fullmatch(chart)}
+        return [
+            item
+            for item in stale
+            if item.name == entry["name"] or (item.kind == "chart" and (item.namespace, item.name) in same)
+        ]
 
     def _unpacked(self, entry: Entry) -> str:
         """The chart's archive, or the folder of the kustomization."""
@@ -281,12 +306,14 @@ class Addons:
         result: Result = {"action": done["action"] if done["changed"] else "unchanged", "diff": []}
         if "diff" in done:
             result["diff"] = [done["diff"]]
-        return result
+        return self._shown(entry, result)
 
     def _manifests(self, entry: Entry) -> Result:
-        params = {**self._set_of(entry["name"]), "state": "present", "force_conflicts": entry["force_conflicts"]}
+        params = {**self._set_of(entry["name"]), "force_conflicts": entry["force_conflicts"]}
         namespace = entry["namespace"] or "default"
         params.update(
+            state="present",
+            stale="later" if self._prune else "keep",
             namespace=namespace,
             namespace_labels=entry["namespace_labels"],
             create_namespace=entry["create_namespace"] and namespace != "default" and not namespace.startswith("kube-"),
@@ -299,22 +326,33 @@ class Addons:
             params["definition"] = "\n---\n".join(entry["texts"])
         elif entry["archive"] and not self._kubectl.missing():
             params["definition"] = self._kubectl.run("kustomize", self._unpacked(entry)).stdout
-        return self._applied(params)
+        applied = KubeApply(params, self._kubectl, self._check_mode)
+        result = self._shown(entry, self._summary(applied.run()))
+        self._owners.update((place, entry["name"]) for place in applied.places)
+        if applied.left:
+            self._left.append((entry, applied, result))
+        return result
 
-    def _applied(self, params: t.Mapping[str, t.Any]) -> Result:
-        done = KubeApply(params, self._kubectl, self._check_mode).run()
-        deleted = params["state"] == "absent"
-        result: Result = {
-            "action": ("deleted" if deleted else "applied") if done["changed"] else "unchanged",
-            "msg": done["msg"],
-            "diff": done["diff"],
-        }
+    def _leave(self, entry: Entry, applied: KubeApply, result: Result) -> None:
+        """Remove what has left the entry, unless another one has it now."""
+        result.update(self._shown(entry, self._summary(applied.remove_stale())))
+
+    @staticmethod
+    def _summary(done: t.Mapping[str, t.Any]) -> Result:
+        action = "applied" if done["changed"] else "unchanged"
+        result: Result = {"action": action, "msg": done["msg"], "diff": done["diff"]}
         if done.get("kept"):
             result["kept"] = done["kept"]
         return result
 
     @staticmethod
-    def _set_of(name: str) -> t.Dict[str, t.Any]:
+    def _shown(entry: Entry, result: Result) -> Result:
+        if entry["secret"] and result["diff"]:
+            hidden = {"before": "(not shown: a secret)\n", "after": "(not shown: a secret, too)\n"}
+            result["diff"] = [{**hidden, "before_header": entry["name"], "after_header": entry["name"]}]
+        return result
+
+    def _set_of(self, name: str) -> t.Dict[str, t.Any]:
         return {
             "set_name": f"addon-{name}",
             "definition": None,
@@ -327,6 +365,7 @@ class Addons:
             "retry": 60,
             "delete_timeout": 120,
             "kept_kinds": KEPT_KINDS,
+            "elsewhere": self._owners,
         }
 
     # An entry that is not there any more
@@ -338,7 +377,8 @@ class Addons:
         if recorded.kind == "chart":
             result = self._uninstalled(recorded)
         else:
-            result = self._applied({**self._set_of(recorded.name), "state": "absent"})
+            params = {**self._set_of(recorded.name), "state": "absent"}
+            result = self._summary(KubeApply(params, self._kubectl, self._check_mode).run())
             # Its record is gone with it, also when it had no objects any more.
             result["action"] = "deleted"
         without = [item for item in self._record if item != recorded]
@@ -348,10 +388,10 @@ class Addons:
 
     def _uninstalled(self, recorded: Recorded) -> Result:
         place = f"release {recorded.namespace}/{recorded.name}"
-        if not recorded.made:
-            return {"action": "forgotten", "msg": f"{place} was there before, and stays."}
         if (recorded.namespace, recorded.name) not in self._releases():
             return {"action": "forgotten", "msg": f"{place} is not there any more."}
+        if not recorded.made:
+            return {"action": "forgotten", "msg": f"{place} was there before, and stays."}
         if not self._check_mode:
             argv = [self._runner.path("helm"), "uninstall", recorded.name, f"--namespace={recorded.namespace}"]
             self._runner.run([*argv, "--wait", f"--kubeconfig={self._kubeconfig}"])

@@ -163,6 +163,15 @@ class KubeApply:
         self._own: t.Optional[kube.Reference] = None
         #: Kinds that are not deleted for having left the set: what they hold is not the set's.
         self._kept_kinds: t.Collection[str] = params.get("kept_kinds") or ()
+        #: What happens to objects that have left the set: ``delete`` them, ``keep`` them recorded, or leave that to
+        #: :meth:`remove_stale`, ``later``.
+        self._on_stale: str = params.get("stale") or "delete"
+        #: Who else of a list has an object: it is refused here, and not deleted.
+        self._elsewhere: t.Mapping[kube.Reference, str] = params.get("elsewhere", {})
+        self._given: t.Set[kube.Reference] = set()
+        #: Recorded objects that are not given any more.
+        self.left: t.List[kube.Object] = []
+        self._members: t.List[kube.Object] = []
 
     def apply_argv(self, dry_run: bool = False) -> t.List[str]:
         """The arguments of kubectl that apply the objects in its standard input."""
@@ -202,6 +211,21 @@ class KubeApply:
             self._delete(objects)
         else:
             self._apply(objects)
+            if self._on_stale == "delete":
+                self.remove_stale()
+        return self._plan.result(self._params["namespace"])
+
+    @property
+    def places(self) -> t.Set[kube.Reference]:
+        """The given objects, as they are written and as the API server names them; not those that many may have."""
+        return {place for place in self._given | self._plan.known if place.kind not in self._kept_kinds}
+
+    def remove_stale(self) -> t.Dict[str, t.Any]:
+        """Delete what has left the set, and forget it; the result of all that was done."""
+        if self.left:
+            self._remove(self._still_members(self.left))
+            if not self._check_mode:
+                self._send(self._record(self._members))
         return self._plan.result(self._params["namespace"])
 
     # What is given
@@ -266,20 +290,23 @@ class KubeApply:
             kube.with_labels_of(item, self._find(live, item), manager) if kube.reference(item) == self._own else item
             for item in objects
         ]
-        members = self._labelled(objects, live)
-        record = self._record(members)
-        targets = [*record, *objects]
+        self._members = self._labelled(objects, live)
+        self.left = self._stale(live, objects) if self._params["set_name"] else []
+        # Until the stale objects are gone they stay recorded.
+        recorded = self._record([*self._members, *self.left])
+        targets = [*(recorded if self._on_stale == "keep" else self._record(self._members)), *objects]
         predicted = self._predict(targets, live)
+        self._given = {self._reference(item) for item in objects} | {kube.reference(item) for item in live.values()}
+        shared = sorted(f"{place} ({self._elsewhere[place]})" for place in self.places & self._elsewhere.keys())
+        if shared:
+            raise SlipwayError(
+                f"Other entries have these objects, too: {', '.join(shared)}. Each run would take them from one and"
+                " give them to the other: leave each to one of them."
+            )
         for item in targets:
             self._compare(item, self._find(live, item), self._find(predicted, item))
-        stale = self._stale(live, objects) if record else []
         if self._plan.changes and not self._check_mode:
-            # Until the stale objects are gone they stay recorded.
-            self._send([*self._record([*members, *stale]), *objects])
-        if stale:
-            self._remove(self._members(stale))
-            if not self._check_mode:
-                self._send(record)
+            self._send([*recorded, *objects])
 
     def _predict(self, targets: t.Sequence[kube.Object], live: Found) -> Found:
         """The existing objects, in check mode also the new ones, as a server-side dry run returns them."""
@@ -375,12 +402,13 @@ class KubeApply:
         given = {self._reference(item) for item in objects}
         return [item for item in members if kube.reference(item) not in given]
 
-    def _members(self, recorded: t.Sequence[kube.Object]) -> t.List[kube.Object]:
+    def _still_members(self, recorded: t.Sequence[kube.Object]) -> t.List[kube.Object]:
         """Those of the ``recorded`` objects that exist, still bear the set's label and are not given in another way."""
         members = [
             item
             for place, item in self._read(recorded).items()
             if place not in self._plan.known
+            and place not in self._elsewhere
             and (item["metadata"].get("labels") or {}).get(SET_LABEL) == self._params["set_name"]
         ]
         kept = [item for item in members if item["kind"] in self._kept_kinds]
@@ -392,7 +420,7 @@ class KubeApply:
     def _delete(self, objects: t.List[kube.Object]) -> None:
         record = self._record([])
         live = self._read([*record, *objects])
-        members = self._members(self._stale(live, objects)) if record else []
+        members = self._still_members(self._stale(live, objects)) if record else []
         given = [item for item in (self._find(live, item) for item in [*objects, *record]) if item]
         self._remove([*members, *given])
 

@@ -13,7 +13,11 @@ description:
   - Installs charts and applies manifests in the order of a list, by C(helm) and C(kubectl) on the target host, and
     waits after each for what it says.
   - What was made is recorded in the ConfigMap C(slipway-addons) in the namespace C(kube-system); objects of manifests
-    carry the label C(slipway.io/set). When an entry is not in the list any more, what was made for it is removed.
+    carry the label C(slipway.io/set). When an entry is not in the list any more, what was made for it is removed. So is
+    an object that has left its entry and is in no other.
+  - That happens after the whole list was applied. Before a new release, those of the same chart that have left the list
+    are uninstalled, and before an entry what it was until then, as a release in another namespace.
+  - An object that two entries have is refused.
   - Never removed are namespaces and custom resource definitions of manifests, which hold more than the entry has put
     into them, and releases and objects that were there before the entry was. They are named in RV(addons[].kept).
   - A call that was killed is finished by the next one.
@@ -24,7 +28,10 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Where C(kubectl), C(helm) or the kubeconfig is absent, everything would be applied.
+    details:
+      - Where C(kubectl), C(helm) or the kubeconfig is absent, everything would be applied.
+      - That two entries have an object of a kind without namespaces is not seen while the namespace of one of these
+        entries is not there.
   diff_mode:
     support: full
     details: Data of Secrets, and all of entries that are C(secret), are left out.
@@ -40,7 +47,7 @@ options:
     type: json
     required: true
   prune:
-    description: Whether what was made for entries that are not in the list any more is removed.
+    description: Whether what was made for entries that are not in the list any more, or has left its entry, is removed.
     type: bool
     default: true
 """

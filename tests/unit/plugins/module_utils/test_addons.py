@@ -72,6 +72,9 @@ class Cluster(FakeKubectl):
         if values.get("broken"):
             raise SlipwayError("The release could not be installed")
         base = "local" if chart.endswith(".tgz") else chart.rsplit("/", 1)[-1]
+        others = [item["chart"] for place, item in self.releases.items() if place != (namespace, name)]
+        if values.get("fixed") and any(other.rpartition("-")[0] == base for other in others):
+            raise SlipwayError("invalid ownership metadata")
         chart = f"{base}-{self._option(argv, 'version')}"
         status = {"status": "deployed", "revision": "1", "values": values}
         self.releases[(namespace, name)] = {"name": name, "namespace": namespace, "chart": chart, **status}
@@ -165,6 +168,75 @@ def test_an_object_that_has_left_its_entry(cluster: Cluster) -> None:
     assert "one" not in cluster.names() and "two" in cluster.names()
 
 
+def sets(*names: str, **entry: t.Any) -> Values:
+    return {"namespace": "paint", "definition": [config_map(name) for name in names], **entry}
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+def test_an_object_that_moves_to_a_later_entry_is_not_deleted(cluster: Cluster, dropped: bool) -> None:
+    run(cluster, sets("one", "data", name="a"), sets("three", name="b"))
+    place = kube.Reference("", "ConfigMap", "paint", "data")
+    cluster.store[place]["metadata"]["uid"] = "kept"
+    moved = [*([] if dropped else [sets("one", name="a")]), sets("three", "data", name="b")]
+    checked, done = run(cluster, *moved, check=True), run(cluster, *moved)
+    assert actions(checked) == actions(done)
+    for result in (checked, done):
+        assert "data" not in "".join(part["before_header"] for part in result["diff"] if not part["after"])
+    assert cluster.store[place]["metadata"]["uid"] == "kept"
+    assert not run(cluster, *moved)["changed"]
+    assert "data" in cluster.names()
+    assert run(cluster, *moved[:-1])["changed"]
+    assert "data" not in cluster.names()
+
+
+def test_a_run_that_ends_before_the_others_still_knows_what_has_left(cluster: Cluster) -> None:
+    run(cluster, sets("one", "data", "old", name="a"), sets("three", name="b"))
+    now = [sets("one", name="a"), sets("three", "data", name="b")]
+    for broken in ({**CHART, "values": {"broken": True}}, {**MANIFEST, "name": "c", "definition": "# broken"}):
+        cluster.fail("no", verb="patch")
+        with pytest.raises(SlipwayError):
+            run(cluster, now[0], broken, now[1])
+        assert {"data", "old"} <= set(cluster.names())
+    done = run(cluster, *now)
+    assert "old" not in cluster.names() and "data" in cluster.names()
+    assert next(entry["msg"] for entry in done["addons"] if entry["name"] == "a").startswith("1 configured, 1 deleted")
+    assert not run(cluster, *now)["changed"]
+
+
+def test_an_object_that_has_left_its_entry_stays_when_nobody_wants_that(cluster: Cluster) -> None:
+    run(cluster, sets("one", "two", name="a"))
+    assert not run(cluster, sets("one", name="a"), prune=False)["changed"]
+    assert run(cluster, sets("one", "new", name="a"), prune=False)["changed"]
+    assert {"new", "two"} <= set(cluster.names())
+    assert run(cluster, sets("one", "new", name="a"))["changed"]
+    assert "two" not in cluster.names()
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_an_object_in_two_entries(cluster: Cluster, check: bool) -> None:
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "reader"}}
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "things.example.org"},
+        "spec": {"names": {"kind": "Thing"}},
+    }
+    first = {"name": "a", "definition": [role, crd]}
+    for others, shared in (
+        (
+            [first, {"name": "b", "namespace": "kube-system", "definition": role}],
+            "ClusterRole.rbac.authorization.k8s.io reader (a)",
+        ),
+        ([sets("one", name="a"), sets("two", "one", name="b")], "ConfigMap paint/one (a)"),
+    ):
+        with pytest.raises(SlipwayError) as error:
+            run(cluster, *others, check=check)
+        assert error.value.msg.startswith(f"addon b: Other entries have these objects, too: {shared}. Each run")
+        assert "two" not in cluster.names()
+    # What is never deleted stays with the first.
+    run(cluster, first, {"name": "b", "namespace": "paint", "definition": [crd]}, check=check)
+
+
 def test_nothing_is_removed_that_was_there_before(cluster: Cluster) -> None:
     run(cluster, {"name": "web", "chart": "theirs", "version": "1.0.0", "namespace": "web"})
     cluster.store.pop(kube.Reference("", "ConfigMap", "kube-system", "slipway-addons"))
@@ -176,6 +248,15 @@ def test_nothing_is_removed_that_was_there_before(cluster: Cluster) -> None:
     removed = run(cluster)
     assert actions(removed) == ["colours deleted", "web forgotten"]
     assert ("web", "web") in cluster.releases and "colours" in cluster.names()
+
+
+def test_a_release_that_was_there_before_and_was_made_anew_is_ours(cluster: Cluster) -> None:
+    run(cluster, CHART)
+    cluster.store.pop(kube.Reference("", "ConfigMap", "kube-system", "slipway-addons"))
+    assert not run(cluster, CHART)["changed"]
+    cluster.releases.clear()
+    assert actions(run(cluster, CHART)) == ["web installed"]
+    assert actions(run(cluster)) == ["web deleted"] and not cluster.releases
 
 
 def test_nothing_is_removed_when_nobody_wants_that(cluster: Cluster) -> None:
@@ -201,6 +282,23 @@ def test_a_release_that_moves_leaves_its_place_first(cluster: Cluster) -> None:
     assert actions(run(cluster, {**CHART, "namespace": "other"})) == ["web deleted", "web installed"]
     assert list(cluster.releases) == [("other", "web")]
     assert cluster.changes == ["upgrade web/web", "uninstall web/web", "upgrade other/web"]
+
+
+@pytest.mark.parametrize("namespace", ["web", "other"])
+def test_a_release_with_another_name_comes_after_the_old_one(cluster: Cluster, namespace: str) -> None:
+    """Names that the chart has fixed can be those of one release only."""
+    old = {**CHART, "values": {"fixed": True}}
+    beside = {**CHART, "name": "beside", "chart": "oci://r.example/charts/nginx-more"}
+    run(cluster, old, beside)
+    renamed = {**old, "name": "web2", "namespace": namespace}
+    with pytest.raises(SlipwayError, match="ownership"):
+        run(cluster, renamed, prune=False)
+    # The run that failed has recorded it.
+    checked = run(cluster, renamed, check=True)
+    assert actions(checked) == ["web deleted", "web2 installed", "beside deleted"]
+    assert actions(run(cluster, renamed)) == actions(checked)
+    assert cluster.changes[2:] == ["uninstall web/web", f"upgrade {namespace}/web2", "uninstall web/beside"]
+    assert not run(cluster, renamed)["changed"]
 
 
 def archive(**files: str) -> str:
