@@ -60,15 +60,18 @@ def find_document(documents: t.Sequence[t.Mapping[str, t.Any]], kind: str) -> t.
     return next((document for document in documents if document.get("kind") == kind), {})
 
 
-def ca_certificate_hash(pem: str) -> str:
-    """``sha256:`` and the hash of the first certificate's public key.
+def ca_certificate_hashes(pem: str) -> t.List[str]:
+    """``sha256:`` and the hash of each certificate's public key; while a CA is replaced there are two.
 
     :raises SlipwayError: when there is no certificate in ``pem``.
     """
     try:
-        return _x509.certificate_pins(pem)[0]
-    except (IndexError, ValueError) as error:
+        pins = _x509.certificate_pins(pem)
+    except ValueError as error:
         raise SlipwayError(f"There is no readable certificate in the CA file: {error}") from error
+    if not pins:
+        raise SlipwayError("There is no readable certificate in the CA file.")
+    return pins
 
 
 def parse_join_command(text: str) -> t.Dict[str, t.Any]:

@@ -17,15 +17,22 @@ import ssl
 _PARTIAL_CHAIN = 0x80000
 
 
+def _as_go_does() -> ssl.SSLContext:
+    """Each certificate that is trusted is, whoever signed it; a common name is no name of a server."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags |= _PARTIAL_CHAIN
+    context.hostname_checks_common_name = False
+    return context
+
+
 def verified_by(ca_file: str) -> ssl.SSLContext:
     """Servers must present a certificate of a CA in ``ca_file`` that is valid for the name they are reached by.
 
-    Each certificate in the file is trusted, whoever signed it, as Go does: a cluster's CA may be an intermediate one.
+    A cluster's CA may be an intermediate one.
 
     :raises OSError: when the file cannot be read or holds no certificate (``ssl.SSLError`` is one, too).
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.verify_flags |= _PARTIAL_CHAIN
+    context = _as_go_does()
     context.load_verify_locations(cafile=ca_file)
     return context
 
@@ -35,7 +42,7 @@ def verified_by_system(ca_file: str = "", ca_content: str = "") -> ssl.SSLContex
 
     :raises OSError: when the file or the text holds no certificate.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = _as_go_does()
     context.load_default_certs()
     if ca_file or ca_content:
         context.load_verify_locations(cafile=ca_file or None, cadata=ca_content or None)

@@ -130,15 +130,17 @@ _OWNER_DESCRIPTION = "Proxy for managing TTL for the kubeadm-certs secret"
 _CERTIFICATES = "secret/kubeadm-certs"
 
 
-def compared(printed: t.Mapping[str, t.Any], token: str, ca_hash: str) -> str:
+def compared(printed: t.Mapping[str, t.Any], token: str, ca_hashes: t.Sequence[str]) -> str:
     """The endpoint that kubeadm printed, when all else is what we know to be true.
 
+    :param ca_hashes: of the CAs in the file. While a CA is replaced both are there, and kubeadm prints them.
     :raises SlipwayError: when kubeadm's CA is not the one in the file, or it printed another token.
     """
-    if printed["ca_cert_hashes"] != [ca_hash]:
+    theirs = printed["ca_cert_hashes"]
+    if ca_hashes[0] not in theirs or not set(theirs) <= set(ca_hashes):
         raise SlipwayError(
-            f"kubeadm's kubeconfig trusts another CA ({', '.join(printed['ca_cert_hashes'])}) than the one in ca_file"
-            f" ({ca_hash}). Machines would join another cluster: look at admin.conf and /etc/kubernetes/pki/ca.crt."
+            f"kubeadm's kubeconfig trusts another CA ({', '.join(theirs)}) than the one in ca_file"
+            f" ({', '.join(ca_hashes)}). Machines would join another cluster: look at admin.conf and /etc/kubernetes/pki/ca.crt."
         )
     if printed["token"] != token:
         raise SlipwayError("kubeadm printed another token than the one that it was given.")
@@ -189,7 +191,7 @@ class JoinInfo:
             return {"changed": True}
         control_plane: bool = self._module.params["control_plane"]
         self._revoke(None)
-        ca_hash = _kubeadm.ca_certificate_hash(read_text(self._module.params["ca_file"]))
+        ca_hashes = _kubeadm.ca_certificate_hashes(read_text(self._module.params["ca_file"]))
         kubeadm = _kubeadm.Kubeadm(self._runner)
         token = _kubeadm.new_token()
         entry = {
@@ -212,7 +214,7 @@ class JoinInfo:
         )
         result: t.Dict[str, t.Any] = {}
         try:
-            endpoint = compared(_kubeadm.parse_join_command(printed), token, ca_hash)
+            endpoint = compared(_kubeadm.parse_join_command(printed), token, ca_hashes)
             if control_plane:
                 # The token is there already: its description tells a later run that the certificates are ours.
                 result["certificate_key"] = key = secrets.token_hex(32)
@@ -228,7 +230,7 @@ class JoinInfo:
             "token": token,
             "token_id": _kubeadm.token_id(token),
             "expires": timestamp(time.time() + seconds),
-            "ca_cert_hashes": [ca_hash],
+            "ca_cert_hashes": ca_hashes[:1],
         }
 
     def absent(self) -> t.Dict[str, t.Any]:

@@ -70,11 +70,11 @@ def test_documents() -> None:
 @pytest.mark.parametrize("name", ["ca", "ca-version-1"])
 def test_ca_hash_is_that_of_openssl(name: str) -> None:
     wanted = recorded(f"{name}-hash-by-openssl.txt").strip()
-    assert _kubeadm.ca_certificate_hash("a comment\n" + recorded(f"{name}.crt")) == wanted
+    assert _kubeadm.ca_certificate_hashes("a comment\n" + recorded(f"{name}.crt"))[0] == wanted
 
 
 def test_ca_hash_is_that_of_kubeadm() -> None:
-    assert _kubeadm.ca_certificate_hash(recorded("ca.crt")) == CA_HASH
+    assert _kubeadm.ca_certificate_hashes(recorded("ca.crt"))[0] == CA_HASH
     assert CA_HASH in recorded("token-create.txt")
 
 
@@ -86,7 +86,7 @@ def test_ca_file_without_a_certificate(pem: str) -> None:
         lines = recorded("ca.crt").splitlines()
         pem = "\n".join(lines[:5] + lines[-1:])
     with pytest.raises(SlipwayError, match="no readable certificate in the CA file"):
-        _kubeadm.ca_certificate_hash(pem)
+        _kubeadm.ca_certificate_hashes(pem)
 
 
 # Join commands

@@ -182,7 +182,7 @@ def test_the_authority_of_the_cluster(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "ca.crt"
     path.write_text(recorded * 2 if readable else "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n")
     monkeypatch.setattr(_api_server, "AUTHORITY", str(path))
-    pin = _kubeadm.ca_certificate_hash(recorded)
+    pin = _kubeadm.ca_certificate_hashes(recorded)[0]
     assert _node.kubernetes_state()["ca_cert_hashes"] == ([pin, pin] if readable else [])
 
 

@@ -54,6 +54,7 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     made.sign("other", AUTHORITY, by="other")
     made.sign("server-root", LEAF, by="root")
     made.sign("server-intermediate", LEAF, by="intermediate")
+    made.sign("localhost", "basicConstraints=CA:FALSE\n", by="root")
     return made
 
 
@@ -89,6 +90,17 @@ def test_an_authority_without_a_key_usage_is_trusted(pki: Pki) -> None:
 
 def test_an_intermediate_authority_is_trusted_as_go_does(pki: Pki) -> None:
     assert handshake(_tls.verified_by(pki.path("intermediate.crt")), pki, "server-intermediate") is None
+
+
+def test_a_mirror_may_have_an_intermediate_authority(pki: Pki) -> None:
+    content = (pki.folder / "intermediate.crt").read_text()
+    assert handshake(_tls.verified_by_system(ca_content=content), pki, "server-intermediate") is None
+    assert handshake(_tls.verified_by_system(pki.path("other.crt")), pki, "server-intermediate")
+
+
+@pytest.mark.parametrize("verified", [_tls.verified_by, _tls.verified_by_system])
+def test_a_common_name_is_no_name_of_a_server(pki: Pki, verified: t.Callable[[str], ssl.SSLContext]) -> None:
+    assert handshake(verified(pki.path("root.crt")), pki, "localhost", name="localhost")
 
 
 def test_another_authority_is_not_trusted(pki: Pki) -> None:

@@ -255,9 +255,20 @@ def test_a_join_command_that_cannot_be_read_leaves_no_token(cluster: Cluster) ->
 def test_another_token_is_refused() -> None:
     printed = {"ca_cert_hashes": ["sha256:1"], "token": OTHER, "endpoint": "a:1"}
     with pytest.raises(SlipwayError, match="another token") as caught:
-        kubeadm_join_info.compared(printed, TOKEN, "sha256:1")
+        kubeadm_join_info.compared(printed, TOKEN, ["sha256:1"])
     assert "0123456789abcdef" not in caught.value.msg
-    assert kubeadm_join_info.compared(printed, OTHER, "sha256:1") == "a:1"
+    assert kubeadm_join_info.compared(printed, OTHER, ["sha256:1"]) == "a:1"
+
+
+def test_while_the_ca_is_replaced_there_are_two() -> None:
+    def joined(*printed: str) -> str:
+        words = {"ca_cert_hashes": list(printed), "token": TOKEN, "endpoint": "a:1"}
+        return kubeadm_join_info.compared(words, TOKEN, ["new", "old"])
+
+    assert joined("old", "new") == joined("new") == "a:1"
+    for printed in ([], ["old"], ["new", "another"]):
+        with pytest.raises(SlipwayError, match="another CA"):
+            joined(*printed)
 
 
 def test_join_info_in_check_mode(cluster: Cluster) -> None:
