@@ -21,9 +21,17 @@ LONGEST = 300
 _LINE_FEED_AND_TAB = "\n\t"
 _DIGEST = re.compile(r"[^@]*@sha256:[0-9a-fA-F]+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/{1,3}|//")
-#: A URL in a text, up to what certainly is not part of it; where user and password have spaces, up to their end.
-_URL = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^\s\"'<>]*@|[^\s/\"'<>@]*:[^\n/\"'<>]*@)?[^\s\"'<>]*")
-_WITHOUT_SCHEME = re.compile(r"[^\s/\"'<>:@=(]+:[^\s/\"'<>@]+@[^\s\"'<>]*")
+#: A URL in a text, up to what certainly is not part of it. A password may have anything in it: where something else
+#: than a port follows the colon, all is taken for it up to the line's last ``@`` before another URL, or to the next
+#: space. Spaces and quotes are looked through for a while only, or long texts would take long.
+_URL = re.compile(
+    r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//"
+    r"(?:(?:\[[0-9A-Fa-f:.%]+\]|(?!\[)[^\s/@:]*):(?![0-9]{1,5}(?:[^0-9@]|\Z))(?:(?:(?!://)[^\n]){0,200}@|\S*)"
+    r"|(?:(?!://)\S){0,200}@|[^\s\"'<>]*@)?[^\s\"'<>]*"
+)
+_WITHOUT_SCHEME = re.compile(r"[^\s/\"'<>:@=(]+:(?!//)(?:\S{1,100}|[^\s/\"'<>@]+)@[^\s\"'<>]*")
+#: A colon or an ``@`` where a host should be, written as somebody does who has put the whole login into quotes.
+_ENCODED = re.compile(r"[^/?#]*%(?:3a|40)", re.IGNORECASE)
 HIDDEN = "***"
 #: What stands where a port should be and is no password: a port, and what manuals write there.
 _PORT = re.compile(r"[0-9]{0,5}|<?port>?")
@@ -82,6 +90,8 @@ def url_shown(url: t.Any) -> str:
     start, rest = (text[: scheme.end()], text[scheme.end() :]) if scheme else ("", text)
     if _DIGEST.fullmatch(rest):
         return text
+    if _ENCODED.match(rest):
+        return start + HIDDEN
     rest, mark, _query = rest.partition("?")
     if "@" in _query:
         # A password with a question mark in it.
@@ -93,14 +103,13 @@ def url_shown(url: t.Any) -> str:
 
 
 def _without_a_false_port(rest: str) -> str:
-    """``host:port/path`` with a port that is none hidden, and all after it where it may go on."""
+    """``host:port/path`` with a port that is none hidden, and all after it: a password may go on there."""
     user, at, host = rest.rpartition("@") if rest.startswith(f"{HIDDEN}@") else ("", "", rest)
     authority, slash, path = host.partition("/")
     name, bracket, after = authority.rpartition("]")
     name, colon, port = (name + bracket + after.partition(":")[0], *after.partition(":")[1:])
     if colon and not _PORT.fullmatch(port):
-        authority, path = f"{name}:{HIDDEN}", path if re.fullmatch(r"[0-9A-Za-z-]*", port) else ""
-        slash = slash if path else ""
+        return f"{user}{at}{name}:{HIDDEN}"
     return user + at + authority + slash + path
 
 
@@ -112,7 +121,7 @@ def without_credentials(text: t.Any) -> str:
 
 def _in_text(url: str) -> str:
     """A URL in a text: what ends the sentence is no part of it."""
-    end = re.search(r"[.,;:)\]}]*\Z", url)
+    end = re.search(r"[.,;:)\]}\"'>]*\Z", url)
     place = end.start() if end else len(url)
     return url_shown(url[:place]) + url[place:]
 
@@ -122,13 +131,15 @@ def secrets_of(url: t.Any) -> t.Set[str]:
     text = str(url or "")
     scheme = _SCHEME.match(text)
     rest = text[scheme.end() if scheme else 0 :]
-    user, at, _host = rest.rpartition("@")
-    if not at:
-        port = rest.partition("/")[0].rpartition(":")[2]
-        # The user forgot the host, and libraries print what they took for a port.
-        return {port} if f":{port}" in rest and not _PORT.fullmatch(port) and "[" not in rest else set()
     if _DIGEST.fullmatch(rest):
         return set()
+    if _ENCODED.match(rest):
+        return {rest}
+    user, at, _host = rest.rpartition("@")
+    if not at:
+        port = rest.partition("/")[0].rpartition("]")[2].partition(":")[2]
+        # The user forgot the host, and libraries print what they took for a port.
+        return set() if _PORT.fullmatch(port) else {port, rest[rest.rindex(port) :]}
     # What is short is hidden together with the user's name only, or half of all words would be.
     passwords = {user.partition(":")[2], user.rpartition(":")[2]} if ":" in user else set()
     return {user} | {word for word in passwords if len(word) > 3}

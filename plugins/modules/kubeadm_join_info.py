@@ -140,7 +140,8 @@ def compared(printed: t.Mapping[str, t.Any], token: str, ca_hashes: t.Sequence[s
     if ca_hashes[0] not in theirs or not set(theirs) <= set(ca_hashes):
         raise SlipwayError(
             f"kubeadm's kubeconfig trusts another CA ({', '.join(theirs)}) than the one in ca_file"
-            f" ({', '.join(ca_hashes)}). Machines would join another cluster: look at admin.conf and /etc/kubernetes/pki/ca.crt."
+            f" ({', '.join(ca_hashes)}). Machines would join another cluster: look at admin.conf and"
+            " /etc/kubernetes/pki/ca.crt."
         )
     if printed["token"] != token:
         raise SlipwayError("kubeadm printed another token than the one that it was given.")

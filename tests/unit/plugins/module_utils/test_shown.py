@@ -83,7 +83,11 @@ URLS = [
     "'https://user:{}@mirror.example.org/'",
     "https://mirror.example.org/key?token={}",
     "https://user:{}@mirror.example.org/x@sha256:00",
+    "https://user%3A{}%40mirror.example.org/",
+    "https://[fd00::1]:{}",
 ]
+#: What passwords may have in them.
+ODD = ['se"{}', "se'{}", "se<{}", "se>{}", "se/{}", "se {}", "se?{}", "se#{}", "se@{}", "se://{}", "12/{}", "123456{}"]
 
 
 @pytest.mark.parametrize("url", URLS)
@@ -98,6 +102,19 @@ def test_passwords_in_urls_are_in_no_message(url: str) -> None:
     assert SECRET not in str(finding.as_dict())
 
 
+@pytest.mark.parametrize("password", ODD)
+def test_passwords_may_have_anything_in_them(password: str) -> None:
+    url = f"https://user:{password.format(SECRET)}@mirror.example.org/"
+    assert _shown.url_shown(url) == "https://***@mirror.example.org/"
+    text = _shown.without_credentials(f'GET http://a:5000: it cannot get "{url}": no such host. See <{url}>.')
+    assert text.startswith("GET http://a:5000: it cannot get ") and text.endswith(
+        "See <https://***@mirror.example.org/>."
+    )
+    assert SECRET not in text
+    if " " not in password:
+        assert SECRET not in _shown.without_credentials(url.partition("//")[2])
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -109,6 +126,8 @@ def test_passwords_in_urls_are_in_no_message(url: str) -> None:
         "file:///srv/key.asc",
         "Get https://192.0.2.1:6443/api: dial tcp 192.0.2.1:6443: connect: connection refused.",
         "cannot reach https://192.0.2.1:6443/. Ask ops@example.org: they know.",
+        '"https://192.0.2.1:6443" or ops@example.org, https://[fd00::1]:6443/readyz, ops@example.org',
+        "https://mirror.example.org: connection refused",
         "pause:3.10@sha256:00ff is missing: getty@tty1.service failed (a: b)",
     ],
 )
@@ -138,8 +157,13 @@ def test_ansible_hides_them_in_results() -> None:
         "https://u:hidden",
         "https://[::1]:5/",
         "x@sha256:00",
+        "https://[::1]:bracketed",
+        "https://us:se/cond",
+        "https://u%3Apw%40h/",
     )  # type: ignore[arg-type]
-    assert module.no_log_values == {"user:sEcReT", "sEcReT", "u:pw", "hidden"}
+    assert module.no_log_values == {
+        *("user:sEcReT", "sEcReT", "u:pw", "hidden", "bracketed", "se", "se/cond", "u%3Apw%40h/")
+    }
 
 
 @pytest.mark.parametrize("url", URLS)
