@@ -75,6 +75,12 @@ options:
       - Seconds to wait at most.
     type: int
     default: 120
+  missing_fails:
+    description:
+      - Whether to fail when nodes have no certificate of the cluster after O(timeout). Otherwise they are warned of and
+        in RV(missing).
+    type: bool
+    default: true
   interval:
     description:
       - Seconds between two looks.
@@ -151,6 +157,21 @@ approved:
       type: list
       elements: str
       sample: [192.0.2.11]
+missing:
+  description: Nodes that have no serving certificate of the cluster after O(timeout).
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    node:
+      description: Name of the node.
+      type: str
+      sample: worker2
+    reasons:
+      description: What is known of it.
+      type: list
+      elements: str
+      sample: [its kubelet at 192.0.2.12:10250 has no serving certificate yet]
 self_signed:
   description: Nodes whose kubelets have made their serving certificates themselves, as they are configured to.
   type: list
@@ -251,6 +272,7 @@ class KubeCsrApprove:
         self._sleep = sleep
         self._approved: t.Dict[str, t.Dict[str, t.Any]] = {}
         self._refused: t.Dict[str, t.Dict[str, t.Any]] = {}
+        self._missing: t.List[t.Dict[str, t.Any]] = []
         #: Nodes whose kubelets make their serving certificates themselves.
         self._self_signed = sorted(node["name"] for node in params["nodes"] if node.get("self_signed"))
 
@@ -268,9 +290,7 @@ class KubeCsrApprove:
             return {
                 "changed": bool(self._nodes),
                 "msg": f"{lacking} Requests of the given nodes would be approved.",
-                "approved": [],
-                "refused": [],
-                "self_signed": self._self_signed,
+                **self._lists(),
             }
         wait = self._params["wait"] and not self._check_mode
         context = self._context() if wait else None
@@ -281,14 +301,19 @@ class KubeCsrApprove:
         missing = self._probe(context, waited) if context else {}
         while context and missing:
             if self._clock() - start >= self._params["timeout"]:
-                raise SlipwayError(self._what_is_missing(missing), **self._lists())
+                self._missing = [{"node": name, "reasons": self._why(name, missing[name])} for name in missing]
+                break
             self._sleep(self._params["interval"])
             self._approve()
             missing = self._probe(context, [self._nodes[name] for name in missing])
+        if self._missing and self._params["missing_fails"]:
+            raise SlipwayError(self._what_is_missing(), **self._lists())
         count = len(self._approved)
         message = f"{count} request{'' if count == 1 else 's'} {'would be ' if self._check_mode else ''}approved"
         if wait:
-            message += f"; kubelets with a certificate of the cluster: {len(waited)} of {len(self._nodes)}"
+            message += (
+                f"; kubelets with a certificate of the cluster: {len(waited) - len(missing)} of {len(self._nodes)}"
+            )
             own = ", ".join(self._self_signed)
             message += f"; with one of their own, by their configuration: {own}" if own else ""
         return {"changed": bool(self._approved) or remembered, "msg": message, **self._lists()}
@@ -297,6 +322,7 @@ class KubeCsrApprove:
         return {
             "approved": list(self._approved.values()),
             "refused": list(self._refused.values()),
+            "missing": self._missing,
             "self_signed": self._self_signed,
         }
 
@@ -356,22 +382,21 @@ class KubeCsrApprove:
             problems = pool.map(lambda node: self._probe_node(node, self._params["port"], context), nodes)
             return {node.name: problem for node, problem in zip(nodes, problems) if problem}
 
-    def _what_is_missing(self, missing: t.Mapping[str, str]) -> str:
+    def _what_is_missing(self) -> str:
         lines = [f"After {self._params['timeout']} seconds these nodes have no serving certificate of the cluster:"]
-        for name, problem in missing.items():
-            lines.append(f"{name}: {problem}")
-            requests = [entry for entry in self._refused.values() if entry["node"] == name]
-            lines += [
-                f"{name}: {entry['request']} is not approved: {'; '.join(entry['reasons'])}" for entry in requests
-            ]
-            approved = [entry["request"] for entry in self._approved.values() if entry["node"] == name]
-            if approved:
-                lines.append(f"{name}: {', '.join(approved)} is approved; does kube-controller-manager run?")
-            elif not requests:
-                lines.append(
-                    f"{name}: it has made no request; is serverTLSBootstrap set in its kubelet's configuration?"
-                )
+        lines += [f"{entry['node']}: {reason}" for entry in self._missing for reason in entry["reasons"]]
         return "\n".join(lines)
+
+    def _why(self, name: str, problem: str) -> t.List[str]:
+        """What is known of a node without a certificate."""
+        requests = [entry for entry in self._refused.values() if entry["node"] == name]
+        approved = [entry["request"] for entry in self._approved.values() if entry["node"] == name]
+        reasons = [f"{entry['request']} is not approved: {'; '.join(entry['reasons'])}" for entry in requests]
+        if approved:
+            reasons.append(f"{', '.join(approved)} is approved; does kube-controller-manager run?")
+        elif not requests:
+            reasons.append("it has made no request; is serverTLSBootstrap set in its kubelet's configuration?")
+        return [problem, *reasons]
 
 
 def main() -> None:
@@ -392,6 +417,7 @@ def main() -> None:
             },
             "wait": {"type": "bool", "default": True},
             "timeout": {"type": "int", "default": 120},
+            "missing_fails": {"type": "bool", "default": True},
             "interval": {"type": "float", "default": 0.5},
             "ca_file": {"type": "path", "default": "/etc/kubernetes/pki/ca.crt"},
             "remember": {"type": "bool", "default": False},
@@ -406,6 +432,8 @@ def main() -> None:
         _warn(module, error.details.get("refused", []))
         module.fail_json(msg=error.msg, **error.details)
     _warn(module, result["refused"])
+    for entry in result["missing"]:
+        module.warn(f"{entry['node']} has no serving certificate of the cluster: {'; '.join(entry['reasons'])}")
     module.exit_json(**result)
 
 

@@ -32,7 +32,7 @@ def build(kubectl: FakeKubectl, probes: t.Any = None, check: bool = False, **par
     clock = Clock()
     answers = probes or (lambda node, port, context: "")
     waiting = {"wait": True, "timeout": 10, "interval": 0.5, "port": 10250, "ca_file": "/ca"}
-    defaults = {"nodes": NODES, "remember": False, **waiting}
+    defaults = {"nodes": NODES, "remember": False, "missing_fails": True, **waiting}
     module = kube_csr_approve.KubeCsrApprove(
         {**defaults, **params},
         kubectl,
@@ -179,6 +179,14 @@ def test_says_what_is_missing() -> None:
     assert caught.value.details["refused"][0]["node"] == "kapi2"
 
 
+def test_one_node_without_a_certificate_need_not_fail() -> None:
+    module = build(kubelets(), probes=lambda node, *_: "no" if node.name == "kapi2" else "", missing_fails=False)
+    result = module.run()
+    why = "csr-qxthb is approved; does kube-controller-manager run?"
+    assert result["missing"] == [{"node": "kapi2", "reasons": ["no", why]}]
+    assert result["msg"].endswith("of the cluster: 1 of 2") and module.clock.now == 10
+
+
 def test_refuses_with_reasons() -> None:
     kubectl = FakeKubectl(*fixture("csr-crafted.json")["items"])
     result = build(kubectl, nodes=[WORKER]).run()
@@ -310,3 +318,7 @@ def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None
     nobody = {"nodes": [{"name": "worker1", "addresses": []}], "timeout": 0, "ca_file": "/ca"}
     result = run_module(kube_csr_approve.main, nobody)
     assert result["failed"] and "uri of worker1 stays pending" in str(result["warnings"])
+    result = run_module(kube_csr_approve.main, {**nobody, "missing_fails": False})
+    assert not result["failed"] and "worker1 has no serving certificate of the cluster: no add" in str(
+        result["warnings"]
+    )
