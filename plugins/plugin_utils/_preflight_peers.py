@@ -123,8 +123,10 @@ class Plan:
     def _endpoint(self, hosts: Hosts) -> None:
         """The load balancer of the user, from each machine; and whether somebody has the VIP that is to be set up."""
         control_planes = [host for host in hosts if host.control_plane]
-        machines = _machines.by_name(hosts) if self.joining else {}
-        for host in self.joining:
+        moving = [host for host in self._known if host.joined and host.flag("preflight_moves_endpoint")]
+        asking = [*self.joining, *(host for host in moving if host.name in self._playing)]
+        machines = _machines.by_name(hosts) if asking else {}
+        for host in asking:
             endpoint = parse_endpoint(host.text("cluster_endpoint"))
             if host.text("api_endpoint_provider") == "external" and endpoint:
                 self._probe.setdefault(host.name, {})[(ENDPOINT, "tcp", endpoint[1])] = {

@@ -56,7 +56,8 @@ def balancer() -> t.Iterator[Node]:
 def forward(balancer: Node, site: Site) -> None:
     """Let a load balancer do what docs/make-it-ha.md says, on the port that one has who does not share a machine."""
     lines = [
-        *("defaults", " mode tcp", " timeout connect 5s", " timeout client 1h", " timeout server 1h"),
+        *("defaults", " mode tcp", " timeout connect 5s", " timeout check 5s"),
+        *(" timeout client 1h", " timeout server 1h"),
         *("frontend api", " bind *:443", " default_backend api_servers"),
         *("backend api_servers", " option httpchk GET /readyz", " http-check expect status 200"),
     ]

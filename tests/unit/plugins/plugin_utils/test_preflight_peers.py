@@ -139,6 +139,17 @@ def test_the_endpoint_is_tried() -> None:
     assert {pair[0] for pair in pairs(plan) if pair[1:] == (peers.ENDPOINT, "tcp", 443, False)} == {"cp1", "w1"}
 
 
+def test_nodes_that_are_to_use_the_endpoint_try_it() -> None:
+    given = {"api_endpoint_provider": "external", "cluster_endpoint": "lb.example.com:443"}
+    nodes = [host("cp1", 1, joined=True, **given), host("w1", 2, joined=True, **given)]
+    assert not pairs(plan_of(nodes).as_dict())
+    for node in nodes:
+        node.variables["preflight_moves_endpoint"] = True  # type: ignore[index]
+    tried = {(name, peers.ENDPOINT, "tcp", 443, False) for name in ("cp1", "w1")}
+    assert pairs(plan_of(nodes).as_dict()) == tried
+    assert {name for name, *_more in pairs(plan_of(nodes, ["w1"]).as_dict())} == {"w1"}
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
