@@ -14,9 +14,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import os
 import re
-import stat
 import tempfile
 import typing as t
 
@@ -72,18 +70,23 @@ def bodies(text: str) -> t.Set[str]:
 
 
 class Kubeconfigs:
-    """Reads and writes kubeconfigs by kubectl."""
+    """Reads kubeconfigs by kubectl, and what is to become one."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
 
-    def read(self, path: str) -> Config:
-        """What is in a file.
+    def read(self, text: str, path: str) -> Config:
+        """What is in a text.
 
+        :param path: where it is from, for messages. kubectl gets a file of its own, which nobody else can change.
         :raises SlipwayError: when kubectl cannot read it.
         """
-        argv = [self._runner.path("kubectl"), "config", "view", "--raw", f"--kubeconfig={path}", "--output=json"]
-        result = self._runner.run(argv, check=False, environment=_ENVIRONMENT)
+        kubectl = self._runner.path("kubectl")
+        with tempfile.NamedTemporaryFile("w", prefix=".slipway-", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(text)
+            file.flush()
+            argv = [kubectl, "config", "view", "--raw", f"--kubeconfig={file.name}", "--output=json"]
+            result = self._runner.run(argv, check=False, environment=_ENVIRONMENT)
         try:
             config = json.loads(result.stdout) if result.rc == 0 else None
         except ValueError:
@@ -95,26 +98,15 @@ class Kubeconfigs:
             config[f"{kind}s"] = config.get(f"{kind}s") or []
         return config
 
-    def write(self, path: str, config: Config, owner: t.Tuple[int, int]) -> None:
-        """Write a file, complete or not at all, for its owner only; before, kubectl has to read the same in it.
+    def text(self, config: Config, path: str) -> str:
+        """The text for a file, in which kubectl has read the same.
 
         :raises SlipwayError: when it does not.
         """
-        path = os.path.realpath(path)
-        handle, temporary = tempfile.mkstemp(prefix=".slipway-", dir=os.path.dirname(path))
-        try:
-            with open(handle, "w", encoding="utf-8") as stream:
-                stream.write(as_yaml(config))
-                os.fchown(stream.fileno(), *owner)
-                os.fchmod(stream.fileno(), stat.S_IRUSR | stat.S_IWUSR)
-                stream.flush()
-                os.fsync(stream.fileno())
-            if self.read(temporary) != config:
-                raise SlipwayError(f"{path} was left alone: kubectl reads something else than was written.")
-            os.replace(temporary, path)
-        finally:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
+        text = as_yaml(config)
+        if self.read(text, path) != config:
+            raise SlipwayError(f"{path} was left alone: kubectl reads something else than would be written.")
+        return text
 
 
 def _entry(config: Config, kind: str, name: str) -> t.Optional[t.Dict[str, t.Any]]:

@@ -41,7 +41,8 @@ options:
     default: unix:///run/containerd/containerd.sock
   users:
     description:
-      - Users whose C(~/.kube/config) is removed when it is one of this cluster, and of no other.
+      - Users whose C(~/.kube/config) is removed when it is one of this cluster, and of no other. A link to what is
+        not the user's is left alone.
       - Where it has something else in it as well, only what M(slipway.kubernetes.kubeconfig_copy) has put there goes.
     type: list
     elements: str
@@ -134,13 +135,14 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _run_record,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_exactly, read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import (
     RECORD,
     KubeadmFiles,
     has_content,
     is_ours,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._users_file import UsersFile
 
 _AUTHORITY = "/etc/kubernetes/pki/ca.crt"
 _STATE = "/var/lib/slipway"
@@ -379,39 +381,44 @@ class KubeadmReset:
         """Users' copies of the administrator's kubeconfig, in which is nothing else."""
         authority = _kubeconfig.bodies(_decoded(self._authority))
         return [
-            path
-            for path in self._users_files()
-            if authority & _kubeconfig.bodies(_decoded(_kubeconfig.plain(read_exactly(path)).get("authority", "")))
+            file.path
+            for file, text in self._users_files()
+            if authority & _kubeconfig.bodies(_decoded(_kubeconfig.plain(text).get("authority", "")))
         ]
 
-    def _users_files(self) -> t.Iterator[str]:
+    def _users_files(self) -> t.List[t.Tuple[UsersFile, str]]:
+        """The users' files and what is in them. One that is not the user's, by a link, stays as it is."""
+        found = []
         for user in self._params["users"]:
-            with contextlib.suppress(KeyError):
-                yield os.path.join(pwd.getpwnam(user).pw_dir, ".kube", "config")
+            with contextlib.suppress(KeyError, SlipwayError):
+                file = UsersFile(pwd.getpwnam(user))
+                found.append((file, file.read()))
+        return found
 
-    def _merged(self) -> t.Dict[str, _kubeconfig.Config]:
+    def _merged(self) -> t.Dict[str, t.Tuple[UsersFile, _kubeconfig.Config]]:
         """Users' files that our cluster is in beside others, without it."""
         authority = _kubeconfig.bodies(_decoded(self._authority))
         copies = self._kubeconfigs()
         found = {}
-        for path in self._users_files():
-            if not authority or path in copies or not os.path.exists(path) or not self._runner.which("kubectl", False):
+        for file, text in self._users_files():
+            if not (authority and text) or file.path in copies or not self._runner.which("kubectl", False):
                 continue
             # Somebody's file that cannot be read has nothing of ours in it.
             with contextlib.suppress(SlipwayError):
-                before = self._kubectl.read(path)
+                before = self._kubectl.read(text, file.path)
                 after = _kubeconfig.without_cluster(before, authority, _decoded)
                 if after != before:
-                    found[path] = after
+                    found[file.path] = file, after
         return found
 
     def _remove_from_kubeconfigs(self) -> None:
-        for path, config in self._merged().items():
+        for path in self._kubeconfigs():
+            os.unlink(path)
+        for path, (file, config) in self._merged().items():
             if _kubeconfig.is_empty(config):
-                _leftovers.remove(path)
+                os.unlink(path)
             else:
-                status = os.stat(path)
-                self._kubectl.write(path, config, (status.st_uid, status.st_gid))
+                file.write(self._kubectl.text(config, path))
 
     # --- removing
 
@@ -505,7 +512,7 @@ class KubeadmReset:
         _leftovers.remove_if_empty(*(self._at(f"/etc/kubernetes/{name}") for name in ("pki/etcd", "pki", "tmp")))
         files = self._at(_control_plane_files.DIRECTORY)
         _leftovers.remove_if_empty(*(folder for folder, _folders, _names in os.walk(files, topdown=False)))
-        _leftovers.remove_if_empty(*(os.path.dirname(path) for path in self._users_files()))
+        _leftovers.remove_if_empty(*(os.path.dirname(file.path) for file, _text in self._users_files()))
         cni = self._at("/var/lib/cni")
         folders = [f"{cni}/networks", f"{cni}/results", f"{cni}/cache/results", f"{cni}/cache", cni]
         folders += map(self._at, ("/run/flannel", "/run/kubernetes", "/var/log/pods", "/var/log/containers"))

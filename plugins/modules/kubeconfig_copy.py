@@ -16,7 +16,11 @@ description:
     something else has that name, such as another cluster of this collection, a part of the CA's checksum follows it.
   - Before such a file is changed for the first time, a copy of it is kept beside it, C(config.before-slipway).
     Comments, which kubectl does not keep, are in that one only.
+  - In a file that is a copy of ours the address of the API server is ours, too. One that the user has changed, for a
+    tunnel perhaps, is put back, and a copy is kept each time; a context of its own for it stays.
   - A file that kubectl cannot read is refused.
+  - A link is followed to a file and a folder that belong to the user. Any other is refused; with O(only_copies=true) it
+    is left alone. A link of root's to O(source) is as it shall be.
   - In check mode a kubeconfig that does not exist yet, as on a bare machine, counts as a change.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
@@ -80,15 +84,13 @@ content:
 
 import os
 import pwd
-import stat
-import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeconfig, _marks
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeconfig
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_exactly
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeconfig import Kubeconfigs
+from ansible_collections.slipway.kubernetes.plugins.module_utils._users_file import UsersFile
 
 
 def accounts(names: t.Iterable[str]) -> t.List[pwd.struct_passwd]:
@@ -105,15 +107,6 @@ def accounts(names: t.Iterable[str]) -> t.List[pwd.struct_passwd]:
     if missing:
         raise SlipwayError(f"There is no user {', '.join(missing)} on this host; create it or take it from the list.")
     return found
-
-
-def is_copied(path: str, content: str, account: pwd.struct_passwd) -> bool:
-    """Whether ``path`` holds ``content``, belongs to ``account`` and is readable by nobody else."""
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read() == content and _is_private(path, account)
-    except (OSError, UnicodeDecodeError):
-        return False
 
 
 class KubeconfigCopy:
@@ -134,14 +127,14 @@ class KubeconfigCopy:
         """
         content = self._content()
         # All are looked at before the first is changed.
-        wishes = [(account, self._wish(account, content)) for account in self._accounts]
+        files = [(UsersFile(account), account.pw_name) for account in self._accounts]
+        wishes = [(file, self._wish(file, user, content)) for file, user in files]
         changed, copies = [], []
-        for account, wish in wishes:
-            path = _config_of(account)
+        for file, wish in wishes:
             if wish is not None:
-                changed.append(path)
+                changed.append(file.path)
                 if not self._module.check_mode:
-                    copies += self._give(path, wish, content, account)
+                    copies += self._give(file, wish, content)
         result: t.Dict[str, t.Any] = {
             "changed": bool(changed),
             "changed_paths": changed,
@@ -161,117 +154,63 @@ class KubeconfigCopy:
                 raise SlipwayError(f"{self._source} does not exist on this host: is it a control plane?") from error
             return ""
 
-    def _wish(self, account: pwd.struct_passwd, content: str) -> t.Optional[_kubeconfig.Config]:
+    def _wish(self, file: UsersFile, user: str, content: str) -> t.Optional[_kubeconfig.Config]:
         """What the user's file has to become: merged, or empty for a mere copy; ``None`` when it is as it shall be.
 
-        :raises SlipwayError: when it is somebody's and cannot be read.
+        :raises SlipwayError: when it is somebody's and cannot be read, unless only copies matter.
         """
-        path = _config_of(account)
-        before = read_exactly(path)
-        _expect_own(path, account)
-        if is_copied(path, content, account):
-            return None
-        if self._only_copies and not before:
-            return None
-        copied = _kubeconfig.without(before) == _kubeconfig.without(content)
-        if self._only_copies and copied:
-            return {}
-        replaced = _kubeconfig.is_copy(before, content) or _kubeconfig.is_of_rebuilt_cluster(before, content)
-        if not self._only_copies and (not before.strip() or replaced):
-            return {}
-        return self._merged(path, account, content)
+        try:
+            before = file.read()
+            # A link to the source itself is what its owner wants.
+            if file.target == os.path.realpath(self._source) or (before == content and file.is_private()):
+                return None
+            if self._only_copies and not before:
+                return None
+            copied = _kubeconfig.without(before) == _kubeconfig.without(content)
+            if self._only_copies and copied:
+                return {}
+            replaced = _kubeconfig.is_copy(before, content) or _kubeconfig.is_of_rebuilt_cluster(before, content)
+            if not self._only_copies and (not before.strip() or replaced):
+                return {}
+            return self._merged(file, before, user, content)
+        except SlipwayError:
+            if self._only_copies:
+                return None
+            raise
 
-    def _merged(self, path: str, account: pwd.struct_passwd, content: str) -> t.Optional[_kubeconfig.Config]:
+    def _merged(self, file: UsersFile, before: str, user: str, content: str) -> t.Optional[_kubeconfig.Config]:
         """The user's file with our cluster in it; ``None`` when it is as it shall be.
 
-        :raises SlipwayError: when it cannot be read, unless only copies matter.
+        :raises SlipwayError: when it cannot be read.
         """
         if not content:
             return {}  # in check mode, on a machine that is no control plane yet
         try:
-            ours, theirs = self._kubeconfigs.read(self._source), self._kubeconfigs.read(path)
+            ours, theirs = self._kubeconfigs.read(content, self._source), self._kubeconfigs.read(before, file.path)
             if self._only_copies and not _kubeconfig.has_ours(theirs, ours):
                 return None
             wanted = _kubeconfig.merged(theirs, ours)
         except SlipwayError as error:
-            if self._only_copies:
-                return None
             raise SlipwayError(
-                f"{error.msg} It is the file of {account.pw_name}, and is left as it is. Mend it or move it away, or"
-                f" take {account.pw_name} out of kubeconfig_users. Nothing was written."
+                f"{error.msg} It is the file of {user}, and is left as it is. Mend it or move it away, or take {user}"
+                " out of kubeconfig_users. Nothing was written."
             ) from error
-        return None if wanted == theirs and _is_private(path, account) else wanted
+        return None if wanted == theirs and file.is_private() else wanted
 
-    def _give(self, path: str, wish: _kubeconfig.Config, content: str, account: pwd.struct_passwd) -> t.List[str]:
+    def _give(self, file: UsersFile, wish: _kubeconfig.Config, content: str) -> t.List[str]:
         """Write the user's file; returns where a copy of it is kept that was made before.
 
         :raises SlipwayError: when that is not possible.
         """
-        before = read_exactly(path)
-        try:
-            kept = []
-            if before.strip() and not _kubeconfig.is_copy(before, content):
-                # What has our mark was kept when it got it.
-                marked = wish and _kubeconfig.is_marked(self._kubeconfigs.read(path))
-                kept = [] if marked else [_marks.keep(os.path.realpath(path))]
-            if wish:
-                self._kubeconfigs.write(path, wish, (account.pw_uid, account.pw_gid))
-            else:
-                self._write(path, content, account)
-        except OSError as error:
-            raise SlipwayError(f"{path} could not be written: {error}") from error
+        before = file.read()
+        text = self._kubeconfigs.text(wish, file.path) if wish else content
+        kept = []
+        if before.strip() and _kubeconfig.without(before) != _kubeconfig.without(content):
+            # What has our mark was kept when it got it.
+            marked = wish and _kubeconfig.is_marked(self._kubeconfigs.read(before, file.path))
+            kept = [] if marked else [file.keep()]
+        file.write(text)
         return kept
-
-    def _write(self, path: str, content: str, account: pwd.struct_passwd) -> None:
-        """Write one copy, complete or not at all, never readable by others.
-
-        :raises SlipwayError: when that is not possible, for example when the user has no home.
-        """
-        path = os.path.realpath(path)
-        folder = os.path.dirname(path)
-        temporary = ""
-        try:
-            if not os.path.isdir(folder):
-                os.mkdir(folder, 0o700)
-                os.chown(folder, account.pw_uid, account.pw_gid)
-            handle, temporary = tempfile.mkstemp(dir=folder)
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.chown(temporary, account.pw_uid, account.pw_gid)
-            os.replace(temporary, path)
-        finally:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
-
-
-def _config_of(account: pwd.struct_passwd) -> str:
-    return os.path.join(account.pw_dir, ".kube", "config")
-
-
-def _is_private(path: str, account: pwd.struct_passwd) -> bool:
-    """Whether a file belongs to ``account`` and is readable by nobody else."""
-    status = os.stat(path)
-    owner = (status.st_uid, status.st_gid) == (account.pw_uid, account.pw_gid)
-    return owner and stat.S_IMODE(status.st_mode) == 0o600
-
-
-def _owner(path: str) -> int:
-    return os.stat(path).st_uid
-
-
-def _expect_own(path: str, account: pwd.struct_passwd) -> None:
-    """A link is followed, but not to what is another user's.
-
-    :raises SlipwayError: when it leads there.
-    """
-    target = os.path.realpath(path)
-    if os.path.islink(path) and os.path.exists(target) and _owner(target) not in (account.pw_uid, 0):
-        raise SlipwayError(
-            f"{path} is a link to {target}, which belongs to another user: it is left as it is. Make it a file of"
-            f" {account.pw_name}, or take that user out of kubeconfig_users. Nothing was written."
-        )
 
 
 def main() -> None:

@@ -127,7 +127,8 @@ class Machine:
     def _account(self, name: str) -> types.SimpleNamespace:
         if name != "root":
             raise KeyError(name)
-        return types.SimpleNamespace(pw_dir=f"{self.root}/root")
+        home = f"{self.root}/root"
+        return types.SimpleNamespace(pw_name=name, pw_dir=home, pw_uid=os.getuid(), pw_gid=os.getgid())
 
     def _disable(self, _words: t.List[str]) -> str:
         self.kubelet = LOADED.format("inactive", "disabled")
@@ -420,17 +421,32 @@ def test_other_clusters_in_a_users_kubeconfig_stay(machine: Machine) -> None:
     path = machine.root / "root/.kube/config"
     path.write_text(theirs)
     kubeconfigs = _kubeconfig.Kubeconfigs(machine.runner)
-    source = machine.root / "admin.conf"
-    source.write_text(ours)
-    before = kubeconfigs.read(str(path))
-    merged = _kubeconfig.merged(before, kubeconfigs.read(str(source)))
-    kubeconfigs.write(str(path), merged, (os.getuid(), os.getgid()))
+    before = kubeconfigs.read(theirs, "theirs")
+    merged = _kubeconfig.merged(before, kubeconfigs.read(ours, "ours"))
+    path.write_text(kubeconfigs.text(merged, "merged"))
     checked = machine.reset(check=True)
-    assert kubeconfigs.read(str(path)) == merged
+    assert kubeconfigs.read(path.read_text(), "merged") == merged
     done = machine.reset()
     assert done["removed"]["kubeconfigs"] == checked["removed"]["kubeconfigs"] == [str(path)]
-    assert kubeconfigs.read(str(path)) == before
+    assert kubeconfigs.read(path.read_text(), "left") == before
     assert not machine.reset()["changed"]
+
+
+@pytest.mark.parametrize("link", [".kube", ".kube/config"])
+def test_a_link_to_what_is_not_the_users_is_left_alone(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, link: str
+) -> None:
+    place, victim = machine.root / "root" / link, machine.root / "victim"
+    place.rename(victim)
+    place.symlink_to(victim)
+    monkeypatch.setattr(
+        kubeadm_reset.pwd,
+        "getpwnam",
+        lambda name: types.SimpleNamespace(pw_name=name, pw_dir=f"{machine.root}/root", pw_uid=4321, pw_gid=4321),
+    )
+    result = machine.reset()
+    assert not {"kubeconfigs"} & set(result["removed"]) and place.is_symlink()
+    assert (machine.root / "root/.kube/config").read_text() == kubectl_config.admin()
 
 
 def test_what_a_user_added_to_our_copy_goes_only_with_nothing_else_in_it(machine: Machine) -> None:

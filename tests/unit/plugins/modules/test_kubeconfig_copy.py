@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pwd
@@ -28,7 +29,7 @@ class Host:
     """A host with users whose homes are folders of the test."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner) -> None:
-        self.root = root
+        self.root, self.owner = root, os.getuid()
         self.source = root / "admin.conf"
         self.source.write_text(SECRET, encoding="utf-8")
         for name in ("ada", "bob"):
@@ -41,7 +42,7 @@ class Host:
     def _account(self, name: str) -> pwd.struct_passwd:
         if name not in ("ada", "bob", "homeless"):
             raise KeyError(name)
-        return pwd.struct_passwd((name, "x", os.getuid(), os.getgid(), "", str(self.root / name), "/bin/sh"))
+        return pwd.struct_passwd((name, "x", self.owner, os.getgid(), "", str(self.root / name), "/bin/sh"))
 
     def config(self, name: str) -> Path:
         return self.root / name / ".kube" / "config"
@@ -97,12 +98,14 @@ def test_drift_of_one_copy(host: Host) -> None:
 
 def test_owner(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     owners: t.List[t.Tuple[str, int, int]] = []
-    monkeypatch.setattr(os, "chown", lambda path, uid, gid: owners.append((path, uid, gid)))
     monkeypatch.setattr(
-        pwd, "getpwnam", lambda name: pwd.struct_passwd((name, "x", 4321, 4322, "", str(host.root / name), ""))
+        os, "fchown", lambda handle, uid, gid: owners.append((os.readlink(f"/proc/self/fd/{handle}"), uid, gid))
+    )
+    monkeypatch.setattr(
+        pwd, "getpwnam", lambda name: pwd.struct_passwd((name, "x", os.getuid(), 4322, "", str(host.root / name), ""))
     )
     host.run("ada")
-    assert [(uid, gid) for _path, uid, gid in owners] == [(4321, 4322)] * 2
+    assert [(uid, gid) for _path, uid, gid in owners] == [(os.getuid(), 4322)] * 2
     assert owners[0][0] == str(host.config("ada").parent)
     # The copy belongs to somebody else still, as chown did nothing.
     assert host.run("ada", check=True)["changed"]
@@ -135,7 +138,7 @@ def test_home_that_is_absent(host: Host) -> None:
     assert failed["failed"] and failed["msg"].startswith(f"{host.config('homeless')} could not be written: ")
     host.config("ada").mkdir(parents=True)
     failed = host.run("ada")
-    assert failed["msg"].startswith(f"{host.config('ada')} could not be written: ")
+    assert failed["msg"].startswith(f"{host.config('ada')} cannot be read: it is no file.")
     assert os.listdir(host.config("ada").parent) == ["config"]
 
 
@@ -277,27 +280,128 @@ def test_names_that_are_all_taken_are_refused(host: Host) -> None:
     assert host.config("ada").read_text("utf-8") == taken
 
 
-def test_a_link_is_followed_unless_it_leads_to_another_users_file(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_is_followed_to_what_is_the_users(host: Host) -> None:
     host.source.write_text(admin())
     target = host.root / "dotfiles"
     target.write_text(OTHERS)
     host.config("ada").parent.mkdir()
     host.config("ada").symlink_to(target)
-    host.run("ada")
+    assert host.run("ada")["copies"] == [f"{target}.before-slipway"]
     assert host.config("ada").is_symlink() and len(host.read("ada")["clusters"]) == 3
     assert (host.root / "dotfiles.before-slipway").read_text() == OTHERS
-    monkeypatch.setattr(kubeconfig_copy, "_owner", lambda _path: 77)
-    assert "belongs to another user" in host.run("ada")["msg"]
+    # A folder that is not there yet is made where the link leads.
+    (host.root / "bob/.kube").symlink_to(host.root / "elsewhere")
+    host.run("bob")
+    assert (host.root / "elsewhere/config").read_text() == admin()
+    assert (host.root / "elsewhere").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_home_behind_a_link_is_the_administrators_choice(host: Host) -> None:
+    (host.root / "bob").rename(host.root / "disk")
+    (host.root / "bob").symlink_to(host.root / "disk")
+    host.run("bob")
+    assert host.config("bob").read_text("utf-8") == SECRET
+
+
+@pytest.mark.parametrize(
+    "what", ["the source", "nothing", "nothing in nothing", "an empty file", "a folder", "a hard link"]
+)
+def test_nothing_of_others_is_written_or_given_away(host: Host, what: str) -> None:
+    """Root's file and another user's: neither by a link of the file, nor of its folder."""
+    host.source.write_text(admin())
+    host.owner = 4321
+    victim = host.root / "victim"
+    (host.root / "victim").mkdir()
+    kube = host.root / "ada/.kube"
+    if what == "a folder":
+        (victim / "config").write_text(OTHERS)
+        kube.symlink_to(victim)
+    else:
+        kube.mkdir()
+        target = {"the source": host.source, "nothing in nothing": victim / "a/b/preload"}.get(what, victim / "preload")
+        if what == "an empty file":
+            target.touch()
+        if what == "a hard link":
+            target.write_text(OTHERS)
+            os.link(target, kube / "config")
+        else:
+            (kube / "config").symlink_to(target)
+    before = {
+        path: (path.stat().st_uid, path.is_file() and path.read_text())
+        for path in host.root.rglob("*")
+        if path.exists()
+    }
+    for check in (True, False):
+        message = host.run("ada", check=check)["msg"]
+        assert str(host.config("ada")) in message and "take ada out of kubeconfig_users" in message
+    # A renewal leaves it alone, and goes on.
+    assert not host.run("ada", only_copies=True)["changed"]
+    after = {
+        path: (path.stat().st_uid, path.is_file() and path.read_text())
+        for path in host.root.rglob("*")
+        if path.exists()
+    }
+    assert after == before
+
+
+def test_a_link_of_the_sources_owner_to_the_source_is_as_it_shall_be(host: Host) -> None:
+    host.source.write_text(admin())
+    host.source.chmod(0o640)
+    host.config("ada").parent.mkdir()
+    host.config("ada").symlink_to(host.source)
+    assert not host.run("ada")["changed"]
+    assert host.source.stat().st_mode & 0o777 == 0o640 and host.source.read_text() == admin()
+
+
+def test_a_link_that_is_made_while_the_file_is_read_is_not_followed(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.source.write_text(admin())
+    host.has("ada", OTHERS)
+    monkeypatch.setattr(os.path, "realpath", lambda path: str(path))
+    host.config("ada").unlink()
+    host.config("ada").symlink_to(host.source)
+    assert "cannot be read: Too many levels of symbolic links" in host.run("ada")["msg"]
+
+
+def test_a_pipe_holds_nobody_up(host: Host) -> None:
+    host.config("ada").parent.mkdir()
+    os.mkfifo(host.config("ada"))
+    assert "cannot be read: it is no file" in host.run("ada")["msg"]
+
+
+def test_a_copy_that_is_a_link_is_not_written_through(host: Host) -> None:
+    host.source.write_text(admin())
+    path = host.has("ada", OTHERS)
+    other = host.root / "theirs"
+    other.write_text(OTHERS)
+    (path.parent / "config.before-slipway").symlink_to(other)
+    (path.parent / "config.before-slipway.2").write_text("an earlier one")
+    assert host.run("ada")["copies"] == [f"{path}.before-slipway.3"]
+    assert Path(f"{path}.before-slipway.3").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_address_that_a_user_has_changed_is_put_back_and_kept(host: Host) -> None:
+    """A tunnel, or an endpoint of ours that has moved: nobody can tell."""
+    host.source.write_text(admin())
+    tunnel = admin(server="https://localhost:16443")
+    path = host.has("ada", tunnel)
+    for _run in range(2):
+        assert host.run("ada")["copies"] == [f"{path}.before-slipway"]
+        assert (path.read_text(), Path(f"{path}.before-slipway").read_text()) == (admin(), tunnel)
+        path.write_text(tunnel)
+    # A renewal alone is nothing to keep.
+    host.has("bob", admin(key="Qg=="))
+    assert host.run("bob")["copies"] == []
 
 
 def test_what_kubectl_would_read_otherwise_is_not_written(host: Host) -> None:
     host.source.write_text(admin())
     host.has("ada", OTHERS)
 
-    def view(argv: t.List[str]) -> t.Any:
-        return "{}" if ".slipway-" in " ".join(argv) else kubectl_config.view(argv)
-
-    host.runner.answers["config view"] = view
+    calls = itertools.count()
+    # After the source and the user's file comes what is to be written.
+    host.runner.answers["config view"] = lambda argv: kubectl_config.view(argv) if next(calls) < 2 else "{}"
     assert "kubectl reads something else" in host.run("ada")["msg"]
     assert host.config("ada").read_text("utf-8") == OTHERS
 
