@@ -18,6 +18,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import T
 
 #: What our own files say; those of other people's roles are "Ansible managed", too.
 MARK = "Ansible managed (slipway.kubernetes)"
+#: A line of a file that is ours; one that only mentions the mark is somebody's.
+_LINE = re.compile(rf"^[\s#;!/*]*{re.escape(MARK)}", re.MULTILINE)
 #: How many bytes of a file are its head.
 _HEAD = 512
 #: Files that roles write and that others may have under the same name (shell patterns); node_facts looks at them. Those
@@ -43,7 +45,7 @@ def is_managed(path: str) -> bool:
 
 def is_marked(text: str) -> bool:
     """Whether a text is that of a file of ours."""
-    return MARK in text[:_HEAD]
+    return _LINE.search(text[:_HEAD]) is not None
 
 
 def is_package_default(path: str, status: str = _DPKG_STATUS) -> bool:

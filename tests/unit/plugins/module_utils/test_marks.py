@@ -27,6 +27,16 @@ def test_is_managed(tmp_path: Path) -> None:
     assert _marks.is_managed(str(path))
 
 
+@pytest.mark.parametrize("sign", ["", "#", "## ", ";", "! ", "// ", "/* ", " * "])
+def test_the_mark_begins_a_line_behind_signs_of_a_comment(sign: str) -> None:
+    assert _marks.is_marked(f"#!/bin/sh\n{sign}{_marks.MARK}: changes\n")
+
+
+@pytest.mark.parametrize("text", ["# taken over from an {} file, now mine\n", "# was: {}\n", "x = '{}'\n"])
+def test_a_file_that_mentions_the_mark_is_not_ours(text: str) -> None:
+    assert not _marks.is_marked(text.format(_marks.MARK))
+
+
 def test_foreign_are_those_that_are_neither_ours_nor_a_packages(tmp_path: Path) -> None:
     names = ("ours", "default", "changed", "somebodys", "empty")
     paths = {name: tmp_path / f"{name}.cfg" for name in names}
