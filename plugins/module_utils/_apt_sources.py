@@ -19,6 +19,8 @@ MAIN = "/etc/apt/sources.list"
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]+\.(?:list|sources)")
 _LINE = re.compile(r"(deb|deb-src)\s+(?:\[(?P<options>[^\]]*)\]\s*)?(?P<rest>\S.*)")
+#: What turns a paragraph off, by apt's StringToBool; anything else leaves it on.
+_OFF = re.compile(r"no|false|without|off|disable|0+|0x0+", re.IGNORECASE)
 #: Options of lines by the fields that they are in a file of paragraphs.
 _FIELDS = {"arch": "architectures", "lang": "languages", "target": "targets"}
 
@@ -85,7 +87,7 @@ def _paragraphs(path: str, text: str) -> t.Iterator[PackageSource]:
             elif colon:
                 name = key.strip().lower()
                 fields[name] = value.strip()
-        if "deb" not in fields.pop("types", "").split() or fields.pop("enabled", "yes").lower() in ("no", "false", "0"):
+        if "deb" not in fields.pop("types", "").split() or _OFF.fullmatch(fields.pop("enabled", "yes")):
             continue
         urls, suites = fields.pop("uris", "").split(), fields.pop("suites", "").split()
         components = tuple(fields.pop("components", "").split())

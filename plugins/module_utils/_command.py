@@ -55,6 +55,14 @@ class SlipwayError(Exception):
         self.details = details
 
 
+def failure(error: t.Union[SlipwayError, OSError]) -> t.Dict[str, t.Any]:
+    """What a module hands to ``fail_json``. What the system refuses is a file, as a rule, which it names."""
+    if isinstance(error, SlipwayError):
+        return {"msg": error.msg, **error.details}
+    what = "A file could not be written" if error.filename else "The system refuses"
+    return {"msg": f"{what}: {error}"}
+
+
 def hide_credentials(module: AnsibleModule, *urls: t.Optional[str]) -> None:
     """Let Ansible hide what is secret in ``urls`` wherever ``module`` returns it: results, differences, options."""
     for url in urls:

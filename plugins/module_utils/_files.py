@@ -81,6 +81,21 @@ class TextFile:
         except SlipwayError:
             return f", owner {self.owner}, group {self.group}"
 
+    def expect_place(self) -> None:
+        """Look whether a file can be in this place.
+
+        :raises SlipwayError: when something else than a file is there, or a file where a folder has to be.
+        """
+        target = os.path.realpath(self.path)
+        above = os.path.dirname(target)
+        while not os.path.lexists(above):
+            above = os.path.dirname(above)
+        wrong = target if os.path.lexists(target) and not os.path.isfile(target) else ""
+        wrong = wrong or ("" if os.path.isdir(above) else above)
+        if wrong:
+            kind = "file" if wrong == target else "folder"
+            raise SlipwayError(f"{self.path} could not be written: {wrong} is no {kind}. Move it away.")
+
     def write(self) -> None:
         """Write the file by renaming a complete one; missing parents are made. Of a link its target is written.
 
@@ -164,10 +179,15 @@ def printable(text: str) -> str:
 def read_exactly(path: str) -> str:
     """The file's text for being written again: bytes that are no UTF-8 survive. Empty when it cannot be read."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            return stream.read()
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="", opener=_without_waiting) as stream:
+            # A pipe or a terminal may never end.
+            return stream.read() if stat.S_ISREG(os.fstat(stream.fileno()).st_mode) else ""
     except OSError:
         return ""
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def read_text(path: str) -> str:

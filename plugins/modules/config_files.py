@@ -136,7 +136,7 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeconfig, _marks
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, deletion_diff, read_exactly
 from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
 
@@ -201,7 +201,8 @@ def emptied_folders(unwanted: t.Iterable[str], purge: t.Sequence[Values]) -> t.L
             directory = os.path.normpath(rule["directory"])
             folder = os.path.dirname(path)
             while folder.startswith(directory + "/"):
-                folders.add(folder)
+                # A link to a folder is not ours.
+                folders.update([] if os.path.islink(folder) else [folder])
                 folder = os.path.dirname(folder)
     return sorted(folders, key=len, reverse=True)
 
@@ -232,8 +233,11 @@ class ConfigFiles:
     def run(self, check_mode: bool) -> t.Dict[str, t.Any]:
         """Write and delete what differs.
 
-        :raises SlipwayError: when an owner or group is unknown; then nothing has been written.
+        :raises SlipwayError: when an owner or group is unknown, or a folder is in a file's place; then nothing has been
+            written.
         """
+        for file in self._files:
+            file.expect_place()
         differing = [file for file in self._files if file.differs()]
         foreign = [file.path for file in differing if _is_somebody_elses(file)]
         copies = []
@@ -297,10 +301,8 @@ def main() -> None:
         for path in result["foreign_paths"]:
             module.warn(f"{path} was somebody else's. What was in it is kept beside it ({_marks.KEPT}).")
         module.exit_json(**result)
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
-    except OSError as error:
-        module.fail_json(msg=f"A file could not be written: {error}")
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
 
 
 if __name__ == "__main__":

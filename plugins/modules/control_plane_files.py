@@ -102,7 +102,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _control_plane_files,
     _static_pods,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     TextFile,
     deletion_diff,
@@ -307,10 +307,8 @@ def main() -> None:
     )
     try:
         module.exit_json(**ControlPlaneFiles(module).run())
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
-    except OSError as error:
-        module.fail_json(msg=f"A file could not be written: {error}")
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
 
 
 if __name__ == "__main__":

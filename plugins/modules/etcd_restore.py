@@ -173,7 +173,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _static_pods,
     _upgrade,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
 
@@ -492,8 +492,8 @@ def main() -> None:
     )
     try:
         result = EtcdRestore(module.params, Runner(module), module.check_mode).run()
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
     module.exit_json(**result)
 
 

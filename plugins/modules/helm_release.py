@@ -106,7 +106,12 @@ recovered:
   sample: pending-install
 """
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, hide_credentials
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
+    Runner,
+    SlipwayError,
+    failure,
+    hide_credentials,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._helm import HelmRelease
 from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
 
@@ -131,8 +136,8 @@ def main() -> None:
     hide_credentials(module, module.params["chart"], module.params["repository"])
     try:
         module.exit_json(**HelmRelease(module.params, Runner(module), module.check_mode).run())
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
 
 
 if __name__ == "__main__":

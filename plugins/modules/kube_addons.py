@@ -109,7 +109,7 @@ addons:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._addons import Addons, read_entries
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS
 
 
@@ -130,8 +130,8 @@ def main() -> None:
             read_entries(params["addons"]), params["prune"], params["kubeconfig"], Runner(module), module.check_mode
         )
         result = addons.run()
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
     for entry in result["addons"]:
         if entry.get("kept"):
             module.warn(f"addon {entry['name']}: not deleted, since more may be in them: {', '.join(entry['kept'])}.")

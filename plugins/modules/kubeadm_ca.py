@@ -69,7 +69,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import KubeadmFiles
@@ -124,8 +124,8 @@ def main() -> None:
     )
     try:
         module.exit_json(**KubeadmCa(module).run())
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
 
 
 if __name__ == "__main__":

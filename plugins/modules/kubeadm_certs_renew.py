@@ -117,7 +117,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _kubelet_certificate,
     _static_pods,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
@@ -309,8 +309,8 @@ def main() -> None:
     )
     try:
         module.exit_json(**KubeadmCertsRenew(module).run())
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
 
 
 if __name__ == "__main__":

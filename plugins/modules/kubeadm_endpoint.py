@@ -100,7 +100,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _kubeadm_names,
     _static_pods,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_exactly, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 
@@ -298,8 +298,8 @@ def main() -> None:
     )
     try:
         module.exit_json(**KubeadmEndpoint(module).run())
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _kubeadm,
     _kubelet,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import KubeadmFiles
@@ -307,8 +307,8 @@ def main() -> None:
     )
     try:
         module.exit_json(**KubeadmInit(module).run())
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
 
 
 if __name__ == "__main__":

@@ -96,7 +96,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm, _kubelet
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import KubeadmFiles
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE
@@ -263,8 +263,8 @@ def main() -> None:
     )
     try:
         module.exit_json(**KubeadmJoin(module).run())
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
 
 
 if __name__ == "__main__":

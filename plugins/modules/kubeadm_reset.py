@@ -134,7 +134,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _node,
     _run_record,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import (
     RECORD,
@@ -548,8 +548,8 @@ def main() -> None:
         result = KubeadmReset(module.params, Runner(module), module.check_mode).run()
         if result["kept"]:
             module.warn(f"Somebody else has put here what stays: {', '.join(result['kept'])}.")
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
     module.exit_json(**result)
 
 

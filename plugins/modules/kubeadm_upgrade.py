@@ -118,7 +118,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm, _node, _upgrade
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
+    CommandError,
+    Runner,
+    SlipwayError,
+    failure,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
 
 _ADMIN = "/etc/kubernetes/admin.conf"
@@ -409,8 +414,8 @@ def main() -> None:
     )
     try:
         module.exit_json(**KubeadmUpgrade(module).run())
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeconfig
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeconfig import Kubeconfigs
 from ansible_collections.slipway.kubernetes.plugins.module_utils._users_file import UsersFile
 
@@ -228,8 +228,8 @@ def main() -> None:
         for path in result["copies"]:
             module.warn(f"A user's own kubeconfig was changed; what was in it is kept in {path}.")
         module.exit_json(**result)
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _certificates, _flannel, _kubelet
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import lines_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import RUNNING, Unit, process_started
@@ -246,8 +246,8 @@ def main() -> None:
     )
     try:
         module.exit_json(**Kubelet(module).run())
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
 
 
 if __name__ == "__main__":

@@ -197,6 +197,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._apt_sources im
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     Runner,
     SlipwayError,
+    failure,
     hide_credentials,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._openpgp import (
@@ -719,8 +720,8 @@ def main() -> None:
     )
     try:
         module.exit_json(**run(module))
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import
     find_checksum,
     parse_checksum,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError, hide_credentials
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError, failure, hide_credentials
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 
 ARGUMENTS: t.Dict[str, t.Any] = {
@@ -363,8 +363,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         module.exit_json(**run(module))
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _run_record
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._run_lease import RunLease
 
@@ -154,8 +154,8 @@ def main() -> None:
     kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"], _REQUEST_TIMEOUT)
     try:
         module.exit_json(**perform(module.params, RunLease(kubectl), module.check_mode))
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
 
 
 if __name__ == "__main__":

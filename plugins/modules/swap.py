@@ -72,7 +72,7 @@ import os
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     TextFile,
     lines_of,
@@ -171,10 +171,8 @@ def main() -> None:
     try:
         backup = module.backup_local if module.params["backup"] else None
         module.exit_json(**Swap(module.params["fstab"], Runner(module), backup).run(module.check_mode))
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
-    except OSError as error:
-        module.fail_json(msg=f"A file could not be written: {error}")
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
 
 
 if __name__ == "__main__":

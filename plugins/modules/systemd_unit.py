@@ -86,7 +86,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile
 from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import (
     RUNNING,
@@ -198,8 +198,8 @@ def main() -> None:
     )
     try:
         module.exit_json(**SystemdUnit(module).run())
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    except (SlipwayError, OSError) as error:
+        module.fail_json(**failure(error))
 
 
 if __name__ == "__main__":

@@ -149,5 +149,11 @@ def test_diff_of_a_deletion(tmp_path: Path) -> None:
     assert _files.deletion_diff(str(path))["before"] == HIDDEN
 
 
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert _files.read_exactly(str(tmp_path / "pipe")) == _files.read_text("/dev/zero") == ""
+    assert _files.read_text("/proc/self/status") != ""
+
+
 def test_a_file_that_cannot_be_read_is_empty(tmp_path: Path) -> None:
     assert _files.read_text(str(tmp_path / "x")) == ""

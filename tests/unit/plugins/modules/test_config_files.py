@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import typing as t
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils import basic
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile
 from ansible_collections.slipway.kubernetes.plugins.modules import config_files
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kubectl_config import OTHERS, admin
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
@@ -135,7 +137,43 @@ def test_a_path_that_cannot_be_written(tmp_path: Path, run_module: ModuleRunner)
     (tmp_path / "a").write_text("")
     result = run_module(config_files.main, {"files": [{"path": f"{tmp_path}/a/b", "content": ""}]})
     assert result["failed"]
-    assert "could not be written" in result["msg"]
+    assert f"could not be written: {tmp_path}/a is no folder. Move it away." in result["msg"]
+
+
+def test_a_folder_in_a_files_place_is_named_before_anything_is_written(
+    tmp_path: Path, run_module: ModuleRunner
+) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "c").symlink_to("/dev/null")
+    for name in ("b", "c"):
+        files = [{"path": f"{tmp_path}/a", "content": "a"}, {"path": f"{tmp_path}/{name}", "content": "b"}]
+        for check in (True, False):
+            message = run_module(config_files.main, {"files": files}, check=check)["msg"]
+            assert message.startswith(f"{tmp_path}/{name} could not be written: ") and message.endswith(
+                " is no file. Move it away."
+            )
+    assert sorted(os.listdir(tmp_path)) == ["b", "c"] and os.path.exists("/dev/null")
+
+
+def test_what_the_system_refuses_later_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner
+) -> None:
+    def full(_file: TextFile) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "a"))
+
+    monkeypatch.setattr(TextFile, "write", full)
+    message = run_module(config_files.main, {"files": [{"path": f"{tmp_path}/a", "content": "a"}]})["msg"]
+    assert message == f"A file could not be written: [Errno 28] No space left on device: '{tmp_path}/a'"
+
+
+def test_a_folder_behind_a_link_stays_when_our_file_in_it_goes(tmp_path: Path, run_module: ModuleRunner) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/hosts.toml").write_text("# Ansible managed (slipway.kubernetes)\n")
+    (tmp_path / "certs.d").mkdir()
+    (tmp_path / "certs.d/docker.io").symlink_to(tmp_path / "elsewhere")
+    purge = [{"directory": f"{tmp_path}/certs.d", "pattern": "*/hosts.toml", "managed": True}]
+    assert not run_module(config_files.main, {"files": [], "purge": purge})["failed"]
+    assert (tmp_path / "certs.d/docker.io").is_symlink() and os.listdir(tmp_path / "elsewhere") == []
 
 
 def test_what_somebody_else_has_written_is_named_and_kept(tmp_path: Path, run_module: ModuleRunner) -> None:

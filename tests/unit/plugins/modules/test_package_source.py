@@ -271,6 +271,10 @@ def test_an_equal_source_of_another_file_serves(host: Host, name: str, text: str
         "deb [signed-by={docker}] {url} /",
         "deb [signed-by={mixed}] {url} /",
         "#deb [signed-by={key}] {url} /",
+        *(
+            f"Types: deb\nURIs: {{url}}\nSuites: /\nSigned-By: {{key}}\nEnabled: {off}"
+            for off in ("no", "FALSE", "0", "off", "Disable", "without")
+        ),
     ],
 )
 def test_a_source_of_another_file_that_is_not_equal_does_not_serve(host: Host, text: str) -> None:
@@ -278,7 +282,9 @@ def test_a_source_of_another_file_that_is_not_equal_does_not_serve(host: Host, t
     for name, content in keys.items():
         (host.root / name).write_bytes(content)
     paths = {name: host.root / name for name in keys}
-    (host.sources / "k.list").write_text(text.format(url=URL, **paths) + "\n")
+    (host.sources / f"k.{'list' if 'deb [' in text or 'deb {' in text else 'sources'}").write_text(
+        text.format(url=URL, **paths) + "\n"
+    )
     backend = host.backend(key_fingerprints=[FINGERPRINT])
     backend.source = module.Source("kubernetes", URL, architectures=("amd64",))
     assert backend.present(False)["source_path"].endswith("slipway-kubernetes.sources")
@@ -399,6 +405,10 @@ def test_main(host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert run_main(module.main, {"name": "x", "state": "absent"}, monkeypatch, capsys)["changed"] is False
     failed = run_main(module.main, {**params, "key": f"file://{FIXTURES}/none"}, monkeypatch, capsys)
     assert failed["failed"] and "key file:" in failed["msg"] and "cannot be fetched" in failed["msg"]
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "read", lambda _path: host.sources.read_bytes())
+        failed = run_main(module.main, params, monkeypatch, capsys)
+    assert failed["failed"] and "Is a directory" in failed["msg"] and str(host.sources) in failed["msg"]
     runner.tools = ()
     failed = run_main(module.main, params, monkeypatch, capsys)
     assert failed["failed"] and "there is no apt-get" in failed["msg"]

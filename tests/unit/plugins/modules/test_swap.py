@@ -141,8 +141,8 @@ def test_main(tmp_path: Path, run_module: ModuleRunner, monkeypatch: pytest.Monk
         failed = run_module(swap.main, {})
     assert (failed["msg"], failed["rc"]) == ("too little memory", 1)
     with monkeypatch.context() as patch:
-        patch.setattr(made, "run", lambda *_arguments: fail(OSError("read-only")))
-        assert run_module(swap.main, {})["msg"] == "A file could not be written: read-only"
+        patch.setattr(made, "run", lambda *_arguments: fail(OSError(30, "read-only", "/etc/fstab")))
+        assert run_module(swap.main, {})["msg"] == "A file could not be written: [Errno 30] read-only: '/etc/fstab'"
 
 
 def fail(error: Exception) -> None:
