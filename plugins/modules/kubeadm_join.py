@@ -15,7 +15,7 @@ description:
     or cleaned up and joined again when the cluster does not know it.
   - An unfinished control plane that has come as far as etcd is never cleaned up, as etcd may count on it; kubeadm goes
     through its phases again.
-  - The kubelet is enabled, so that it starts at boot.
+  - The kubelet is enabled, so that it starts at boot, and its node is waited for, which C(kubeadm) does not do.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
@@ -95,7 +95,7 @@ import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm, _kubelet
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _certificates, _kubeadm, _kubelet
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import KubeadmFiles
@@ -199,8 +199,25 @@ class KubeadmJoin:
             kubeadm.run(documents, "join", f"--skip-phases={','.join(done)}")
         finally:
             self._forget_token()
+        self._wait_for_node()
         _kubelet.record_running(self._runner)
         _kubeadm.remove_marker()
+
+    @staticmethod
+    def _wait_for_node() -> None:
+        """Wait for what kubeadm does not wait for: its kubelet may end as soon as it has its certificate.
+
+        :raises SlipwayError: when the API server says that there is no such node after all.
+        """
+        name = _certificates.node_name()
+        deadline = time.monotonic() + _REGISTRATION
+        while _kubelet.ask_for_node(name) == {}:
+            if time.monotonic() > deadline:
+                raise SlipwayError(
+                    f"`kubeadm join` came to its end, and {_REGISTRATION} seconds later the cluster has no node {name}:"
+                    " its kubelet has not registered it. See `journalctl --unit kubelet` on this host, then run again."
+                )
+            time.sleep(0.2)
 
     @staticmethod
     def _forget_token() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _api_server,
+    _certificates,
     _kubeadm,
     _kubeadm_files,
     _kubelet,
@@ -53,6 +54,8 @@ class Machine:
         self._run_module = run_module
         self.seen_markers: t.List[t.Any] = []
         self.recorded: t.List[str] = []
+        #: What the API server says of the Node; the last answer stays.
+        self.nodes: t.List[t.Any] = [{"kind": "Node"}]
         answers = {
             "config validate": "ok\n",
             "phase preflight": "",
@@ -80,6 +83,13 @@ class Machine:
         clock = types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)
         monkeypatch.setattr(kubeadm_join, "time", clock)
         monkeypatch.setattr(_kubelet, "record_running", lambda _runner: self.recorded.append(self.called()[-1]))
+
+        monkeypatch.setattr(_certificates, "node_name", lambda: "w1")
+        monkeypatch.setattr(_kubelet, "ask_for_node", self._ask)
+
+    def _ask(self, name: str) -> t.Any:
+        assert name == "w1"
+        return self.nodes.pop(0) if len(self.nodes) > 1 else self.nodes[0]
 
     def _see(self, _argv: t.List[str]) -> str:
         self.seen_markers.append((_node.read_marker(str(self.marker)) or {}).get("operation"))
@@ -116,6 +126,22 @@ def test_bare_machine(machine: Machine) -> None:
     assert machine.called() == [VALIDATED, CHECKED, "systemctl enable --quiet kubelet.service", JOINED]
     assert machine.seen_markers == ["join"] and not machine.marker.exists()
     assert machine.recorded == [JOINED], "what the kubelet was started with"
+
+
+@pytest.mark.parametrize("answers", [[{}, {}, {"kind": "Node"}], [{}, None], [None]])
+def test_its_node_is_waited_for(machine: Machine, answers: t.List[t.Any]) -> None:
+    """An API server that does not answer has not said that there is none."""
+    machine.nodes = answers
+    assert outcome(machine.run()) == (True, "joined")
+    assert len(machine.nodes) == 1 and not machine.marker.exists()
+
+
+def test_a_kubelet_that_does_not_register_its_node(machine: Machine) -> None:
+    """It is this machine that fails, and not the task that labels the nodes of all; the next run goes on with it."""
+    machine.nodes = [{}]
+    failed = machine.run()
+    assert "60 seconds later the cluster has no node w1: its kubelet has not registered it" in failed["msg"]
+    assert machine.marker.exists() and machine.recorded == []
 
 
 def test_token_goes_by_standard_input_only(machine: Machine) -> None:
