@@ -92,7 +92,7 @@ def test_a_worker_that_does_not_join_holds_up_nobody(site: Site) -> None:
     run = site.start()
     assert run.reaches("Initialise the control plane"), run.output
     # kubeadm finds a machine that is not free.
-    site.nodes[BAD].shell("mkdir -p /etc/kubernetes/manifests && echo strange > /etc/kubernetes/manifests/strange")
+    site.nodes[BAD].shell("mkdir -p /etc/kubernetes/pki && echo strange > /etc/kubernetes/pki/ca.crt")
     done = run.wait().expect(2)
     assert f" {BAD} failed before joining was done" in " ".join(done.output.split()), done.output
     lost = {host for host, counts in done.recap.items() if counts["failed"] or counts["unreachable"]}
@@ -110,7 +110,7 @@ def test_coredns_is_not_on_one_node_only(site: Site) -> None:
 
 
 def test_the_next_run_finishes_it(site: Site) -> None:
-    site.nodes[BAD].shell("rm /etc/kubernetes/manifests/strange")
+    site.nodes[BAD].shell("rm /etc/kubernetes/pki/ca.crt")
     done = site.run().expect()
     assert (BAD, "Join the cluster") in done.changed
     site.expect_settled()
