@@ -38,7 +38,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_sour
 
 VARIABLE = "addons_list"
 CHECKSUM = re.compile(r"sha256:([0-9a-fA-F]{64}|https?://\S+)")
-VERSION = re.compile(r"v?\d+\.\d+\.\d+([-+][-+.0-9A-Za-z]+)?")
+VERSION = re.compile(r"v?[0-9]+\.[0-9]+\.[0-9]+([-+][-+.0-9A-Za-z]+)?")
 #: The releases of roles, by the variables' prefix.
 RELEASES = {
     "cni_flannel": ("kube-flannel", "flannel"),
