@@ -326,6 +326,9 @@ class Site:
 
     def identity(self) -> tuple[str, str]:
         """What another cluster would not have: the hash of the CA, and the uid of kube-system."""
+        # An API server that has just started refuses what it has not read the roles for.
+        ready = "kubectl --kubeconfig=/etc/kubernetes/admin.conf get --raw=/readyz"
+        self.control_plane.shell(f"timeout {BOOT_TIMEOUT} sh -c 'until {ready}; do sleep 0.5; done' >/dev/null 2>&1")
         hashed = self.control_plane.execute("sha256sum", "/etc/kubernetes/pki/ca.crt").stdout.split()[0]
         uid = self.control_plane.kubectl("get", "namespace", "kube-system", "--output=jsonpath={.metadata.uid}")
         return hashed, uid
