@@ -124,7 +124,8 @@ def parse_policy(text: str) -> t.Dict[str, Policy]:
     versions: t.List[str] = []
     for line in text.splitlines():
         header = re.match(r"(\S+):$", line)
-        row = re.match(r" (?:\*\*\*|   ) (\S+)(?: -?\d+)?$", line)
+        # Since apt 2.1.16 a version that not all machines get yet is followed by "(phased 10%)".
+        row = re.match(r" (?:\*\*\*|   ) (\S+)(?: -?\d+)?(?: \(.*\))?$", line)
         source = re.match(r" {8} *-?\d+ (\S+)", line)
         if header:
             name, candidate, version, versions = header.group(1), None, "", []

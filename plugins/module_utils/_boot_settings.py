@@ -12,9 +12,11 @@ import fnmatch
 import glob
 import os
 import re
+import shlex
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._proxies import variable
 
 #: Where systemd-sysctl looks; of files with the same name the first one counts.
 _FOLDERS = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d", "/lib/sysctl.d")
@@ -161,25 +163,104 @@ def parse_assignments(text: str) -> t.Dict[str, str]:
     return found
 
 
-def unit_assignments(text: str, key: str) -> t.Dict[str, str]:
-    """The environment that lines ``key=`` of a file for systemd set."""
-    found = {}
-    for line in re.findall(rf"^\s*{key}\s*=(.*)$", text.replace("\\\n", " "), re.MULTILINE):
-        for match in re.finditer(r"\"([^\"]*)\"|'([^']*)'|(\S+)", line):
-            name, sign, value = next(part for part in match.groups() if part is not None).partition("=")
-            if sign:
-                found[name] = value
+def unit_assignments(text: str, key: str) -> t.Iterator[t.Sequence[str]]:
+    """The words of each line ``key=`` of a file for systemd; a line without any takes back what was said before."""
+    lines = [line for line in text.splitlines() if not re.match(r"\s*[#;]", line)]
+    for line in re.findall(rf"^\s*{key}\s*=(.*)$", "\n".join(lines).replace("\\\n", " "), re.MULTILINE):
+        try:
+            words = shlex.split(line)
+        except ValueError:
+            continue  # systemd ignores a line with an open quote
+        yield [word.replace("%%", "%") for word in words]
+
+
+class Variable(t.NamedTuple):
+    """The value of a variable, and the file that sets it."""
+
+    path: str
+    value: str
+
+
+Variables = t.Dict[str, Variable]
+
+_UNITS = tuple(f"{folder}/systemd/system" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"))
+_MANAGERS = tuple(f"{folder}/systemd/system.conf.d" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
+
+
+def _drop_ins(folders: t.Iterable[str], root: str) -> t.List[str]:
+    """Files of folders in the order in which systemd reads them; of those with one name the first one counts."""
+    files: t.Dict[str, str] = {}
+    for folder in folders:
+        for path in glob.glob(f"{root}{folder}/*.conf"):
+            files.setdefault(os.path.basename(path), path)
+    return [path[len(root) :] for _name, path in sorted(files.items())]
+
+
+def _assigned(found: Variables, path: str, words: t.Sequence[str]) -> None:
+    if not words:
+        found.clear()
+    for word in words:
+        name, sign, value = word.partition("=")
+        if sign:
+            found[name] = Variable(path, value)
+
+
+def manager_variables(root: str = "") -> Variables:
+    """The environment that systemd gives to all services."""
+    found: Variables = {}
+    for path in ["/etc/systemd/system.conf", *_drop_ins(_MANAGERS, root)]:
+        for words in unit_assignments(read_text(root + path), "DefaultEnvironment"):
+            _assigned(found, path, words)
     return found
 
 
-def _proxies(source: str, environment: t.Mapping[str, str]) -> t.List[t.Dict[str, t.Any]]:
+def service_variables(service: str, root: str = "") -> Variables:
+    """The environment that a service adds to that of all, by its unit, the drop-ins, and files that these name."""
+    units = [f"{folder}/{service}.service" for folder in _UNITS]
+    folders = [f"{folder}/{name}.service.d" for name in (service, "") for folder in _UNITS]
+    folders = [folder.replace("/.service.d", "/service.d") for folder in folders]
+    found: Variables = {}
+    files: t.List[str] = []
+    for path in [*[path for path in units if os.path.exists(root + path)][:1], *_drop_ins(folders, root)]:
+        text = read_text(root + path)
+        for words in unit_assignments(text, "Environment"):
+            _assigned(found, path, words)
+        for words in unit_assignments(text, "EnvironmentFile"):
+            files = [*files, *words] if words else []
+    # Their variables win, wherever the lines stand.
+    for pattern in files:
+        for path in sorted(glob.glob(root + pattern.lstrip("-"))):
+            assigned = parse_assignments(read_text(path)).items()
+            found.update((name, Variable(path[len(root) :], value)) for name, value in assigned)
+    return found
+
+
+def service_environment(service: str, root: str = "") -> t.Dict[str, str]:
+    """The environment that a service will have."""
+    variables = {**manager_variables(root), **service_variables(service, root)}
+    return {name: variable.value for name, variable in variables.items()}
+
+
+def _proxies(
+    source: str, environment: t.Mapping[str, str], whole: t.Optional[t.Mapping[str, str]] = None
+) -> t.List[t.Dict[str, t.Any]]:
     """The names of variables that are set to a proxy, and what goes past it. The proxy may have a password: not it."""
     names = sorted(name for name, value in environment.items() if value and name.lower() in _PROXIES)
-    without = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
+    without = variable(environment if whole is None else whole, "no_proxy")
     return [{"source": source, "variables": names, "no_proxy": without}] if names else []
 
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+
+def _of_files(variables: Variables, whole: Variables) -> t.List[t.Dict[str, t.Any]]:
+    """What each of the files sets; no_proxy may stand in another one."""
+    environment = {name: entry.value for name, entry in whole.items()}
+    found: t.List[t.Dict[str, t.Any]] = []
+    for path in dict.fromkeys(entry.path for entry in variables.values()):
+        own = {name: entry.value for name, entry in variables.items() if entry.path == path}
+        found += _proxies(path, own, environment)
+    return found
 
 
 def proxies(environment: t.Mapping[str, str], root: str = "") -> t.List[t.Dict[str, t.Any]]:
@@ -189,9 +270,5 @@ def proxies(environment: t.Mapping[str, str], root: str = "") -> t.List[t.Dict[s
     """
     found = _proxies("environment", environment)
     found += _proxies("/etc/environment", parse_assignments(read_text(f"{root}/etc/environment")))
-    manager = ["/etc/systemd/system.conf", "/etc/systemd/system.conf.d/*.conf"]
-    kubelet = ["/etc/systemd/system/kubelet.service.d/*.conf", "/etc/systemd/system/service.d/*.conf"]
-    for pattern, key in [*((name, "DefaultEnvironment") for name in manager), *((n, "Environment") for n in kubelet)]:
-        for path in sorted(glob.glob(root + pattern)):
-            found += _proxies(path[len(root) :], unit_assignments(read_text(path), key))
-    return found
+    manager, kubelet = manager_variables(root), service_variables("kubelet", root)
+    return found + _of_files(manager, manager) + _of_files(kubelet, {**manager, **kubelet})

@@ -24,7 +24,11 @@ import urllib.request
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import find_checksum
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._proxies import Exceptions, parse_address
+from ansible_collections.slipway.kubernetes.plugins.module_utils._proxies import (
+    Exceptions,
+    parse_address,
+    variable,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 
 #: Where the API of a registry lives when not at the name that images have.
@@ -86,15 +90,17 @@ class Client:
 
     def __init__(self, timeout: float, environment: t.Mapping[str, str]) -> None:
         self.timeout = timeout
-        values = {name.lower(): value for name, value in environment.items() if value}
-        self._proxies = {name: values[f"{name}_proxy"] for name in ("http", "https") if f"{name}_proxy" in values}
-        self._exceptions = Exceptions(values.get("no_proxy", ""))
+        values = {name: variable(environment, f"{name}_proxy") for name in ("http", "https", "no")}
+        self._proxies = {name: value for name, value in values.items() if value and name != "no"}
+        self._exceptions = Exceptions(values["no"])
 
-    def _opener(self, host: str, ca_file: str, ca_content: str) -> urllib.request.OpenerDirector:
+    def _opener(self, url: str, ca_file: str, ca_content: str) -> urllib.request.OpenerDirector:
+        parts = urllib.parse.urlsplit(url)
+        host, port = parts.hostname or "", str(parts.port or {"http": 80}.get(parts.scheme, 443))
         path = ca_file if ca_file and os.path.exists(ca_file) else ""
         context = _tls.verified_by_system(path, "" if path else ca_content)
         address = parse_address(host)
-        direct = host == "localhost" or (address and address.is_loopback) or self._exceptions.has(host)
+        direct = host == "localhost" or (address and address.is_loopback) or self._exceptions.has(host, port)
         proxy = urllib.request.ProxyHandler({} if direct else self._proxies)
         return urllib.request.build_opener(proxy, urllib.request.HTTPSHandler(context=context), _Redirects())
 
@@ -113,7 +119,7 @@ class Client:
         """
         try:
             request = urllib.request.Request(url, method=method, headers=dict(headers or {}))
-            opener = self._opener(urllib.parse.urlsplit(url).hostname or "", ca_file, ca_content)
+            opener = self._opener(url, ca_file, ca_content)
             with opener.open(request, timeout=self.timeout) as answer:
                 return bytes(answer.read(LIMIT)) if method == "GET" else b""
         except urllib.error.HTTPError:

@@ -184,20 +184,6 @@ def failure(subject: str, message: str, severity: str = "error") -> Failure:
     return {"subject": subject, "message": message, "severity": severity}
 
 
-def containerd_environment(root: str = "") -> t.Dict[str, str]:
-    """The environment that containerd will have, with its proxies: that of its service, not that of this process."""
-    found: t.Dict[str, str] = {}
-    places = [
-        ("/etc/systemd/system.conf", "DefaultEnvironment"),
-        ("/etc/systemd/system.conf.d/*.conf", "DefaultEnvironment"),
-        ("/etc/systemd/system/containerd.service.d/*.conf", "Environment"),
-    ]
-    for pattern, key in places:
-        for path in sorted(glob.glob(root + pattern)):
-            found.update(_boot_settings.unit_assignments(read_text(path), key))
-    return found
-
-
 def index_urls(text: str) -> t.List[str]:
     """What ``apt-get --print-uris update`` would fetch first of each source, as far as HTTP can ask for it."""
     return list(dict.fromkeys(re.findall(r"^'(https?://[^']+/(?:InRelease|Release))'", text, re.MULTILINE)))
@@ -248,7 +234,7 @@ class SourceProbe:
 
     def __init__(self, runner: Runner, timeout: float) -> None:
         self._client = _sources.Client(timeout, os.environ)
-        self._registries = _sources.Client(timeout, containerd_environment())
+        self._registries = _sources.Client(timeout, _boot_settings.service_environment("containerd"))
         self._packages = Packages(runner, self._client)
 
     def look(self, source: _sources.Source) -> t.List[Failure]:

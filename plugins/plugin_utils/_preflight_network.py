@@ -145,20 +145,20 @@ def _network_with(host: Host, text: str) -> str:
     return text
 
 
-def must_be_excepted(hosts: Hosts) -> t.List[t.Tuple[str, str, bool]]:
-    """What must not go through a proxy: the place, what to write for it, whether it is a network."""
-    found: t.Dict[t.Tuple[str, str, bool], None] = {}
+def must_be_excepted(hosts: Hosts) -> t.List[t.Tuple[str, str, str, bool]]:
+    """What must not go through a proxy: the place, its port if one is meant, what to write, whether it is a network."""
+    found: t.Dict[t.Tuple[str, str, str, bool], None] = {}
     for host in hosts:
         own = host.text("cluster_node_ip") or str((host.facts or {}).get("default_address") or "")
         if parse_address(own):
-            found[(own, _network_with(host, own), False)] = None
+            found[(own, "", _network_with(host, own), False)] = None
         place = parse_endpoint(host.text("cluster_endpoint"))
         if place:
-            found[(place[0], place[0], False)] = None
+            found[(place[0], str(place[1]), place[0], False)] = None
     for name in ("cluster_pod_subnet", "cluster_service_subnet"):
         for network in networks_of(hosts, name):
-            found[(str(network), str(network), True)] = None
-    found[("service.namespace.svc", ".svc", False)] = None
+            found[(str(network), "", str(network), True)] = None
+    found[("service.namespace.svc", "", ".svc", False)] = None
     return list(found)
 
 
@@ -174,8 +174,10 @@ def check_proxies(hosts: Hosts) -> t.Iterable[Problem]:
             exceptions = Exceptions(str(entry["no_proxy"]))
             missing = [
                 words
-                for place, words, is_network in needed
-                if not (exceptions.has_network(ipaddress.ip_network(place)) if is_network else exceptions.has(place))
+                for place, port, words, is_network in needed
+                if not (
+                    exceptions.has_network(ipaddress.ip_network(place)) if is_network else exceptions.has(place, port)
+                )
             ]
             if missing:
                 yield _unexcepted(host, entry, list(dict.fromkeys(missing)))

@@ -91,6 +91,18 @@ def test_policy_of_what_is_only_installed() -> None:
     assert apt.parse_policy("") == {}
 
 
+@pytest.mark.parametrize("mark", ["   ", "***"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_policy_of_a_version_that_is_phased(place: int, mark: str) -> None:
+    # As apt 2.7 of Ubuntu 24.04 prints it.
+    versions = ["1.7.28-0ubuntu1~24.04.2", "1.7.28-0ubuntu1~24.04.1", "1.7.12-0ubuntu4"]
+    text = f"containerd:\n  Installed: (none)\n  Candidate: {versions[0]}\n  Version table:\n"
+    for number, version in enumerate(versions):
+        row = f" {mark} {version} 500 (phased 10%)\n" if number == place else f"     {version} 500\n"
+        text += f"{row}        500 http://archive.ubuntu.com/ubuntu noble-updates/main amd64 Packages\n"
+    assert apt.parse_policy(text)["containerd"] == apt.Policy(versions[0], tuple(versions))
+
+
 def test_policy_of_a_version_from_two_sources() -> None:
     text = (
         "jq:\n  Installed: (none)\n  Candidate: 1.6-1\n  Version table:\n     1.6-1 500\n"

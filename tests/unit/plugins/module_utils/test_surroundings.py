@@ -262,9 +262,57 @@ def test_proxies_are_found_and_not_told(tmp_path: Path) -> None:
         {"source": "environment", "variables": ["all_proxy"], "no_proxy": ""},
         {"source": "/etc/environment", "variables": ["https_proxy"], "no_proxy": "localhost,10.0.0.0/8"},
         {"source": "/etc/systemd/system.conf.d/proxy.conf", "variables": ["HTTPS_PROXY"], "no_proxy": ".a"},
-        {"source": "/etc/systemd/system/kubelet.service.d/proxy.conf", "variables": ["HTTP_PROXY"], "no_proxy": ""},
+        {"source": "/etc/systemd/system/kubelet.service.d/proxy.conf", "variables": ["HTTP_PROXY"], "no_proxy": ".a"},
     ]
     assert "s3cret" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('"HTTPS_PROXY=http://x:1" NO_PROXY=.a', {"HTTPS_PROXY": "http://x:1", "NO_PROXY": ".a"}),
+        ("HTTPS_PROXY=\"http://x:1\" NO_PROXY='.a, .b'", {"HTTPS_PROXY": "http://x:1", "NO_PROXY": ".a, .b"}),
+        ("HTTPS_PROXY=http://u:a%%40b@x:1", {"HTTPS_PROXY": "http://u:a%40b@x:1"}),
+        ("A=1\nEnvironment=\nEnvironment=B=2", {"B": "2"}),
+        ("A=1 \\\n# B=2 \\\n  ; C=3\n  D=4", {"A": "1", "D": "4"}),
+        ("A=1\n#Environment=B=2", {"A": "1"}),
+        ('A=1\nEnvironment="B=2\nEnvironment=C', {"A": "1"}),
+    ],
+)
+def test_environments_of_services(tmp_path: Path, text: str, expected: t.Dict[str, str]) -> None:
+    path = "/etc/systemd/system/containerd.service.d/proxy.conf"
+    root = write(tmp_path, {path: f"[Service]\nEnvironment={text}\n"})
+    assert _boot_settings.service_environment("containerd", root) == expected
+
+
+def test_an_environment_out_of_many_files(tmp_path: Path) -> None:
+    files = {
+        "/etc/systemd/system.conf": "[Manager]\nDefaultEnvironment=ALL=1 M=1\n",
+        "/run/systemd/system.conf.d/m.conf": "[Manager]\nDefaultEnvironment=\nDefaultEnvironment=M=2\n",
+        "/etc/systemd/system/containerd.service": "[Service]\nEnvironment=U=1\nEnvironmentFile=-/etc/default/c\n",
+        "/usr/lib/systemd/system/containerd.service": "[Service]\nEnvironment=REPLACED=1\n",
+        "/etc/systemd/system/service.d/10.conf": "[Service]\nEnvironment=U=2 T=1\n",
+        "/usr/lib/systemd/system/service.d/20.conf": "[Service]\nEnvironment=HIDDEN=1\n",
+        "/etc/systemd/system/containerd.service.d/20.conf": "[Service]\nEnvironment=T=2 F=1\n",
+        "/etc/default/c": 'F="2"\n',
+    }
+    root = write(tmp_path, files)
+    expected = {"M": "2", "U": "2", "T": "2", "F": "2"}
+    assert _boot_settings.service_environment("containerd", root) == expected
+    # A drop-in may take the files back.
+    write(tmp_path, {"/etc/systemd/system/containerd.service.d/30.conf": "[Service]\nEnvironmentFile=\n"})
+    assert _boot_settings.service_environment("containerd", root) == {**expected, "F": "1"}
+
+
+def test_proxies_that_are_taken_back(tmp_path: Path) -> None:
+    folder = "/etc/systemd/system/kubelet.service.d"
+    files = {f"{folder}/10.conf": "Environment=HTTPS_PROXY=http://x:1\n", f"{folder}/20.conf": "Environment=\n"}
+    assert _boot_settings.proxies({}, write(tmp_path, files)) == []
+    files = {f"{folder}/20.conf": "EnvironmentFile=/etc/proxies\n", "/etc/proxies": "NO_PROXY=.a\nno_proxy=.b\n"}
+    write(tmp_path, files)
+    assert _boot_settings.proxies({}, str(tmp_path)) == [
+        {"source": f"{folder}/10.conf", "variables": ["HTTPS_PROXY"], "no_proxy": ".a"}
+    ]
 
 
 # Mounts

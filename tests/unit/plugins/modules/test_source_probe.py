@@ -193,6 +193,20 @@ def test_proxies_of_the_program_that_will_fetch(base: str) -> None:
     assert "HTTP 404" in said(_sources.probe_chart, chart("http://chart.invalid/x.tgz"), through)
 
 
+def test_variables_in_capitals_come_first(base: str) -> None:
+    # As Go reads them, whichever stands last.
+    for names in (("HTTP_PROXY", "http_proxy"), ("http_proxy", "HTTP_PROXY")):
+        proxies = {name: base if name.isupper() else "http://127.0.0.1:1" for name in names}
+        through = _sources.Client(5, proxies)
+        assert "HTTP 404" in said(_sources.probe_chart, chart("http://chart.invalid/x.tgz"), through)
+        exceptions = {name: "192.0.2.7" if name.isupper() else "*" for name in ("NO_PROXY", "no_proxy")}
+        excepted = _sources.Client(5, {**proxies, **exceptions})
+        assert "HTTP 404" in said(_sources.probe_chart, chart("http://chart.invalid/x.tgz"), excepted)
+    only_there = _sources.Client(5, {"http_proxy": "http://127.0.0.1:1", "no_proxy": "chart.invalid:8080"})
+    assert "connection refused" in said(_sources.probe_chart, chart("http://chart.invalid/x.tgz"), only_there)
+    assert "connection refused" not in said(_sources.probe_chart, chart("http://chart.invalid:8080/x"), only_there)
+
+
 def chart(name: str, repository: str = "", version: str = "v0.28.4", **more: t.Any) -> t.Dict[str, t.Any]:
     return {"chart": name, "repository": repository, "version": version, **more}
 
@@ -320,13 +334,6 @@ def test_a_package_that_no_source_has(monkeypatch: pytest.MonkeyPatch) -> None:
     (found,) = packages(Machine(), "containerd", "keepalived")
     assert found["message"] == "no package source of the host has keepalived."
     assert packages(Machine(), "containerd") == []
-
-
-def test_containerds_own_environment(tmp_path: Path) -> None:
-    folder = tmp_path / "etc/systemd/system/containerd.service.d"
-    folder.mkdir(parents=True)
-    (folder / "proxy.conf").write_text('[Service]\nEnvironment="HTTPS_PROXY=http://x:1" NO_PROXY=.a\n')
-    assert source_probe.containerd_environment(str(tmp_path)) == {"HTTPS_PROXY": "http://x:1", "NO_PROXY": ".a"}
 
 
 def test_all_at_once(run_module: ModuleRunner, base: str) -> None:
