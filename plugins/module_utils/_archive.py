@@ -52,7 +52,7 @@ def parse_checksum(text: str) -> t.Tuple[t.Optional[str], t.Optional[str]]:
     algorithm, _colon, value = text.partition(":")
     if algorithm == "sha256" and re.fullmatch(r"[0-9a-fA-F]{64}", value):
         return value.lower(), None
-    if algorithm == "sha256" and re.match(r"(https?|file)://", value):
+    if algorithm == "sha256" and re.fullmatch(r"(https?|file)://[^\s\x00-\x1f\x7f]+", value):
         return None, value
     raise SlipwayError(
         f"checksum: {url_shown(text)} is neither sha256:<64 hexadecimal digits> nor sha256:<URL of a checksum file>."

@@ -30,6 +30,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._proxies import
     variable,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
+from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import split_url
 
 #: Where the API of a registry lives when not at the name that images have.
 SERVERS = {"docker.io": "registry-1.docker.io"}
@@ -95,7 +96,7 @@ class Client:
         self._exceptions = Exceptions(values["no"])
 
     def _opener(self, url: str, ca_file: str, ca_content: str) -> urllib.request.OpenerDirector:
-        parts = urllib.parse.urlsplit(url)
+        parts = split_url(url)
         host, port = parts.hostname or "", str(parts.port or {"http": 80}.get(parts.scheme, 443))
         path = ca_file if ca_file and os.path.exists(ca_file) else ""
         context = _tls.verified_by_system(path, "" if path else ca_content)
@@ -118,8 +119,8 @@ class Client:
         :raises SlipwayError: when it cannot be asked.
         """
         try:
-            request = urllib.request.Request(url, method=method, headers=dict(headers or {}))
             opener = self._opener(url, ca_file, ca_content)
+            request = urllib.request.Request(url, method=method, headers=dict(headers or {}))
             with opener.open(request, timeout=self.timeout) as answer:
                 return bytes(answer.read(LIMIT)) if method == "GET" else b""
         except urllib.error.HTTPError:
@@ -172,7 +173,9 @@ def parse_image(text: str) -> Image:
     name, at, digest = text.partition("@")
     head, slash, rest = name.partition("/")
     if not slash or not re.search(r"[.:]|^localhost$", head):
-        head, rest = "docker.io", name if slash else f"library/{name}"
+        head, rest = "docker.io", name
+    if head in ("docker.io", "index.docker.io"):
+        head, rest = "docker.io", rest if "/" in rest else f"library/{rest}"
     repository, _colon, tag = rest.partition(":")
     if not (digest if at else tag):
         raise SlipwayError(f"{text} has no tag")

@@ -175,7 +175,6 @@ import shutil
 import tempfile
 import time
 import typing as t
-from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import fetch_url
@@ -207,6 +206,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._openpgp import
     public_keys,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
+from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import split_url
 
 ARGUMENTS: t.Dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
@@ -248,7 +248,7 @@ class Source:
         :raises SlipwayError: with the option's name and how to mend it.
         """
         try:
-            parts = urlsplit(self.url)
+            parts = split_url(self.url)
         except ValueError as error:
             raise SlipwayError(f"url: '{url_shown(self.url)}' is malformed.") from error
         if parts.scheme not in ("http", "https", "file", "mirror+http", "mirror+https", "mirror+file"):

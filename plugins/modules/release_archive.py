@@ -117,7 +117,7 @@ import shutil
 import stat
 import tempfile
 import typing as t
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import fetch_url
@@ -130,6 +130,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError, failure, hide_credentials
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
+from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import split_url
 
 ARGUMENTS: t.Dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
@@ -267,7 +268,7 @@ class ReleaseArchive:
         :raises SlipwayError: when the archive is not what it should be; nothing has been installed then.
         """
         try:
-            name = posixpath.basename(unquote(urlsplit(self.url).path))
+            name = posixpath.basename(unquote(split_url(self.url).path))
         except ValueError as error:
             raise SlipwayError(f"url: {url_shown(self.url)} is malformed. Nothing was installed.") from error
         archive = os.path.join(temporary, "archive")

@@ -17,12 +17,12 @@ from __future__ import annotations
 import json
 import os
 import typing as t
-from urllib.parse import urlsplit
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _der
 from ansible_collections.slipway.kubernetes.plugins.module_utils._containerd_state import CONFIG, DROP_INS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import MARK
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
+from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import is_web, split_url
 
 MANAGED = f"# {MARK}: changes made here by hand are lost.\n"
 
@@ -170,16 +170,11 @@ def _address(upstream: str, mirror: t.Mapping[str, t.Any]) -> t.Tuple[str, str]:
     :raises ValueError: when the URL is not usable. It may have a password in it, so it is not shown.
     """
     text = str(mirror.get("url", "")).rstrip("/")
-    try:
-        url = urlsplit(text)
-        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.username is None and url.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    if not is_web(text, bare=True):
         raise ValueError(
             f"the mirror '{url_shown(text)}' of {upstream} is no http(s) URL (host, port, path, and no login)"
         )
-    return text, url.netloc
+    return text, split_url(text).netloc
 
 
 def registry_logins(mirrors: Mirrors) -> t.Dict[str, t.Dict[str, str]]:
@@ -240,7 +235,7 @@ def registry_hosts(mirrors: Mirrors, config_path: str = "/etc/containerd/certs.d
             url, _host = _address(upstream, entry)
             host: t.Dict[str, t.Any] = {"capabilities": list(entry.get("capabilities") or ["pull", "resolve"])}
             # containerd appends /v2 to a URL unless it is told that the path is already the API's.
-            if entry.get("override_path", bool(urlsplit(url).path)):
+            if entry.get("override_path", bool(split_url(url).path)):
                 host["override_path"] = True
             text, path = authority(entry)
             if text:

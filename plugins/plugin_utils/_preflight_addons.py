@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import re
 import typing as t
-import urllib.parse
 
 import yaml
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
@@ -27,6 +26,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._addons import 
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
+from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import is_web
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _addons, _controller_files
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, Host, Hosts, Problem
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import (
@@ -226,7 +226,7 @@ def _of_a_chart(entry: t.Mapping[str, t.Any]) -> t.Iterator[Complaint]:
     elif not _addons.is_local_chart(entry) and not VERSION.fullmatch(str(entry["version"])):
         yield _inexact(entry["version"])
     repository = str(entry.get("repository") or "")
-    if repository and not _is_web(repository):
+    if repository and not is_web(repository):
         yield f"{url_shown(repository)} is no http:// or https:// address of a chart repository.", "Correct repository."
     if repository and "://" in str(entry["chart"]):
         yield (
@@ -256,7 +256,7 @@ def _of_manifests(entry: t.Mapping[str, t.Any], kind: str) -> t.Iterator[Complai
         if entry.get("checksum"):
             yield f"checksum is for url, and this entry has {kind}.", "Leave it out."
         return
-    if not _is_web(str(entry["url"])):
+    if not is_web(str(entry["url"])):
         yield (
             f"{url_shown(entry['url'])} is no http:// or https:// address.",
             "Correct url; files on the controller are files.",
@@ -266,14 +266,6 @@ def _of_manifests(entry: t.Mapping[str, t.Any], kind: str) -> t.Iterator[Complai
             "what is downloaded is not verified: it has no checksum of the form sha256:DIGITS.",
             "Add what `sha256sum` prints for the file, or sha256: and the address of a file with checksums.",
         )
-
-
-def _is_web(address: str) -> bool:
-    try:
-        parts = urllib.parse.urlsplit(address)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _of_conditions(entry: t.Mapping[str, t.Any]) -> t.Iterator[Complaint]:

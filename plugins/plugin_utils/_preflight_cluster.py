@@ -14,9 +14,9 @@ import difflib
 import ipaddress
 import re
 import typing as t
-import urllib.parse
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
+from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import is_web, split_url
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import as_network
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,
@@ -378,16 +378,14 @@ def _check_mirror(mirror: t.Any) -> t.Iterable[t.Tuple[str, str]]:
         yield f"has a mirror with the unknown key {key}.", f"{hint}Known are {', '.join(MIRROR_KEYS)}."
     url = mirror.get("url")
     try:
-        parsed = urllib.parse.urlsplit(str(url))
-        well_formed = parsed.scheme in ("http", "https") and bool(parsed.hostname) and parsed.port != 0
-        secret = parsed.username is not None
+        secret = split_url(str(url)).username is not None
     except ValueError:
-        well_formed, secret = False, False
+        secret = False
     if url is None:
         yield "has a mirror without url.", "Add the mirror's url, such as https://mirror.example.com/v2/docker.io."
     elif secret:
         yield "has a mirror with a user name in its url.", "Use the keys username and password."
-    elif not well_formed:
+    elif not is_web(url, bare=True):
         yield f"has a mirror whose url {url_shown(url)} is malformed.", "Write it as http(s)://host[:port][/path]."
     capabilities = mirror.get("capabilities", [])
     if not isinstance(capabilities, list) or set(map(str, capabilities)) - set(MIRROR_CAPABILITIES):
@@ -406,6 +404,13 @@ def check_registry_mirrors(hosts: Hosts) -> t.Iterable[Problem]:
                     subject,
                     "is not the name of a registry.",
                     "Use the host that image names begin with, without https:// or a path, such as docker.io.",
+                )
+            if upstream in ("index.docker.io", "registry-1.docker.io"):
+                yield host.problem(
+                    subject,
+                    "is not asked for: containerd looks for the mirrors of Docker Hub by the name docker.io.",
+                    "Write docker.io.",
+                    WARNING,
                 )
             if not isinstance(mirrors, list):
                 yield host.problem(subject, "is not a list of mirrors.", "Write [{url: https://host/path}].")

@@ -15,9 +15,13 @@ from __future__ import annotations
 import json
 import re
 import typing as t
-import urllib.parse
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _sources
 from ansible_collections.slipway.kubernetes.plugins.module_utils._apt_sources import same_url
+from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import parse_checksum
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
+from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import is_web, split_url
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _addons
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._containerd import authority
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
@@ -98,10 +102,9 @@ def endpoints(mirrors: t.Any, registry: str) -> t.List[Source]:
         url = str(entry.get("url") or "") if isinstance(entry, dict) else ""
         if not url or "resolve" not in (entry.get("capabilities") or ["resolve"]):
             continue
-        # containerd adds /v2 to a URL without a path; with one it is the API's already, unless that is denied.
-        path = urllib.parse.urlsplit(url).path.strip("/")
-        is_api = entry.get("override_path", bool(path))
         try:
+            # containerd adds /v2 to a URL without a path; with one it is the API's already, unless that is denied.
+            is_api = entry.get("override_path", bool(split_url(url).path.strip("/")))
             text, file = authority(entry)
         except ValueError:
             continue  # reported by the checks on mirrors
@@ -117,6 +120,14 @@ def endpoints(mirrors: t.Any, registry: str) -> t.List[Source]:
     return found
 
 
+def registry_of(image: str) -> str:
+    """The registry that containerd asks for an image: that of Docker where the name says none."""
+    try:
+        return _sources.parse_image(image).registry
+    except SlipwayError:
+        return image.partition("/")[0]  # it has no tag, which the probe reports
+
+
 def sources(variables: Values, node: Values, name: str) -> t.List[Source]:
     """What the host has to fetch and has not yet.
 
@@ -130,13 +141,12 @@ def sources(variables: Values, node: Values, name: str) -> t.List[Source]:
     if is_new or state.get("kubelet_version") != _text(variables, "cluster_version"):
         mirrors = variables.get("container_runtime_registry_mirrors")
         for subject, image in image_names(variables, control_plane)[: None if is_new else 1]:
-            registry = image.partition("/")[0]
             found.append(
                 {
                     "subject": subject,
                     "kind": "image",
                     "image": image,
-                    "endpoints": endpoints(mirrors, registry),
+                    "endpoints": endpoints(mirrors, registry_of(image)),
                 }
             )
     if control_plane and is_new and name == next(iter(control_planes), None):
@@ -155,7 +165,8 @@ def asks_one_of(source: t.Any, names: t.Collection[str]) -> bool:
     texts = json.dumps(source).lower()
     servers = set(re.findall(r"://(?:[^/@\s\"]*@)?([^/:\s\"]+)", texts))
     if isinstance(source, dict) and source.get("kind") == "image" and not source.get("endpoints"):
-        servers.add(str(source["image"]).partition("/")[0].partition(":")[0])
+        registry = registry_of(str(source["image"]).lower())
+        servers.add(_sources.SERVERS.get(registry, registry).partition(":")[0])
     return not servers.isdisjoint(names)
 
 
@@ -265,4 +276,43 @@ def check_sources(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
-CHECKS = (check_sources,)
+#: Variables with addresses; those behind the first one of a line are made of it unless they are given.
+ADDRESSES = (
+    ("kube_packages_repository", "kube_packages_repository_url", "kube_packages_repository_key"),
+    ("container_runtime_repository", "container_runtime_repository_url", "container_runtime_repository_key"),
+    ("helm_download_url", "helm_archive_url"),
+    *((f"{prefix}_{part}",) for prefix, _switch in CHARTS for part in ("chart", "chart_repository")),
+)
+
+
+def _is_malformed(text: str) -> bool:
+    scheme, sign, rest = text.partition("://")
+    if not sign or not re.fullmatch(r"(mirror\+)?https?|oci", scheme):
+        return False  # a name, a path or a key; modules know more of what they can take
+    return not is_web(f"https://{rest}")
+
+
+def check_addresses(hosts: Hosts) -> t.Iterable[Problem]:
+    """Addresses that are none, and the checksum of Helm's archive."""
+    for host in hosts:
+        for names in ADDRESSES:
+            name = next((name for name in names if _is_malformed(host.text(name))), "")
+            if name:
+                yield host.problem(
+                    name,
+                    f"{url_shown(host.text(name))} is malformed.",
+                    "Write it as https://host[:port]/path, without blanks and line ends.",
+                )
+        checksum = host.text("helm_archive_checksum")
+        try:
+            if host.control_plane and checksum and not _is_malformed(host.text("helm_archive_url")):
+                parse_checksum(checksum)
+        except SlipwayError:
+            yield host.problem(
+                "helm_archive_checksum",
+                "is neither a SHA-256 nor the address of a file with one.",
+                "Write it as sha256:DIGITS, or sha256:https://host/path.",
+            )
+
+
+CHECKS = (check_addresses, check_sources)

@@ -461,6 +461,23 @@ CASES = [
     # Registries, load balancer
     Case("mirror-upstream", ["is not the name of a registry."], mirrors("https://docker.io", {"url": "https://a"})),
     Case("mirror-url", ["[docker.io]: has a mirror whose url a:5000 is"], mirrors("docker.io", {"url": "a:5000"})),
+    Case(
+        "mirror-blank",
+        ["[docker.io]: has a mirror whose url https://a/b c is"],
+        mirrors("docker.io", {"url": "https://a/b c"}),
+    ),
+    Case(
+        "mirror-of-docker",
+        ["looks for the mirrors of Docker Hub by the name docker.io."],
+        mirrors("index.docker.io"),
+        warning=True,
+    ),
+    Case(
+        "address",
+        ["kube_packages_repository: https://a/b c is malformed."],
+        {"kube_packages_repository": "https://a/b c"},
+    ),
+    Case("helm-checksum", ["helm_archive_checksum: is neither a"], {"helm_archive_checksum": "sha256:abc"}),
     Case("mirror-key", ["unknown key uri. Did you mean url?"], mirrors("docker.io", {"uri": "https://a"})),
     Case(
         "mirror-logins",

@@ -25,7 +25,9 @@ def test_checksums() -> None:
     assert archive.parse_checksum("sha256:https://x/y.sha256sum") == (None, "https://x/y.sha256sum")
 
 
-@pytest.mark.parametrize("text", ["", DIGEST, "md5:abc", "sha256:abc", f"sha512:{DIGEST}", "sha256:ftp://x"])
+@pytest.mark.parametrize(
+    "text", ["", DIGEST, "md5:abc", "sha256:abc", f"sha512:{DIGEST}", "sha256:ftp://x", "sha256:https://x/a b"]
+)
 def test_bad_checksums(text: str) -> None:
     with pytest.raises(SlipwayError, match="neither sha256"):
         archive.parse_checksum(text)

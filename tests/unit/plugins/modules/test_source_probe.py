@@ -124,6 +124,8 @@ def said(probe: t.Callable[..., None], source: t.Mapping[str, t.Any], client: _s
     [
         ("nginx:1", ("docker.io", "library/nginx", "1")),
         ("slipway/probe:1.0", ("docker.io", "slipway/probe", "1.0")),
+        ("docker.io/nginx:1", ("docker.io", "library/nginx", "1")),
+        ("index.docker.io/slipway/probe:1.0", ("docker.io", "slipway/probe", "1.0")),
         ("localhost/a:1", ("localhost", "a", "1")),
         ("r.example.com:5000/a/b:1", ("r.example.com:5000", "a/b", "1")),
         ("ghcr.io/a/b:1@sha256:ff", ("ghcr.io", "a/b", "sha256:ff")),
@@ -169,6 +171,11 @@ def test_a_mirror_with_a_login(base: str, place: str) -> None:
 def test_a_login_is_not_taken_to_another_server(base: str, name: str) -> None:
     mirror = {"url": f"{base}/basic", "mirror": True, "username": "bob", "password": "s3cret"}
     assert said(_sources.probe_image, image(mirror, name=f"127.0.0.1:1/{name}:v1")) == ""
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/a b", "http://127.0.0.1\n/", " http://127.0.0.1", "http://h:x/"])
+def test_malformed_urls(url: str) -> None:
+    assert "its URL is malformed" in said(_sources.probe_archive, {"url": url, "checksum": "sha256:" + "0" * 64})
 
 
 def test_a_password_in_a_url_is_not_shown() -> None:

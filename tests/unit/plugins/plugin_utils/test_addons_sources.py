@@ -142,6 +142,11 @@ def test_a_good_list_is_not_mentioned(inventory: Path) -> None:
         ({**MANIFEST, "namespace_labels": {"a": "d e"}}, "colours: a=d e is not a valid label of a namespace."),
         ({**MANIFEST, "namespace_labels": {"a": 1.5}}, "colours: namespace_labels: a must be a text, not 1.5."),
         ({**CHART, "repository": "c.example"}, "web: c.example is no http:// or https:// address"),
+        ({**CHART, "repository": "https://c/a b"}, "web: https://c/a b is no http:// or https:// address"),
+        (
+            {"name": "a", "url": "https://c/a\n.yaml", "checksum": DIGEST},
+            "a: https://c/a\n.yaml is no http:// or https:// address.",
+        ),
         ({**CHART, "repository": "https://c"}, "web: oci://r.example/charts/nginx is no name of a chart"),
         ({"name": "a", "chart": "none", "namespace": "a"}, "a: /nonexistent/none does not exist on the controller."),
         ({"name": "a", "files": ["none.yaml"]}, "a: /nonexistent/none.yaml does not exist on the controller."),

@@ -198,7 +198,9 @@ def test_a_password_in_a_url_is_not_shown(url):
     assert "hunter2" not in str(error.value)
 
 
-@pytest.mark.parametrize("url", ["mirror:5000", "ftp://mirror", "https://", ""])
+@pytest.mark.parametrize(
+    "url", ["mirror:5000", "ftp://mirror", "https://", "", "https://a/b c", " https://a", "https://a\n", "https://a?b"]
+)
 def test_a_mirror_needs_a_url(url):
-    with pytest.raises(ValueError, match=r"mirror .* of quay\.io is no http"):
+    with pytest.raises(ValueError, match=r"(?s)mirror .* of quay\.io is no http"):
         _containerd.registry_hosts({"quay.io": [{"url": url}]})

@@ -129,6 +129,13 @@ def test_a_good_cluster_has_no_problem() -> None:
         (mirror({"url": "mirror:5000"}), "url mirror:5000 is malformed."),
         (mirror({"url": "http://a:port"}), "url http://a:port is malformed."),
         (mirror({"url": "https://"}), "url https:// is malformed."),
+        (mirror({"url": "https://a/b c"}), "url https://a/b c is malformed."),
+        (mirror({"url": "https://a/\n"}), "is malformed."),
+        (mirror({"url": " https://a"}), "is malformed."),
+        (mirror({"url": "ht\ttps://a\x7f"}), "is malformed."),
+        (mirror({"url": "https://a/?b=c"}), "is malformed."),
+        ({"cluster_registry_mirrors": {"index.docker.io": []}}, "by the name docker.io. Write docker.io."),
+        ({"cluster_registry_mirrors": {"registry-1.docker.io": []}}, "by the name docker.io. Write docker.io."),
         (
             mirror({"url": "https://u:pw@a"}),
             "has a mirror with a user name in its url.",

@@ -206,8 +206,55 @@ def test_the_report() -> None:
         ({"kind": "image", "image": "m.example.com:5000/a:1", "endpoints": []}, True),
         ({"kind": "image", "image": "quay.io/a:1", "endpoints": [{"url": "http://m.example.com/v2"}]}, True),
         ({"kind": "image", "image": "quay.io/m.example.com:1", "endpoints": []}, False),
+        ({"kind": "image", "image": "m.example.com/a", "endpoints": []}, True),
         ({"kind": "packages", "packages": ["containerd"]}, False),
     ],
 )
 def test_where_a_source_is(source: t.Any, expected: bool) -> None:
     assert sources.asks_one_of(source, ["m.example.com"]) is expected
+
+
+@pytest.mark.parametrize(
+    "repository", ["flannel", "bob/flannel", "docker.io/bob/flannel", "index.docker.io/bob/flannel"]
+)
+def test_images_without_a_registry_are_those_of_docker(repository: str) -> None:
+    mirrors = {"docker.io": [{"url": "https://hub.example.com"}], "_default": [{"url": "https://all.example.com"}]}
+    values = {"flannel": {"image": {"repository": repository}}}
+    given = {**VARIABLES, "container_runtime_registry_mirrors": mirrors, "cni_flannel_values": values}
+    found = next(item for item in sources.sources(given, node(), "cp1") if item["subject"] == "cni_flannel_values")
+    assert [entry["url"] for entry in found["endpoints"]] == ["https://hub.example.com/v2"]
+    assert sources.asks_one_of({**found, "endpoints": []}, ["registry-1.docker.io"])
+    assert not sources.asks_one_of({**found, "endpoints": []}, ["bob", "flannel"])
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (
+            {"kube_packages_repository": "https://a.example.com/x y"},
+            "kube_packages_repository: https://a.example.com/x y",
+        ),
+        (
+            {"kube_packages_repository_key": "https://a\n.example.com/key"},
+            "kube_packages_repository_key: https://a\n.e",
+        ),
+        ({"container_runtime_repository_url": "https://:80/"}, "container_runtime_repository_url: https://:80/ is"),
+        (
+            {"helm_download_url": "https://a.example.com/\tb"},
+            "helm_download_url: https://a.example.com/\tb is malformed.",
+        ),
+        ({"metallb_chart_repository": "http://[::1/"}, "metallb_chart_repository: http://["),
+        ({"metallb_chart": "oci://a b/c"}, "metallb_chart: oci://a b/c is malformed."),
+        ({"helm_archive_checksum": "sha256:abc"}, "helm_archive_checksum: is neither a SHA-256 nor the"),
+        ({"helm_archive_checksum": "0" * 64}, "is neither a SHA-256 nor the address of a file with one. Write it as"),
+        ({"helm_archive_checksum": "sha256:" + "0" * 64}, ""),
+        ({"helm_archive_checksum": "sha256:https://a.example.com/x"}, ""),
+        ({"kube_packages_repository_key": "-----BEGIN PGP PUBLIC KEY BLOCK-----\n"}, ""),
+        ({"metallb_chart": "./charts/my chart", "metallb_chart_repository": ""}, ""),
+        ({"kube_packages_repository": "mirror+https://a.example.com/list"}, ""),
+    ],
+)
+def test_addresses(given: t.Dict[str, t.Any], expected: str) -> None:
+    found = list(sources.check_addresses([Host("cp1", control_plane=True, variables=given)]))
+    text = "".join(f"{problem.subject}: {problem.message} {problem.remedy}" for problem in found)
+    assert expected in text and len(found) == bool(expected)
