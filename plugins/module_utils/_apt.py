@@ -87,7 +87,10 @@ def version_matches(wanted: t.Optional[str], version: str) -> bool:
         return True
     if any(sign in wanted for sign in "*?["):
         return any(fnmatch.fnmatchcase(text, wanted) for text in (version, without_epoch))
-    upstream = split_version(version)[1]
+    epoch, upstream, _revision = split_version(version)
+    prefix = f"{epoch}:"
+    if epoch and wanted.startswith(prefix):
+        wanted = wanted[len(prefix) :]
     return wanted in (upstream, re.sub(r"[+~](ds|dfsg|repack)[\d.]*$", "", upstream))
 
 

@@ -182,10 +182,14 @@ def parse_image(text: str) -> Image:
     return Image(head, repository, digest if at else tag)
 
 
-def challenge(header: str) -> t.Tuple[str, t.Dict[str, str]]:
-    """Scheme and parameters of a header WWW-Authenticate."""
-    scheme, _blank, rest = header.strip().partition(" ")
-    return scheme.lower(), dict(re.findall(r'(\w+)="([^"]*)"', rest))
+def challenge(*headers: str) -> t.Tuple[str, t.Dict[str, str]]:
+    """Scheme and parameters of the headers WWW-Authenticate: of the one with a token, as containerd prefers it."""
+    found = []
+    for header in headers:
+        scheme, _blank, rest = header.strip().partition(" ")
+        pairs = re.findall(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s",]+))', rest)
+        found.append((scheme.lower(), {name.lower(): quoted or bare for name, quoted, bare in pairs}))
+    return next((entry for entry in found if entry[0] == "bearer"), found[0] if found else ("", {}))
 
 
 def _login(endpoint: Source) -> t.Dict[str, str]:
@@ -196,12 +200,12 @@ def _login(endpoint: Source) -> t.Dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
 
 
-def _token(client: Client, header: str, repository: str, endpoint: Source) -> t.Dict[str, str]:
-    """The header with which the registry that sent this challenge lets pull.
+def _token(client: Client, headers: t.Sequence[str], repository: str, endpoint: Source) -> t.Dict[str, str]:
+    """The header with which the registry that sent these challenges lets pull.
 
     :raises SlipwayError: when no token can be had.
     """
-    scheme, parameters = challenge(header)
+    scheme, parameters = challenge(*headers)
     if scheme == "basic" and _login(endpoint):
         return _login(endpoint)
     if scheme != "bearer" or "realm" not in parameters:
@@ -235,7 +239,7 @@ def has_manifest(client: Client, endpoint: Source, image: Image) -> None:
     except urllib.error.HTTPError as error:
         if error.code != 401:
             raise SlipwayError(_refusal(error.code)) from error
-        asked = error.headers.get("WWW-Authenticate", "")
+        asked = error.headers.get_all("WWW-Authenticate") or []
     else:
         return
     headers.update(_token(client, asked, image.repository, endpoint))
@@ -282,7 +286,8 @@ def chart_versions(index: str, name: str) -> t.Set[str]:
         entries = json.loads(index).get("entries", {}).get(name, [])
         return {str(entry.get("version", "")).lstrip("v") for entry in entries}
     found: t.Set[str] = set()
-    inside, indent, key = False, None, ""
+    inside, indent, key, item = False, None, "", -1
+    inner = 0
     for line in index.splitlines():
         text = line.strip()
         if not text or text.startswith("#"):
@@ -291,10 +296,15 @@ def chart_versions(index: str, name: str) -> t.Set[str]:
         if depth == 0 and not text.startswith("-"):
             inside, indent, key = text == "entries:", None, ""
         elif inside and not text.startswith("-") and indent in (None, depth):
-            indent, key = depth, text.rstrip(":").strip("\"'")
+            indent, key, item = depth, text.rstrip(":").strip("\"'"), -1
         elif key == name:
-            match = re.match(r"(?:- )?version:\s*[\"']?([^\"'\s]+)", text)
-            if match:
+            # Items of the list are not indented further than its first one; dependencies have versions, too.
+            item = depth if item < 0 else item
+            start = re.match(r"-\s+", text) if depth == item else None
+            inner = item + len(start[0]) if start else inner
+            text, depth = (text[len(start[0]) :], inner) if start else (text, depth)
+            match = re.match(r"version:\s*[\"']?([^\"'\s]+)", text)
+            if match and depth == inner:
                 found.add(match[1].lstrip("v"))
     return found
 

@@ -199,6 +199,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
     failure,
     hide_credentials,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import make_folder
 from ansible_collections.slipway.kubernetes.plugins.module_utils._openpgp import (
     OpenPgpError,
     keyring,
@@ -665,7 +666,7 @@ class AptSource:
 
     def _write(self, key: bytes, source: bytes) -> None:
         """Write key and source; the source last, since a run takes it as the sign that all is done."""
-        os.makedirs(os.path.dirname(self.key_path), mode=0o755, exist_ok=True)
+        make_folder(os.path.dirname(self.key_path))
         write(self.key_path, key)
         write(self.path, source)
         if os.path.exists(self.old_key_path):

@@ -129,6 +129,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import
     parse_checksum,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError, failure, hide_credentials
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import make_folder
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import split_url
 
@@ -304,7 +305,7 @@ class ReleaseArchive:
         if source is None:
             os.chmod(file.dest, file.mode)
             return
-        os.makedirs(os.path.dirname(file.dest), mode=0o755, exist_ok=True)
+        make_folder(os.path.dirname(file.dest))
         new = f"{file.dest}.slipway-new"
         shutil.copyfile(source, new)
         os.chmod(new, file.mode)
@@ -318,7 +319,7 @@ class ReleaseArchive:
             "archive_sha256": self.digest,
             "files": [{"member": file.member, "dest": file.dest, "sha256": digests[file.dest]} for file in self.files],
         }
-        os.makedirs(os.path.dirname(self.record_path), mode=0o755, exist_ok=True)
+        make_folder(os.path.dirname(self.record_path))
         new = f"{self.record_path}.new"
         # The URLs may have a password in them.
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:

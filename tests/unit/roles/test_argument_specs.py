@@ -95,7 +95,7 @@ def test_switches_may_be_text() -> None:
         if option.get("type") == "bool"
     }
     assert len(switches) > 20
-    use = re.compile(rf"(?<![\w=.])({'|'.join(switches)})(?![\w:=]|( \| default\([^)]*\))?( \| bool| }}}}\"))")
+    use = re.compile(rf"(?<![\w=.])({'|'.join(switches)})(?![\w:=]|( \| default\([^)]*\))?( \| bool| is none| }}}}\"))")
     project = ROLES[0].parents[1]
     files = [
         *project.glob("roles/*/tasks/*.yml"),

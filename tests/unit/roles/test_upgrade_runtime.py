@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 from pathlib import Path
 
+import jinja2
+import pytest
 import yaml
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
@@ -26,3 +28,21 @@ def test_the_look_says_the_same_about_hold() -> None:
     looked = package_of("upgrade/tasks/main.yml", "Look whether the container runtime is another one")
     assert looked["hold"] == installed["hold"]
     assert looked["name"] == installed["name"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "omitted"),
+        ({"container_runtime_version": "2.4.2"}, "True"),
+        ({"container_runtime_hold": False, "container_runtime_version": "2.4.2"}, "False"),
+        ({"container_runtime_hold": "no"}, "False"),
+        ({"container_runtime_hold": True}, "True"),
+    ],
+)
+def test_a_hold_of_the_administrator_is_left_alone(given: t.Dict[str, t.Any], expected: str) -> None:
+    environment = jinja2.Environment(autoescape=False)
+    environment.filters["bool"] = lambda value: str(value).lower() in ("true", "yes")
+    hold = package_of("container_runtime/tasks/main_containerd.yml", "Install containerd")["hold"]
+    defaults = yaml.safe_load((ROLES / "container_runtime/defaults/main.yml").read_text(encoding="utf-8"))
+    assert environment.from_string(hold).render({**defaults, "omit": "omitted", **given}) == expected

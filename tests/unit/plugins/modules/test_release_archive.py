@@ -72,6 +72,21 @@ def test_check_run_check_run(site: Site) -> None:
         assert again["diff"]["before"] == again["diff"]["after"]
 
 
+@pytest.fixture(name="narrow")
+def fixture_narrow() -> t.Iterator[None]:
+    """A umask that lets nobody else read."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("narrow")
+def test_everybody_may_run_what_is_in_a_new_folder(site: Site) -> None:
+    site.dest = site.root / "new" / "bin" / "helm"
+    assert site.run(files=[{"member": "*/helm", "dest": str(site.dest), "mode": "0755"}])["changed"]
+    assert [path.stat().st_mode & 0o7777 for path in (site.root / "new", site.dest.parent)] == [0o755, 0o755]
+
+
 def test_checksum_file(site: Site) -> None:
     checksum = "sha256:http://x/helm.tar.gz.sha256sum"
     assert site.run(checksum=checksum)["changed"]

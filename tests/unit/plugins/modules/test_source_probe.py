@@ -25,6 +25,10 @@ entries:
   flannel:
   - apiVersion: v2
     name: flannel
+    dependencies:
+    - name: tigera-operator
+      version: 7.7.7
+    - version: 8.8.8
     urls:
     - https://example.com/flannel.tgz
     version: v0.28.4
@@ -38,7 +42,7 @@ LOGIN = "Basic " + base64.b64encode(b"bob:s3cret").decode()
 
 
 class Registry(http.server.BaseHTTPRequestHandler):
-    """Answers by path; below /locked it asks for a token, which needs a login, below /basic for the login."""
+    """Answers by path; below /locked it wants a token, which needs a login, below /basic that, below /both either."""
 
     def do_HEAD(self) -> None:
         self._answer()
@@ -55,6 +59,10 @@ class Registry(http.server.BaseHTTPRequestHandler):
         base = f"http://127.0.0.1:{self.server.server_address[1]}"
         if path.startswith("/locked/") and given != "Bearer t0ken":
             self._send(401, "", {"WWW-Authenticate": f'Bearer realm="{base}/token",service="r"'})
+        elif path.startswith("/both/") and given != "Bearer t0ken":
+            self._send(
+                401, "", {"www-authenticate": 'Basic realm="r"', "WWW-Authenticate": f"Bearer realm={base}/token"}
+            )
         elif path.startswith("/basic/") and given != LOGIN:
             self._send(401, "", {"WWW-Authenticate": 'Basic realm="r"'})
         elif path == "/token":
@@ -76,7 +84,7 @@ class Registry(http.server.BaseHTTPRequestHandler):
                 "/helm.tgz.sha256sum": "0" * 64 + "  helm.tgz\n",
                 "/debian/dists/x/InRelease": "x",
             }
-            manifests = ("/v2/flannel", "/locked/flannel", "/basic/flannel", "/v2/charts/flannel")
+            manifests = ("/v2/flannel", "/locked/flannel", "/both/flannel", "/basic/flannel", "/v2/charts/flannel")
             known = pages.get(path, "" if path.startswith(tuple(f"{m}/manifests/v1" for m in manifests)) else None)
             self._send(404 if known is None else 200, known or "", {})
 
@@ -273,6 +281,18 @@ def test_logins_that_helm_may_have(base: str, tmp_path: Path, monkeypatch: pytes
     assert [found["severity"] for found in probe.look(lost)] == ["error"]
     logins.write_text("{}")
     assert [found["severity"] for found in probe.look(lost)] == ["warning"]
+
+
+def test_versions_of_dependencies_are_not_the_chart_s() -> None:
+    assert _sources.chart_versions(INDEX, "flannel") == {"0.28.4", "0.28.3"}
+    assert _sources.chart_versions(INDEX, "other") == {"9.9.9"}
+
+
+def test_challenges() -> None:
+    assert _sources.challenge() == ("", {})
+    assert _sources.challenge("Basic realm=r") == ("basic", {"realm": "r"})
+    several = ('Basic realm="r"', 'Bearer Realm=https://r/token, service="a b"')
+    assert _sources.challenge(*several) == ("bearer", {"realm": "https://r/token", "service": "a b"})
 
 
 def test_an_index_in_json() -> None:

@@ -157,6 +157,13 @@ def test_disabled_on_demand(machine: Machine) -> None:
     assert result["diff"]["after"] == {"active": "active", "enabled": False}
 
 
+@pytest.mark.parametrize("state", ["enabled-runtime", "linked", "linked-runtime"])
+def test_what_is_gone_after_a_boot_is_not_enabled(machine: Machine, state: str) -> None:
+    running = RUNNING.replace("UnitFileState=enabled", f"UnitFileState={state}")
+    result = machine.shows(running).run(check=True)
+    assert result["changed"] and result["diff"]["before"]["enabled"] is False
+
+
 @pytest.mark.parametrize("enabled", [True, False])
 def test_static_unit_is_neither_enabled_nor_disabled(machine: Machine, enabled: bool) -> None:
     assert outcome(machine.shows(STATIC).run(enabled=enabled)) == (False, "none")
