@@ -35,12 +35,14 @@ class Setting(t.NamedTuple):
     :param path: the file.
     :param key: the path below /proc/sys.
     :param pattern: the shell pattern that it stands for, if it does.
+    :param excludes: whether it only takes its key out of patterns.
     """
 
     path: str
     key: str
     value: str
     pattern: str = ""
+    excludes: bool = False
 
     def shown(self) -> t.Dict[str, str]:
         """For the facts."""
@@ -57,8 +59,9 @@ def parse_sysctls(path: str, text: str) -> t.List[Setting]:
     found = []
     for line in text.splitlines():
         name, sign, value = line.strip().partition("=")
-        if sign and not name.startswith(("#", ";")):
-            found.append(Setting(path, _key(name.strip().lstrip("-").strip()), value.strip()))
+        if (sign or name.startswith("-")) and not name.startswith(("#", ";")):
+            key = _key(name.strip().lstrip("-").strip())
+            found.append(Setting(path, key, value.strip(), excludes=not sign))
     return found
 
 
@@ -88,7 +91,7 @@ def _expanded(settings: t.Sequence[Setting], interfaces: t.Sequence[str]) -> t.L
     named = {setting.key for setting in settings}
     known = [_FORWARD, _ALL, _DEFAULT, *(f"net/ipv4/conf/{name}/forwarding" for name in interfaces), *_BRIDGE]
     found = []
-    for setting in settings:
+    for setting in (setting for setting in settings if not setting.excludes):
         if re.search(r"[*?\[]", setting.key):
             keys = [key for key in known if fnmatch.fnmatchcase(key, setting.key) and key not in named]
             found += [setting._replace(key=key, pattern=setting.key) for key in keys]

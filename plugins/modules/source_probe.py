@@ -93,6 +93,10 @@ options:
         type: list
         elements: str
         default: []
+      versions:
+        description: Versions that are asked for, by the names of packages.
+        type: dict
+        default: {}
   timeout:
     description: Seconds that a server may take to answer.
     type: int
@@ -140,7 +144,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _boot_settings, _sources
-from ansible_collections.slipway.kubernetes.plugins.module_utils._apt import Apt, index_age
+from ansible_collections.slipway.kubernetes.plugins.module_utils._apt import Apt, find_version, index_age
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 
@@ -166,6 +170,7 @@ SOURCE: t.Dict[str, t.Any] = {
     "checksum": {"type": "str"},
     "name": {"type": "str"},
     "packages": {"type": "list", "elements": "str", "default": []},
+    "versions": {"type": "dict", "default": {}},
 }
 #: Where release_archive keeps its records.
 RECORDS = "/var/lib/slipway/archives"
@@ -204,6 +209,13 @@ class Packages:
         unknown = [name for name in names if known and (name not in known or not known[name].candidate)]
         if unknown:
             return [failure(subject, f"no package source of the host has {', '.join(unknown)}.")]
+        lacking = [
+            self._apt.explain_missing(name, wanted, known[name])
+            for name, wanted in ((name, str(wanted)) for name, wanted in (source.get("versions") or {}).items())
+            if name in known and find_version(wanted, known[name].versions) is None
+        ]
+        if lacking:
+            return [failure(subject, f"{text}.") for text in lacking]
         printed = self._apt.run("apt-get", ["--print-uris", "update"])
         urls = index_urls(printed.stdout)
         if printed.rc != 0 or self._has_ways_of_its_own():

@@ -59,42 +59,17 @@ changed_settings:
 
 import glob
 import os
-import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules, provider
+from ansible_collections.slipway.kubernetes.plugins.module_utils._sysctls import key_path, normalised
 
 _MANAGED = "# Ansible managed (slipway.kubernetes): changes made here by hand are lost.\n"
 #: Where systemd-sysctl looks; of files with the same name the first one counts.
 _FOLDERS = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d")
-
-
-def key_path(name: str) -> str:
-    """The path of a sysctl below /proc/sys: whichever of ``.`` and ``/`` comes first separates its parts (sysctl(8)).
-
-    :raises SlipwayError: when it is no name of a sysctl.
-    """
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_./:@-]*", name) or ".." in name:
-        raise SlipwayError(f"settings: {name!r} is no name of a sysctl.")
-    first = re.search(r"[./]", name)
-    if first and first.group() == ".":
-        name = name.translate(str.maketrans("./", "/."))
-    return name
-
-
-def normalised(name: str, value: t.Any) -> str:
-    """A value as the kernel prints it, with single spaces between several numbers.
-
-    :raises SlipwayError: when it is no plain value.
-    """
-    if not isinstance(value, (bool, int, float, str)) or "\n" in str(value).strip():
-        raise SlipwayError(f"settings: {name} needs a number or one line of text, not {value!r}.")
-    if isinstance(value, bool):
-        return str(int(value))
-    return " ".join(str(value).split())
 
 
 def parse_file(text: str) -> t.Dict[str, str]:

@@ -11,8 +11,14 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._sysctls import key_path, normalised
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, WARNING, Hosts, Problem
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import DNS_NAME
+
+#: Characters of a hostname, as Linux counts them.
+HOSTNAME_MAX = 64
 
 
 def check_limited_swap(hosts: Hosts) -> t.Iterable[Problem]:
@@ -70,4 +76,33 @@ def check_hosts_entries(hosts: Hosts) -> t.Iterable[Problem]:
                 )
 
 
-CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (check_limited_swap, check_hosts_entries)
+def check_extra_sysctls(hosts: Hosts) -> t.Iterable[Problem]:
+    """Sysctls with names or values that there cannot be."""
+    for host in hosts:
+        for name, value in host.mapping("node_prep_extra_sysctls").items():
+            try:
+                key_path(str(name))
+                normalised(str(name), value)
+            except SlipwayError as error:
+                message = error.msg.partition("settings: ")[2]
+                yield host.problem("node_prep_extra_sysctls", message, "Write it as {vm.max_map_count: 262144}.")
+
+
+def check_hostname(hosts: Hosts) -> t.Iterable[Problem]:
+    """Hostnames that are none. The name in the inventory, which is the default, is looked at as the node's name."""
+    for host in hosts:
+        name = host.text("node_prep_hostname")
+        if name and name != host.name and (len(name) > HOSTNAME_MAX or not DNS_NAME.fullmatch(name)):
+            yield host.problem(
+                "node_prep_hostname",
+                f"{name} is not a DNS name in lower case with at most {HOSTNAME_MAX} characters.",
+                "Use lowercase letters, digits, inner dashes and dots.",
+            )
+
+
+CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
+    check_limited_swap,
+    check_hosts_entries,
+    check_extra_sysctls,
+    check_hostname,
+)

@@ -180,9 +180,19 @@ def check_mirror_settings(hosts: Hosts) -> t.Iterable[Problem]:
                 )
 
 
+def check_settings(hosts: Hosts) -> t.Iterable[Problem]:
+    """Settings that containerd's configuration cannot have."""
+    for host in hosts:
+        try:
+            _containerd.to_toml(host.mapping("container_runtime_config"))
+        except ValueError as error:
+            yield host.problem("container_runtime_config", f"{error}.", "See containerd's docs/cri/config.md.")
+
+
 CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_runtime_package,
     check_foreign_files,
     check_drop_ins,
     check_mirror_settings,
+    check_settings,
 )

@@ -156,7 +156,14 @@ def sources(variables: Values, node: Values, name: str) -> t.List[Source]:
         found.append({"subject": "helm_download_url", "kind": "archive", "name": "helm", **archive})
     packages = _packages(variables, node, control_plane) if is_new else []
     if packages:
-        found.append({"subject": "packages", "kind": "packages", "packages": packages})
+        found.append(
+            {
+                "subject": "packages",
+                "kind": "packages",
+                "packages": packages,
+                "versions": _versions(variables, packages),
+            }
+        )
     return found
 
 
@@ -225,6 +232,13 @@ def _packages(variables: Values, node: Values, control_plane: bool) -> t.List[st
     return found
 
 
+def _versions(variables: Values, packages: t.Collection[str]) -> t.Dict[str, str]:
+    """The versions that are asked for, of these packages."""
+    version = _text(variables, "container_runtime_version")
+    is_kept = _flag(variables, "container_runtime_keep")
+    return {"containerd": version} if version and not is_kept and "containerd" in packages else {}
+
+
 def has_other_source(node: Values, url: t.Any) -> bool:
     """Whether a file of others names this package repository; then ours could contradict it, and apt would refuse."""
     return any(same_url(entry["url"], str(url)) for entry in node.get("package_sources", ()))
@@ -252,7 +266,8 @@ _REMEDIES = {
     "cluster_image_repository": "Check cluster_version, cluster_image_repository and cluster_registry_mirrors.",
     "container_runtime_repository": "Check container_runtime_repository and container_runtime_version.",
     "helm_download_url": "Check helm_version and helm_download_url, or what is between the host and the server.",
-    "packages": "Correct the host's package sources (/etc/apt), or what is between the host and the server.",
+    "packages": "Correct the host's package sources (/etc/apt) or container_runtime_version, or what is between the"
+    " host and the server.",
 }
 
 

@@ -478,6 +478,15 @@ CASES = [
         {"kube_packages_repository": "https://a/b c"},
     ),
     Case("helm-checksum", ["helm_archive_checksum: is neither a"], {"helm_archive_checksum": "sha256:abc"}),
+    Case(
+        "runtime-config",
+        ["container_runtime_config: debug.level is null, which"],
+        {"container_runtime_config": {"debug": {"level": None}}},
+    ),
+    Case(
+        "sysctl", ["node_prep_extra_sysctls: vm.x needs a number or one"], {"node_prep_extra_sysctls": {"vm.x": None}}
+    ),
+    Case("hostname", ["node_prep_hostname: My_Host is not a DNS name in"], worker1={"node_prep_hostname": "My_Host"}),
     Case("mirror-key", ["unknown key uri. Did you mean url?"], mirrors("docker.io", {"uri": "https://a"})),
     Case(
         "mirror-logins",

@@ -186,6 +186,9 @@ def test_dhcpcd(tmp_path: Path, text: str, found: int) -> None:
 OURS = "/etc/sysctl.d/99-slipway-kubernetes.conf"
 
 
+EXCLUDED = "".join(f"-net.ipv4.conf.{name}.forwarding\n" for name in ("all", "default", "eth0"))
+
+
 def off(tmp_path: Path, files: t.Mapping[str, str]) -> t.List[t.Tuple[str, str]]:
     found = _boot_settings.forwarding(["eth0"], write(tmp_path, files))
     return [(entry["path"].rpartition("/")[2], entry["setting"]) for entry in found]
@@ -210,6 +213,12 @@ def off(tmp_path: Path, files: t.Mapping[str, str]) -> t.List[t.Tuple[str, str]]
         ({"99-z.conf": "net.ipv4.conf.eth0.forwarding=0\n"}, [("99-z.conf", "net.ipv4.conf.eth0.forwarding")]),
         ({"99-z.conf": "net.ipv4.conf.wlan7.forwarding=0\n"}, []),
         ({"99-z.conf": "net.ipv4.conf.*.forwarding=0\n"}, [("99-z.conf", "net.ipv4.conf.*.forwarding")]),
+        # A pattern, of which all is excluded that it would turn off, and then all but one thing.
+        ({"99-z.conf": "net.ipv4.conf.*.forwarding=0\n", "10-a.conf": EXCLUDED}, []),
+        (
+            {"99-z.conf": "net.ipv4.conf.*.forwarding=0\n", "10-a.conf": EXCLUDED.replace("eth0", "eth7")},
+            [("99-z.conf", "net.ipv4.conf.*.forwarding")],
+        ),
         ({"99-z.conf": "net.ipv4.conf.all.forwarding=0\n", "zz.conf": "net.ipv4.ip_forward=1\n"}, []),
         (
             {"99-z.conf": "net.bridge.bridge-nf-call-iptables=0\n"},

@@ -318,11 +318,20 @@ def test_archives(base: str, tmp_path: Path) -> None:
 # The module
 
 
+POLICY = """\
+containerd:
+  Candidate: 1.7
+  Version table:
+     1.7 500
+        500 http://repo.example.com/debian trixie/main amd64 Packages
+"""
+
+
 class Machine:
     """A runner whose apt knows one package."""
 
     def __init__(self, urls: str = "", config: str = "", apt: bool = True, rc: int = 0) -> None:
-        self.answers = {"print-uris": urls, "dump": config, "policy": "containerd:\n  Candidate: 1.7\n"}
+        self.answers = {"print-uris": urls, "dump": config, "policy": POLICY}
         self.apt, self.rc = apt, rc
 
     def which(self, name: str, required: bool = True) -> t.Optional[str]:
@@ -334,9 +343,10 @@ class Machine:
         return CommandResult(list(argv), self.rc, said, "")
 
 
-def packages(machine: Machine, *names: str) -> t.List[t.Dict[str, str]]:
+def packages(machine: Machine, *names: str, **versions: str) -> t.List[t.Dict[str, str]]:
     probe = source_probe.SourceProbe(machine, 5)  # type: ignore[arg-type]
-    return probe.run([{"subject": "packages", "kind": "packages", "packages": list(names or ("containerd",))}])
+    source = {"subject": "packages", "kind": "packages", "packages": list(names or ("containerd",))}
+    return probe.run([{**source, "versions": versions}])
 
 
 def test_package_sources(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -361,6 +371,16 @@ def test_a_package_that_no_source_has(monkeypatch: pytest.MonkeyPatch) -> None:
     (found,) = packages(Machine(), "containerd", "keepalived")
     assert found["message"] == "no package source of the host has keepalived."
     assert packages(Machine(), "containerd") == []
+
+
+def test_a_version_that_no_source_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_probe, "index_age", lambda: 60.0)
+    (found,) = packages(Machine(), containerd="2.9.9")
+    assert found["message"] == "containerd has no version 2.9.9; available are 1.7."
+    assert packages(Machine(), containerd="1.7") == []
+    # Of an index that is too old nothing is known.
+    monkeypatch.setattr(source_probe, "index_age", lambda: float("inf"))
+    assert packages(Machine(), containerd="2.9.9") == []
 
 
 def test_all_at_once(run_module: ModuleRunner, base: str) -> None:

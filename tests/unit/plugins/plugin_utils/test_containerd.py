@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 import sys
 
 import pytest
@@ -35,9 +37,24 @@ def test_toml_survives_a_round_trip():
     assert toml.loads(_containerd.to_toml(document)) == document
 
 
-def test_toml_has_no_null():
-    with pytest.raises(ValueError, match="leave the key out"):
-        _containerd.to_toml({"a": None})
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({"a": None}, "a is null, which TOML has not: leave the key out"),
+        ({"plugins": {"cri": {"list": [{"x": None}]}}}, "plugins.cri.list[0].x is null"),
+        ({"plugins": {"cri": {1: "x"}}}, "plugins.cri has the key 1, which is no text"),
+        ({"plugins": {True: {}}}, "plugins has the key True, which is no text"),
+        ({1: 2}, "the key 1 is no text"),
+        ({"a": [{2: 2}]}, "a[0] has the key 2, which is no text"),
+        ({"a": {"since": datetime.date(2026, 1, 2)}}, "a.since is a date, which is no text, number"),
+        ({"a": {"b": float("inf")}}, "a.b is inf, which is no text, number"),
+        ({"a": {"b": object()}}, "a.b is something, which is no text"),
+        ({"a": float("nan")}, "a is nan, which is no text, number"),
+    ],
+)
+def test_what_toml_cannot_say(document, expected):
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        _containerd.to_toml(document)
 
 
 @pytest.mark.parametrize("version", ["1.6.20~ds1-1+deb12u1", "1.7.24", "1.7.27-0ubuntu1"])

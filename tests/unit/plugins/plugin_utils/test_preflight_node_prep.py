@@ -95,3 +95,38 @@ def test_a_short_name_of_two_machines_is_of_neither() -> None:
     names = ["node1.a.example.com", "node1.b.example.com", "node2.a.example.com", "node3", "node3.a.example.com"]
     found = [entry["names"] for entry in _machines.addresses([host(name) for name in names])]
     assert found == [[names[0]], [names[1]], [names[2], "node2"], ["node3"], [names[4]]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"vm.max_map_count": 262144, "net/ipv4/conf/eth0.5/forwarding": True, "a": "1 2"}, ""),
+        ({"vm max": 1}, "error cp1: node_prep_extra_sysctls: 'vm max' is no name of a sysctl. Write it as"),
+        ({"../x": 1}, "'../x' is no name of a sysctl."),
+        ({"vm.max_map_count": None}, "vm.max_map_count needs a number or one line of text, not None."),
+        ({"vm.max_map_count": [1]}, "vm.max_map_count needs a number or one line of text, not [1]."),
+        ({"a": "1\nb = 2"}, "a needs a number or one line of text"),
+    ],
+)
+def test_extra_sysctls(settings: t.Any, expected: str) -> None:
+    text = said(host(node_prep_extra_sysctls=settings))
+    assert expected in text and bool(text) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        ("", True),
+        ("cp1", True),
+        ("node.example.com", True),
+        ("Node", False),
+        ("a_b", False),
+        ("-a", False),
+        ("a b", False),
+        ("a." * 31 + "ab", True),
+        ("a." * 32 + "a", False),
+    ],
+)
+def test_hostnames(name: str, good: bool) -> None:
+    text = said(host(node_prep_hostname=name))
+    assert text == "" if good else f"node_prep_hostname: {name} is not a DNS name in lower case" in text

@@ -112,3 +112,12 @@ def test_one_thing_wrong(facts: t.Dict[str, t.Any], given: t.Dict[str, t.Any], e
     (text,) = said(facts, **given)
     assert expected in text
     assert "hunter2" not in text and "PRIVATE" not in text
+
+
+def test_settings_that_toml_cannot_say() -> None:
+    (text,) = said(container_runtime_config={"plugins": {"a": {"b": None}}})
+    assert text.startswith(
+        "error: container_runtime_config: plugins.a.b is null, which TOML has not: leave the key out"
+    )
+    assert said(container_runtime_config={"plugins": {"a": {"b": [1, "x", {"c": 0.5}]}}}) == []
+    assert said(container_runtime_config="text") == []

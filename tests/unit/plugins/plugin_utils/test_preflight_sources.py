@@ -207,6 +207,7 @@ def test_the_report() -> None:
         ({"kind": "image", "image": "quay.io/a:1", "endpoints": [{"url": "http://m.example.com/v2"}]}, True),
         ({"kind": "image", "image": "quay.io/m.example.com:1", "endpoints": []}, False),
         ({"kind": "image", "image": "m.example.com/a", "endpoints": []}, True),
+        ({"kind": "image", "image": "m.example.com/a:", "endpoints": []}, True),
         ({"kind": "packages", "packages": ["containerd"]}, False),
     ],
 )
@@ -258,3 +259,16 @@ def test_addresses(given: t.Dict[str, t.Any], expected: str) -> None:
     found = list(sources.check_addresses([Host("cp1", control_plane=True, variables=given)]))
     text = "".join(f"{problem.subject}: {problem.message} {problem.remedy}" for problem in found)
     assert expected in text and len(found) == bool(expected)
+
+
+def test_the_version_of_the_distribution_s_containerd() -> None:
+    def versions(**given: t.Any) -> t.Any:
+        found = sources.sources({**VARIABLES, **given}, node(), "worker1")
+        return next(item["versions"] for item in found if item["kind"] == "packages")
+
+    assert versions() == {}
+    assert versions(container_runtime_version="2.9.9") == {"containerd": "2.9.9"}
+    assert versions(container_runtime_version="2.9.9", container_runtime_keep=True) == {}
+    docker = {"container_runtime_source": "docker", "api_endpoint_provider": "keepalived"}
+    found = sources.sources({**VARIABLES, **docker, "container_runtime_version": "2.9.9"}, node(), "cp1")
+    assert next(item["versions"] for item in found if item["kind"] == "packages") == {}

@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names and values of sysctls. Private to this collection."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+
+
+def key_path(name: str) -> str:
+    """The path of a sysctl below /proc/sys: whichever of ``.`` and ``/`` comes first separates its parts (sysctl(8)).
+
+    :raises SlipwayError: when it is no name of a sysctl.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_./:@-]*", name) or ".." in name:
+        raise SlipwayError(f"settings: {name!r} is no name of a sysctl.")
+    first = re.search(r"[./]", name)
+    if first and first.group() == ".":
+        name = name.translate(str.maketrans("./", "/."))
+    return name
+
+
+def normalised(name: str, value: t.Any) -> str:
+    """A value as the kernel prints it, with single spaces between several numbers.
+
+    :raises SlipwayError: when it is no plain value.
+    """
+    if not isinstance(value, (bool, int, float, str)) or "\n" in str(value).strip():
+        raise SlipwayError(f"settings: {name} needs a number or one line of text, not {value!r}.")
+    if isinstance(value, bool):
+        return str(int(value))
+    return " ".join(str(value).split())
