@@ -14,7 +14,13 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._sysctls import key_path, normalised
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, WARNING, Hosts, Problem
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+    CLUSTER,
+    ERROR,
+    WARNING,
+    Hosts,
+    Problem,
+)
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import DNS_NAME
 
 #: Characters of a hostname, as Linux counts them.
@@ -97,6 +103,7 @@ def check_hostname(hosts: Hosts) -> t.Iterable[Problem]:
                 "node_prep_hostname",
                 f"{name} is not a DNS name in lower case with at most {HOSTNAME_MAX} characters.",
                 "Use lowercase letters, digits, inner dashes and dots.",
+                WARNING if host.joined else ERROR,
             )
 
 

@@ -129,4 +129,9 @@ def test_extra_sysctls(settings: t.Any, expected: str) -> None:
 )
 def test_hostnames(name: str, good: bool) -> None:
     text = said(host(node_prep_hostname=name))
-    assert text == "" if good else f"node_prep_hostname: {name} is not a DNS name in lower case" in text
+    assert text == "" if good else f"error cp1: node_prep_hostname: {name} is not a DNS name in lower case" in text
+    # A node has its name already.
+    joined = said(
+        host("cp1", {"kubernetes": {"joined": True}, "default_address": "192.0.2.1"}, node_prep_hostname=name)
+    )
+    assert joined == text.replace("error", "warning")
