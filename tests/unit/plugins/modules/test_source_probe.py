@@ -164,7 +164,7 @@ def test_mirrors_are_asked_in_their_order_and_then_the_registry(base: str) -> No
     assert "https://127.0.0.1:1/v2: connection refused." in text
 
 
-@pytest.mark.parametrize("place", ["locked", "basic"])
+@pytest.mark.parametrize("place", ["locked", "basic", "both"])
 def test_a_mirror_with_a_login(base: str, place: str) -> None:
     endpoint = {"url": f"{base}/{place}", "username": "bob", "password": "s3cret"}
     assert said(_sources.probe_image, image(endpoint)) == ""
