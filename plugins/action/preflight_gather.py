@@ -12,6 +12,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.slipway.kubernetes.plugins.module_utils._surroundings import MODULES
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines, _preflight_sources
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import parse_endpoint, parse_version
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_failures import explain, reason
@@ -58,7 +59,7 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": str(error)}
 
     def _names(self, task_vars: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """The arguments of node_facts: names that the machine is to resolve, and the users of a control plane.
+        """The arguments of node_facts: names that the machine is to resolve, modules, and the users of a control plane.
 
         The endpoint's name, when it has one, and those that node_prep will write where the machine does not know them.
         """
@@ -70,7 +71,10 @@ class ActionModule(ActionBase):
         users = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else []
         users = [str(name) for name in users if name != "root"] if is_control_plane else []
         names = dict.fromkeys([*([place[0]] if place and named else []), *self._entries(variables)])
-        return {**({"resolve": list(names)} if names else {}), **({"users": users} if users else {})}
+        given = variables.get("node_prep_kernel_modules")
+        modules = [str(name) for name in (given if isinstance(given, list) else []) if name not in MODULES]
+        asked = {"resolve": list(names), "users": users, "modules": modules}
+        return {option: values for option, values in asked.items() if values}
 
     @staticmethod
     def _entries(variables: t.Mapping[str, t.Any]) -> t.List[str]:

@@ -313,12 +313,20 @@ class NodeFacts:
 
     :param names: names that it shall resolve.
     :param users: users that it shall know.
+    :param modules: kernel modules that it shall be able to load, beside the usual ones.
     """
 
-    def __init__(self, runner: Runner, names: t.Sequence[str] = (), users: t.Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        names: t.Sequence[str] = (),
+        users: t.Sequence[str] = (),
+        modules: t.Sequence[str] = (),
+    ) -> None:
         self._runner = runner
         self._names = names
         self._users = users
+        self._modules = modules
 
     def collect(self) -> t.Dict[str, t.Any]:
         """All facts; each key is always there."""
@@ -360,7 +368,8 @@ class NodeFacts:
             "unknown_users": [name for name in self._users if not _is_user(name)],
             "hosts_file": _hosts_file.look(read_text(_hosts_file.PATH), platform.node()),
         }
-        around = look_around([str(entry["name"]) for entry in interfaces if not entry["virtual"]], os.environ)
+        own = [str(entry["name"]) for entry in interfaces if not entry["virtual"]]
+        around = look_around(own, os.environ, modules=self._modules)
         versions = asked.result()
         return {
             **facts,

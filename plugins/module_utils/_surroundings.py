@@ -28,7 +28,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._resolver impor
 __all__ = ["Lookups", "look_around"]
 
 #: Modules that some configuration of ours needs; preflight knows which.
-_MODULES = ("overlay", "br_netfilter", "nf_conntrack", "nf_tables", "vxlan", "wireguard")
+MODULES = ("overlay", "br_netfilter", "nf_conntrack", "nf_tables", "vxlan", "wireguard")
 #: The kernel's limits on watching files, each with how it is called.
 _INOTIFY = ("max_user_instances", "max_user_watches")
 
@@ -46,15 +46,25 @@ def cgroup_controllers(root: str = "") -> t.List[str]:
     return found
 
 
-def modules_missing(root: str = "") -> t.List[str]:
-    """Modules that can neither be found in the kernel nor be loaded. In a container nothing can be said."""
+def modules_missing(root: str = "", more: t.Iterable[str] = ()) -> t.List[str]:
+    """Modules that can neither be found in the kernel nor be loaded. In a container nothing can be said.
+
+    :param more: names beside those that are looked at on each machine.
+    """
     modules = KernelModules(root)
-    absent = [name for name in _MODULES if not modules.has(name)]
+    names = dict.fromkeys([*MODULES, *(name.replace("-", "_") for name in more)])
+    absent = [name for name in names if not modules.has(name)]
     if not absent or os.path.exists(f"{root}/run/systemd/container"):
         return []
     available = set()
-    for line in read_text(f"{root}/lib/modules/{platform.release()}/modules.dep").splitlines():
+    folder = f"{root}/lib/modules/{platform.release()}"
+    for line in read_text(f"{folder}/modules.dep").splitlines():
         available |= builtin_modules(line.partition(":")[0])
+    # A module may be called by another name, which these files have.
+    aliases = "".join(map(read_text, [f"{folder}/modules.alias", *glob.glob(f"{root}/*/modprobe.d/*.conf")]))
+    available |= {
+        name.replace("-", "_") for name in re.findall(r"^\s*alias\s+(\S+)\s+(?!off\b)", aliases, re.MULTILINE)
+    }
     forbidden = set()
     for folder in ("/etc/modprobe.d", "/run/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d"):
         for path in glob.glob(f"{root}{folder}/*.conf"):
@@ -86,17 +96,20 @@ def limits(root: str = "") -> t.Dict[str, int]:
     return {name: int(text) for name, text in texts.items() if text.isdigit()}
 
 
-def look_around(interfaces: t.Sequence[str], environment: t.Mapping[str, str], root: str = "") -> t.Dict[str, t.Any]:
+def look_around(
+    interfaces: t.Sequence[str], environment: t.Mapping[str, str], root: str = "", modules: t.Iterable[str] = ()
+) -> t.Dict[str, t.Any]:
     """All that was found.
 
     :param interfaces: names of the machine's own interfaces.
     :param environment: that of this process.
     :param root: a folder in the place of ``/``, for tests.
+    :param modules: kernel modules that are looked at, too.
     """
     etcd = f"{root}/var/lib/etcd"
     return {
         "cgroup_controllers": cgroup_controllers(root),
-        "modules_missing": modules_missing(root),
+        "modules_missing": modules_missing(root, modules),
         "resolver": _resolver.look(root),
         "proxies": _boot_settings.proxies(environment, root),
         "forwarding_off": _boot_settings.forwarding(interfaces, root),

@@ -29,6 +29,12 @@ options:
     type: list
     elements: str
     default: []
+  modules:
+    description:
+      - Names of kernel modules that the machine shall be able to load, beside those that Kubernetes usually needs.
+    type: list
+    elements: str
+    default: []
 notes:
   - Processes that hold ports, and the firmware's UUID, are only seen by root.
   - The only programs that are run are those whose version is asked for, C(getent) for names, all at once, and C(nft).
@@ -329,8 +335,9 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._node import No
 
 def main() -> None:
     names: t.Dict[str, t.Any] = {"type": "list", "elements": "str", "default": []}
-    module = AnsibleModule(argument_spec={"resolve": names, "users": names}, supports_check_mode=True)
-    facts = NodeFacts(Runner(module), module.params["resolve"], module.params["users"])
+    options = ("resolve", "users", "modules")
+    module = AnsibleModule(argument_spec=dict.fromkeys(options, names), supports_check_mode=True)
+    facts = NodeFacts(Runner(module), *(module.params[option] for option in options))
     module.exit_json(ansible_facts={"slipway_node": facts.collect()})
 
 

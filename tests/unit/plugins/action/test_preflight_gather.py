@@ -159,6 +159,13 @@ def test_sources_at_names_that_node_prep_will_write(monkeypatch: pytest.MonkeyPa
         assert "charts.example.com" not in str(called.get("source_probe"))
 
 
+def test_modules_of_the_inventory_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, arguments in ((["overlay", "ip_vs"], {"modules": ["ip_vs"]}), (["overlay"], {}), ("ip_vs", {})):
+        looked = {"node_facts": node("1.37.1")}
+        _facts, called = gather(monkeypatch, looked, node_prep_kernel_modules=given)
+        assert called["node_facts"] == arguments
+
+
 def test_users_that_get_a_kubeconfig_are_known_to_control_planes(monkeypatch: pytest.MonkeyPatch) -> None:
     for given, name, arguments in (
         (["root", "alice"], "cp1", {"users": ["alice"]}),

@@ -399,6 +399,9 @@ def test_modules_that_cannot_be_loaded(tmp_path: Path) -> None:
     }
     root = write(tmp_path, files)
     assert _surroundings.modules_missing(root) == ["nf_tables", "vxlan", "wireguard"]
+    write(tmp_path, {f"/lib/modules/{platform.release()}/modules.alias": "alias fs-nfs4 nfsv4\nalias rpc-x y\n"})
+    more = ["ip_vs-wrr", "fs-nfs4", "overlay"]
+    assert _surroundings.modules_missing(root, more) == ["nf_tables", "vxlan", "wireguard", "ip_vs_wrr"]
     write(tmp_path, {"/run/systemd/container": "docker"})
     assert _surroundings.modules_missing(root) == []
 
