@@ -225,7 +225,9 @@ def _of_a_chart(entry: t.Mapping[str, t.Any]) -> t.Iterator[Complaint]:
         )
     elif not _addons.is_local_chart(entry) and not VERSION.fullmatch(str(entry["version"])):
         yield _inexact(entry["version"])
-    repository = str(entry.get("repository") or "")
+    chart, repository = str(entry["chart"]), str(entry.get("repository") or "")
+    if chart.startswith(("oci://", "http://", "https://")) and not is_web(f"https://{chart.partition('://')[2]}"):
+        yield f"{url_shown(chart)} is malformed.", "Write it as oci://host/path or https://host/path."
     if repository and not is_web(repository):
         yield f"{url_shown(repository)} is no http:// or https:// address of a chart repository.", "Correct repository."
     if repository and "://" in str(entry["chart"]):

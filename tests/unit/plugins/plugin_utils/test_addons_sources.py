@@ -142,6 +142,8 @@ def test_a_good_list_is_not_mentioned(inventory: Path) -> None:
         ({**MANIFEST, "namespace_labels": {"a": "d e"}}, "colours: a=d e is not a valid label of a namespace."),
         ({**MANIFEST, "namespace_labels": {"a": 1.5}}, "colours: namespace_labels: a must be a text, not 1.5."),
         ({**CHART, "repository": "c.example"}, "web: c.example is no http:// or https:// address"),
+        ({**CHART, "chart": "oci://c/a b"}, "web: oci://c/a b is malformed."),
+        ({**CHART, "chart": "https:///a.tgz"}, "web: https:///a.tgz is malformed."),
         ({**CHART, "repository": "https://c/a b"}, "web: https://c/a b is no http:// or https:// address"),
         (
             {"name": "a", "url": "https://c/a\n.yaml", "checksum": DIGEST},
