@@ -41,7 +41,19 @@ class ActionModule(ActionBase):
         dest = os.path.abspath(os.path.expanduser(arguments["dest"]))
         result.update(changed=True, dest=dest)
         try:
-            if not arguments["vault_password"] and _sha256(dest) == arguments["sha256"]:
+            there = _sha256(dest)
+            if there and (arguments["vault_password"] or there != arguments["sha256"]):
+                # The host may have chosen the name: it says nothing about what the controller keeps there.
+                raise FetchError(
+                    f"{dest} is on the controller already and is left as it is:"
+                    + (
+                        " what it has cannot be compared, since it would be encrypted."
+                        if arguments["vault_password"]
+                        else f" its checksum is {there}, not {arguments['sha256']}."
+                    )
+                    + " Move it away, or name another file."
+                )
+            if there:
                 result["changed"] = bool(os.stat(dest).st_mode & 0o077)
                 if result["changed"] and not self._task.check_mode:
                     os.chmod(dest, 0o600)
@@ -84,7 +96,7 @@ class ActionModule(ActionBase):
 
     def _pieces(self, src: str, task_vars: t.Dict[str, t.Any]) -> t.Iterator[bytes]:
         """:raises FetchError: when the host does not give them."""
-        offset = 0
+        offset, size = 0, -1
         while True:
             found = self._execute_module(
                 module_name="slipway.kubernetes.file_piece",
@@ -94,19 +106,25 @@ class ActionModule(ActionBase):
             if found.get("failed") or found.get("unreachable") or "content" not in found:
                 raise FetchError(f"{src} could not be fetched: {found.get('msg', 'the host does not answer')}")
             content = base64.b64decode(found["content"])
-            yield content
+            size = int(found["size"]) if size < 0 else size
             offset += len(content)
-            if not content or offset >= int(found["size"]):
+            if offset > size:
+                raise FetchError(f"{src} could not be fetched: more bytes came than the {size} that were said first.")
+            yield content
+            if not content or offset == size:
                 return
 
 
 def _sha256(path: str) -> str:
-    """The checksum of a file; empty when there is none."""
+    """The checksum of a file; empty when there is none.
+
+    :raises OSError: when there is something that cannot be read.
+    """
     digest = hashlib.sha256()
     try:
         with open(path, "rb") as stream:
             for chunk in iter(lambda: stream.read(1 << 20), b""):
                 digest.update(chunk)
-    except OSError:
+    except FileNotFoundError:
         return ""
     return digest.hexdigest()

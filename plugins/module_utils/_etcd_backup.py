@@ -29,6 +29,8 @@ import tempfile
 import typing as t
 
 FORMAT = 1
+#: Seconds that one command may take: a snapshot of a large etcd on a slow disk is a matter of minutes.
+COMMAND_TIMEOUT = 900
 PKI = "/etc/kubernetes/pki"
 #: Kubernetes' own files of the PKI that another control plane cannot make anew.
 AUTHORITIES = (
@@ -86,13 +88,28 @@ def run(argv: t.Sequence[str]) -> str:
     """
     environment = {**os.environ, "LC_ALL": "C"}
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, env=environment, check=False)
+        done = subprocess.run(
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=environment,
+            check=False,
+            timeout=COMMAND_TIMEOUT,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BackupError(f"{os.path.basename(argv[0])} did not end within {COMMAND_TIMEOUT} seconds.") from error
     except OSError as error:
         raise BackupError(f"{argv[0]} cannot be run: {error.strerror}.") from error
     if done.returncode != 0:
         said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()[-600:]
         raise BackupError(f"{os.path.basename(argv[0])} failed (rc {done.returncode}): {said}")
     return done.stdout.decode("utf-8", "replace")
+
+
+def _read(path: str) -> bytes:
+    """The content of a small file."""
+    with open(path, "rb") as stream:
+        return stream.read()
 
 
 def sha256_of(stream: t.BinaryIO) -> str:
@@ -136,12 +153,23 @@ def parse_status(text: str) -> t.Dict[str, t.Any]:
 
 
 def archives(directory: str, cluster_name: str = "") -> t.List[str]:
-    """The archives in a folder, newest first; of all clusters when none is named."""
+    """The archives in a folder, newest first by the time in their names; of all clusters when none is named."""
     cluster = re.escape(cluster_name) if cluster_name else ".+"
     name = re.compile(rf"etcd-{cluster}-\d{{8}}T\d{{6}}Z{re.escape(_SUFFIX)}(\.age)?")
     folder = os.listdir(directory) if os.path.isdir(directory) else []
     found = [os.path.join(directory, entry) for entry in folder if name.fullmatch(entry)]
-    return sorted(found, key=lambda path: (os.path.getmtime(path), path), reverse=True)
+    return sorted(found, key=lambda path: (taken_at(path), path), reverse=True)
+
+
+def taken_at(path: str) -> float:
+    """When an archive was taken, by its name: copies and a clock that was set change the time of the file only."""
+    stamp = path.rsplit(_SUFFIX, 1)[0].rsplit("-", 1)[-1]
+    try:
+        moment = datetime.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ")
+    except ValueError:
+        # Digits that are no time: older than all others.
+        return 0.0
+    return moment.replace(tzinfo=datetime.timezone.utc).timestamp()
 
 
 class Backup:
@@ -196,6 +224,12 @@ class Backup:
 
         :raises BackupError: when that fails; nothing of it is left then.
         """
+        try:
+            return self._run()
+        except OSError as error:
+            raise BackupError(f"{error}.") from error
+
+    def _run(self) -> t.Dict[str, t.Any]:
         settings = self._settings
         self.check_directory()
         if not os.path.isdir(settings.directory):
@@ -251,7 +285,9 @@ class Backup:
         self._write(partial, {"about.json": (json.dumps(about, indent=1, sort_keys=True) + "\n").encode(), **contents})
         path = os.path.join(settings.directory, name)
         os.replace(partial, path)
-        deleted = archives(settings.directory, settings.cluster_name)[settings.keep :]
+        # Never the new one, though others may bear a later time, of a clock that was wrong.
+        others = [other for other in archives(settings.directory, settings.cluster_name) if other != path]
+        deleted = others[settings.keep - 1 :]
         for old in deleted:
             os.unlink(old)
         return {
@@ -287,14 +323,18 @@ class Backup:
         ]
 
     def _contents(self, snapshot: str, configuration: bytes) -> t.Dict[str, t.Union[str, bytes]]:
-        """What goes into the archive, by name: a path, or the content itself."""
+        """What goes into the archive, by name: the content itself; of the snapshot, which may be large, the path.
+
+        Files of the control plane are read once: a renewal may change them before the archive is written, and their
+        checksums would be others than those that the archive says.
+        """
         contents: t.Dict[str, t.Union[str, bytes]] = {"snapshot.db": snapshot, "kubeadm.json": configuration}
         folder = self._settings.pki
         for path in sorted(glob.glob(os.path.join(folder, "**", "*"), recursive=True)):
             if os.path.isfile(path):
-                contents["pki/" + os.path.relpath(path, folder)] = path
+                contents["pki/" + os.path.relpath(path, folder)] = _read(path)
         for path in sorted(glob.glob(os.path.join(os.path.dirname(self._settings.manifest), "*.yaml"))):
-            contents["manifests/" + os.path.basename(path)] = path
+            contents["manifests/" + os.path.basename(path)] = _read(path)
         return contents
 
     @staticmethod
@@ -402,11 +442,11 @@ class Archive:
 
 def main(argv: t.Sequence[str]) -> int:
     """Take a backup as the settings in the JSON file ``argv[1]`` say."""
-    with open(argv[1], encoding="utf-8") as stream:
-        settings = Settings(**json.load(stream))
     try:
+        with open(argv[1], encoding="utf-8") as stream:
+            settings = Settings(**json.load(stream))
         result = Backup(settings).run()
-    except BackupError as error:
+    except (BackupError, OSError) as error:
         sys.stderr.write(f"No backup of etcd was taken: {error}\n")
         return 1
     sys.stdout.write(json.dumps(result) + "\n")

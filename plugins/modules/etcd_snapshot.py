@@ -117,7 +117,7 @@ def main() -> None:
         backup = Backup(Settings(**module.params))
         backup.check_directory()
         result = {} if module.check_mode else backup.run()
-    except BackupError as error:
+    except (BackupError, OSError) as error:
         module.fail_json(msg=f"No backup of etcd was taken: {error}")
     module.exit_json(changed=True, **result)
 

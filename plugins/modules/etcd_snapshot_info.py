@@ -11,7 +11,8 @@ short_description: Which backups of etcd a control plane keeps, and whether the 
 version_added: 0.1.0
 description:
   - Lists the archives of M(slipway.kubernetes.etcd_snapshot) in a folder.
-  - Fails on request when the newest is too old, or when the service that the role etcd_backup sets up has failed.
+  - Fails on request when the newest is too old or from the future, or when the service that the role etcd_backup sets
+    up has failed.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
@@ -23,7 +24,8 @@ options:
     default: /var/lib/slipway/etcd-backup
   max_age:
     description:
-      - Hours that the newest archive may be old. It fails when that is older or absent. V(0) lets everything pass.
+      - Hours that the newest archive may be old, by the time in its name. It fails when that is older, absent or in
+        the future. V(0) lets everything pass.
     type: int
     default: 0
   cluster_name:
@@ -69,7 +71,7 @@ archives:
       type: int
       sample: 291109
     hours:
-      description: Its age in hours.
+      description: Its age in hours, by the time in its name. It is negative when that is in the future.
       type: float
       sample: 5.2
 service_result:
@@ -85,10 +87,12 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import archives
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import archives, taken_at
 
 SERVICE = "slipway-etcd-backup.service"
 TIMER = "slipway-etcd-backup.timer"
+#: Hours that an archive may be in the future: clocks that were set by some minutes are nobody's problem.
+CLOCKS_DIFFER = 0.1
 
 
 def problem(found: t.Sequence[t.Mapping[str, t.Any]], service_result: str, max_age: int) -> str:
@@ -99,6 +103,12 @@ def problem(found: t.Sequence[t.Mapping[str, t.Any]], service_result: str, max_a
         return f"The timer's last backup of etcd failed ({service_result}): see `journalctl --unit={SERVICE}`."
     if not found:
         return "There is no backup of etcd on this host. Take one by playbooks/etcd_backup.yml."
+    if found[0]["hours"] < -CLOCKS_DIFFER:
+        return (
+            f"The newest backup of etcd on this host, {found[0]['path']}, has a time in its name that is"
+            f" {-found[0]['hours']} hours in the future: a clock was, or is, wrong. Set the clock (`timedatectl`), take"
+            " a backup by playbooks/etcd_backup.yml, and move the archives with such names away."
+        )
     if found[0]["hours"] > max_age:
         return (
             f"The newest backup of etcd on this host is {found[0]['hours']} hours old, and {max_age} are allowed. See"
@@ -124,7 +134,7 @@ class EtcdSnapshotInfo:
             {
                 "path": path,
                 "size": os.path.getsize(path),
-                "hours": round((self._now() - os.path.getmtime(path)) / 3600, 1),
+                "hours": round((self._now() - taken_at(path)) / 3600, 1),
             }
             for path in archives(self._params["directory"], self._params["cluster_name"])
         ]

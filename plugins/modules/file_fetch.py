@@ -16,6 +16,8 @@ description:
     from its first byte. Its name is there only when all of it is, and its checksum is right.
   - Neither side has more than some pieces of it in memory. M(ansible.builtin.fetch) with C(become) has all of it
     several times.
+  - A file that is on the controller already with another checksum, or that cannot be compared since it is to be
+    encrypted, is left as it is, and the task fails. It stops when the host sends more bytes than it has said first.
   - With O(vault_password) it is encrypted in the format of ansible-vault on its way, as base64; nothing else reaches
     the controller's disk.
 author: slipway.kubernetes contributors (@slipway)
@@ -28,7 +30,7 @@ attributes:
     support: none
   idempotent:
     support: partial
-    details: A file with the same checksum is left as it is. An encrypted one is written again.
+    details: A file with the same checksum is left as it is. An encrypted one that is there already is refused.
 options:
   src:
     description: The file on the host.

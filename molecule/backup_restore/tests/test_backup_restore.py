@@ -11,6 +11,7 @@ import json
 import re
 import shutil
 import tarfile
+import time
 import typing as t
 from pathlib import Path
 
@@ -147,7 +148,11 @@ def test_backups(control: Host, worker: Host, tmp_path: Path) -> None:
     assert len(backups(control)) == 2 and backups(control) != before
     assert changes(run("etcd_backup", "--check", **settings)) == 1
     run("verify", verify_etcd_backup_max_age=1)
-    control.check_output(f"touch --date='2 hours ago' {ON_NODES}/*")
+    # What counts is the time in the name.
+    pattern = "[0-9]{8}T[0-9]{6}Z"
+    for number, path in enumerate(backups(control)):
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() - 7200 - number))
+        control.check_output(f"mv {ON_NODES}/{path} {ON_NODES}/{re.sub(pattern, stamp, path)}")
     assert "etcd_backup" in run("verify", rc=2, verify_etcd_backup_max_age=1)
 
 

@@ -116,6 +116,26 @@ def test_what_does_not_arrive_whole_leaves_nothing(small: Machine, fails: t.Dict
         assert os.listdir(small.target.parent) == []
 
 
+@pytest.mark.parametrize("password", ["", PASSWORD])
+def test_another_file_of_the_controller_is_left_as_it_is(small: Machine, password: str) -> None:
+    """A control plane may have chosen the name."""
+    small.has(10).target.parent.mkdir(parents=True)
+    small.target.write_text("the administrator's kubeconfig")
+    for check in (True, False):
+        result = small.fetch(check=check, vault_password=password)
+        assert result["failed"] and not result["changed"] and "is on the controller already" in result["msg"]
+    assert small.target.read_text() == "the administrator's kubeconfig"
+    assert os.listdir(small.target.parent) == ["archive.tar.gz"] and not small.pieces
+
+
+@pytest.mark.parametrize("size", [599, 10**9])
+def test_more_bytes_than_were_said_first_are_not_taken(small: Machine, size: int) -> None:
+    small.has(599).fails = {"content": base64.b64encode(bytes(300)).decode(), "size": size}
+    result = small.fetch()
+    assert result["failed"] and "more bytes came than the 599 that were said first" in result["msg"]
+    assert len(small.pieces) == 2 and os.listdir(small.target.parent) == []
+
+
 def test_a_target_that_cannot_be_written(small: Machine) -> None:
     small.has(10)
     small.target.parent.parent.write_text("no folder")

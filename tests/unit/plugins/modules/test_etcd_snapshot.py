@@ -266,3 +266,57 @@ def test_a_folder_that_others_may_enter_is_left_as_it_is(machine: Path, mode_of_
     folder.chmod(0o700)
     _etcd_backup.Backup(settings(machine)).run()
     assert (folder / ".work-of-somebody").is_dir()
+
+
+def test_a_renewal_in_between_leaves_a_whole_archive(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the archive says of a file is true of the file in it, though another one was there before it was written."""
+    write = _etcd_backup.Backup._write
+
+    def renewed(self: _etcd_backup.Backup, *arguments: t.Any) -> None:
+        (machine / "pki" / "ca.crt").write_text("another certificate")
+        (machine / "manifests" / "etcd.yaml").write_text("another manifest")
+        write(self, *arguments)
+
+    monkeypatch.setattr(_etcd_backup.Backup, "_write", renewed)
+    archive = Archive(_etcd_backup.Backup(settings(machine)).run()["archive"])
+    assert archive.read("pki/ca.crt") == b"ca.crt of this cluster"
+
+
+def test_the_new_archive_is_kept_though_others_are_from_the_future(machine: Path) -> None:
+    folder = machine / "backups"
+    folder.mkdir(mode=0o700)
+    names = ["etcd-lab-20261120T030000Z.tar.gz", "etcd-lab-99991120T030000Z.tar.gz", "etcd-lab-99999999T999999Z.tar.gz"]
+    for name in names:
+        (folder / name).write_text("")
+        os.utime(folder / name, (2**33, 2**33))
+    result = _etcd_backup.Backup(settings(machine)).run()
+    assert sorted(result["deleted"]) == [str(folder / names[0]), str(folder / names[2])]
+    assert os.path.exists(result["archive"])
+    assert not os.path.exists(_etcd_backup.Backup(settings(machine, keep=1)).run()["deleted"][0])
+    assert len(_etcd_backup.archives(str(folder))) == 1
+
+
+def test_what_the_disk_refuses_is_a_message(
+    machine: Path, run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_arguments: t.Any) -> None:
+        raise OSError(28, "No space left on device", "/backups/x")
+
+    monkeypatch.setattr(_etcd_backup, "add_all", full)
+    given = machine / "settings.json"
+    given.write_text(json.dumps(settings(machine).__dict__))
+    assert _etcd_backup.main(["program", str(given)]) == 1
+    assert "No backup of etcd was taken: [Errno 28] No space left on device" in capsys.readouterr().err
+    assert os.listdir(machine / "backups") == [".slipway-lock"]
+    assert _etcd_backup.main(["program", f"{given}.gone"]) == 1
+    assert capsys.readouterr().err.startswith("No backup of etcd was taken: ")
+    monkeypatch.setattr(_etcd_backup.Backup, "check_directory", full)
+    options = {"directory": str(machine / "backups"), "manifest": str(machine / "manifests" / "etcd.yaml")}
+    failed = run_module(etcd_snapshot.main, options)
+    assert failed["failed"] and "No space left on device" in failed["msg"]
+
+
+def test_a_command_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_etcd_backup, "COMMAND_TIMEOUT", 0.1)
+    with pytest.raises(BackupError, match="sleep did not end within"):
+        _etcd_backup.run(["sleep", "20"])
