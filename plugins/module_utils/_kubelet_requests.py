@@ -33,6 +33,17 @@ USAGES = (
 )
 
 
+#: How many requests one kubectl approves: their names, up to 253 characters each, are its arguments.
+PIECE = 100
+#: How many requests of one node are approved in one go. A kubelet has one or two; thousands are of one that is no more.
+MOST = 10
+
+
+def pieces(names: t.Sequence[str]) -> t.List[t.List[str]]:
+    """The names in lists that are short enough for one command."""
+    return [list(names[start : start + PIECE]) for start in range(0, len(names), PIECE)]
+
+
 @dataclasses.dataclass(frozen=True)
 class Identity:
     """A node and what its certificate may bear; DNS names in lower case, addresses in their canonical form."""
@@ -80,6 +91,20 @@ def node_name(item: t.Mapping[str, t.Any]) -> str:
     """The name of the node that made a request; empty when it is not a node."""
     user = item["spec"].get("username", "")
     return user[len(USER_PREFIX) :] if user.startswith(USER_PREFIX) else ""
+
+
+def later(pending: t.Iterable[t.Mapping[str, t.Any]]) -> t.Dict[str, t.List[str]]:
+    """The names of the requests that have to wait since their node has too many, by node; its latest go first."""
+    asked: t.Dict[str, t.List[t.Tuple[str, str]]] = {}
+    for item in pending:
+        metadata = item["metadata"]
+        if node_name(item):
+            asked.setdefault(node_name(item), []).append((metadata.get("creationTimestamp", ""), metadata["name"]))
+    return {
+        node: [name for _created, name in sorted(requests, reverse=True)[MOST:]]
+        for node, requests in asked.items()
+        if len(requests) > MOST
+    }
 
 
 def read(item: t.Mapping[str, t.Any]) -> _pkcs10.Request:

@@ -13,6 +13,7 @@ Private to this collection.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import typing as t
@@ -24,27 +25,51 @@ LATER = 75
 #: ConfigMap in kube-system; see _cluster_memory.SERVING_IDENTITIES.
 MEMORY = "slipway-serving-identities"
 
+#: What the standard error of kubectl has when the API server cannot be asked now, and may answer the next time.
+_PASSES = (
+    "unable to connect", "refused", "timeout", "timed out", "deadline exceeded", "eof", "no route to host",
+    "network is unreachable", "connection reset", "too many requests", "unavailable", "unable to handle",
+    "try again", "no such host", "leader changed", "(internalerror)", "(conflict)",
+    # A request that somebody has deleted meanwhile.
+    "error from server (notfound): certificatesigningrequests",
+)  # fmt: skip
+#: Names in messages, which nodes may have chosen.
+_QUOTED = re.compile(r'"[^"]*"')
+
 Run = t.Callable[[t.Sequence[str]], str]
 
 
-class Unavailable(Exception):
-    """kubectl failed."""
+class Failure(Exception):
+    """kubectl failed.
+
+    :ivar lines: what was done all the same.
+    """
+
+    lines: t.Sequence[str] = ()
+
+
+class Unavailable(Failure):
+    """The cluster cannot be asked now."""
 
 
 def kubectl(kubeconfig: str) -> Run:
     """kubectl as that administrator.
 
-    What is returned raises :class:`Unavailable` when it fails.
+    What is returned raises :class:`Failure` when it fails, :class:`Unavailable` when that may pass by itself.
     """
 
     def run(arguments: t.Sequence[str]) -> str:
         argv = ["kubectl", f"--kubeconfig={kubeconfig}", "--request-timeout=30s", *arguments]
         try:
             done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except subprocess.TimeoutExpired as error:
             raise Unavailable(str(error)) from error
+        except OSError as error:
+            raise Failure(str(error)) from error
         if done.returncode:
-            raise Unavailable(done.stderr.strip())
+            said = done.stderr.strip()
+            words = _QUOTED.sub("", said).lower()
+            raise (Unavailable if any(text in words for text in _PASSES) else Failure)(said)
         return done.stdout
 
     return run
@@ -53,7 +78,9 @@ def kubectl(kubeconfig: str) -> Run:
 def renew(run: Run) -> t.List[str]:
     """Approve what may be approved, and say what was done, and what was not and why, a line each.
 
-    :raises Unavailable: when the cluster cannot be asked.
+    A piece that cannot be approved does not hold up the others.
+
+    :raises Failure: when the cluster cannot be asked, or not all could be approved.
     """
     items = json.loads(run(["get", "certificatesigningrequests", "--output=json"]))["items"]
     pending = [item for item in items if _kubelet_requests.is_pending(item)]
@@ -63,32 +90,55 @@ def renew(run: Run) -> t.List[str]:
     memory = json.loads(run(asked) or "{}")
     allowed = _kubelet_requests.from_texts(memory.get("data") or {})
     owners = _kubelet_requests.owners(json.loads(run(["get", "nodes", "--output=json"]))["items"])
-    good, lines = [], []
+    good, lines = {}, []
+    waiting = _kubelet_requests.later(pending)
+    late = {name for names in waiting.values() for name in names}
     for item in pending:
+        if item["metadata"]["name"] in late:
+            continue
         request, reasons = _kubelet_requests.judge(item, allowed)
+        asking = _kubelet_requests.node_name(item)
         if request is not None:
-            asking = _kubelet_requests.node_name(item)
             reasons += _kubelet_requests.taken(request.addresses, asking, owners, allowed)
-        name, node = item["metadata"]["name"], _kubelet_requests.node_name(item) or item["spec"].get("username", "")
+        name, node = item["metadata"]["name"], asking or item["spec"].get("username", "")
         if request is None or reasons:
             lines.append(f"{name!a} of {node!a} stays pending: {'; '.join(reasons)!a}")
         else:
-            good.append(name)
-            lines.append(f"{name!a} of {node!a} is approved")
-    if good:
-        run(["certificate", "approve", "--", *good])
+            good[name] = node
+    lines += [
+        f"{len(names)} more requests of {node!a} wait: its latest {_kubelet_requests.MOST} come first"
+        for node, names in waiting.items()
+    ]
+    failures = []
+    for piece in _kubelet_requests.pieces(list(good)):
+        try:
+            run(["certificate", "approve", "--", *piece])
+        except Failure as error:
+            failures.append(error)
+        else:
+            lines += [f"{name!a} of {good[name]!a} is approved" for name in piece]
+    if failures:
+        # One that does not pass by itself counts more than one that does.
+        failure = next((error for error in failures if not isinstance(error, Unavailable)), failures[0])
+        failure.lines = lines
+        raise failure
     return lines
 
 
 def main(arguments: t.Sequence[str]) -> int:
     """:param arguments: the path of the administrator's kubeconfig."""
+    code, failed = 0, ""
+    lines: t.Sequence[str] = ()
     try:
-        for line in renew(kubectl(arguments[0])):
-            sys.stdout.write(f"{line}\n")
+        lines = renew(kubectl(arguments[0]))
     except Unavailable as error:
-        sys.stdout.write(f"The cluster cannot be asked now: {str(error)!a}\n")
-        return LATER
-    return 0
+        lines, code, failed = error.lines, LATER, f"The cluster cannot be asked now: {str(error)!a}\n"
+    except Failure as error:
+        lines, code, failed = error.lines, 1, f"kubectl failed: {str(error)!a}\n"
+    for line in lines:
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.write(failed)
+    return code
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ description:
     C(system:node:NAME) in the group C(system:nodes), has exactly that subject, asks for server authentication only,
     names nothing but what O(nodes) allows for that node, and has a name that is a DNS subdomain. All
     others stay pending and are reported.
+  - Of one node at most ten requests are approved in one go, its latest.
   - Certificates that kubelets present already are found by a TLS connection to each, so that a second run needs one
     call of C(kubectl).
 extends_documentation_fragment:
@@ -344,9 +345,24 @@ class KubeCsrApprove:
     def _approve(self) -> None:
         self._refused = {}
         wanted = []
-        for item in self._kubectl.get("certificatesigningrequests")["items"]:
+        items = self._kubectl.get("certificatesigningrequests")["items"]
+        pending = [
+            item
+            for item in items
+            if _kubelet_requests.is_pending(item) and item["metadata"]["name"] not in self._approved
+        ]
+        waiting = _kubelet_requests.later(pending)
+        late = {name for names in waiting.values() for name in names}
+        for node, names in waiting.items():
+            reason = f"its node has {len(names)} more such requests than the {_kubelet_requests.MOST} that come first"
+            self._refused[names[0]] = {
+                "request": shown(names[0], LONGEST),
+                "node": shown(node, LONGEST),
+                "reasons": [reason],
+            }
+        for item in pending:
             name = item["metadata"]["name"]
-            if not _kubelet_requests.is_pending(item) or name in self._approved:
+            if name in late:
                 continue
             node = _kubelet_requests.node_name(item)
             request, reasons = _kubelet_requests.judge(item, self._nodes)
@@ -371,8 +387,8 @@ class KubeCsrApprove:
                 "dns_names": request.dns_names,
                 "addresses": request.addresses,
             }
-        if names and not self._check_mode:
-            self._kubectl.run(*self.approve_argv(names))
+        for piece in [] if self._check_mode else _kubelet_requests.pieces(names):
+            self._kubectl.run(*self.approve_argv(piece))
 
     def _probe(self, context: ssl.SSLContext, nodes: t.Sequence[Identity]) -> t.Dict[str, str]:
         """The problems of those nodes that have one."""

@@ -61,6 +61,52 @@ def test_renewals_of_known_nodes_are_approved() -> None:
     assert lines[1] == "'csr-qxthb' of 'kapi2' is approved"
 
 
+def flood(count: int) -> t.List[t.Any]:
+    """Many requests of kapi1, which is first in the list, and those of others."""
+    mine, *others = kubelets()
+    assert _kubelet_requests.node_name(mine) == "kapi1"
+    named = [{**mine, "metadata": {"name": f"csr-{number:05}", "creationTimestamp": ""}} for number in range(count)]
+    named[3]["metadata"]["creationTimestamp"] = "2026-11-21T12:00:00Z"
+    return [*named, *(item for item in others if _kubelet_requests.node_name(item) == "kapi2")]
+
+
+def test_thousands_of_requests_of_one_node_do_not_hold_up_others() -> None:
+    cluster = Cluster(flood(5000), KAPI1, KAPI2)
+    lines = _serving_renewal.renew(cluster)
+    assert "csr-qxthb" in cluster.approved
+    assert len(cluster.approved) == _kubelet_requests.MOST + 1 and "csr-00003" in cluster.approved
+    assert "4990 more requests of 'kapi1' wait: its latest 10 come first" in lines and len(lines) == 12
+
+
+def test_many_nodes_are_approved_in_pieces_and_one_that_fails_holds_up_no_other() -> None:
+    class Refusing(Cluster):
+        sizes: t.ClassVar[t.List[int]] = []
+
+        def __call__(self, arguments: t.Sequence[str]) -> str:
+            if arguments[0] == "certificate":
+                self.sizes.append(len(arguments) - 3)
+                if len(self.sizes) == 1:
+                    raise _serving_renewal.Failure("forbidden")
+                if len(self.sizes) == 2:
+                    raise _serving_renewal.Unavailable("refused")
+            return super().__call__(arguments)
+
+    names = [f"kapi{number}" for number in range(250)]
+    items = [
+        {**kubelets()[0], "metadata": {"name": f"csr-{name}"}, "spec": {**kubelets()[0]["spec"], "username": name}}
+        for name in names
+    ]
+    cluster = Refusing(items)
+    with pytest.MonkeyPatch.context() as patch:
+        request = _kubelet_requests.read(kubelets()[0])
+        patch.setattr(_kubelet_requests, "judge", lambda *_: (request, []))
+        patch.setattr(_kubelet_requests, "taken", lambda *_: [])
+        with pytest.raises(_serving_renewal.Failure, match="forbidden") as caught:
+            _serving_renewal.renew(cluster)
+    assert cluster.sizes == [100, 100, 50]
+    assert len(cluster.approved) == len(caught.value.lines) == 50
+
+
 def test_nothing_is_asked_of_the_memory_without_requests() -> None:
     assert _serving_renewal.renew(Cluster([], KAPI1)) == []
 
@@ -98,7 +144,7 @@ def test_a_name_that_is_an_option_of_kubectl_stays_pending() -> None:
     items = kubelets()
     items[1] = {**items[1], "metadata": {"name": "--insecure-skip-tls-verify"}}
     cluster = Cluster(items, KAPI1, KAPI2)
-    assert "its own name is none that a kubelet gives" in _serving_renewal.renew(cluster)[1]
+    assert "its own name is none that a kubelet gives" in _serving_renewal.renew(cluster)[0]
     assert cluster.approved == ["csr-9dkwk", "csr-t7b5b"]
 
 
@@ -108,7 +154,7 @@ def test_an_address_that_another_node_announces_stays_pending() -> None:
     cluster.nodes = [{"metadata": {"name": "other"}, "status": {"addresses": addresses}}]
     lines = _serving_renewal.renew(cluster)
     assert cluster.approved == ["csr-9dkwk", "csr-t7b5b"]
-    assert "which other announces, too" in lines[1]
+    assert "which other announces, too" in lines[0]
 
 
 def test_identities_survive_the_memory() -> None:
@@ -167,6 +213,36 @@ def test_a_cluster_that_does_not_answer_is_asked_the_next_time(installed: Path, 
     done = run(installed, "echo 'connection refused' >&2; exit 1", tmp_path)
     assert done.returncode == _serving_renewal.LATER
     assert "'connection refused'" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("Error from server (Forbidden): no", 1),
+        ('Error from server (Forbidden): "csr-timeout-refused" is not for you', 1),
+        ("error: You must be logged in to the server (Unauthorized)", 1),
+        ("Unable to connect to the server: dial tcp 10.0.0.1:6443: i/o timeout", _serving_renewal.LATER),
+        ("Error from server: etcdserver: request timed out", _serving_renewal.LATER),
+        ("Error from server (ServiceUnavailable): the server is currently unable to handle", _serving_renewal.LATER),
+    ],
+)
+def test_only_what_may_pass_by_itself_is_left_to_the_next_time(
+    said: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n", encoding="utf-8")
+    kubectl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert _serving_renewal.main(["/etc/kubernetes/admin.conf"]) == code
+    assert said.strip("'")[:20] in capsys.readouterr().out
+
+
+def test_a_command_that_cannot_be_started_does_not_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert _serving_renewal.main(["/etc/kubernetes/admin.conf"]) == 1
+    assert capsys.readouterr().out.startswith("kubectl failed: ")
 
 
 def test_a_program_that_needs_ansible_is_refused() -> None:

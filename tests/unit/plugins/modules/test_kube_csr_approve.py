@@ -322,3 +322,25 @@ def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None
     assert not result["failed"] and "worker1 has no serving certificate of the cluster: no add" in str(
         result["warnings"]
     )
+
+
+def test_thousands_of_requests_of_one_node_do_not_hold_up_others() -> None:
+    items = fixture("csr-kubelets.json")["items"]
+    many = [{**items[0], "metadata": {"name": f"csr-{number:05}"}} for number in range(5000)]
+    kubectl = FakeKubectl(*many, *[item for item in items if item["metadata"]["name"] == "csr-qxthb"])
+    result = build(kubectl, wait=False).run()
+    approvals = [call for call in kubectl.calls if call[:2] == ["certificate", "approve"]]
+    assert len(approvals) == 1 and "csr-qxthb" in approvals[0] and len(result["approved"]) == 11
+    assert [entry["reasons"] for entry in result["refused"]] == [
+        ["its node has 4990 more such requests than the 10 that come first"]
+    ]
+
+
+def test_requests_are_approved_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kube_csr_approve._kubelet_requests, "PIECE", 2)
+    kubectl = kubelets()
+    build(kubectl).run()
+    assert kubectl.calls[-2:] == [
+        ["certificate", "approve", "--", "csr-9dkwk", "csr-qxthb"],
+        ["certificate", "approve", "--", "csr-t7b5b"],
+    ]
