@@ -135,6 +135,29 @@ def test_a_kubelet_without_a_certificate_is_named_at_the_end(tmp_path: Path, pla
     assert '"msg": "new has no serving certificate of the cluster; why is said above, in a warning.' in output
 
 
+@pytest.mark.parametrize(
+    ("ready", "network", "named"), [(False, "flannel", True), (True, "flannel", False), (False, "none", False)]
+)
+def test_a_node_that_was_never_completed_is_named_by_the_second_run(
+    tmp_path: Path, ready: bool, network: str, named: bool
+) -> None:
+    """It has a Node object, so it is none of the new ones; a run that has nothing to add looked like success."""
+    first = [{"name": name, "ready": name == "cp1"} for name in ("cp1", "old", "of-no-inventory")]
+    nodes = [{**node, "ready": ready or node["ready"]} for node in first] + [{"name": "new", "ready": False}]
+    look = {
+        "hosts": "kube_control_plane:kube_node",
+        "tasks": [
+            {"ansible.builtin.set_fact": {"cluster_cni": network, "__nodes": {"nodes": first}}},
+            {"ansible.builtin.set_fact": {"__nodes": {"nodes": nodes}}, "when": "inventory_hostname == 'new'"},
+        ],
+    }
+    play = last_play("add_nodes")
+    text = yaml.safe_dump(play).replace("groups['slipway_new']", "['new']")
+    output = run(tmp_path, [look, yaml.safe_load(text)], lost=[], fails=named)
+    assert ('"msg": "old was in the cluster already and is not Ready, and nothing was done there.' in output) is named
+    assert ("the playbook site finishes it" in output) is named
+
+
 def test_the_playbooks_go_on_without_that_certificate() -> None:
     for playbook in ("site", "add_nodes"):
         plays = yaml.safe_load((PROJECT / f"playbooks/{playbook}.yml").read_text(encoding="utf-8"))
