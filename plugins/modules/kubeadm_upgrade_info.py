@@ -57,10 +57,17 @@ cluster:
       elements: dict
       sample: [{name: example/web, pods: 2, needed: 2, healthy: 2, never: true}]
     unmanaged:
-      description: Pods that no controller would make anew on another node, and their nodes.
+      description:
+        - Pods that no controller would make anew on another node, and their nodes.
+        - As for C(kubectl drain), a controller is the owner with C(controller=true) only.
       type: list
       elements: dict
       sample: [{name: default/debug, node: worker1}]
+    local_data:
+      description: Pods with volumes of the kind C(emptyDir), which a drain would have to delete, and their nodes.
+      type: list
+      elements: dict
+      sample: [{name: default/cache-7d9c, node: worker1}]
     tight:
       description: Nodes whose pods ask for more than the other nodes have left, and what is short.
       type: list
@@ -101,6 +108,8 @@ _MODE = re.compile(r"^mode: *[\"']?(\w*)", re.MULTILINE)
 _GATES = re.compile(r"^featureGates:\n((?:[ \t]+\S.*\n?)+)", re.MULTILINE)
 _METRIC = re.compile(r"^apiserver_requested_deprecated_apis\{([^}]*)\} [1-9]", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
+#: What the API server's copies of static pods have.
+_MIRROR = "kubernetes.io/config.mirror"
 _FAILED = re.compile(r"^\[-\](\S+)", re.MULTILINE)
 
 
@@ -135,11 +144,33 @@ def is_blocking(budget: kube.Object) -> bool:
     return status.get("expectedPods", 0) > 0 and status.get("disruptionsAllowed", 0) == 0
 
 
+def controller(pod: kube.Object) -> str:
+    """The kind of the pod's controller, as kubectl sees it; empty when no owner says that it is one."""
+    owners = pod["metadata"].get("ownerReferences") or []
+    return next((str(owner["kind"]) for owner in owners if owner.get("controller")), "")
+
+
 def is_evictable(pod: kube.Object) -> bool:
     """Whether a drain has to move the pod: it runs, and is neither a DaemonSet's nor static."""
-    owners = [owner["kind"] for owner in pod["metadata"].get("ownerReferences") or []]
     ended = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
-    return not ended and "DaemonSet" not in owners and "Node" not in owners
+    is_static = _MIRROR in (pod["metadata"].get("annotations") or {})
+    return not ended and not is_static and controller(pod) not in ("DaemonSet", "Node")
+
+
+def has_local_data(pod: kube.Object) -> bool:
+    """Whether something in the pod is lost when it goes to another node."""
+    return any("emptyDir" in volume for volume in pod["spec"].get("volumes") or [])
+
+
+def places(pods: t.Iterable[kube.Object]) -> t.List[t.Dict[str, str]]:
+    """Names of pods, and their nodes."""
+    return [
+        {
+            "name": f"{pod['metadata']['namespace']}/{pod['metadata']['name']}",
+            "node": pod["spec"].get("nodeName", ""),
+        }
+        for pod in pods
+    ]
 
 
 def deprecated_apis(metrics: str) -> t.List[t.Dict[str, str]]:
@@ -189,8 +220,8 @@ class KubeadmUpgradeInfo:
         """The module's return values."""
         cluster: t.Dict[str, t.Any] = {
             "problem": self._kubectl.missing(), "version": "", "nodes": [], "unhealthy": [], "budgets": [],
-            "unmanaged": [], "tight": [], "deprecated_apis": [], "kube_proxy": {"mode": "", "gates": {}},
-            "etcd": self._ask_etcd(),
+            "unmanaged": [], "local_data": [], "tight": [], "deprecated_apis": [],
+            "kube_proxy": {"mode": "", "gates": {}}, "etcd": self._ask_etcd(),
         }  # fmt: skip
         if not cluster["problem"]:
             try:
@@ -209,7 +240,7 @@ class KubeadmUpgradeInfo:
         nodes = self._kubectl.get("nodes")["items"]
         pods = self._kubectl.get("pods", "--all-namespaces")["items"]
         budgets = self._kubectl.get("poddisruptionbudgets", "--all-namespaces")["items"]
-        unmanaged = [pod for pod in pods if is_evictable(pod) and not pod["metadata"].get("ownerReferences")]
+        moving = [pod for pod in pods if is_evictable(pod)]
         proxy = self._configuration("kube-proxy", "config.conf")
         mode = _MODE.search(proxy)
         gates = _GATES.search(proxy)
@@ -219,13 +250,8 @@ class KubeadmUpgradeInfo:
             "version": configured.group(1) if configured else "",
             "nodes": [describe_node(node) for node in nodes],
             "budgets": [describe_budget(budget) for budget in budgets if is_blocking(budget)],
-            "unmanaged": [
-                {
-                    "name": f"{pod['metadata']['namespace']}/{pod['metadata']['name']}",
-                    "node": pod["spec"].get("nodeName", ""),
-                }
-                for pod in unmanaged
-            ],
+            "unmanaged": places(pod for pod in moving if not controller(pod)),
+            "local_data": places(pod for pod in moving if has_local_data(pod)),
             "tight": tight_nodes(nodes, pods),
             "deprecated_apis": deprecated_apis(self._kubectl.run("get", "--raw=/metrics").stdout),
             "kube_proxy": {

@@ -243,6 +243,17 @@ def check_room(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
                 f"{pod['name']} has no controller that would make it anew elsewhere.",
                 "Delete it, or say upgrade_drain_force: true, which lets the drain do that.",
             )
+    said = "upgrade_drain_delete_emptydir_data"
+    refuses = bool(first.text(said)) and not first.flag(said)
+    for pod in (cluster.get("local_data") or []) if refuses else []:
+        if pod["node"] in pending:
+            yield Problem(
+                pod["node"],
+                "pod",
+                f"{pod['name']} has an emptyDir volume, and {said} is false: the drain would refuse this node, and the"
+                " upgrade end half-way.",
+                f"Say {said}: true, which is the default, when what is in it may be lost; or delete the pod.",
+            )
     for node in cluster.get("tight") or []:
         if node["name"] in pending:
             cpu = node["resource"] == "cpu"

@@ -37,7 +37,11 @@ def node(name: str, cpu: str = "2", taints: t.Sequence[str] = (), ready: str = "
 
 def pod(name: str, place: str, cpu: str = "0", owner: str = "ReplicaSet", phase: str = "Running") -> t.Dict[str, t.Any]:
     return {
-        "metadata": {"namespace": "web", "name": name, "ownerReferences": [{"kind": owner}] if owner else None},
+        "metadata": {
+            "namespace": "web",
+            "name": name,
+            "ownerReferences": [{"kind": owner, "controller": True}] if owner else None,
+        },
         "spec": {"nodeName": place, "containers": [{"resources": {"requests": {"cpu": cpu}}}, {}]},
         "status": {"phase": phase},
     }
@@ -145,3 +149,21 @@ def test_etcd(answers: t.Dict[str, t.Any], monkeypatch: pytest.MonkeyPatch, run_
 )
 def test_quantity(text: str, number: float) -> None:
     assert quantity(text) == pytest.approx(number)
+
+
+def test_what_a_drain_refuses(
+    answers: t.Dict[str, t.Any], monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner
+) -> None:
+    """kubectl goes by the owner that is a controller; the volumes of pods that it leaves alone do not matter to it."""
+    empty = [{"name": "config", "configMap": {}}, {"name": "cache", "emptyDir": {}}]
+    owned = pod("owned", "w1")
+    owned["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet"}, {"kind": "DaemonSet", "controller": False}]
+    mirror = pod("mirror", "w1", owner="")
+    mirror["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "5d3c"}
+    others = [pod("a", "w1"), pod("agent", "w1", owner="DaemonSet"), pod("done", "w1", phase="Succeeded"), mirror]
+    for one in others:
+        one["spec"]["volumes"] = empty
+    answers["get pods"] = items(owned, *others, pod("plain", "w2"))
+    found = run(answers, monkeypatch, run_module)
+    assert found["unmanaged"] == [{"name": "web/owned", "node": "w1"}]
+    assert found["local_data"] == [{"name": "web/a", "node": "w1"}]

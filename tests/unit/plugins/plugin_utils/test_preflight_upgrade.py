@@ -193,6 +193,17 @@ def test_room() -> None:
     assert find(done) == []
 
 
+def test_pods_with_local_data_that_the_drain_would_refuse() -> None:
+    found = cluster(local_data=[{"name": "web/a", "node": "w1"}, {"name": "web/b", "node": "elsewhere"}])
+    [line] = lines(find(found, upgrade_drain_delete_emptydir_data=False))
+    assert line.startswith(
+        "error w1 pod: web/a has an emptyDir volume, and upgrade_drain_delete_emptydir_data is false"
+    )
+    assert find(found, upgrade_drain_delete_emptydir_data=True) == [] and find(found) == []
+    done = cluster(node("cp1", "1.37.1"), node("w1", "1.37.1"), local_data=found["local_data"])
+    assert find(done, upgrade_drain_delete_emptydir_data=False) == []
+
+
 def test_what_is_removed() -> None:
     found = cluster(
         node("cp1", control_plane=True),
