@@ -14,6 +14,7 @@ description:
     until the one that replaces it is ready. The others serve meanwhile.
   - Where the new one goes is the scheduler's choice, which prefers another node. When it has chosen the same one again,
     that is a warning.
+  - A PodDisruptionBudget that does not allow the eviction now is a warning, and nothing is moved.
   - A Deployment that does not exist, or has one pod, is left alone.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
@@ -66,11 +67,13 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _spread
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 
 #: Seconds between two looks.
 _PAUSE = 0.5
+#: In what the API server says with its code 429 about a pod that a PodDisruptionBudget does not let go, or not yet.
+_BUDGET = "disruption budget"
 
 
 class KubeSpread:
@@ -107,21 +110,31 @@ class KubeSpread:
         result["msg"] = "; ".join(lines) or "nothing is on one node only that could be on several"
         if self._check_mode or not crowds:
             return result
-        for crowd in crowds:
-            self._move(crowd)
-        again = _spread.find(self._kubectl, result["moved"])
+        kept = [crowd for crowd in crowds if not self._move(crowd)]
+        result["moved"] = [crowd.name for crowd in crowds if crowd not in kept]
+        result["changed"] = bool(result["moved"])
+        lines = [line for crowd, line in zip(crowds, lines) if crowd not in kept]
+        lines += [f"{crowd.name} is on {crowd.node} only, and a PodDisruptionBudget keeps it there" for crowd in kept]
+        result["msg"] = "; ".join(lines)
+        result["warnings"] = [
+            f"All pods of {crowd.name} are on {crowd.node}, and a PodDisruptionBudget allows no eviction of one at this"
+            " moment: nothing was moved. Look at `kubectl get poddisruptionbudgets --namespace"
+            f" {_spread.split(crowd.name)[0]}`, and run this again when it does."
+            for crowd in kept
+        ]
+        again = _spread.find(self._kubectl, result["moved"]) if result["moved"] else []
         if again:
-            result["warnings"] = [
+            result["warnings"] += [
                 f"All pods of {crowd.name} are on {crowd.node}: the scheduler has put the one that it lost there again."
                 " Look at its affinity and at the room on the other nodes."
                 for crowd in again
             ]
         return result
 
-    def _move(self, crowd: _spread.Crowd) -> None:
-        """Evict one pod and wait for its successor.
+    def _move(self, crowd: _spread.Crowd) -> bool:
+        """Evict one pod and wait for its successor; false when a budget does not let it go now.
 
-        :raises SlipwayError: when it must not be evicted, or nothing takes its place in time.
+        :raises SlipwayError: when nothing takes its place in time.
         """
         namespace, _name = _spread.split(crowd.name)
         pod = crowd.pods[-1]
@@ -131,14 +144,20 @@ class KubeSpread:
             "metadata": {"name": pod, "namespace": namespace},
         }
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/eviction"
-        self._kubectl.run("create", f"--raw={path}", "--filename=-", stdin=json.dumps(eviction))
+        asked = ("create", f"--raw={path}", "--filename=-")
+        try:
+            self._kubectl.run(*asked, stdin=json.dumps(eviction))
+        except CommandError as error:
+            if _BUDGET in error.result.stderr:
+                return False
+            raise
         deadline = self._clock() + self._timeout
         while True:
             deployment = _spread.read_deployment(self._kubectl, crowd.name)
             pods = self._kubectl.get("pods", f"--namespace={namespace}")["items"]
             missing = self._missing(deployment, pods, pod, len(crowd.pods))
             if not missing:
-                return
+                return True
             if self._clock() >= deadline:
                 raise SlipwayError(
                     f"After {self._timeout} seconds nothing has taken the place of the pod {pod} of {crowd.name}:"

@@ -11,7 +11,11 @@ import typing as t
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _spread
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
+    CommandError,
+    CommandResult,
+    SlipwayError,
+)
 from ansible_collections.slipway.kubernetes.plugins.modules.kube_spread import KubeSpread
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 
@@ -59,6 +63,7 @@ class Cluster:
         self.evicted: t.List[t.Dict[str, t.Any]] = []
         self.elsewhere: t.List[t.Dict[str, t.Any]] = []
         self.lacking = ""
+        self.refusal = ""
         self._target = target
         self._looks = looks
 
@@ -79,6 +84,9 @@ class Cluster:
     def run(self, *arguments: str, stdin: t.Optional[str] = None, check: bool = True) -> CommandResult:
         if arguments[0] == "get":
             return CommandResult([], 0, json.dumps(self.deployment) if self.deployment else "", "")
+        if self.refusal:
+            failed = CommandResult([], 1, "", self.refusal)
+            raise CommandError(self.refusal, failed)
         assert arguments[1] == "--raw=/api/v1/namespaces/kube-system/pods/dns-2/eviction"
         self.evicted.append(json.loads(stdin or ""))
         self.pods[1:] = [pod("dns-2", "cp1", deletionTimestamp="now"), pod("dns-3", self._target, "False")]
@@ -96,7 +104,7 @@ def test_one_of_two_is_moved_once_there_is_another_node() -> None:
         result = spread(cluster, check=True)
         assert result["changed"] and result["moved"] == ["kube-system/coredns"] and not cluster.evicted
     result = spread(cluster)
-    assert result["changed"] and "warnings" not in result
+    assert result["changed"] and not result["warnings"]
     assert result["msg"] == "kube-system/coredns was on cp1 only, a pod of it was moved"
     assert [eviction["metadata"]["name"] for eviction in cluster.evicted] == ["dns-2"]
     assert not spread(cluster)["changed"] and len(cluster.evicted) == 1
@@ -175,6 +183,29 @@ def test_a_scheduler_that_puts_it_there_again_is_named() -> None:
 def test_a_pod_that_does_not_start_elsewhere() -> None:
     with pytest.raises(SlipwayError, match=r"taken the place of the pod dns-2 .* pod dns-3: Running, not re"):
         spread(Cluster(node("cp1"), node("worker1"), looks=1000))
+
+
+def test_a_budget_that_keeps_the_pod_is_a_warning() -> None:
+    """The run is complete but for that."""
+    cluster = Cluster(node("cp1"), node("worker1"))
+    cluster.refusal = (
+        "Error from server (TooManyRequests): Cannot evict pod as it would violate the pod's disruption budget."
+    )
+    result = spread(cluster)
+    assert (result["changed"], result["moved"], cluster.evicted) == (False, [], [])
+    assert "a PodDisruptionBudget keeps it there" in result["msg"]
+    [warning] = result["warnings"]
+    assert warning.startswith(
+        "All pods of kube-system/coredns are on cp1, and a PodDisruptionBudget allows no eviction"
+    )
+    cluster.refusal = (
+        "Error from server (TooManyRequests): Cannot evict pod as it would violate the pod's disruption budget."
+        " The disruption budget dns is still being processed by the server."
+    )
+    assert spread(cluster)["warnings"]
+    cluster.refusal = "Error from server (Forbidden): no"
+    with pytest.raises(CommandError, match="Forbidden"):
+        spread(cluster)
 
 
 def test_a_bare_machine() -> None:
