@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Control planes that get no timer of backups since they do not answer are named at the end of etcd_backup.yml."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+PLAYBOOKS = Path(__file__).resolve().parents[3] / "playbooks"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "down", "fails"), [("true", True, True), ("false", True, False), ("true", False, False)]
+)
+def test_who_has_no_timer(wanted: str, down: bool, fails: bool, tmp_path: Path) -> None:
+    plays = yaml.safe_load((PLAYBOOKS / "etcd_backup.yml").read_text(encoding="utf-8"))
+    look: t.Dict[str, t.Any] = {"ansible_facts": {"slipway_node": {"kubernetes": {"control_plane": True}}}}
+    hosts = {"cp1": {"__cluster_look": look}, "cp2": {"__cluster_look": {"unreachable": True} if down else look}}
+    (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"kube_control_plane": {"hosts": hosts}}))
+    play = {**plays[-1], "vars_files": [str(PLAYBOOKS / "vars/groups.yml")]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    done = subprocess.run(
+        [
+            Path(sys.executable).parent / "ansible-playbook",
+            "-i",
+            "inventory.yml",
+            "-e",
+            f"etcd_backup_timer={wanted}",
+            "play.yml",
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "ANSIBLE_HOME": str(tmp_path), "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode != 0) is fails, done.stdout + done.stderr
+    said = "The timer of backups was not set up on cp2: it does not answer. Run this playbook again"
+    assert (said in done.stdout) is fails and "not set up on cp1" not in done.stdout
