@@ -95,6 +95,11 @@ restarted:
   elements: str
   returned: success
   sample: [kube-scheduler]
+refused:
+  description: That nothing was changed, since not all that is due can be renewed on this machine.
+  type: bool
+  returned: when it fails for that
+  sample: true
 skipped_external:
   description: Names of certificates whose authority's key is not on this machine; with O(all), and not near their end.
   type: list
@@ -182,7 +187,10 @@ class KubeadmCertsRenew:
         """
         entries = _certificates.collect()
         now = time.time()
-        due, external = select(entries, self._params["names"], self._params["all"], self._params["below"], now)
+        try:
+            due, external = select(entries, self._params["names"], self._params["all"], self._params["below"], now)
+        except SlipwayError as error:
+            raise SlipwayError(error.msg, refused=True) from error
         kubelet = self._expired_kubelet(entries, now)
         before = {entry.name: self._expires(entry, now) for entry in [*due, *kubelet]}
         names = list(before)

@@ -225,6 +225,7 @@ def test_what_does_not_come_up_again_is_named(plane: ControlPlane) -> None:
     plane.api.delay = NEVER
     result = plane.run(names=["apiserver"], timeout=10)
     assert result["failed"] and "After 10 seconds kube-apiserver with the certificate in" in result["msg"]
+    assert "refused" not in result
 
 
 def test_all_have_expired_and_nothing_runs(plane: ControlPlane) -> None:
@@ -256,6 +257,7 @@ def test_an_authority_that_is_elsewhere(plane: ControlPlane) -> None:
     (plane.root / "pki" / "front-proxy-ca.key").unlink()
     result = plane.run()
     assert result["failed"] and result["msg"].startswith("front-proxy-client: expiring in less than 30 days")
+    assert result["refused"] is True
     assert plane.runner.calls == []
     result = plane.run(all=True, below=1)
     assert result["skipped_external"] == ["front-proxy-client"] and "front-proxy-client" not in result["renewed"]
@@ -272,6 +274,7 @@ def test_an_unreadable_file(plane: ControlPlane) -> None:
     (plane.root / "pki" / "apiserver.crt").write_text("")
     result = plane.run()
     assert result["failed"] and "apiserver.crt (there is no PEM block CERTIFICATE)" in result["msg"]
+    assert result["refused"] is True and plane.runner.calls == []
 
 
 def test_a_certificate_that_becomes_unreadable_is_not_presented(plane: ControlPlane) -> None:
