@@ -358,7 +358,7 @@ def test_a_link_that_is_made_while_the_file_is_read_is_not_followed(
 ) -> None:
     host.source.write_text(admin())
     host.has("ada", OTHERS)
-    monkeypatch.setattr(os.path, "realpath", lambda path: str(path))
+    monkeypatch.setattr(os.path, "realpath", str)
     host.config("ada").unlink()
     host.config("ada").symlink_to(host.source)
     assert "cannot be read: Too many levels of symbolic links" in host.run("ada")["msg"]
