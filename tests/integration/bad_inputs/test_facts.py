@@ -115,7 +115,7 @@ def test_a_new_node_with_a_control_plane_that_is_dead(site: Site) -> None:
     site.answers["kube_nodes_info"] = {
         "changed": False,
         "table": ["the table"],
-        "nodes": [*nodes, {"name": "w1", "roles": []}],
+        "nodes": [*nodes, {"name": "w1", "roles": [], "ready": True}],
     }
     asked = site.play("add_nodes", "--limit", "w1").partition("TASK [Ask it who is in the cluster]")[2]
     assert asked.splitlines()[1] == "ok: [w1 -> cp2]", asked
@@ -146,11 +146,14 @@ def test_a_backup_is_taken_where_etcd_works_now(site: Site) -> None:
     site.answers["node_facts:cp3"] = seen(3, "cp3", control_plane=False, api_ready=False)
     site.answers["etcd_snapshot"] = {
         "changed": True,
-        "archive": "/var/lib/a.tar.gz",
+        "archive": "/var/lib/etcd-kubernetes-20261129T120000Z.tar.gz",
         "sha256": 64 * "0",
         "snapshot": dict.fromkeys(("revision", "total_keys", "size", "hash"), 1),
     }
-    site.play("etcd_backup", "-e", json.dumps({"etcd_backup_fetch": False, "etcd_backup_timer": True}))
+    given = json.dumps({"etcd_backup_fetch": False, "etcd_backup_timer": True})
+    said = " ".join(site.play("etcd_backup", "-e", given, rc=2).split())
+    assert "The timer of backups was not set up on cp1: it does not answer." in said
+    assert "The timer of backups was not set up on cp3: it has no control plane." in said
     assert hosts(site, "etcd_snapshot") == {"cp2"}
     # cp3 is no control plane any more, and so has no etcd.
     assert hosts(site, "systemd_unit") == {"cp2"}

@@ -26,6 +26,7 @@ ADMIN = kubectl_config.ADMIN.format(
 )
 NAMES = ("cp1", "cp2", "cp3", "w1", "w2")
 ARCHIVE = b"the archive"
+NAME = "etcd-kubernetes-20261129T120000Z.tar.gz"
 GUARD = 'if __name__ == "__main__":\n'
 #: What preflight would look for on the machines.
 GIVEN = {"api_endpoint_provider": "external", "preflight_connections": False, "preflight_sources": False}
@@ -74,7 +75,7 @@ class Awx(Site):
         self.answers.update(
             {
                 "kubeconfig_copy": {"changed": False, "content": ADMIN, "users": []},
-                "etcd_snapshot": {"changed": True, "archive": "/x/a.tar.gz", "sha256": digest, "snapshot": snapshot},
+                "etcd_snapshot": {"changed": True, "archive": f"/x/{NAME}", "sha256": digest, "snapshot": snapshot},
                 "file_piece": {"changed": False, "content": base64.b64encode(ARCHIVE).decode(), "size": len(ARCHIVE)},
             }
         )
@@ -134,19 +135,19 @@ def test_the_kubeconfig_lands_beside_the_inventory(awx: Awx) -> None:
 def test_a_backup_lands_beside_the_inventory(awx: Awx) -> None:
     output = awx.started("etcd_backup")
     assert f"On the controller: {awx.runner}/artifacts/kubernetes" in output
-    assert awx.kept() == {"artifacts/kubernetes/a.tar.gz": (ARCHIVE.decode(), 0o600, awx.user)}
+    assert awx.kept() == {f"artifacts/kubernetes/{NAME}": (ARCHIVE.decode(), 0o600, awx.user)}
 
 
 def test_it_lands_where_the_variable_says(awx: Awx) -> None:
     awx.started("etcd_backup", cluster_artifacts_directory=str(awx.runner / "home/kept"))
-    assert set(awx.kept()) == {"home/kept/a.tar.gz"}
+    assert set(awx.kept()) == {f"home/kept/{NAME}"}
 
 
 def test_an_inventory_of_the_checkout(awx: Awx) -> None:
     """Beside it nothing can be written, so it is the user's own folder."""
     awx.inventory = awx.current / "hosts.json"
     awx.started("etcd_backup")
-    assert set(awx.kept()) == {"home/.local/share/slipway/kubernetes/a.tar.gz"}
+    assert set(awx.kept()) == {f"home/.local/share/slipway/kubernetes/{NAME}"}
 
 
 def test_nowhere_to_keep_anything(awx: Awx) -> None:
