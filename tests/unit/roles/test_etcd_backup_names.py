@@ -40,7 +40,7 @@ def test_only_names_of_our_archives_are_fetched(tmp_path: Path) -> None:
                 "block": [
                     {
                         **refusal,
-                        "vars": {"etcd_backup_encryption": encryption, "etcd_backup_result": {"archive": path}},
+                        "vars": {"etcd_backup_encryption": encryption, "__etcd_backup_result": {"archive": path}},
                     },
                     {"ansible.builtin.set_fact": {"allowed": f"{{{{ allowed + [{number}] }}}}"}},
                 ],
