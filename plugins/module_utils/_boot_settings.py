@@ -220,8 +220,7 @@ def manager_variables(root: str = "") -> Variables:
 def service_variables(service: str, root: str = "") -> Variables:
     """The environment that a service adds to that of all, by its unit, the drop-ins, and files that these name."""
     units = [f"{folder}/{service}.service" for folder in _UNITS]
-    folders = [f"{folder}/{name}.service.d" for name in (service, "") for folder in _UNITS]
-    folders = [folder.replace("/.service.d", "/service.d") for folder in folders]
+    folders = [f"{folder}/{name}" for name in (f"{service}.service.d", "service.d") for folder in _UNITS]
     found: Variables = {}
     files: t.List[str] = []
     for path in [*[path for path in units if os.path.exists(root + path)][:1], *_drop_ins(folders, root)]:

@@ -21,6 +21,15 @@ PROPERTIES = (
 RUNNING = ("active", "activating", "reloading")
 
 
+#: States of a unit file that make nothing start at boot: what is so at runtime is not any more then.
+_NOT_AT_BOOT = ("disabled", "masked", "masked-runtime", "enabled-runtime", "linked", "linked-runtime", "")
+
+
+def starts_at_boot(properties: t.Mapping[str, str]) -> bool:
+    """Whether the unit starts at boot, or can be neither enabled nor disabled, as ``static`` ones, and need not be."""
+    return properties.get("UnitFileState", "") not in _NOT_AT_BOOT
+
+
 def parse_properties(text: str) -> t.Dict[str, str]:
     """The ``KEY=VALUE`` lines of ``systemctl show``."""
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)

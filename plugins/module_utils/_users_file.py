@@ -79,6 +79,11 @@ class UsersFile:
         except OSError as error:
             raise SlipwayError(f"{self.path} could not be written: {error}") from error
 
+    def remove(self) -> None:
+        """Remove it; of a link what it leads to, which has the credentials."""
+        with self._folder() as folder:
+            os.unlink(os.path.basename(self.target), dir_fd=folder)
+
     def _look(self) -> t.Tuple[str, t.Optional[os.stat_result]]:
         try:
             with self._folder() as folder:

@@ -377,14 +377,14 @@ class KubeadmReset:
         """The CA of this machine's cluster, as kubeconfigs carry it."""
         return base64.b64encode(read_text(self._at(_AUTHORITY)).encode()).decode()
 
-    def _kubeconfigs(self) -> t.List[str]:
-        """Users' copies of the administrator's kubeconfig, in which is nothing else."""
+    def _kubeconfigs(self) -> t.Dict[str, UsersFile]:
+        """Users' copies of the administrator's kubeconfig, in which is nothing else, by their paths."""
         authority = _kubeconfig.bodies(_decoded(self._authority))
-        return [
-            file.path
+        return {
+            file.path: file
             for file, text in self._users_files()
             if authority & _kubeconfig.bodies(_decoded(_kubeconfig.plain(text).get("authority", "")))
-        ]
+        }
 
     def _users_files(self) -> t.List[t.Tuple[UsersFile, str]]:
         """The users' files and what is in them. One that is not the user's, by a link, stays as it is."""
@@ -412,11 +412,11 @@ class KubeadmReset:
         return found
 
     def _remove_from_kubeconfigs(self) -> None:
-        for path in self._kubeconfigs():
-            os.unlink(path)
+        for file in self._kubeconfigs().values():
+            file.remove()
         for path, (file, config) in self._merged().items():
             if _kubeconfig.is_empty(config):
-                os.unlink(path)
+                file.remove()
             else:
                 file.write(self._kubectl.text(config, path))
 

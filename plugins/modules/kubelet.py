@@ -73,7 +73,12 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _certifi
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import lines_shown
-from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import RUNNING, Unit, process_started
+from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import (
+    RUNNING,
+    Unit,
+    process_started,
+    starts_at_boot,
+)
 
 #: Seconds until a kubelet that runs and is not heard of is no longer one that is just starting.
 _PATIENCE = 60
@@ -108,7 +113,7 @@ class Kubelet:
         reason = self._reason(properties)
         is_running = properties.get("ActiveState") in RUNNING
         action = "started" if not is_running else "restarted" if reason else "none"
-        is_enabled = properties.get("UnitFileState") not in ("disabled", "masked", "")
+        is_enabled = starts_at_boot(properties)
         mended = [f"{reason}: the kubelet is {action}"] if reason and action != "none" else []
         refusal = self._another_name() if action != "none" else ""
         if self._module.check_mode:

@@ -93,9 +93,9 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import
     Unit,
     newest,
     process_started,
+    starts_at_boot,
 )
 
-_NOT_ENABLED = ("disabled", "masked", "masked-runtime", "enabled-runtime", "linked", "linked-runtime", "")
 _VERBS = {"started": "start", "restarted": "restart", "reloaded": "reload"}
 #: Where the times of reloads are kept, until the machine boots: systemd forgets them when it reads unit files again.
 _RELOADS = "/run/slipway/reloads"
@@ -135,10 +135,8 @@ class SystemdUnit:
             raise SlipwayError(f"The unit {self._name} does not exist on this host; install its package first.")
         replaced = self._restart_replaced and is_replaced(properties.get("MainPID", "0"))
         action = self._decide(properties, replaced)
-        # `static`, `generated` and the like can be neither enabled nor disabled, and need not be. What is enabled or
-        # linked at runtime is not any more after a boot, and what is linked is only known.
         state = properties.get("UnitFileState", "")
-        is_enabled = state not in _NOT_ENABLED
+        is_enabled = starts_at_boot(properties)
         toggle = not is_enabled if self._enabled else state.startswith("enabled")
         if not self._module.check_mode:
             if self._is_outdated(properties):

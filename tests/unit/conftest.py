@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,11 @@ def records(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 def run_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> ModuleRunner:
     """Runs a module's ``main()`` in this process: ``run_module(main, options, check=False)``."""
     return ModuleRunner(monkeypatch, capsys)
+
+
+@pytest.fixture(name="narrow")
+def fixture_narrow() -> t.Iterator[None]:
+    """A umask that lets nobody else read."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)

@@ -449,6 +449,14 @@ def test_a_link_to_what_is_not_the_users_is_left_alone(
     assert (machine.root / "root/.kube/config").read_text() == kubectl_config.admin()
 
 
+def test_of_a_link_to_the_users_own_file_the_credentials_go(machine: Machine) -> None:
+    place, own = machine.root / "root/.kube/config", machine.root / "root/own"
+    place.rename(own)
+    place.symlink_to(own)
+    assert str(place) in machine.reset()["removed"]["files"]
+    assert not own.exists()
+
+
 def test_what_a_user_added_to_our_copy_goes_only_with_nothing_else_in_it(machine: Machine) -> None:
     path = machine.root / "root/.kube/config"
     path.write_text(kubectl_config.admin().replace("    cluster: lab\n", "    cluster: lab\n    namespace: shop\n"))

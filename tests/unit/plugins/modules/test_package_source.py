@@ -110,14 +110,6 @@ def test_check_run_check_run(host: Host) -> None:
         assert again["versions"] == {"kubeadm": "1.37.1-1.1"}
 
 
-@pytest.fixture(name="narrow")
-def fixture_narrow() -> t.Iterator[None]:
-    """A umask that lets nobody else read."""
-    before = os.umask(0o077)
-    yield
-    os.umask(before)
-
-
 @pytest.mark.usefixtures("narrow")
 def test_apt_may_read_the_key(host: Host) -> None:
     assert host.present()["changed"]

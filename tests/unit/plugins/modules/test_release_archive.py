@@ -72,14 +72,6 @@ def test_check_run_check_run(site: Site) -> None:
         assert again["diff"]["before"] == again["diff"]["after"]
 
 
-@pytest.fixture(name="narrow")
-def fixture_narrow() -> t.Iterator[None]:
-    """A umask that lets nobody else read."""
-    before = os.umask(0o077)
-    yield
-    os.umask(before)
-
-
 @pytest.mark.usefixtures("narrow")
 def test_everybody_may_run_what_is_in_a_new_folder(site: Site) -> None:
     site.dest = site.root / "new" / "bin" / "helm"
