@@ -33,15 +33,39 @@ USAGES = (
 )
 
 
-#: How many requests one kubectl approves: their names, up to 253 characters each, are its arguments.
-PIECE = 100
+#: How many requests are approved at the same time.
+AT_ONCE = 8
 #: How many requests of one node are approved in one go. A kubelet has one or two; thousands are of one that is no more.
 MOST = 10
 
 
-def pieces(names: t.Sequence[str]) -> t.List[t.List[str]]:
-    """The names in lists that are short enough for one command."""
-    return [list(names[start : start + PIECE]) for start in range(0, len(names), PIECE)]
+def approval(item: t.Mapping[str, t.Any]) -> t.Tuple[t.List[str], str]:
+    """The arguments of kubectl that approve the request ``item``, and what it reads from its standard input.
+
+    What was examined goes back with its uid and version: the API server refuses it when another request has that name
+    by now. ``kubectl certificate approve`` would approve that one, and who makes a request can have the cluster delete
+    it (by an owner that does not exist) and make another one of the same name.
+    """
+    condition = {
+        "type": "Approved",
+        "status": "True",
+        "reason": "SlipwayApprove",
+        "message": "The names are those that the inventory gives the node.",
+    }
+    status = item.get("status") or {}
+    examined = {
+        **item,
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "CertificateSigningRequest",
+        "status": {**status, "conditions": [*(status.get("conditions") or []), condition]},
+    }
+    path = f"/apis/certificates.k8s.io/v1/certificatesigningrequests/{item['metadata']['name']}/approval"
+    return ["replace", f"--raw={path}", "--filename=-"], json.dumps(examined)
+
+
+def is_another(said: str) -> bool:
+    """Whether kubectl says that the request is not the one any more that was examined, or is gone."""
+    return "(Conflict)" in said or "(NotFound)" in said
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,7 @@ Private to this collection.
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import re
 import subprocess
@@ -30,13 +31,14 @@ _PASSES = (
     "unable to connect", "refused", "timeout", "timed out", "deadline exceeded", "eof", "no route to host",
     "network is unreachable", "connection reset", "too many requests", "unavailable", "unable to handle",
     "try again", "no such host", "leader changed", "(internalerror)", "(conflict)",
-    # A request that somebody has deleted meanwhile.
+    # A request that is another one by now (a conflict), or that somebody has deleted meanwhile.
     "error from server (notfound): certificatesigningrequests",
 )  # fmt: skip
 #: Names in messages, which nodes may have chosen.
 _QUOTED = re.compile(r'"[^"]*"')
 
-Run = t.Callable[[t.Sequence[str]], str]
+#: kubectl with these arguments and this standard input.
+Run = t.Callable[[t.Sequence[str], str], str]
 
 
 class Failure(Exception):
@@ -58,10 +60,10 @@ def kubectl(kubeconfig: str) -> Run:
     What is returned raises :class:`Failure` when it fails, :class:`Unavailable` when that may pass by itself.
     """
 
-    def run(arguments: t.Sequence[str]) -> str:
+    def run(arguments: t.Sequence[str], text: str) -> str:
         argv = ["kubectl", f"--kubeconfig={kubeconfig}", "--request-timeout=30s", *arguments]
         try:
-            done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
+            done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False, timeout=120)
         except subprocess.TimeoutExpired as error:
             raise Unavailable(str(error)) from error
         except OSError as error:
@@ -78,19 +80,20 @@ def kubectl(kubeconfig: str) -> Run:
 def renew(run: Run) -> t.List[str]:
     """Approve what may be approved, and say what was done, and what was not and why, a line each.
 
-    A piece that cannot be approved does not hold up the others.
+    One that cannot be approved does not hold up the others.
 
     :raises Failure: when the cluster cannot be asked, or not all could be approved.
     """
-    items = json.loads(run(["get", "certificatesigningrequests", "--output=json"]))["items"]
+    items = json.loads(run(["get", "certificatesigningrequests", "--output=json"], ""))["items"]
     pending = [item for item in items if _kubelet_requests.is_pending(item)]
     if not pending:
         return []
     asked = ["get", "configmap", MEMORY, "--namespace=kube-system", "--ignore-not-found", "--output=json"]
-    memory = json.loads(run(asked) or "{}")
+    memory = json.loads(run(asked, "") or "{}")
     allowed = _kubelet_requests.from_texts(memory.get("data") or {})
-    owners = _kubelet_requests.owners(json.loads(run(["get", "nodes", "--output=json"]))["items"])
-    good, lines = {}, []
+    owners = _kubelet_requests.owners(json.loads(run(["get", "nodes", "--output=json"], ""))["items"])
+    good: t.List[t.Mapping[str, t.Any]] = []
+    lines = []
     waiting = _kubelet_requests.later(pending)
     late = {name for names in waiting.values() for name in names}
     for item in pending:
@@ -104,25 +107,34 @@ def renew(run: Run) -> t.List[str]:
         if request is None or reasons:
             lines.append(f"{name!a} of {node!a} stays pending: {'; '.join(reasons)!a}")
         else:
-            good[name] = node
+            good.append(item)
     lines += [
         f"{len(names)} more requests of {node!a} wait: its latest {_kubelet_requests.MOST} come first"
         for node, names in waiting.items()
     ]
     failures = []
-    for piece in _kubelet_requests.pieces(list(good)):
-        try:
-            run(["certificate", "approve", "--", *piece])
-        except Failure as error:
-            failures.append(error)
-        else:
-            lines += [f"{name!a} of {good[name]!a} is approved" for name in piece]
+    with concurrent.futures.ThreadPoolExecutor(_kubelet_requests.AT_ONCE) as pool:
+        for item, error in zip(good, pool.map(lambda item: _approve(run, item), good)):
+            if error:
+                failures.append(error)
+            else:
+                name, node = item["metadata"]["name"], _kubelet_requests.node_name(item)
+                lines.append(f"{name!a} of {node!a} is approved")
     if failures:
         # One that does not pass by itself counts more than one that does.
         failure = next((error for error in failures if not isinstance(error, Unavailable)), failures[0])
         failure.lines = lines
         raise failure
     return lines
+
+
+def _approve(run: Run, item: t.Mapping[str, t.Any]) -> t.Optional[Failure]:
+    """Approve the request that was examined, if it is still the same; what kept us from it."""
+    try:
+        run(*_kubelet_requests.approval(item))
+    except Failure as error:
+        return error
+    return None
 
 
 def main(arguments: t.Sequence[str]) -> int:

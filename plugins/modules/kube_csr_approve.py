@@ -17,6 +17,8 @@ description:
     C(system:node:NAME) in the group C(system:nodes), has exactly that subject, asks for server authentication only,
     names nothing but what O(nodes) allows for that node, and has a name that is a DNS subdomain. All
     others stay pending and are reported.
+  - What is approved is the very object that was examined. One that was replaced by another of its name meanwhile stays
+    pending.
   - Of one node at most ten requests are approved in one go, its latest.
   - Certificates that kubelets present already are found by a TLS connection to each, so that a second run needs one
     call of C(kubectl).
@@ -209,7 +211,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubelet_requests, _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._cluster_memory import SERVING_IDENTITIES
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet_requests import Identity
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, shown
@@ -276,11 +278,6 @@ class KubeCsrApprove:
         self._missing: t.List[t.Dict[str, t.Any]] = []
         #: Nodes whose kubelets make their serving certificates themselves.
         self._self_signed = sorted(node["name"] for node in params["nodes"] if node.get("self_signed"))
-
-    @staticmethod
-    def approve_argv(names: t.Sequence[str]) -> t.List[str]:
-        """The arguments of kubectl that approve the requests ``names``, which nodes have chosen."""
-        return ["certificate", "approve", "--", *names]
 
     def run(self) -> t.Dict[str, t.Any]:
         """Do it, or in check mode say what would be approved."""
@@ -370,25 +367,46 @@ class KubeCsrApprove:
                 user = shown(node or item["spec"].get("username", ""), LONGEST)
                 self._refused[name] = {"request": shown(name, LONGEST), "node": user, "reasons": reasons}
                 continue
-            wanted.append((name, node, request))
-        names = []
+            wanted.append((item, node, request))
         owners: t.Mapping[str, t.Sequence[str]] = {}
-        if any(request.addresses for _name, _node, request in wanted):
+        if any(request.addresses for _item, _node, request in wanted):
             owners = _kubelet_requests.owners(self._kubectl.get("nodes")["items"])
-        for name, node, request in wanted:
+        good = []
+        for item, node, request in wanted:
+            name = item["metadata"]["name"]
             reasons = _kubelet_requests.taken(request.addresses, node, owners, self._nodes)
             if reasons:
                 self._refused[name] = {"request": name, "node": node, "reasons": reasons}
                 continue
-            names.append(name)
-            self._approved[name] = {
-                "request": name,
-                "node": node,
-                "dns_names": request.dns_names,
-                "addresses": request.addresses,
-            }
-        for piece in [] if self._check_mode else _kubelet_requests.pieces(names):
-            self._kubectl.run(*self.approve_argv(piece))
+            names = {"dns_names": request.dns_names, "addresses": request.addresses}
+            entry: t.Dict[str, t.Any] = {"request": name, "node": node, **names}
+            good.append((item, entry))
+        self._approve_examined(good)
+
+    def _approve_examined(self, good: t.Sequence[t.Tuple[t.Mapping[str, t.Any], t.Dict[str, t.Any]]]) -> None:
+        """:param good: requests, and what is returned of each."""
+        with concurrent.futures.ThreadPoolExecutor(_kubelet_requests.AT_ONCE) as pool:
+            done = list(pool.map(lambda entry: self._check_mode or self._approve_one(entry[0]), good))
+        for is_approved, (_item, entry) in zip(done, good):
+            if is_approved:
+                self._approved[entry["request"]] = entry
+            else:
+                refused = {"request": entry["request"], "node": entry["node"]}
+                self._refused[entry["request"]] = {**refused, "reasons": ["it changed while it was examined"]}
+
+    def _approve_one(self, item: t.Mapping[str, t.Any]) -> bool:
+        """Approve the request that was examined; false when another one has its name by now, or none.
+
+        :raises CommandError: when it fails for another reason.
+        """
+        arguments, text = _kubelet_requests.approval(item)
+        try:
+            self._kubectl.run(*arguments, stdin=text)
+        except CommandError as error:
+            if _kubelet_requests.is_another(error.result.stderr):
+                return False
+            raise
+        return True
 
     def _probe(self, context: ssl.SSLContext, nodes: t.Sequence[Identity]) -> t.Dict[str, str]:
         """The problems of those nodes that have one."""

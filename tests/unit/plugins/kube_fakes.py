@@ -15,6 +15,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
 
 FIXTURES = Path(__file__).parent / "fixtures" / "kube"
+APPROVALS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 CLUSTER_SCOPED = {"Namespace", "CustomResourceDefinition", "ClusterRole", "Node", "APIService"}
 
 
@@ -47,6 +48,8 @@ class FakeKubectl(Kubectl):
         self.custom_kinds: t.Set[str] = set()
         self.calls: t.List[t.List[str]] = []
         self.sent: t.List[t.List[kube.Object]] = []
+        #: Certificate requests that were approved.
+        self.approved: t.List[str] = []
         #: Answers that come before the API server is asked: (verb or "", CommandResult).
         self.failures: t.List[t.Tuple[str, CommandResult]] = []
         self.raw: t.Dict[str, CommandResult] = {}
@@ -103,14 +106,26 @@ class FakeKubectl(Kubectl):
             return self._convert(argv, stdin or "")
         if argv[0] == "get" and "--filename=-" not in argv:
             return self._list(argv)
-        if argv[0] == "certificate":
-            for item in self.store.values():
-                if item["metadata"]["name"] in argv[2:]:
-                    item.setdefault("status", {})["conditions"] = [{"type": "Approved", "status": "True"}]
-            return CommandResult([], 0, "", "")
+        if argv[:1] == ["replace"] and argv[1].startswith("--raw="):
+            return self._approve(argv, json.loads(stdin or ""))
         items = json.loads(stdin or "")["items"]
         self.sent.append(items)
         return getattr(self, "_" + argv[0])(argv, items)
+
+    def _approve(self, argv: t.List[str], sent: kube.Object) -> CommandResult:
+        name = argv[1].split("/")[-2]
+        assert argv[1:] == [f"--raw={APPROVALS}/{name}/approval", "--filename=-"]
+        stored = self.store.get(kube.reference(sent))
+        if stored is None:
+            said = f'certificatesigningrequests.certificates.k8s.io "{name}" not found'
+            return CommandResult([], 1, "", f"Error from server (NotFound): {said}")
+        if any(stored["metadata"].get(key) != sent["metadata"].get(key) for key in ("uid", "resourceVersion")):
+            said = f'certificatesigningrequests.certificates.k8s.io "{name}": the object has been modified'
+            return CommandResult([], 1, "", f"Error from server (Conflict): Operation cannot be fulfilled on {said}")
+        assert sent["spec"] == stored["spec"]
+        stored["status"] = sent["status"]
+        self.approved.append(name)
+        return CommandResult([], 0, "{}", "")
 
     def _convert(self, argv: t.List[str], stdin: str) -> CommandResult:
         texts = stdin.split("\n---\n") if "--filename=-" in argv else []

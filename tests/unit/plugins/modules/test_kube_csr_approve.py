@@ -12,7 +12,7 @@ import typing as t
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._cluster_memory import SERVING_IDENTITIES
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_csr_approve
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, FakeKubectl, fixture
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
@@ -67,7 +67,7 @@ def test_approves_what_kubelets_ask_for() -> None:
         "addresses": ["172.30.0.3"],
     }
     assert result["refused"] == []
-    assert kubectl.calls[-1] == ["certificate", "approve", "--", "csr-9dkwk", "csr-qxthb", "csr-t7b5b"]
+    assert sorted(kubectl.approved) == ["csr-9dkwk", "csr-qxthb", "csr-t7b5b"]
     kubectl.calls.clear()
     assert not build(kubectl).run()["changed"]
     assert kubectl.verbs() == ["get"]
@@ -215,7 +215,7 @@ def test_a_name_that_is_more_than_a_name_stays_pending(name: str) -> None:
     kubectl.put({**found, "metadata": {"name": name}})
     kubectl.put(node("left-out", "172.30.0.3"))
     result = build(kubectl, wait=False).run()
-    assert kubectl.calls[-1] == ["certificate", "approve", "--", "csr-9dkwk", "csr-t7b5b"]
+    assert sorted(kubectl.approved) == ["csr-9dkwk", "csr-t7b5b"]
     refused = {entry["request"]: entry["reasons"] for entry in result["refused"]}
     assert set(refused) == {"csr-qxthb", _shown.shown(name, _shown.LONGEST)}
     assert "which left-out announces" in str(refused.pop("csr-qxthb"))
@@ -329,18 +329,42 @@ def test_thousands_of_requests_of_one_node_do_not_hold_up_others() -> None:
     many = [{**items[0], "metadata": {"name": f"csr-{number:05}"}} for number in range(5000)]
     kubectl = FakeKubectl(*many, *[item for item in items if item["metadata"]["name"] == "csr-qxthb"])
     result = build(kubectl, wait=False).run()
-    approvals = [call for call in kubectl.calls if call[:2] == ["certificate", "approve"]]
-    assert len(approvals) == 1 and "csr-qxthb" in approvals[0] and len(result["approved"]) == 11
+    assert "csr-qxthb" in kubectl.approved and len(kubectl.approved) == len(result["approved"]) == 11
     assert [entry["reasons"] for entry in result["refused"]] == [
         ["its node has 4990 more such requests than the 10 that come first"]
     ]
 
 
-def test_requests_are_approved_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kube_csr_approve._kubelet_requests, "PIECE", 2)
-    kubectl = kubelets()
-    build(kubectl).run()
-    assert kubectl.calls[-2:] == [
-        ["certificate", "approve", "--", "csr-9dkwk", "csr-qxthb"],
-        ["certificate", "approve", "--", "csr-t7b5b"],
+class Exchanging(FakeKubectl):
+    """Between the look and the approval somebody has his request deleted and makes another one of its name."""
+
+    #: What the other request has, beside its name; nothing when there is none.
+    metadata: t.Optional[t.Dict[str, t.Any]] = None
+
+    def run(self, *arguments: str, stdin: t.Optional[str] = None, check: bool = True) -> CommandResult:
+        if arguments[0] == "replace" and "csr-qxthb" in arguments[1]:
+            [(reference, found)] = [entry for entry in self.store.items() if entry[0].name == "csr-qxthb"]
+            del self.store[reference]
+            if self.metadata:
+                self.put({**found, "metadata": {**found["metadata"], **self.metadata}})
+        return super().run(*arguments, stdin=stdin, check=check)
+
+
+@pytest.mark.parametrize("metadata", [{"uid": "another"}, {"resourceVersion": "99999"}, None])
+def test_another_request_than_the_one_that_was_examined_is_not_approved(
+    metadata: t.Optional[t.Dict[str, t.Any]],
+) -> None:
+    kubectl = Exchanging(*fixture("csr-kubelets.json")["items"])
+    kubectl.metadata = metadata
+    result = build(kubectl, wait=False).run()
+    assert sorted(kubectl.approved) == ["csr-9dkwk", "csr-t7b5b"] and len(result["approved"]) == 2
+    assert result["refused"] == [
+        {"request": "csr-qxthb", "node": "kapi2", "reasons": ["it changed while it was examined"]}
     ]
+
+
+def test_an_approval_that_is_forbidden_is_an_error() -> None:
+    kubectl = kubelets()
+    kubectl.fail("Error from server (Forbidden): no", "replace")
+    with pytest.raises(SlipwayError, match="Forbidden"):
+        build(kubectl, wait=False).run()
