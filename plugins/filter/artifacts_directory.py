@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import stat
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._controller_files import unwritable
@@ -13,9 +14,20 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._controller_fil
 #: Below these are the system's files, and nobody looks for an administrator's.
 SYSTEM = frozenset(f"/{name}" for name in ("bin", "boot", "dev", "etc", "lib", "proc", "sbin", "sys", "usr"))
 
+#: Everybody may write there, and nobody removes what is another's.
+_SHARED = stat.S_ISVTX | stat.S_IWOTH
+
 
 def _is_of_the_system(folder: pathlib.Path) -> bool:
     return folder == folder.parent or bool(SYSTEM & {str(folder), *map(str, folder.parents)})
+
+
+def _is_everybodys(folder: pathlib.Path) -> bool:
+    """Whether it is like /tmp: somebody else may have put a folder there, for what we would write into it."""
+    try:
+        return folder.stat().st_mode & _SHARED == _SHARED
+    except OSError:
+        return False
 
 
 def _candidates(inventory: str, name: str, current: pathlib.Path) -> t.Iterator[pathlib.Path]:
@@ -23,7 +35,7 @@ def _candidates(inventory: str, name: str, current: pathlib.Path) -> t.Iterator[
     if inventory:
         folder = pathlib.Path(inventory).resolve()
         beside = folder if folder == current else folder.parent
-        if not _is_of_the_system(beside):
+        if not _is_of_the_system(beside) and not _is_everybodys(beside):
             yield beside / "artifacts" / name
     own = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
     # A user without an entry in the list of users has no home.

@@ -18,6 +18,7 @@ description:
     several times.
   - A file that is on the controller already with another checksum, or that cannot be compared since it is to be
     encrypted, is left as it is, and the task fails. It stops when the host sends more bytes than it has said first.
+  - Put C(no_log) on the task. With C(-vvv) Ansible prints the pieces as they come, and writes them into its log.
   - With O(vault_password) it is encrypted in the format of ansible-vault on its way, as base64; nothing else reaches
     the controller's disk.
 author: slipway.kubernetes contributors (@slipway)
@@ -62,6 +63,7 @@ EXAMPLES = r"""
     src: "{{ example_backup.archive }}"
     dest: "{{ example_archive_file }}"
     sha256: "{{ example_backup.sha256 }}"
+  no_log: true
 """
 
 RETURN = r"""

@@ -378,9 +378,8 @@ class KubeCsrApprove:
             if reasons:
                 self._refused[name] = {"request": name, "node": node, "reasons": reasons}
                 continue
-            names = {"dns_names": request.dns_names, "addresses": request.addresses}
-            entry: t.Dict[str, t.Any] = {"request": name, "node": node, **names}
-            good.append((item, entry))
+            asked = {"dns_names": request.dns_names, "addresses": request.addresses}
+            good.append((item, {"request": name, "node": node, **asked}))
         self._approve_examined(good)
 
     def _approve_examined(self, good: t.Sequence[t.Tuple[t.Mapping[str, t.Any], t.Dict[str, t.Any]]]) -> None:

@@ -1,15 +1,18 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which names of archives the role fetches to the controller: those that etcd_snapshot gives, and no others."""
+"""What the role fetches to the controller: names that etcd_snapshot gives and no others. Nothing of it is printed."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROLE = Path(__file__).resolve().parents[3] / "roles/etcd_backup"
@@ -64,3 +67,41 @@ def test_only_names_of_our_archives_are_fetched(tmp_path: Path) -> None:
     )
     expected = ",".join(str(number) for number, entry in enumerate(given) if entry[2])
     assert f"allowed={expected};" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_nothing_of_an_archive_is_printed_by_a_verbose_run(tmp_path: Path, is_there: bool) -> None:
+    """Connections print what modules return, but for tasks with no_log; what was wrong is said all the same."""
+    names = ["Keep it on the controller", "Refuse to go on without it"]
+    tasks = {task["name"]: task for task in yaml.safe_load((ROLE / "tasks/main.yml").read_text(encoding="utf-8"))}
+    archive = tmp_path / "etcd-lab-20261121T120000Z.tar.gz"
+    content = b"all Secrets of the cluster"
+    if is_there:
+        archive.write_bytes(content)
+    # What comes last are the words for the other side.
+    ssh = tmp_path / "ssh"
+    ssh.write_text('#!/bin/sh\nfor words; do :; done\nexec /bin/sh -c "$words"\n')
+    ssh.chmod(0o755)
+    variables = {
+        "ansible_ssh_executable": str(ssh),
+        "ansible_python_interpreter": sys.executable,
+        "etcd_backup_encryption": "none",
+        "etcd_backup_fetch": True,
+        "etcd_backup_fetch_directory": str(tmp_path / "kept"),
+        "__etcd_backup_result": {"archive": str(archive), "sha256": hashlib.sha256(content).hexdigest()},
+    }
+    play = {"hosts": "cp1", "gather_facts": False, "vars": variables, "tasks": [tasks[name] for name in names]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    collections = str(ROLE.parents[1] / "collections")
+    done = subprocess.run(
+        [Path(sys.executable).parent / "ansible-playbook", "-i", "cp1,", "play.yml", "-vvv"],
+        cwd=tmp_path,
+        env={**os.environ, "ANSIBLE_HOME": str(tmp_path), "ANSIBLE_COLLECTIONS_PATH": collections},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode == 0) is is_there, done.stdout
+    assert (tmp_path / "kept" / archive.name).exists() is is_there
+    assert base64.b64encode(content).decode() not in done.stdout + done.stderr
+    assert ("cannot be read: No such file" in done.stdout) is not is_there

@@ -49,6 +49,14 @@ def test_the_users_own_folder(site: Path, inventory: t.Any, monkeypatch: pytest.
     assert find(inventory, "lab") == f"{site}/data/slipway/lab"
 
 
+@pytest.mark.parametrize(("mode", "is_used"), [(0o1777, False), (0o777, True), (0o2775, True), (0o755, True)])
+def test_where_everybody_may_put_a_folder(site: Path, mode: int, is_used: bool) -> None:
+    """As in /tmp: somebody else may have made `artifacts` there, and replace what is in it. A CI's folders are open."""
+    (site / "team").chmod(mode)
+    expected = f"{site}/team/artifacts/lab" if is_used else f"{site}/home/.local/share/slipway/lab"
+    assert find(str(site / "team/inventory"), "lab") == find(str(site / "team"), "lab") == expected
+
+
 def test_what_cannot_be_written(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (site / "locked/inventory").mkdir(parents=True)
     assert find(str(site / "locked/inventory"), "lab") == f"{site}/home/.local/share/slipway/lab"
