@@ -30,7 +30,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._proxies import
     variable,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
-from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import split_url
+from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import is_web, split_url
 
 #: Where the API of a registry lives when not at the name that images have.
 SERVERS = {"docker.io": "registry-1.docker.io"}
@@ -210,6 +210,9 @@ def _token(client: Client, headers: t.Sequence[str], repository: str, endpoint: 
         return _login(endpoint)
     if scheme != "bearer" or "realm" not in parameters:
         raise SlipwayError("it asks for a user name and a password")
+    if not is_web(parameters["realm"]):
+        # The registry would have a file of this machine read, and what is taken for a token in it sent there.
+        raise SlipwayError(f"its token server {shown(parameters['realm'])} is no http(s) URL")
     query = {"service": parameters.get("service", ""), "scope": f"repository:{repository}:pull"}
     url = f"{parameters['realm']}?{urllib.parse.urlencode({key: value for key, value in query.items() if value})}"
     certificates = {key: str(endpoint.get(key) or "") for key in ("ca_file", "ca_content")}

@@ -392,3 +392,11 @@ def test_all_at_once(run_module: ModuleRunner, base: str) -> None:
     result = run_module(source_probe.main, {"sources": sources}, check=True)
     assert not result["changed"]
     assert [(found["subject"], found["severity"]) for found in result["failures"]] == [("b", "error"), ("c", "error")]
+
+
+def test_a_registry_gets_no_token_out_of_a_file_of_the_machine(tmp_path: Path) -> None:
+    """urllib reads files, too, and what stands behind the # is no part of a path."""
+    (tmp_path / "credentials.json").write_text('{"access_token": "of-root"}')
+    challenge = f'Bearer realm="file://{tmp_path}/credentials.json#"'
+    with pytest.raises(SlipwayError, match=r"its token server .* is no http\(s\) URL"):
+        _sources._token(_sources.Client(1, {}), [challenge], "a/b", {})
