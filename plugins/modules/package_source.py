@@ -206,6 +206,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._openpgp import
     normalise_fingerprint,
     public_keys,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import split_url
 
@@ -713,7 +714,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec=ARGUMENTS,
         supports_check_mode=True,
         required_if=[("state", "present", ["url"]), ("state", "present", ["key", "key_content"], True)],

@@ -130,6 +130,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError, failure, hide_credentials
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import make_folder
+from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import split_url
 
@@ -362,7 +363,7 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = QuietModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     try:
         module.exit_json(**run(module))
     except (SlipwayError, OSError) as error:

@@ -142,11 +142,15 @@ import pathlib
 import re
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _boot_settings, _sources
 from ansible_collections.slipway.kubernetes.plugins.module_utils._apt import Apt, find_version, index_age
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
+    Runner,
+    SlipwayError,
+    hide_credentials,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
 
 ENDPOINT: t.Dict[str, t.Any] = {
     "url": {"type": "str", "required": True},
@@ -273,14 +277,23 @@ class SourceProbe:
             return [found for answer in pool.map(self.look, sources) for found in answer]
 
 
+def urls_of(source: _sources.Source) -> t.List[t.Optional[str]]:
+    """All addresses of a source, which may have a login in them."""
+    published = (source["checksum"] or "").partition(":")[2]
+    mirrors = [endpoint["url"] for endpoint in source["endpoints"]]
+    return [source["url"], source["chart"], source["repository"], published, *mirrors]
+
+
 def main() -> None:
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec={
             "sources": {"type": "list", "elements": "dict", "required": True, "options": SOURCE},
             "timeout": {"type": "int", "default": 10},
         },
         supports_check_mode=True,
     )
+    for source in module.params["sources"]:
+        hide_credentials(module, *urls_of(source))
     probe = SourceProbe(Runner(module), module.params["timeout"])
     module.exit_json(changed=False, failures=probe.run(module.params["sources"]))
 

@@ -400,3 +400,19 @@ def test_a_registry_gets_no_token_out_of_a_file_of_the_machine(tmp_path: Path) -
     challenge = f'Bearer realm="file://{tmp_path}/credentials.json#"'
     with pytest.raises(SlipwayError, match=r"its token server .* is no http\(s\) URL"):
         _sources._token(_sources.Client(1, {}), [challenge], "a/b", {})
+
+
+def test_logins_in_addresses_are_hidden(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arguments are printed with -vvv, and by many callbacks."""
+    monkeypatch.setattr(source_probe.SourceProbe, "run", lambda *_: [])
+    login = "https://robot:hidden-{}@mirror.example.org"
+    mirror = {"url": login.format(5), "password": "hidden-6"}
+    sources = [
+        {"subject": "s", "kind": "chart", "chart": "a", "repository": login.format(1), "version": "1"},
+        {"subject": "s", "kind": "chart", "chart": f"{login.format(2)}/a.tgz", "version": "1"},
+        {"subject": "s", "kind": "archive", "url": login.format(3), "checksum": f"sha256:{login.format(4)}/sum"},
+        {"subject": "s", "kind": "image", "image": "a:1", "endpoints": [mirror]},
+    ]
+    result = run_module(source_probe.main, {"sources": sources})
+    assert not result["failed"] and "mirror.example.org" in str(result["invocation"])
+    assert "hidden" not in str(result)
