@@ -64,7 +64,8 @@ def node_identities(
     said = [hostvars[name] for name in everyone if name in control_planes]
     endpoints = [*endpoints, *(stated(one, key) for one in said for key in ("cluster_endpoint", "api_endpoint_vip"))]
     networks = [*networks, *(stated(one, f"cluster_{kind}_subnet") for one in said for kind in ("pod", "service"))]
-    owners = _node_identities.Owners(machines.values(), endpoints, networks)
+    domains = [domain for one in said for domain in _node_identities.dns_domains(one)]
+    owners = _node_identities.Owners(machines.values(), endpoints, networks, domains)
     cluster = next(
         (kubelets[name].cluster for name in control_planes if name in kubelets and kubelets[name].cluster), {}
     )

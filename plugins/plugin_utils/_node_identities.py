@@ -31,9 +31,14 @@ API_SERVER_SANS = "control_plane_cert_sans"
 #: Objections that other checks of preflight have against the address that a node announces.
 CLAIMED = "is claimed by"
 IN_A_NETWORK = "is in the network of pods or services"
-#: Names of services, and of every machine, by /etc/hosts or by resolvers.
-_OF_NO_MACHINE = re.compile(
-    r"kubernetes(\.default)?|.+\.svc(\..*)?|(localhost[46]?|loopback|ip6-[a-z]+)(\..*)?|.+\.localhost"
+#: The domain of services unless the inventory says another one; its names are kept from nodes in any case.
+DNS_DOMAIN = "cluster.local"
+#: Names of services, without the cluster's domain: the API server's for pods, NAME.NAMESPACE.svc of any other.
+_OF_A_SERVICE = re.compile(r"kubernetes(\.default)?|.+\.[^.]+\.svc")
+#: Names of every machine, by /etc/hosts or by resolvers.
+_OF_EVERY_MACHINE = re.compile(
+    r"(localhost[46]?|loopback|ip6-(localhost|loopback|localnet|mcastprefix|all(nodes|routers|hosts)))(\..*)?"
+    r"|.+\.localhost"
 )
 
 
@@ -43,6 +48,14 @@ def address_of(text: t.Any) -> str:
         return canonical_address(str(text or "").strip())
     except ValueError:
         return ""
+
+
+def dns_domains(variables: t.Mapping[str, t.Any]) -> t.List[str]:
+    """The domains of services that the variables of a host name."""
+    own = stated(variables, "control_plane_cluster_configuration")
+    network = own.get("networking") if isinstance(own, dict) else None
+    more = network.get("dnsDomain") if isinstance(network, dict) else None
+    return [str(domain) for domain in (stated(variables, "cluster_dns_domain"), more) if domain]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,12 +136,18 @@ class Owners:
     :param machines: All hosts of the cluster, those included that this run leaves out.
     :param endpoints: Addresses and names that move from control plane to control plane, with or without a port.
     :param networks: Networks of pods and services; each text may have several, separated by commas.
+    :param domains: Domains of services beside the default one.
     """
 
     def __init__(
-        self, machines: t.Iterable[Machine], endpoints: t.Iterable[t.Any] = (), networks: t.Iterable[t.Any] = ()
+        self,
+        machines: t.Iterable[Machine],
+        endpoints: t.Iterable[t.Any] = (),
+        networks: t.Iterable[t.Any] = (),
+        domains: t.Iterable[t.Any] = (),
     ) -> None:
         self.machines = list(machines)
+        self._domains = {_canonical(domain) for domain in (*domains, DNS_DOMAIN)}
         self._endpoints = frozenset(_canonical(host_part(str(text))) for text in endpoints if text)
         self._api_servers = frozenset(name for one in self.machines for name in one.api_server_names)
         self._resolved = frozenset().union(
@@ -189,7 +208,13 @@ class Owners:
     def _name_of_all(self, one: Machine, name: str) -> str:
         if name in self._endpoints or self._is_an_api_server_of_others(one, name):
             return "is that of the endpoint or of API servers"
-        return "is the name of a service, or of every machine" if _OF_NO_MACHINE.fullmatch(name) else ""
+        of_all = _OF_A_SERVICE.fullmatch(self._in_the_cluster(name)) or _OF_EVERY_MACHINE.fullmatch(name)
+        return "is the name of a service, or of every machine" if of_all else ""
+
+    def _in_the_cluster(self, name: str) -> str:
+        """The name without the domain of services, if it has it."""
+        ends = [f".{domain}" for domain in self._domains if name.endswith(f".svc.{domain}")]
+        return name[: -len(ends[0])] if ends else name
 
     def _is_an_api_server_of_others(self, one: Machine, name: str) -> bool:
         """Control planes have the authority's key: nothing is kept from them by what they may be called."""

@@ -47,7 +47,7 @@ CLUSTER_WIDE = (
 MIRROR_KEYS = ("url", "override_path", "ca", "username", "password", "capabilities")
 MIRROR_CAPABILITIES = ("pull", "resolve", "push")
 
-#: kubeadm gives each node a network of this prefix length from the pod subnet, by IP version.
+#: kubeadm gives each node a network of this prefix length from the pod subnet, by IP version, unless it is told another.
 NODE_PREFIX = {4: 24, 6: 64}
 #: kubeadm's limits on the service subnet: at most 2**20 addresses, at least 10.
 SERVICE_BITS_MAX = 20
@@ -295,6 +295,24 @@ def overlaps(first: Network, second: Network) -> bool:
     return first.version == second.version and first.overlaps(second)  # type: ignore[arg-type]
 
 
+def has_flannel(host: Host) -> bool:
+    """Whether the pod network is the one of the role cni."""
+    return (host.text("cni_provider") or host.text("cluster_cni")) == "flannel"
+
+
+def node_prefix(hosts: Hosts, version: int = 4) -> int:
+    """The prefix length of the network that each node gets: kubeadm's, or what the controller manager is told."""
+    found = NODE_PREFIX[version]
+    for host in (host for host in hosts if host.control_plane):
+        manager = host.mapping("control_plane_cluster_configuration").get("controllerManager")
+        items = manager.get("extraArgs") if isinstance(manager, dict) else None
+        for item in filter(_is_argument, items if isinstance(items, list) else []):
+            value = str(item.get("value"))
+            if item["name"] in ("node-cidr-mask-size", f"node-cidr-mask-size-ipv{version}") and value.isdecimal():
+                found = int(value)
+    return found
+
+
 def check_subnets(hosts: Hosts) -> t.Iterable[Problem]:
     """Pod and service subnet: syntax, size, and against each other."""
     for name, example in (("cluster_pod_subnet", "10.244.0.0/16"), ("cluster_service_subnet", "10.96.0.0/12")):
@@ -307,14 +325,16 @@ def check_subnets(hosts: Hosts) -> t.Iterable[Problem]:
             for network in networks:
                 bits = network.max_prefixlen - network.prefixlen
                 if name == "cluster_pod_subnet":
-                    node_prefix = NODE_PREFIX[network.version]
-                    room = 2 ** (node_prefix - network.prefixlen) if network.prefixlen <= node_prefix else 0
+                    prefix = node_prefix(hosts, network.version)
+                    room = 2 ** (prefix - network.prefixlen) if network.prefixlen <= prefix else 0
                     if room < len(hosts):
                         yield Problem(
                             host,
                             name,
-                            f"{network} has room for {room} nodes (each a /{node_prefix}), the cluster {len(hosts)}.",
+                            f"{network} has room for {room} nodes (each a /{prefix}), the cluster {len(hosts)}.",
                             "Choose a larger network; it cannot be changed later.",
+                            # Other pod networks may divide it in their own way; kubeadm wants room for one.
+                            ERROR if room == 0 or any(map(has_flannel, hosts)) else WARNING,
                         )
                 elif bits > SERVICE_BITS_MAX:
                     yield Problem(

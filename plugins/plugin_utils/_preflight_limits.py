@@ -12,6 +12,7 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import as_network
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,
     ERROR,
@@ -21,7 +22,9 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import (
     distinct,
+    has_flannel,
     networks_of,
+    node_prefix,
     overlaps,
     parse_endpoint,
     parse_networks,
@@ -33,8 +36,10 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_clus
 NFTABLES_KERNEL = (5, 13)
 #: The label kubernetes.io/hostname, which the kubelet sets, takes no more characters.
 NODE_NAME_LENGTH = 63
-#: Addresses in the /24 of a node, without the network's, the bridge's and the broadcast one.
-PODS_OF_A_NODE = 253
+#: Addresses in the network of a node that no pod gets: the network's, the bridge's and the broadcast one.
+NOT_FOR_PODS = 3
+#: The kubelet's default.
+MAX_PODS = 110
 #: Networks that are not of the cluster: those that Docker, Podman, libvirt and LXD make for their containers.
 _FOREIGN_BRIDGE = re.compile(r"^(docker|br-[0-9a-f]{12}$|podman|virbr|lxdbr|lxcbr|incusbr)")
 
@@ -116,17 +121,42 @@ def check_name_lengths(hosts: Hosts) -> t.Iterable[Problem]:
 
 
 def check_pods_of_a_node(hosts: Hosts) -> t.Iterable[Problem]:
-    """More pods on a node than its network has addresses."""
-    several = {str(host.mapping("control_plane_kubelet_configuration").get("maxPods") or "") for host in hosts}
+    """More pods on a node than its network has addresses. Other pod networks may give it several."""
+    prefix = node_prefix(hosts)
+    room = 2 ** (32 - prefix) - NOT_FOR_PODS if 0 <= prefix <= 32 else 0
+    known = [host for host in hosts if has_flannel(host)]
+    several = {str(host.mapping("control_plane_kubelet_configuration").get("maxPods") or MAX_PODS) for host in known}
     for text in sorted(several):
-        if text.isascii() and text.isdigit() and int(text) > PODS_OF_A_NODE:
+        if text.isascii() and text.isdigit() and int(text) > room:
             yield Problem(
                 CLUSTER,
                 "control_plane_kubelet_configuration",
-                f"maxPods is {text}, and a node has a /24 of the pod network, {PODS_OF_A_NODE} addresses for pods.",
-                f"Set it to {PODS_OF_A_NODE} at most.",
+                f"maxPods is {text}, and a node has a /{prefix} of the pod network, {max(room, 0)} addresses for pods.",
+                f"Set it to {max(room, 0)} at most.",
                 WARNING,
             )
+
+
+def check_flannel_networks(hosts: Hosts) -> t.Iterable[Problem]:
+    """Flannel's own networks: it does not start with one that Go cannot read, nor beside those that nodes have."""
+    control_planes = [host for host in hosts if host.control_plane and has_flannel(host)]
+    for host in control_planes:
+        values = host.mapping("cni_flannel_values")
+        for key in (key for key in ("podCidr", "podCidrv6") if values.get(key)):
+            subject = f"cni_flannel_values[{key}]"
+            try:
+                network = as_network(str(values[key]), strict=False)
+            except ValueError as error:
+                yield host.problem(subject, f"is malformed: {error}.", "Leave it out: it is cluster_pod_subnet.")
+                continue
+            for pods in networks_of([host], "cluster_pod_subnet") if key == "podCidr" else ():
+                if pods.version != network.version or not pods.subnet_of(network):  # type: ignore[arg-type]
+                    yield host.problem(
+                        subject,
+                        f"is {network}, and nodes have networks in cluster_pod_subnet {pods}, without which Flannel"
+                        " does not start.",
+                        "Leave it out: it is cluster_pod_subnet.",
+                    )
 
 
 def check_pools_without_network(hosts: Hosts) -> t.Iterable[Problem]:
@@ -201,6 +231,7 @@ CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_kernel,
     check_name_lengths,
     check_pods_of_a_node,
+    check_flannel_networks,
     check_pools_without_network,
     check_pools_and_endpoint,
     check_foreign_bridges,

@@ -31,7 +31,8 @@ def owners_of(hosts: Hosts) -> Owners:
         endpoints.update(dict.fromkeys([host.text("cluster_endpoint"), host.text("api_endpoint_vip")]))
         networks.update(dict.fromkeys([host.text("cluster_pod_subnet"), host.text("cluster_service_subnet")]))
     machines = [_node_identities.machine(host.name, host.variables, host.facts, host.control_plane) for host in hosts]
-    return Owners(machines, endpoints, networks)
+    domains = {domain for host in hosts for domain in _node_identities.dns_domains(host.variables)}
+    return Owners(machines, endpoints, networks, domains)
 
 
 def check_certificate_names(hosts: Hosts) -> t.Iterable[Problem]:

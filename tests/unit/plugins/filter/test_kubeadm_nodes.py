@@ -213,7 +213,7 @@ def test_a_node_has_what_it_announces_and_what_the_inventory_adds() -> None:
         (machine("192.0.2.100", ansible_host="192.0.2.100"), ["192.0.2.100"]),
         # Names of all.
         (machine("192.0.2.9", cluster_node_cert_sans=["kubernetes.default", "ip6-localhost", "cp1."]), ["192.0.2.9"]),
-        (machine("192.0.2.9", cluster_node_cert_sans=["localhost4.x", "a.svc", "Shared.example.org"]), ["192.0.2.9"]),
+        (machine("192.0.2.9", cluster_node_cert_sans=["localhost4.x", "a.b.svc", "Shared.example.org"]), ["192.0.2.9"]),
     ],
 )
 def test_what_a_worker_may_not_have(worker: t.Dict[str, t.Any], expected: t.List[str]) -> None:
@@ -250,12 +250,29 @@ def test_the_address_of_a_gateway_is_no_hosts_own() -> None:
     assert identities(hostvars)["n2"] == []
 
 
-@pytest.mark.parametrize("name", ["kubernetes", "localhost", "api.example.org"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("kubernetes", "localhost", "api.example.org", "ip6-allnodes"),
+        *("kubernetes.default.svc.cluster.local", "metrics-server.kube-system.svc", "a.b.svc.corp.example"),
+    ],
+)
 def test_a_worker_with_the_name_of_something_else_has_no_identity(name: str) -> None:
-    assert identities({"cp1": machine("192.0.2.1"), name: machine("192.0.2.2")}, "api.example.org:6443") == {
+    said = {"cluster_dns_domain": "corp.example"}
+    assert identities({"cp1": machine("192.0.2.1", **said), name: machine("192.0.2.2")}, "api.example.org:6443") == {
+        "cp1": ["192.0.2.1"]
+    }
+    said = {"control_plane_cluster_configuration": {"networking": {"dnsDomain": "corp.example"}}}
+    assert identities({"cp1": machine("192.0.2.1", **said), name: machine("192.0.2.2")}, "api.example.org:6443") == {
         "cp1": ["192.0.2.1"]
     }
     assert nodes.node_identities([name], {name: machine("192.0.2.2")}, [name], control_planes=[name])
+
+
+@pytest.mark.parametrize("name", ["n1.svc.corp.example", "n1.rack2.svc.corp.example", "n1.svc", "ip6-edge", "svc"])
+def test_a_worker_whose_name_is_that_of_no_service(name: str) -> None:
+    hostvars = {"cp1": machine("192.0.2.1"), name: machine("192.0.2.2")}
+    assert identities(hostvars) == {"cp1": ["192.0.2.1"], name: ["192.0.2.2"]}
 
 
 def test_the_endpoint_is_what_control_planes_say_too() -> None:

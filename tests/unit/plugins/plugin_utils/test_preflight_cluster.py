@@ -267,6 +267,21 @@ def test_subnets_of_two_hosts_and_two_families() -> None:
     assert "cluster: cluster_pod_subnet: 10.244.0.0/24 has room for 1 nodes" in said(everything(*small))
 
 
+@pytest.mark.parametrize("name", ["node-cidr-mask-size", "node-cidr-mask-size-ipv4"])
+def test_a_small_subnet_that_is_divided_further(name: str) -> None:
+    manager = {"controllerManager": {"extraArgs": [{"name": name, "value": "26"}]}}
+    given = {"cluster_pod_subnet": "10.244.0.0/24", "control_plane_cluster_configuration": manager}
+    hosts = [host(f"h{n}", f"192.0.2.{n}/24", n == 1, **given) for n in range(1, 6)]
+    assert said(everything(*hosts[:4])) == ""
+    assert "has room for 4 nodes (each a /26), the cluster 5." in said(everything(*hosts))
+
+
+def test_a_small_subnet_that_another_pod_network_divides() -> None:
+    given = {"cluster_pod_subnet": "10.244.0.0/24", "cluster_cni": "none"}
+    hosts = [host(f"h{n}", f"192.0.2.{n}/24", n == 1, **given) for n in (1, 2)]
+    assert [problem.severity for problem in checks.check_subnets(hosts)] == ["warning"]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -59,11 +59,32 @@ def test_good_hosts_have_no_problem() -> None:
             {"control_plane_kubelet_configuration": {"maxPods": 500}},
             "warning : control_plane_kubelet_configuration: max",
         ),
+        ({"cni_flannel_values": {"podCidr": "10.244.0.0/255.255.0.0"}}, "[podCidr]: is malformed: 10.244.0.0/255.255."),
+        ({"cni_flannel_values": {"podCidrv6": "fd00::"}}, "error cp1: cni_flannel_values[podCidrv6]: is malformed: fd"),
+        ({"cni_flannel_values": {"podCidr": "10.99.0.0/16"}}, "is 10.99.0.0/16, and nodes have networks in cluster_po"),
         ({"cluster_pod_subnet": "172.16.0.0/12"}, "172.16.0.0/12 overlaps 172.17.0.0/16, the network of docker0"),
     ],
 )
 def test_what_the_inventory_asks_for(given: t.Dict[str, t.Any], expected: str) -> None:
     assert expected in said(**given)
+
+
+def masks(size: str) -> t.Dict[str, t.Any]:
+    manager = {"extraArgs": [{"name": "v", "value": "2"}, {"name": "node-cidr-mask-size", "value": size}, "broken"]}
+    return {"control_plane_cluster_configuration": {"controllerManager": manager}}
+
+
+def test_networks_of_nodes_of_another_size() -> None:
+    many = {"control_plane_kubelet_configuration": {"maxPods": 500}}
+    assert said(**masks("23"), **many) == ""
+    assert "maxPods is 110, and a node has a /26 of the pod network, 61 addresses for pods." in said(**masks("26"))
+    # Another pod network may give a node several.
+    assert said(**many, cluster_cni="none", metallb_enabled=False) == ""
+
+
+def test_networks_of_flannel_that_are_right() -> None:
+    assert said(cni_flannel_values={"podCidr": "10.240.0.0/12", "podCidrv6": "fd00::/56"}) == ""
+    assert said(cni_flannel_values={"podCidr": "none"}, cluster_cni="none", metallb_enabled=False) == ""
 
 
 def test_pools_of_a_cluster_that_has_a_network_of_its_own() -> None:

@@ -76,3 +76,12 @@ def test_a_worker_that_is_called_like_something_else() -> None:
     assert found(host("cp1", "192.0.2.1", cluster_endpoint="api.example.org:6443"), named) == [
         ("api.example.org", "inventory_hostname", message, "error")
     ]
+
+
+def test_a_worker_is_refused_for_the_name_of_a_service_of_this_cluster() -> None:
+    names = ("a.b.svc.corp.example", "c.svc.corp.example", "a.b.svc.example.org")
+    workers = [host(name, f"192.0.2.{10 + place}") for place, name in enumerate(names)]
+    message = "a.b.svc.corp.example is the name of a service, or of every machine."
+    assert found(host("cp1", "192.0.2.1", cluster_dns_domain="corp.example"), *workers) == [
+        ("a.b.svc.corp.example", "inventory_hostname", message, "error")
+    ]
