@@ -82,7 +82,7 @@ def has_ftype(folder: str) -> t.Optional[bool]:
 
 
 def look(root: str = "") -> t.List[t.Dict[str, t.Any]]:
-    """File system and options of each folder that matters, and of XFS whether it has ftype.
+    """File system and options of each folder that matters, of XFS whether it has ftype, of ZFS the version that runs.
 
     :param root: a folder in the place of ``/``, for tests.
     """
@@ -92,5 +92,7 @@ def look(root: str = "") -> t.List[t.Dict[str, t.Any]]:
         mount = mount_of(folder if root else os.path.realpath(folder), mounts)
         if mount:
             entry = {"path": folder, "point": mount.point, "type": mount.kind, "options": mount.options}
-            found.append({**entry, "ftype": has_ftype(root + mount.point) if mount.kind == "xfs" else None})
+            ftype = has_ftype(root + mount.point) if mount.kind == "xfs" else None
+            version = read_text(f"{root}/sys/module/zfs/version").strip() if mount.kind == "zfs" else ""
+            found.append({**entry, "ftype": ftype, "version": version})
     return found

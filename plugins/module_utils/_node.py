@@ -54,6 +54,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64
 #: Interfaces that container networks make; they say nothing about the machine.
 _VIRTUAL = re.compile(
     r"^(veth|cni|flannel|cali|tunl|vxlan|docker|podman|br-[0-9a-f]{12}$|virbr|kube-|cilium|lxc|ovs|antrea|weave|genev|nodelocaldns"
+    r"|wireguard\.cali|wg-v6\.cali|ovn-k8s-|nerdctl|lxdbr|incusbr|vmnet|vboxnet"
     r"|dummy|ifb|sit\d|gre\d|gretap|erspan|ip6|ip_vti)"
 )
 #: The paths whose file systems Kubernetes, its runtime and their packages fill; those that exist are looked at.
@@ -142,6 +143,11 @@ def parse_meminfo(text: str) -> t.Dict[str, int]:
     return {"memory": kilobytes.get("MemTotal", 0) // 1024, "swap": kilobytes.get("SwapTotal", 0) // 1024}
 
 
+def is_virtual(name: str) -> bool:
+    """Whether an interface of that name is one that container networks make."""
+    return _VIRTUAL.match(name) is not None
+
+
 def first_version(text: str) -> str:
     """The first version number in the output of a program; empty when there is none."""
     match = re.search(r"(?<![\w.])v?(\d+\.\d+(?:\.\d+(?:-[0-9A-Za-z.]+)?)?)", text)
@@ -200,6 +206,16 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
         "endpoint_ready": api_ready and _api_server.answers_ready(*_kubeadm_names.endpoint_place(endpoint), authority),
         "serving_certificates_timer": _serving_timer.state(),
     }
+
+
+def product_uuid(root: str = "") -> str:
+    """The UUID that the firmware gives the machine; empty in a container, which sees that of its host.
+
+    :param root: a folder in the place of ``/``, for tests.
+    """
+    if os.path.exists(f"{root}/run/systemd/container"):
+        return ""
+    return read_text(f"{root}/sys/class/dmi/id/product_uuid").strip().lower()
 
 
 def time_sync(run: str = "/run") -> str:
@@ -332,14 +348,14 @@ class NodeFacts:
         """All facts; each key is always there."""
         asked = Versions(self._runner, _PROGRAMS)
         lookups = Lookups(self._names)
-        interfaces = [{**entry, "virtual": bool(_VIRTUAL.match(entry["name"]))} for entry in _netlink.interfaces()]
+        interfaces = [{**entry, "virtual": is_virtual(entry["name"])} for entry in _netlink.interfaces()]
         memory = parse_meminfo(read_text("/proc/meminfo"))
         modules = KernelModules()
         kubernetes = kubernetes_state()
         facts = {
             "hostname": platform.node(),
             "machine_id": read_text("/etc/machine-id").strip(),
-            "product_uuid": read_text("/sys/class/dmi/id/product_uuid").strip().lower(),
+            "product_uuid": product_uuid(),
             "boot_id": read_text("/proc/sys/kernel/random/boot_id").strip(),
             "os": {
                 **parse_os_release(read_text("/etc/os-release")),

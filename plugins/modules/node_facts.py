@@ -71,7 +71,8 @@ ansible_facts:
           type: str
           sample: 871b25a8db194b12b8eeeea229e8cfed
         product_uuid:
-          description: The UUID of the machine's firmware in lowercase; empty when it has none or it cannot be read.
+          description: The UUID of the machine's firmware in lowercase; empty when it has none or it cannot be read, and in a
+            container, where it is the host's.
           returned: always
           type: str
           sample: 5f6bba0e-6d6c-5b3e-9a8c-5d2a1a4b7c11
@@ -303,6 +304,7 @@ ansible_facts:
             - C(interfaces_taken) is configuration of network managers that matches the interfaces of pods.
             - C(pod_networks) are the files in C(/etc/cni/net.d), C(mounts) the file systems of folders that matter.
               Their C(ftype) says whether an XFS was made with C(ftype=1); null when that is unknown, and for others.
+              Their C(version) is that of a ZFS.
             - C(mtus) are those of the interfaces, C(limits) those on watching files.
             - C(firewalls) are those that drop what they do not name, with whom they admit.
             - C(etcd_data) says that C(/var/lib/etcd) is not empty, C(authority) that there is a CA of a cluster.
@@ -318,7 +320,7 @@ ansible_facts:
             swap_at_boot: []
             interfaces_taken: []
             pod_networks: [10-flannel.conflist]
-            mounts: [{path: /var/lib, point: /, type: ext4, options: [], ftype: null}]
+            mounts: [{path: /var/lib, point: /, type: ext4, options: [], ftype: null, version: ""}]
             mtus: {eth0: 1500}
             limits: {max_user_instances: 128, max_user_watches: 65536}
             firewalls: [{by: ufw, admits: [{source: 192.0.2.0/24, interface: "", ports: ""}]}]

@@ -185,6 +185,16 @@ AT_ONCE = 8
 #: A package index that is older is fetched anew before anything is installed from it.
 FRESH = 86400
 
+#: Settings of apt by which it reaches servers otherwise than we do, for all servers or for one. Those of
+#: certificates are CaInfo, CaPath, CrlFile, IssuerCert, SslCert, SslKey, Verify-Peer and Verify-Host.
+_OWN_WAYS = re.compile(
+    r"^Acquire::https?::(\S+::)?(Proxy\S*|Ca(Info|Path)|Ssl\w+|Verify-\w+|IssuerCert|CrlFile)(::\S+)? \"[^\"]+\"",
+    re.MULTILINE | re.IGNORECASE,
+)
+
+#: What a folder of packages has that is nobody's repository ([trusted=yes]), as dpkg-scanpackages makes it.
+_FLAT = ("Packages", "Packages.gz", "Packages.xz")
+
 Failure = t.Dict[str, str]
 
 
@@ -232,17 +242,24 @@ class Packages:
         ]
 
     def _has_ways_of_its_own(self) -> bool:
-        """Whether apt has a proxy or a login of its own, by which it reaches what others do not."""
-        dumped = self._apt.run("apt-config", ["dump"]).stdout
-        proxy = re.search(r"^Acquire::(https?::Proxy\S*|https?::Proxy-Auto-Detect) \"[^\"]+\"", dumped, re.MULTILINE)
-        return bool(proxy or glob.glob("/etc/apt/auth.conf.d/*") or read_text("/etc/apt/auth.conf"))
+        """Whether apt has a proxy, certificates or a login of its own, by which it reaches what others do not."""
+        own = _OWN_WAYS.search(self._apt.run("apt-config", ["dump"]).stdout)
+        return bool(own or glob.glob("/etc/apt/auth.conf.d/*") or read_text("/etc/apt/auth.conf"))
 
     def _why_not(self, url: str) -> str:
-        try:
-            self._client.exists(url)
-        except SlipwayError as error:
-            return error.msg
-        return ""
+        """Why apt would not get the index; empty when it would. Not all repositories have what it asks for first."""
+        folder, name = url.rsplit("/", 1)
+        said = ""
+        for other in (name, "Release", *(_FLAT if "/dists/" not in url else ())):
+            try:
+                self._client.exists(f"{folder}/{other}")
+            except SlipwayError as error:
+                said = said or error.msg
+            else:
+                return ""
+            if said != "HTTP 404":
+                break
+        return said
 
 
 class SourceProbe:

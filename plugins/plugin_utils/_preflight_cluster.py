@@ -47,7 +47,7 @@ CLUSTER_WIDE = (
 MIRROR_KEYS = ("url", "override_path", "ca", "username", "password", "capabilities")
 MIRROR_CAPABILITIES = ("pull", "resolve", "push")
 
-#: kubeadm gives each node a network of this prefix length from the pod subnet, by IP version, unless it is told another.
+#: kubeadm gives each node a network of this prefix length from the pod subnet, by IP version, if it is told no other.
 NODE_PREFIX = {4: 24, 6: 64}
 #: kubeadm's limits on the service subnet: at most 2**20 addresses, at least 10.
 SERVICE_BITS_MAX = 20
@@ -279,13 +279,15 @@ def networks_of(hosts: Hosts, name: str) -> t.List[Network]:
 
 
 def node_addresses(hosts: Hosts) -> t.List[t.Tuple[str, ipaddress.IPv4Interface | ipaddress.IPv6Interface]]:
-    """Every address on a real interface of a host, with the network it is in."""
+    """Every address on a real interface of a host, with the network it is in. The node's own may be on any."""
     found = []
     for host in hosts:
+        own = host.text("cluster_node_ip")
         for interface in (host.facts or {}).get("interfaces", []):
-            if interface.get("virtual"):
+            addresses = interface.get("addresses", [])
+            if interface.get("virtual") and own not in [address["address"] for address in addresses]:
                 continue
-            for address in interface.get("addresses", []):
+            for address in addresses:
                 found.append((host.name, ipaddress.ip_interface(f"{address['address']}/{address['prefix']}")))
     return found
 
@@ -363,15 +365,18 @@ def check_subnets(hosts: Hosts) -> t.Iterable[Problem]:
 
 def check_node_networks(hosts: Hosts) -> t.Iterable[Problem]:
     """Addresses and networks of nodes inside the pod or service subnet."""
+    joined = {host.name for host in hosts if host.joined}
     for name in ("cluster_pod_subnet", "cluster_service_subnet"):
         for network in networks_of(hosts, name):
             for host, address in node_addresses(hosts):
                 if address.ip in network:
+                    # On a node it may be of an interface that its pod network has made.
                     yield Problem(
                         host,
                         name,
                         f"{network} contains the host's own address {address.ip}.",
                         "Choose a network that no node is in.",
+                        WARNING if host in joined else ERROR,
                     )
                 elif overlaps(network, address.network):
                     yield Problem(

@@ -28,6 +28,8 @@ ARCHITECTURES = ("amd64", "arm64")
 
 #: What listens where on a node: port, process. The API server's port is added by the check.
 NODE_PORTS = ((10248, "kubelet"), (10249, "kube-proxy"), (10250, "kubelet"), (10256, "kube-proxy"))
+#: Phases of kubeadm init without which there is no kube-proxy; what stands in for it may have its ports, as Cilium.
+KUBE_PROXY_PHASES = {"addon", "addon/all", "addon/kube-proxy"}
 CONTROL_PLANE_PORTS = (
     (2379, "etcd"),
     (2380, "etcd"),
@@ -305,8 +307,10 @@ def api_port(host: Host) -> int:
 
 def check_ports(hosts: Hosts) -> t.Iterable[Problem]:
     """Ports of Kubernetes that something else listens on."""
+    skipped = {str(phase) for host in hosts for phase in host.sequence("control_plane_skip_phases")}
+    absent = "kube-proxy" if skipped & KUBE_PROXY_PHASES else ""
     for host, facts in _known(hosts):
-        wanted = dict(NODE_PORTS)
+        wanted = {port: process for port, process in NODE_PORTS if process != absent}
         if host.control_plane:
             wanted.update({**dict(CONTROL_PLANE_PORTS), api_port(host): "kube-apiserver"})
         foreign: t.Dict[t.Tuple[int, str], None] = {}

@@ -21,6 +21,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
     Problem,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import (
+    has_flannel,
     networks_of,
     parse_endpoint,
 )
@@ -201,8 +202,9 @@ def _unexcepted(host: Host, entry: t.Mapping[str, t.Any], missing: t.Sequence[st
 # Firewalls
 
 KUBELET = 10250
-#: Interfaces by which pods of a node reach it.
+#: Interfaces by which pods of a node reach it, and those that other pod networks than Flannel make for this.
 POD_INTERFACES = ("cni0", "flannel.1", "veth1a2b3c4d")
+OTHER_POD_INTERFACES = ("cali1a2b", "cilium_host", "lxc1a2b", "antrea-gw0", "kube-bridge", "ovn-k8s-mp0", "weave")
 
 
 def _has_port(text: str, port: int) -> bool:
@@ -214,10 +216,12 @@ def _has_port(text: str, port: int) -> bool:
     return not text
 
 
-def admits_pods(admission: t.Mapping[str, str], pods: t.Sequence[t.Any], port: int) -> bool:
+def admits_pods(
+    admission: t.Mapping[str, str], pods: t.Sequence[t.Any], port: int, interfaces: t.Sequence[str] = POD_INTERFACES
+) -> bool:
     """Whether pods may connect to the port of the node that they are on. What is not understood admits."""
     interface = admission["interface"].rstrip("+*")
-    is_theirs = not interface or any(name.startswith(interface) for name in POD_INTERFACES)
+    is_theirs = not interface or any(name.startswith(interface) for name in interfaces)
     try:
         source = ipaddress.ip_network(admission["source"], strict=False) if admission["source"] else None
     except ValueError:
@@ -231,9 +235,14 @@ def check_firewalls(hosts: Hosts) -> t.Iterable[Problem]:
     pods = networks_of(hosts, "cluster_pod_subnet")
     for host, around in looked_at(hosts):
         wanted = [api_port(host), KUBELET] if host.control_plane else [KUBELET]
+        # Which addresses another pod network gives to pods is its own affair.
+        is_known = has_flannel(host)
+        interfaces = POD_INTERFACES if is_known else (*POD_INTERFACES, *OTHER_POD_INTERFACES)
         for firewall in around.get("firewalls") or []:
             closed = [
-                port for port in wanted if not any(admits_pods(entry, pods, port) for entry in firewall["admits"])
+                port
+                for port in wanted
+                if not any(admits_pods(entry, pods, port, interfaces) for entry in firewall["admits"])
             ]
             if not closed or not pods or host.joined:
                 continue
@@ -244,7 +253,7 @@ def check_firewalls(hosts: Hosts) -> t.Iterable[Problem]:
                 f" {' and '.join(map(str, closed))} of the node that they are on.",
                 f"Admit cluster_pod_subnet there, such as: ufw allow from {pods[0]}; or firewall-cmd --permanent"
                 f" --zone=trusted --add-source={pods[0]}; or ip saddr {pods[0]} accept.",
-                ERROR if is_api else WARNING,
+                ERROR if is_api and is_known else WARNING,
             )
 
 

@@ -10,6 +10,7 @@ Private to this collection; runs on the controller.
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
@@ -25,6 +26,8 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
 CONTROLLERS = ("cpu", "cpuset", "memory", "pids")
 #: File systems that cannot hold the upper half of an overlay, which is where containers write.
 NO_OVERLAY = ("nfs", "nfs4", "cifs", "smb3", "9p", "vfat", "exfat", "ntfs", "ntfs3", "fuseblk", "ecryptfs")
+#: The first OpenZFS that can. Source: its release notes.
+ZFS_WITH_OVERLAY = (2, 2)
 IN_MEMORY = ("tmpfs", "ramfs")
 #: Folders without which a machine is no node of its cluster any more.
 KEPT = ("/etc", "/etc/kubernetes", "/var/lib", "/var/lib/etcd", "/var/lib/kubelet")
@@ -98,12 +101,19 @@ def check_modules(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
+def has_other_snapshotter(host: Host) -> bool:
+    """Whether containerd is told to keep containers otherwise than by overlays."""
+    return "snapshotter" in str(host.mapping("container_runtime_config"))
+
+
 def check_mounts(hosts: Hosts) -> t.Iterable[Problem]:
     """Folders that cannot be written to, from which nothing can be run, or on which no container can live."""
     for host, around in looked_at(hosts):
         seen: t.Set[t.Tuple[str, str]] = set()
         for mount in around.get("mounts") or []:
             for option, message, severity in _mount_problems(mount):
+                if option == "overlay" and has_other_snapshotter(host):
+                    continue
                 if (mount["point"], option) not in seen:
                     seen.add((mount["point"], option))
                     yield host.problem(
@@ -131,6 +141,14 @@ def _mount_problems(mount: t.Mapping[str, t.Any]) -> t.Iterable[t.Tuple[str, str
         yield "memory", "which is in memory: the node is gone after a boot.", WARNING
     if mount["type"] in NO_OVERLAY and path == "/var/lib/containerd":
         yield "overlay", "on which containerd cannot make the overlays that containers live on.", ERROR
+    version = re.match(r"([0-9]+)\.([0-9]+)", str(mount.get("version") or "")) if mount["type"] == "zfs" else None
+    if version and (int(version[1]), int(version[2])) < ZFS_WITH_OVERLAY and path == "/var/lib/containerd":
+        yield (
+            "overlay",
+            f"whose version {mount['version']} cannot hold the overlays that containers live on"
+            f" ({'.'.join(map(str, ZFS_WITH_OVERLAY))} or newer can).",
+            ERROR,
+        )
 
 
 def check_ftype(hosts: Hosts) -> t.Iterable[Problem]:
@@ -139,7 +157,7 @@ def check_ftype(hosts: Hosts) -> t.Iterable[Problem]:
     Source: NewSnapshotter in containerd's snapshots/overlay.
     """
     for host, around in looked_at(hosts):
-        for mount in around.get("mounts") or []:
+        for mount in [] if has_other_snapshotter(host) else around.get("mounts") or []:
             # None is another file system, or one that did not answer.
             if mount["path"] == "/var/lib/containerd" and mount.get("ftype") is False:
                 yield host.problem(

@@ -318,3 +318,19 @@ def test_a_virtual_address_is_not_taken_for_the_machines_own() -> None:
     ]
     assert _node.address_of([{"name": "eth0", "addresses": addresses}], "eth0", 4) == "192.0.2.1"
     assert _node.address_of([{"name": "eth0", "addresses": addresses[:1]}], "eth0", 4) == "192.0.2.100"
+
+
+def test_a_container_has_no_product_uuid_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "sys/class/dmi/id").mkdir(parents=True)
+    (tmp_path / "sys/class/dmi/id/product_uuid").write_text("4C4C4544-0043-4A10-8051-B9C04F4C4D32\n")
+    assert _node.product_uuid(str(tmp_path)) == "4c4c4544-0043-4a10-8051-b9c04f4c4d32"
+    (tmp_path / "run/systemd").mkdir(parents=True)
+    (tmp_path / "run/systemd/container").write_text("lxc")
+    assert _node.product_uuid(str(tmp_path)) == ""
+
+
+def test_interfaces_that_container_networks_make() -> None:
+    made = ("veth1a2b", "cni0", "flannel.1", "wireguard.cali", "ovn-k8s-mp0", "lxdbr0", "br-0123456789ab", "vboxnet0")
+    assert [name for name in made if not _node.is_virtual(name)] == []
+    own = ("eth0", "ens18", "bond0", "bond0.100", "br0", "br-lan", "wg0", "wireguard0", "vlan7", "enp1s0f0np0", "lan1")
+    assert [name for name in own if _node.is_virtual(name)] == []

@@ -368,13 +368,21 @@ def test_how_xfs_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ftype
 def test_mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     geometry(monkeypatch, True)
     found = {entry["path"]: entry for entry in _mounts.look(write(tmp_path, {"/proc/self/mountinfo": MOUNTS}))}
-    assert found["/etc"] == {"path": "/etc", "point": "/", "type": "xfs", "options": [], "ftype": True}
+    assert found["/etc"] == {"path": "/etc", "point": "/", "type": "xfs", "options": [], "ftype": True, "version": ""}
     assert found["/var/lib/kubelet"]["options"] == ["noexec", "nosuid", "nodev"]
     assert found["/opt/cni/bin"]["options"] == ["ro"]
     assert found["/usr/local/bin"]["options"] == ["ro"]
     assert found["/usr/bin"]["options"] == []
     assert [mount.point for mount in _mounts.parse_mounts(MOUNTS)][3] == "/var/lib/with blank"
     assert _mounts.look(str(tmp_path / "nothing")) == []
+
+
+def test_the_version_of_zfs(tmp_path: Path) -> None:
+    mounts = "21 1 0:20 / / rw,relatime shared:1 - zfs rpool/ROOT/pve-1 rw,xattr,noacl\n"
+    root = write(tmp_path, {"/proc/self/mountinfo": mounts, "/sys/module/zfs/version": "2.1.11-1\n"})
+    assert {(entry["type"], entry["version"], entry["ftype"]) for entry in _mounts.look(root)} == {
+        ("zfs", "2.1.11-1", None)
+    }
 
 
 # The rest

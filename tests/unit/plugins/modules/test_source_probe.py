@@ -83,6 +83,8 @@ class Registry(http.server.BaseHTTPRequestHandler):
                 "/helm.tgz": "x",
                 "/helm.tgz.sha256sum": "0" * 64 + "  helm.tgz\n",
                 "/debian/dists/x/InRelease": "x",
+                "/old/dists/x/Release": "x",
+                "/flat/./Packages.gz": "x",
             }
             manifests = ("/v2/flannel", "/locked/flannel", "/both/flannel", "/basic/flannel", "/v2/charts/flannel")
             known = pages.get(path, "" if path.startswith(tuple(f"{m}/manifests/v1" for m in manifests)) else None)
@@ -363,6 +365,28 @@ def test_package_sources(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [found["severity"] for found in packages(Machine(lost))] == ["error"]
     assert packages(Machine(lost, config='Acquire::http::Proxy "http://proxy";\n')) == []
     assert packages(Machine(lost, rc=100)) == []
+    # Older repositories have no InRelease, and folders of packages not even a Release.
+    for name in ("old/dists/x", "flat/."):
+        assert packages(Machine(f"'{base}/{name}/InRelease' x 0\n")) == []
+    assert [found["severity"] for found in packages(Machine(f"'{base}/gone/./InRelease' x 0\n"))] == ["error"]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        'Acquire::https::CaInfo "/etc/ssl/mirror.pem";',
+        'Acquire::https::mirror.example.org::Verify-Peer "false";',
+        'Acquire::https::SslCert "/etc/apt/client.pem";',
+        'acquire::HTTP::proxy "http://proxy";',
+        'Acquire::http::Proxy::deb.example.org "DIRECT";',
+    ],
+)
+def test_ways_of_apt_that_are_not_ours(base: str, setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_probe, "index_age", lambda: float("inf"))
+    lost = f"'{base}/lost/dists/x/InRelease' x 0\n"
+    assert packages(Machine(lost, config=f"{setting}\n")) == []
+    others = 'Acquire::https "";\nAcquire::https::Proxy "";\nAcquire::http::Timeout "10";\n'
+    assert [found["severity"] for found in packages(Machine(lost, config=others))] == ["error"]
     assert packages(Machine(lost, apt=False)) == []
 
 

@@ -364,3 +364,19 @@ def test_ports_of_several_api_servers(join: t.Dict[str, t.Any]) -> None:
     problems = list(checks.check_overrides(hosts))
     assert [problem.host for problem in problems] == ([] if join else ["cp1", "cp2"])
     assert all("would listen on 6443, and the one that is initialised on 7443" in each.message for each in problems)
+
+
+def test_an_interface_of_the_pod_network_is_no_reason_to_refuse_a_node() -> None:
+    addresses = [{"address": "10.244.7.1", "prefix": 32}]
+    looked = {"interfaces": [{"name": "wg-pods", "virtual": False, "addresses": addresses}]}
+    for joined, severity in ((True, "warning"), (False, "error")):
+        machine = Host("cp1", True, False, GOOD, facts={**looked, "kubernetes": {"joined": joined}})
+        assert [problem.severity for problem in checks.check_node_networks([machine])] == [severity]
+
+
+def test_the_address_of_a_node_is_real_on_whatever_interface_it_is() -> None:
+    addresses = [{"address": "198.51.100.7", "prefix": 32}]
+    looked = {"interfaces": [{"name": "dummy0", "virtual": True, "addresses": addresses}]}
+    assert checks.node_addresses([Host("cp1", facts=looked)]) == []
+    found = checks.node_addresses([Host("cp1", variables={"cluster_node_ip": "198.51.100.7"}, facts=looked)])
+    assert [str(address) for _name, address in found] == ["198.51.100.7/32"]

@@ -261,6 +261,9 @@ def test_one_bad_fact(facts: t.Dict[str, t.Any], given: t.Dict[str, t.Any], expe
             },
         ),
         (listening(8472, "vpnd", protocol="udp"), {"cluster_cni": "none", "cni_flannel_backend": "vxlan"}),
+        # Without kube-proxy, what stands in for it may have its ports.
+        (listening(10256, "cilium-agent"), {"control_plane_skip_phases": ["addon/kube-proxy"]}),
+        (listening(10249, "cilium-agent"), {"control_plane_skip_phases": ["addon/all"]}),
         ({**listening(7946, "speaker"), **kubernetes(joined=True, control_plane=True)}, {"metallb_enabled": True}),
     ],
 )

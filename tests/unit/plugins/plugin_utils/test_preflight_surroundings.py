@@ -319,3 +319,35 @@ def test_firewalls_of_workers_and_of_nodes() -> None:
     text = said(host(), host(2, **firewall(("192.0.2.0/24", "", ""))))
     assert text.startswith("warning node2: firewall: ufw does not admit pods (10.244.0.0/16) to port 10250 of")
     assert said(host(joined=True, **firewall())) == ""
+
+
+def test_firewalls_before_a_pod_network_that_is_not_known() -> None:
+    """Which addresses it gives to pods is not known, so nothing is certain; its interfaces admit."""
+    none = {"cluster_cni": "none", "cni_provider": "none"}
+    assert said(host(**firewall(("192.0.2.0/24", "", "")), given=none)).startswith("warning node1: firewall: ufw")
+    for name in ("cali+", "lxc+", "cilium_host"):
+        assert said(host(**firewall(("", name, "")), given=none)) == ""
+    assert said(host(**firewall(("", "cali+", "")))).startswith("error node1: firewall: ufw")
+
+
+def zfs(version: str, kind: str = "zfs") -> t.Dict[str, t.Any]:
+    return {"mounts": [{"path": "/var/lib/containerd", "point": "/", "type": kind, "options": [], "version": version}]}
+
+
+@pytest.mark.parametrize("version", ["2.1.11-1", "2.1.5-1ubuntu6~22.04.4", "0.8.3-1"])
+def test_a_zfs_that_holds_no_overlays(version: str) -> None:
+    expected = (
+        f"error node1: mounts: /var/lib/containerd is on / (zfs), whose version {version} cannot hold the overlays"
+    )
+    assert said(host(**zfs(version))).startswith(expected)
+    # Containers that live on something else.
+    plugin = {"io.containerd.grpc.v1.cri": {"containerd": {"snapshotter": "zfs"}}}
+    assert said(host(**zfs(version), given={"container_runtime_config": {"plugins": plugin}})) == ""
+    assert said(host(joined=True, **zfs(version))).startswith("warning")
+
+
+@pytest.mark.parametrize(
+    ("version", "kind"), [("2.2.2-0ubuntu9", "zfs"), ("2.3.1-1", "zfs"), ("", "zfs"), ("", "btrfs")]
+)
+def test_file_systems_that_hold_overlays(version: str, kind: str) -> None:
+    assert said(host(**zfs(version, kind))) == ""
