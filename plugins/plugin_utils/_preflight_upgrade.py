@@ -31,8 +31,8 @@ KUBELET_SKEW = 3
 IPVS_GATE, IPVS_GATED = "KubeProxyIPVS", (1, 37)
 #: The kubelet does without containerd 1.x from here on.
 CONTAINERD_2 = (1, 38)
-
-
+#: What a report names before it says how many more there are.
+NAMED = 6
 #: What kubeadm calls nothing: kubelets serve with it, and go on working when it has expired.
 SERVING = "kubelet-server"
 
@@ -212,6 +212,21 @@ def check_certificates(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
             )
 
 
+def _pods(cluster: Cluster, kind: str, nodes: t.Container[str]) -> t.Iterable[t.Tuple[str, t.List[str]]]:
+    """Each of the nodes with its pods of this kind, if it has any."""
+    found: t.Dict[str, t.List[str]] = {}
+    for pod in cluster.get(kind) or []:
+        if pod["node"] in nodes:
+            found.setdefault(pod["node"], []).append(pod["name"])
+    return found.items()
+
+
+def _have(names: t.Sequence[str]) -> str:
+    """The names before what they have; of many the first ones, and how many more there are."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more} {'has' if len(names) == 1 else 'have'}"
+
+
 def check_room(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
     """Budgets and pods that a drain would wait for in vain."""
     first = hosts[0] if hosts else None
@@ -235,25 +250,25 @@ def check_room(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
         for node in cluster.get("nodes") or []
         if node["name"] in playing and parse_version(node["version"]) != _target(hosts)
     }
-    for pod in cluster.get("unmanaged") or []:
-        if pod["node"] in pending and not first.flag("upgrade_drain_force"):
-            yield Problem(
-                pod["node"],
-                "pod",
-                f"{pod['name']} has no controller that would make it anew elsewhere.",
-                "Delete it, or say upgrade_drain_force: true, which lets the drain do that.",
-            )
-    said = "upgrade_drain_delete_emptydir_data"
-    refuses = bool(first.text(said)) and not first.flag(said)
-    for pod in (cluster.get("local_data") or []) if refuses else []:
-        if pod["node"] in pending:
-            yield Problem(
-                pod["node"],
-                "pod",
-                f"{pod['name']} has an emptyDir volume, and {said} is false: the drain would refuse this node, and the"
-                " upgrade end half-way.",
-                f"Say {said}: true, which is the default, when what is in it may be lost; or delete the pod.",
-            )
+    force, delete = "upgrade_drain_force", "upgrade_drain_delete_emptydir_data"
+    for node, pods in _pods(cluster, "unmanaged", pending) if not first.flag(force) else ():
+        it = "it" if len(pods) == 1 else "them"
+        yield Problem(
+            node,
+            "pod",
+            f"{_have(pods)} no controller that would make {it} anew elsewhere.",
+            f"Delete {it}, or say {force}: true, which lets the drain do that.",
+        )
+    refuses = bool(first.text(delete)) and not first.flag(delete)
+    for node, pods in _pods(cluster, "local_data", pending) if refuses else ():
+        yield Problem(
+            node,
+            "pod",
+            f"{_have(pods)} an emptyDir volume, and {delete} is false: the drain would refuse this node, and the"
+            " upgrade end half-way.",
+            f"Say {delete}: true, which is the default, when what is in it may be lost; or delete"
+            f" {'the pod' if len(pods) == 1 else 'these pods'}.",
+        )
     for node in cluster.get("tight") or []:
         if node["name"] in pending:
             cpu = node["resource"] == "cpu"

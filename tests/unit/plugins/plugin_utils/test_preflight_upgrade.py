@@ -204,6 +204,15 @@ def test_pods_with_local_data_that_the_drain_would_refuse() -> None:
     assert find(done, upgrade_drain_delete_emptydir_data=False) == []
 
 
+def test_many_pods_are_one_finding_of_a_node() -> None:
+    pods = [{"name": f"web/p{number}", "node": "w1"} for number in range(9)]
+    found = cluster(unmanaged=pods, local_data=pods[:2])
+    bare, local = lines(find(found, upgrade_drain_delete_emptydir_data=False))
+    names = "web/p0, web/p1, web/p2, web/p3, web/p4, web/p5 and 3 more"
+    assert bare == f"error w1 pod: {names} have no controller that would make them anew elsewhere."
+    assert local.startswith("error w1 pod: web/p0, web/p1 have an emptyDir volume")
+
+
 def test_what_is_removed() -> None:
     found = cluster(
         node("cp1", control_plane=True),
