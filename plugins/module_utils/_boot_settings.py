@@ -153,6 +153,25 @@ def swap_at_boot(root: str = "") -> t.List[t.Dict[str, str]]:
     return found
 
 
+def hosts_at_boot(root: str = "") -> str:
+    """The file that lets cloud-init write /etc/hosts anew at each boot; empty when it does not.
+
+    Source: cloud-init's cc_update_etc_hosts.py, and the order in which it merges its configuration.
+    """
+    if os.path.exists(f"{root}/etc/cloud/cloud-init.disabled") or not os.path.exists(f"{root}/usr/bin/cloud-init"):
+        return ""
+    system = ["/etc/cloud/cloud.cfg"]
+    system += [path[len(root) :] for path in sorted(glob.glob(f"{root}/etc/cloud/cloud.cfg.d/*.cfg"))]
+    data = [f"/var/lib/cloud/instance/{name}" for name in ("vendor-cloud-config.txt", "cloud-config.txt")]
+    is_run, found = False, ""
+    for path in [*system, *data]:
+        text = read_text(root + path)
+        is_run = is_run or re.search(r"^\s*-[\s\['\"]*update[_-]etc[_-]hosts\b", text, re.MULTILINE) is not None
+        for value in re.findall(r"^manage_etc_hosts:[ \t'\"]*(\w*)", text, re.MULTILINE):
+            found = path if value.lower() in ("true", "yes", "on", "1", "template") else ""
+    return found if is_run else ""
+
+
 # Proxies
 
 

@@ -114,6 +114,7 @@ def look_around(
         "proxies": _boot_settings.proxies(environment, root),
         "forwarding_off": _boot_settings.forwarding(interfaces, root),
         "swap_at_boot": _boot_settings.swap_at_boot(root),
+        "hosts_at_boot": _boot_settings.hosts_at_boot(root),
         "interfaces_taken": _network_managers.look(root),
         "pod_networks": pod_networks(root),
         "mounts": _mounts.look(root),

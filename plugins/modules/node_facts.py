@@ -71,8 +71,8 @@ ansible_facts:
           type: str
           sample: 871b25a8db194b12b8eeeea229e8cfed
         product_uuid:
-          description: The UUID of the machine's firmware in lowercase; empty when it has none or it cannot be read, and in a
-            container, where it is the host's.
+          description: The UUID of the machine's firmware in lowercase; empty when it has none or it cannot be read, and
+            in a container, where it is the host's.
           returned: always
           type: str
           sample: 5f6bba0e-6d6c-5b3e-9a8c-5d2a1a4b7c11
@@ -300,7 +300,8 @@ ansible_facts:
             - C(resolver) is the file with name servers that the kubelet will give to pods.
             - C(names) are the addresses of the names that were asked for.
             - C(proxies) are variables of environments that name a proxy (not the proxy), with their C(no_proxy).
-            - C(forwarding_off) and C(swap_at_boot) are settings that count after the next boot.
+            - C(forwarding_off) and C(swap_at_boot) are settings that count after the next boot; C(hosts_at_boot) is the
+              file by which cloud-init writes C(/etc/hosts) anew then, or empty.
             - C(interfaces_taken) is configuration of network managers that matches the interfaces of pods.
             - C(pod_networks) are the files in C(/etc/cni/net.d), C(mounts) the file systems of folders that matter.
               Their C(ftype) says whether an XFS was made with C(ftype=1); null when that is unknown, and for others.
@@ -318,6 +319,7 @@ ansible_facts:
             proxies: []
             forwarding_off: []
             swap_at_boot: []
+            hosts_at_boot: ""
             interfaces_taken: []
             pod_networks: [10-flannel.conflist]
             mounts: [{path: /var/lib, point: /, type: ext4, options: [], ftype: null, version: ""}]

@@ -134,6 +134,28 @@ def check_endpoint_name(hosts: Hosts) -> t.Iterable[Problem]:
         )
 
 
+def check_hosts_at_boot(hosts: Hosts) -> t.Iterable[Problem]:
+    """Names that node_prep writes into /etc/hosts, where cloud-init writes that file anew at each boot."""
+    machines = _machines.by_name(hosts)
+    for host, around in looked_at(hosts):
+        path = str(around.get("hosts_at_boot") or "")
+        writes = bool(host.sequence("node_prep_hosts_entries")) or host.flag("node_prep_hosts")
+        if not path or not writes or host.flag("preflight_moves_endpoint"):
+            continue
+        place = parse_endpoint(host.text("cluster_endpoint"))
+        # Without it the machine would be lost. One that can be resolved now has another source.
+        is_vital = bool(place and _machines.written(host, place[0], machines)) and not host.joined
+        is_vital = is_vital and place is not None and (around.get("names") or {}).get(place[0]) == []
+        lost = f"{place[0]}, the endpoint, could not be resolved" if is_vital and place else "names in it are lost"
+        yield host.problem(
+            "node_prep_hosts" if host.flag("node_prep_hosts") else "node_prep_hosts_entries",
+            f"writes /etc/hosts, and cloud-init writes it anew at each boot (manage_etc_hosts in {path}): then {lost}.",
+            "Set manage_etc_hosts: localhost there, or take update_etc_hosts out of /etc/cloud/cloud.cfg; or let DNS"
+            " have the names.",
+            ERROR if is_vital else WARNING,
+        )
+
+
 # Proxies
 
 
@@ -260,6 +282,7 @@ def check_firewalls(hosts: Hosts) -> t.Iterable[Problem]:
 CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_resolver,
     check_endpoint_name,
+    check_hosts_at_boot,
     check_proxies,
     check_firewalls,
 )

@@ -377,6 +377,39 @@ def test_mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert _mounts.look(str(tmp_path / "nothing")) == []
 
 
+CLOUD = {
+    "/usr/bin/cloud-init": "",
+    "/etc/cloud/cloud.cfg": "cloud_init_modules:\n  - seed_random\n  - update_etc_hosts\n",
+}
+USER_DATA = "/var/lib/cloud/instance/cloud-config.txt"
+#: What Proxmox gives to virtual machines.
+PROXMOX = "#cloud-config\nhostname: n1\nmanage_etc_hosts: true\nfqdn: n1.example.org\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, ""),
+        ({USER_DATA: PROXMOX}, USER_DATA),
+        ({USER_DATA: "manage_etc_hosts: localhost\n"}, ""),
+        ({USER_DATA: "#manage_etc_hosts: true\n"}, ""),
+        ({USER_DATA: "manage_etc_hosts: 'template'\n"}, USER_DATA),
+        ({"/etc/cloud/cloud.cfg.d/90.cfg": "manage_etc_hosts: True\n"}, "/etc/cloud/cloud.cfg.d/90.cfg"),
+        # What the user says comes last.
+        ({"/etc/cloud/cloud.cfg.d/90.cfg": "manage_etc_hosts: true\n", USER_DATA: "manage_etc_hosts: false\n"}, ""),
+        ({"/etc/cloud/cloud.cfg.d/90.cfg": "manage_etc_hosts: false\n", USER_DATA: PROXMOX}, USER_DATA),
+        # It does not run at all, or not this part of it.
+        ({USER_DATA: PROXMOX, "/etc/cloud/cloud-init.disabled": ""}, ""),
+        ({USER_DATA: PROXMOX, "/etc/cloud/cloud.cfg": "cloud_init_modules:\n  - seed_random\n"}, ""),
+        ({USER_DATA: PROXMOX, "/etc/cloud/cloud.cfg": " - ['update-etc-hosts', always]\n"}, USER_DATA),
+    ],
+)
+def test_who_writes_etc_hosts_at_boot(tmp_path: Path, files: t.Dict[str, str], expected: str) -> None:
+    assert _boot_settings.hosts_at_boot(write(tmp_path, {**CLOUD, **files})) == expected
+    (tmp_path / "usr/bin/cloud-init").unlink()
+    assert _boot_settings.hosts_at_boot(str(tmp_path)) == ""
+
+
 def test_the_version_of_zfs(tmp_path: Path) -> None:
     mounts = "21 1 0:20 / / rw,relatime shared:1 - zfs rpool/ROOT/pve-1 rw,xattr,noacl\n"
     root = write(tmp_path, {"/proc/self/mountinfo": mounts, "/sys/module/zfs/version": "2.1.11-1\n"})

@@ -351,3 +351,33 @@ def test_a_zfs_that_holds_no_overlays(version: str) -> None:
 )
 def test_file_systems_that_hold_overlays(version: str, kind: str) -> None:
     assert said(host(**zfs(version, kind))) == ""
+
+
+ENTRY = {"node_prep_hosts_entries": ["192.0.2.9 api.example.com"]}
+BY_NAME = {**ENTRY, "cluster_endpoint": "api.example.com:6443", "api_endpoint_provider": "external"}
+
+
+@pytest.mark.parametrize(
+    ("given", "names", "joined", "expected"),
+    [
+        (
+            ENTRY,
+            {},
+            False,
+            "warning node1: node_prep_hosts_entries: writes /etc/hosts, and cloud-init writes it anew at",
+        ),
+        ({"node_prep_hosts": True}, {}, False, "warning node1: node_prep_hosts: writes /etc/hosts"),
+        (BY_NAME, {"api.example.com": []}, False, "error node1: node_prep_hosts_entries: writes /etc/hosts"),
+        (BY_NAME, {"api.example.com": ["192.0.2.9"]}, False, "warning node1: node_prep_hosts_entries: writes"),
+        (BY_NAME, {"api.example.com": []}, True, "warning node1: node_prep_hosts_entries: writes /etc/hosts"),
+        ({}, {}, False, ""),
+        ({**ENTRY, "preflight_moves_endpoint": True}, {}, False, ""),
+    ],
+)
+def test_cloud_init_that_takes_names_away(
+    given: t.Dict[str, t.Any], names: t.Dict[str, t.List[str]], joined: bool, expected: str
+) -> None:
+    around = {"hosts_at_boot": "/var/lib/cloud/instance/cloud-config.txt", "names": names}
+    text = said(host(joined=joined, given=given, **around))
+    assert text.startswith(expected) and bool(text) == bool(expected)
+    assert said(host(joined=joined, given=given, **{**around, "hosts_at_boot": ""})) == ""
