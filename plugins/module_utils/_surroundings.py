@@ -29,6 +29,10 @@ __all__ = ["Lookups", "look_around"]
 
 #: Modules that some configuration of ours needs; preflight knows which.
 MODULES = ("overlay", "br_netfilter", "nf_conntrack", "nf_tables", "vxlan", "wireguard")
+#: Those that nobody loads by name: the kernel does, when they are used; in a container that of its host.
+_ON_DEMAND = ("nf_tables", "vxlan", "wireguard")
+#: Those that leave no trace where they are built in, and nothing says what is.
+_TRACELESS = ("nf_tables",)
 #: The kernel's limits on watching files, each with how it is called.
 _INOTIFY = ("max_user_instances", "max_user_watches")
 
@@ -47,17 +51,22 @@ def cgroup_controllers(root: str = "") -> t.List[str]:
 
 
 def modules_missing(root: str = "", more: t.Iterable[str] = ()) -> t.List[str]:
-    """Modules that can neither be found in the kernel nor be loaded. In a container nothing can be said.
+    """Modules that can neither be found in the kernel nor be loaded.
+
+    In a container that has no modules to load, what its host has not loaded is missing; with some nothing can be said.
 
     :param more: names beside those that are looked at on each machine.
     """
     modules = KernelModules(root)
-    names = dict.fromkeys([*MODULES, *(name.replace("-", "_") for name in more)])
-    absent = [name for name in names if not modules.has(name)]
-    if not absent or os.path.exists(f"{root}/run/systemd/container"):
-        return []
-    available = set()
+    asked = [name.replace("-", "_") for name in more]
+    absent = [name for name in dict.fromkeys([*MODULES, *asked]) if not modules.has(name)]
     folder = f"{root}/lib/modules/{platform.release()}"
+    if os.path.exists(f"{root}/run/systemd/container"):
+        return [] if os.path.isdir(folder) else [name for name in absent if name in asked or name not in _ON_DEMAND]
+    if not os.path.exists(f"{root}/proc/modules"):
+        # This kernel loads none at all.
+        absent = [name for name in absent if name in asked or name not in _TRACELESS]
+    available = set()
     for line in read_text(f"{folder}/modules.dep").splitlines():
         available |= builtin_modules(line.partition(":")[0])
     # A module may be called by another name, which these files have.

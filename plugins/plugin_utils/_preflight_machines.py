@@ -282,8 +282,16 @@ def check_cgroups(hosts: Hosts) -> t.Iterable[Problem]:
 
 
 def check_swap(hosts: Hosts) -> t.Iterable[Problem]:
-    """Swap that is kept although the kubelet is not told to live with it."""
+    """Swap that is kept although the kubelet is not told to live with it, or that cannot be turned off."""
     for host, facts in _known(hosts):
+        # LXC shows the limit of the container so.
+        if host.text("node_prep_swap") == "absent" and "none" in facts["swap"]["active"]:
+            yield host.problem(
+                "node_prep_swap",
+                "is absent, and the host is a container with swap, which only its host can take away.",
+                "Set swap to 0 for the container there, or node_prep_swap: limited.",
+                WARNING if host.joined else ERROR,
+            )
         if host.text("node_prep_swap") != "keep" or not facts["swap"]["active"]:
             continue
         if host.mapping("control_plane_kubelet_configuration").get("failSwapOn") is not False:

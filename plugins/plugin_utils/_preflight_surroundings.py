@@ -96,7 +96,7 @@ def check_modules(hosts: Hosts) -> t.Iterable[Problem]:
                 f"the kernel {kernel} cannot load {', '.join(missing)}: not in /lib/modules/{kernel}, or forbidden in"
                 " /etc/modprobe.d.",
                 "Reboot when the kernel was upgraded; otherwise install the package with its modules, such as"
-                " linux-modules-extra, or take the line out of modprobe.d.",
+                " linux-modules-extra, or take the line out of modprobe.d. Those of a container its host loads.",
                 _severity(host),
             )
 
@@ -255,7 +255,8 @@ def check_leftovers(hosts: Hosts) -> t.Iterable[Problem]:
                 "/var/lib/etcd",
                 "is not empty, and the host is no control plane: there may be the data of another cluster in it.",
                 "Look whose it is. Move it away, or remove it, when nobody needs it any more; playbooks/reset.yml does"
-                " so.",
+                " so. Where it is lost+found of a disk for etcd, set cluster_ignore_preflight_errors:"
+                " [DirAvailable--var-lib-etcd].",
             )
         if not host.control_plane and around.get("authority"):
             yield host.problem(

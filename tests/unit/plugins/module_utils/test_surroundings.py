@@ -437,6 +437,7 @@ def test_modules_that_cannot_be_loaded(tmp_path: Path) -> None:
         f"/lib/modules/{release}/modules.builtin": "kernel/fs/overlayfs/overlay.ko\n",
         "/etc/modprobe.d/hardening.conf": "install vxlan /bin/false\n# install br_netfilter /bin/true\n",
         "/sys/module/nf_conntrack/refcnt": "1",
+        "/proc/modules": "",
     }
     root = write(tmp_path, files)
     assert _surroundings.modules_missing(root) == ["nf_tables", "vxlan", "wireguard"]
@@ -445,6 +446,24 @@ def test_modules_that_cannot_be_loaded(tmp_path: Path) -> None:
     assert _surroundings.modules_missing(root, more) == ["nf_tables", "vxlan", "wireguard", "ip_vs_wrr"]
     write(tmp_path, {"/run/systemd/container": "docker"})
     assert _surroundings.modules_missing(root) == []
+
+
+def test_a_kernel_that_loads_no_modules(tmp_path: Path) -> None:
+    """Nothing says whether nf_tables is built in, and everything else that is would be seen."""
+    root = write(tmp_path, {"/sys/module/vxlan/parameters/x": "", "/proc/filesystems": "nodev\toverlay\n"})
+    assert _surroundings.modules_missing(root) == ["br_netfilter", "nf_conntrack", "wireguard"]
+    assert "nf_tables" in _surroundings.modules_missing(root, ["nf_tables"])
+    write(tmp_path, {"/proc/modules": "x 1 0 - Live\n"})
+    assert "nf_tables" in _surroundings.modules_missing(root)
+
+
+def test_a_container_whose_host_has_not_loaded_a_module(tmp_path: Path) -> None:
+    """As in LXC: the role would ask modprobe, which finds nothing there."""
+    root = write(tmp_path, {"/run/systemd/container": "lxc", "/proc/filesystems": "nodev\toverlay\n"})
+    assert _surroundings.modules_missing(root) == ["br_netfilter", "nf_conntrack"]
+    write(tmp_path, {"/sys/module/br_netfilter/refcnt": "0", "/sys/module/nf_conntrack/refcnt": "0"})
+    assert _surroundings.modules_missing(root) == []
+    assert _surroundings.modules_missing(root, ["ip-vs"]) == ["ip_vs"]
 
 
 def test_everything_at_once(tmp_path: Path) -> None:

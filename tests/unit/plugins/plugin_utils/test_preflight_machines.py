@@ -139,6 +139,7 @@ SYSTEM = machine()["os"]
             {"control_plane_kubelet_configuration": {"failCgroupV1": False}},
             "hierarchy=1, or set SystemVerification in cluster_ignore_preflight_errors.",
         ),
+        ({"swap": {"active": ["none"]}}, {}, "node_prep_swap: is absent, and the host is a container with swap"),
         ({"swap": {"active": ["/dev/vda2"]}}, {"node_prep_swap": "keep"}, "keeps the swap on /dev/vda2"),
         (listening(6443, "haproxy"), {}, "port 6443: is held by haproxy (pid 77), and kube-apiserver needs it."),
         (listening(10250, "nginx", 0), {}, "port 10250: is held by nginx, and kubelet needs it."),
