@@ -131,12 +131,9 @@ def _mount_problems(mount: t.Mapping[str, t.Any]) -> t.Iterable[t.Tuple[str, str
         yield "ro", "which is mounted read-only, and the build writes there.", ERROR
     if "noexec" in options and path in PROGRAMS:
         yield "noexec", "which is mounted noexec, and programs are run from there.", ERROR
-    elif "noexec" in options and path in ("/var/lib/containerd", "/var/lib/kubelet"):
+    elif "noexec" in options and path == "/var/lib/kubelet":
+        # An overlay, and what is bound from /dev, has options of its own: no others of the file system below matter.
         yield "noexec", "which is mounted noexec: programs in volumes of pods cannot be run.", WARNING
-    if "nosuid" in options and path == "/var/lib/containerd":
-        yield "nosuid", "which is mounted nosuid: programs in containers cannot become another user.", WARNING
-    if "nodev" in options and path == "/var/lib/kubelet":
-        yield "nodev", "which is mounted nodev: block volumes of pods cannot be opened.", WARNING
     if mount["type"] in IN_MEMORY and path in KEPT:
         yield "memory", "which is in memory: the node is gone after a boot.", WARNING
     if mount["type"] in NO_OVERLAY and path == "/var/lib/containerd":
