@@ -147,7 +147,9 @@ def swap_at_boot(root: str = "") -> t.List[t.Dict[str, str]]:
     scripts = ["/etc/rc.local"]
     scripts += [path[len(root) :] for path in sorted(glob.glob(f"{root}/etc/systemd/system/*.wants/*.service"))]
     for path in scripts:
-        line = re.search(r"^(?!\s*[#;]).*\bswapon\b.*$", read_text(root + path), re.MULTILINE)
+        # Of a unit what it starts: others name it in their description, or when they stop.
+        start = r"\s*Exec(?:Start\w*|Condition)\s*=" if path.endswith(".service") else r"(?!\s*[#;])"
+        line = re.search(rf"^{start}.*\bswapon\b.*$", read_text(root + path), re.MULTILINE)
         if line:
             found.append({"path": path, "setting": " ".join(line.group().split())})
     return found

@@ -33,6 +33,7 @@ MODULES = ("overlay", "br_netfilter", "nf_conntrack", "nf_tables", "vxlan", "wir
 _ON_DEMAND = ("nf_tables", "vxlan", "wireguard")
 #: Those that leave no trace where they are built in, and nothing says what is.
 _TRACELESS = ("nf_tables",)
+_KUBEADMS = ("etcd.yaml", "kube-apiserver.yaml", "kube-controller-manager.yaml", "kube-scheduler.yaml")
 #: The kernel's limits on watching files, each with how it is called.
 _INOTIFY = ("max_user_instances", "max_user_watches")
 
@@ -89,6 +90,13 @@ def pod_networks(root: str = "") -> t.List[str]:
     return sorted(name for name in names if os.path.splitext(name)[1] in (".conf", ".conflist", ".json"))
 
 
+def static_pods(root: str = "") -> t.List[str]:
+    """Manifests of static pods that are not kubeadm's, such as one that brings the endpoint's address (kube-vip)."""
+    folder = f"{root}/etc/kubernetes/manifests"
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return sorted(name for name in names if name not in _KUBEADMS)
+
+
 def mtus(root: str = "") -> t.Dict[str, int]:
     """The largest packet of each interface that is of this machine's own."""
     found = {}
@@ -126,6 +134,7 @@ def look_around(
         "hosts_at_boot": _boot_settings.hosts_at_boot(root),
         "interfaces_taken": _network_managers.look(root),
         "pod_networks": pod_networks(root),
+        "static_pods": static_pods(root),
         "mounts": _mounts.look(root),
         "mtus": mtus(root),
         "limits": limits(root),

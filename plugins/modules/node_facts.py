@@ -306,6 +306,7 @@ ansible_facts:
             - C(pod_networks) are the files in C(/etc/cni/net.d), C(mounts) the file systems of folders that matter.
               Their C(ftype) says whether an XFS was made with C(ftype=1); null when that is unknown, and for others.
               Their C(version) is that of a ZFS.
+            - C(static_pods) are manifests of static pods that are not kubeadm's.
             - C(mtus) are those of the interfaces, C(limits) those on watching files.
             - C(firewalls) are those that drop what they do not name, with whom they admit.
             - C(etcd_data) says that C(/var/lib/etcd) is not empty, C(authority) that there is a CA of a cluster.
@@ -323,6 +324,7 @@ ansible_facts:
             interfaces_taken: []
             pod_networks: [10-flannel.conflist]
             mounts: [{path: /var/lib, point: /, type: ext4, options: [], ftype: null, version: ""}]
+            static_pods: []
             mtus: {eth0: 1500}
             limits: {max_user_instances: 128, max_user_watches: 65536}
             firewalls: [{by: ufw, admits: [{source: 192.0.2.0/24, interface: "", ports: ""}]}]

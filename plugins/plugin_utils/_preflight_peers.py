@@ -17,6 +17,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._peers import P
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,
+    ERROR,
     WARNING,
     Host,
     Hosts,
@@ -194,10 +195,16 @@ def _purpose(host: Host, protocol: str, port: int) -> str:
     )
 
 
+def _has_static_pods(host: Host) -> bool:
+    """Whether static pods of others wait for the kubelet of a control plane, such as kube-vip."""
+    return host.control_plane and bool(((host.facts or {}).get("surroundings") or {}).get("static_pods"))
+
+
 def check_connections(hosts: Hosts) -> t.Iterable[Problem]:
     """Machines that cannot reach each other on a port that they will need."""
     by_name = {host.name: host for host in hosts}
     exists = any(host.control_plane and host.joined for host in hosts)
+    comes_later = not exists and any(map(_has_static_pods, hosts))
     for host in hosts:
         for failure in host.peers.get("failures", []):
             port, error = f"{failure['port']}/{failure['protocol']}", failure["error"]
@@ -220,7 +227,10 @@ def check_connections(hosts: Hosts) -> t.Iterable[Problem]:
                 yield host.problem(
                     ENDPOINT,
                     f"{failure['address']} cannot be reached on port {port}: {error}.",
-                    "Set up the load balancer first, and let all nodes reach it.",
+                    "That is right where a static pod of the control plane brings the address."
+                    if comes_later
+                    else "Set up the load balancer first, and let all nodes reach it.",
+                    WARNING if comes_later else ERROR,
                 )
 
 

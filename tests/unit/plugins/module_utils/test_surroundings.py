@@ -245,6 +245,9 @@ def test_forwarding_of_new_interfaces_is_off_now(tmp_path: Path) -> None:
 
 def test_swap_that_comes_back(tmp_path: Path) -> None:
     root = write(tmp_path, {"/etc/waagent.conf": "ResourceDisk.EnableSwap=n\n", "/etc/rc.local": "# swapon /x\n"})
+    off = "[Unit]\nDescription=No swapon\nDocumentation=man:swapon(8)\n"
+    off += "[Service]\nExecStart=swapoff -a\nExecStop=swapon -a\n"
+    write(tmp_path, {"/etc/systemd/system/multi-user.target.wants/no-swap.service": off})
     assert _boot_settings.swap_at_boot(root) == []
     files = {
         "/etc/waagent.conf": "ResourceDisk.Format=y\nResourceDisk.EnableSwap=y\n",
@@ -482,3 +485,10 @@ def test_everything_at_once(tmp_path: Path) -> None:
     assert (found["mtus"], found["limits"]) == ({"eth0": 1450}, {"max_user_watches": 8192})
     assert (found["etcd_data"], found["authority"]) == (True, True)
     assert (found["proxies"], found["swap_at_boot"], found["interfaces_taken"]) == ([], [], [])
+
+
+def test_static_pods_of_others(tmp_path: Path) -> None:
+    assert _surroundings.static_pods(str(tmp_path)) == []
+    own = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
+    files = {f"/etc/kubernetes/manifests/{name}.yaml": "" for name in (*own, "kube-vip")}
+    assert _surroundings.static_pods(write(tmp_path, files)) == ["kube-vip.yaml"]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
@@ -251,3 +252,18 @@ def test_clocks_are_compared_with_each_other_and_not_with_the_controller() -> No
 def test_time_synchronisation(fact: str, asked: str, count: int) -> None:
     variables = {"node_prep_time_sync": asked}
     assert len(list(peers.check_time_sync([Host("n", variables=variables, facts={"time_sync": fact})]))) == count
+
+
+def test_an_address_that_a_static_pod_will_bring() -> None:
+    """kube-vip runs when the kubelet does, and so nobody has the address before that."""
+    failure = {"host": peers.ENDPOINT, "address": "192.0.2.9", "port": 6443, "protocol": "tcp", "error": "no answer"}
+
+    def found(pods: t.List[str], joined: bool = False) -> t.List[str]:
+        control_plane = host("cp1", 1, joined, found={"failures": [failure]})
+        assert control_plane.facts is not None
+        facts = {**control_plane.facts, "surroundings": {"static_pods": pods}}
+        return [
+            problem.severity for problem in peers.check_connections([dataclasses.replace(control_plane, facts=facts)])
+        ]
+
+    assert (found([]), found(["kube-vip.yaml"]), found(["kube-vip.yaml"], True)) == (["error"], ["warning"], ["error"])
