@@ -45,6 +45,8 @@ METALLB_PORT = 7946
 ROOM = {"/etc": 16, "/tmp": 16, "/var/lib/etcd": 200, "/var/lib/kubelet": 50}
 #: What kubeadm, kubelet, kubectl, containerd and what they need take in /usr, and less than that.
 ROOM_FOR_PACKAGES = 300
+#: Addresses of virtual routers, which several machines have by design (RFC 9568, section 7.3).
+VRRP_MACS = ("00:00:5e:00:01:", "00:00:5e:00:02:")
 #: The kernel keeps this many characters of a process name.
 COMM_LENGTH = 15
 
@@ -92,7 +94,7 @@ def _shared(hosts: Hosts, identities: t.Callable[[t.Mapping[str, t.Any]], t.Iter
 def _macs(facts: t.Mapping[str, t.Any]) -> t.Iterable[str]:
     for interface in facts.get("interfaces", []):
         mac = str(interface.get("mac") or "").lower()
-        if not interface.get("virtual") and mac.strip("0:"):
+        if not interface.get("virtual") and mac.strip("0:") and not mac.startswith(VRRP_MACS):
             yield mac
 
 

@@ -308,6 +308,7 @@ def test_mac_addresses_that_two_hosts_have() -> None:
         with_mac(1, "02:00:00:00:00:09"), with_mac(2, "02:00:00:00:00:09")
     )
     assert said(with_mac(1, "00:00:00:00:00:00"), with_mac(2, "00:00:00:00:00:00")) == ""
+    assert said(with_mac(1, "00:00:5e:00:01:33"), with_mac(2, "00:00:5E:00:01:33")) == ""
     assert said(with_mac(1, "02:00:00:00:00:09", True), with_mac(2, "02:00:00:00:00:09", True)) == ""
 
 
