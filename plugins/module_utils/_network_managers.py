@@ -36,6 +36,8 @@ _INTERFACES: t.Tuple[t.Dict[str, str], ...] = (
 )
 #: What the interfaces of pods have not, or another one of each time.
 _NEVER = ("MACAddress", "PermanentMACAddress", "Path", "Property", "WLANInterfaceType", "SSID", "BSSID")
+#: Conditions about the machine: where they do not hold the file is none, and whether they do is not looked at.
+_CONDITIONS = ("Host", "Virtualization", "KernelCommandLine", "KernelVersion", "Version", "Credential", "Architecture")
 
 Sections = t.Dict[str, t.Dict[str, t.List[str]]]
 
@@ -63,8 +65,8 @@ def _matches(patterns: t.Sequence[str], value: str) -> bool:
 
 
 def takes(match: t.Mapping[str, t.Sequence[str]], interface: t.Mapping[str, str]) -> bool:
-    """Whether a [Match] section is about the interface. Without any condition it is about all of them."""
-    if any(match.get(key) for key in _NEVER):
+    """Whether a [Match] section is certainly about the interface. An empty one is about all of them."""
+    if any(match.get(key) for key in (*_NEVER, *_CONDITIONS)):
         return False
     names = [*match.get("Name", []), *match.get("OriginalName", [])]
     wanted = {"Name": names, **{key: list(match.get(key, [])) for key in ("Type", "Kind", "Driver")}}

@@ -134,6 +134,12 @@ def test_an_empty_file_of_networkd_masks_another(tmp_path: Path) -> None:
     assert _network_managers.look(write(tmp_path, {f"{FOLDER}/80-all.network": ""})) == []
 
 
+@pytest.mark.parametrize("condition", ["Virtualization=container", "Host=other", "KernelCommandLine=!ip"])
+def test_files_of_networkd_for_some_machines(tmp_path: Path, condition: str) -> None:
+    files = {**NETWORKD, f"{FOLDER}/20-all.network": f"[Match]\n{condition}\nType=ether\n"}
+    assert _network_managers.look(write(tmp_path, files)) == []
+
+
 def test_drop_ins_of_networkd(tmp_path: Path) -> None:
     files = {
         f"{FOLDER}/20-all.network": "[Match]\nName=*\n",
