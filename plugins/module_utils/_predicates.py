@@ -217,6 +217,28 @@ def selected(pods: t.Iterable[Object], selector: Object) -> t.List[Object]:
     return [pod for pod in pods if labels <= (pod["metadata"].get("labels") or {}).items()]
 
 
+def fits(selector: t.Optional[Object], labels: t.Mapping[str, str]) -> bool:
+    """Whether a budget's label selector fits a pod; an empty one fits all pods, none at all fits none."""
+    if selector is None:
+        return False
+    if not (selector.get("matchLabels") or {}).items() <= labels.items():
+        return False
+    tests: t.Dict[str, t.Callable[[str, t.Sequence[str]], bool]] = {
+        "In": lambda key, values: labels.get(key) in values,
+        "NotIn": lambda key, values: labels.get(key) not in values,
+        "Exists": lambda key, values: key in labels,
+        "DoesNotExist": lambda key, values: key not in labels,
+    }
+    expressions = selector.get("matchExpressions") or []
+    return all(tests[test["operator"]](test["key"], test.get("values") or []) for test in expressions)
+
+
+def counts_for(pod: Object, budget: Object) -> bool:
+    """Whether a budget is about the pod."""
+    same = budget["metadata"]["namespace"] == pod["metadata"]["namespace"]
+    return same and fits(budget["spec"].get("selector"), pod["metadata"].get("labels") or {})
+
+
 def newest_warnings(events: t.Iterable[Object], names: t.Container[str]) -> t.List[str]:
     """The newest warning of each object in ``names``, but that a pod is not scheduled: its status says so."""
     newest: t.Dict[t.Tuple[str, str], t.Tuple[str, str]] = {}

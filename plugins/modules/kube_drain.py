@@ -133,6 +133,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 
@@ -153,28 +154,11 @@ _UNMANAGED = re.compile(r"^cannot delete .*\(use --force to override\): (.*)$", 
 _LOCAL_DATA = re.compile(r"^cannot delete .*\(use --delete-emptydir-data to override\): (.*)$", re.MULTILINE)
 
 
-def fits(selector: t.Optional[kube.Object], labels: t.Mapping[str, str]) -> bool:
-    """Whether a budget's label selector fits a pod; an empty one fits all pods, none at all fits none."""
-    if selector is None:
-        return False
-    if not (selector.get("matchLabels") or {}).items() <= labels.items():
-        return False
-    tests: t.Dict[str, t.Callable[[str, t.Sequence[str]], bool]] = {
-        "In": lambda key, values: labels.get(key) in values,
-        "NotIn": lambda key, values: labels.get(key) not in values,
-        "Exists": lambda key, values: key in labels,
-        "DoesNotExist": lambda key, values: key not in labels,
-    }
-    expressions = selector.get("matchExpressions") or []
-    return all(tests[test["operator"]](test["key"], test.get("values") or []) for test in expressions)
-
-
 def budgets_of(pod: kube.Object, budgets: t.Iterable[kube.Object]) -> t.List[str]:
     """The budgets that a pod counts for, with what they ask."""
     found = []
     for budget in budgets:
-        same = budget["metadata"]["namespace"] == pod["metadata"]["namespace"]
-        if same and fits(budget["spec"].get("selector"), pod["metadata"].get("labels") or {}):
+        if predicates.counts_for(pod, budget):
             status = budget.get("status", {})
             needed, expected = status.get("desiredHealthy", 0), status.get("expectedPods", 0)
             asks = f"{needed} of {expected} pods must stay healthy, {status.get('currentHealthy', 0)} are"

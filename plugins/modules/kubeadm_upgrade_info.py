@@ -52,10 +52,12 @@ cluster:
       elements: str
       sample: []
     budgets:
-      description: PodDisruptionBudgets that allow no eviction at this moment, and whether they ever would.
+      description:
+        - PodDisruptionBudgets that allow no eviction at this moment, whether they ever would, and the nodes with pods
+          of theirs that a drain evicts.
       type: list
       elements: dict
-      sample: [{name: example/web, pods: 2, needed: 2, healthy: 2, never: true}]
+      sample: [{name: example/web, pods: 2, needed: 2, healthy: 2, never: true, nodes: [worker1]}]
     unmanaged:
       description:
         - Pods that no controller would make anew on another node, and their nodes.
@@ -126,8 +128,11 @@ def describe_node(node: kube.Object) -> t.Dict[str, t.Any]:
     }
 
 
-def describe_budget(budget: kube.Object) -> t.Dict[str, t.Any]:
-    """What the report says about a budget that allows no eviction."""
+def describe_budget(budget: kube.Object, moving: t.Iterable[kube.Object]) -> t.Dict[str, t.Any]:
+    """What the report says about a budget that allows no eviction.
+
+    :param moving: the pods that drains evict.
+    """
     status = budget.get("status", {})
     return {
         "name": f"{budget['metadata']['namespace']}/{budget['metadata']['name']}",
@@ -135,6 +140,7 @@ def describe_budget(budget: kube.Object) -> t.Dict[str, t.Any]:
         "needed": status.get("desiredHealthy", 0),
         "healthy": status.get("currentHealthy", 0),
         "never": status.get("desiredHealthy", 0) >= status.get("expectedPods", 0),
+        "nodes": sorted({pod["spec"].get("nodeName", "") for pod in moving if predicates.counts_for(pod, budget)}),
     }
 
 
@@ -249,7 +255,7 @@ class KubeadmUpgradeInfo:
             "unhealthy": unhealthy,
             "version": configured.group(1) if configured else "",
             "nodes": [describe_node(node) for node in nodes],
-            "budgets": [describe_budget(budget) for budget in budgets if is_blocking(budget)],
+            "budgets": [describe_budget(budget, moving) for budget in budgets if is_blocking(budget)],
             "unmanaged": places(pod for pod in moving if not controller(pod)),
             "local_data": places(pod for pod in moving if has_local_data(pod)),
             "tight": tight_nodes(nodes, pods),

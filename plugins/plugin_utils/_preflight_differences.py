@@ -782,16 +782,21 @@ def _runtimes(hosts: Hosts) -> t.Iterable[t.Tuple[Host, str, t.Mapping[str, str]
             yield host, package, packages
 
 
+def other_runtimes(hosts: Hosts) -> t.Iterable[t.Tuple[Host, str]]:
+    """Nodes that shall have another version of the containerd that they have, and the one that they have."""
+    for host, package, packages in _runtimes(hosts):
+        if package in packages and not _apt.version_matches(host.text("container_runtime_version"), packages[package]):
+            yield host, f"{package} {packages[package]}"
+
+
 def check_runtime_version(hosts: Hosts) -> t.Iterable[Problem]:
     """Another containerd on nodes: site.yml would install and restart it on all of them at once."""
-    for host, package, packages in _runtimes(hosts):
-        wanted = host.text("container_runtime_version")
-        if package not in packages or host.flag("container_runtime_keep"):
-            continue
-        if not _apt.version_matches(wanted, packages[package]):
+    for host, present in other_runtimes(hosts):
+        if not host.flag("container_runtime_keep"):
+            wanted = host.text("container_runtime_version")
             yield host.problem(
                 "container_runtime_version",
-                f"{wanted} is asked for, but the node runs {package} {packages[package]}; site.yml would install"
+                f"{wanted} is asked for, but the node runs {present}; site.yml would install"
                 " another one on all nodes at once, under running pods.",
                 "Let upgrade.yml do it, one node after the other, each drained: -e upgrade_container_runtime=true. Or"
                 f" set it to what the nodes have. See {_PAGE}.",

@@ -21,6 +21,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
     Problem,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import distinct, parse_version
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_differences import other_runtimes
 
 Cluster = t.Mapping[str, t.Any]
 Version = t.Tuple[int, int, int]
@@ -230,9 +231,12 @@ def _have(names: t.Sequence[str]) -> str:
 def check_room(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
     """Budgets and pods that a drain would wait for in vain."""
     first = hosts[0] if hosts else None
-    if first is None or not _is_pending(hosts, cluster):
+    if first is None:
         return
+    pending = _pending(hosts, cluster)
     for budget in cluster.get("budgets") or []:
+        if not pending.intersection(budget["nodes"]):
+            continue  # its pods stay where they are
         never = budget["never"]
         yield Problem(
             CLUSTER,
@@ -244,12 +248,6 @@ def check_room(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
             else "The drain waits for it, as long as upgrade_drain_timeout says.",
             *([] if never and not first.flag("upgrade_drain_disable_eviction") else [WARNING]),
         )
-    playing = {host.name for host in hosts if host.facts is not None}
-    pending = {
-        node["name"]
-        for node in cluster.get("nodes") or []
-        if node["name"] in playing and parse_version(node["version"]) != _target(hosts)
-    }
     force, delete = "upgrade_drain_force", "upgrade_drain_delete_emptydir_data"
     for node, pods in _pods(cluster, "unmanaged", pending) if not first.flag(force) else ():
         it = "it" if len(pods) == 1 else "them"
@@ -306,10 +304,13 @@ def check_backup_folder(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
             )
 
 
-def _is_pending(hosts: Hosts, cluster: Cluster) -> bool:
-    """Whether there is a node left to drain."""
+def _pending(hosts: Hosts, cluster: Cluster) -> t.Set[str]:
+    """The nodes that are left to be drained by this run."""
     target = _target(hosts)
-    return any(parse_version(node["version"]) != target for node in cluster.get("nodes") or [])
+    playing = {host.name for host in hosts if host.facts is not None}
+    old = {node["name"] for node in cluster.get("nodes") or [] if parse_version(node["version"]) != target}
+    moving = {host.name for host, _present in other_runtimes(hosts) if host.flag("upgrade_container_runtime")}
+    return playing & (old | moving)
 
 
 def check_removed(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:

@@ -8,6 +8,7 @@ import json
 import typing as t
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_drain
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, FakeKubectl, fixture
@@ -220,9 +221,9 @@ def test_selectors() -> None:
         ("DoesNotExist", "tier", None, False),
     ):
         expression = {"key": key, "operator": operator, "values": values}
-        assert kube_drain.fits({"matchExpressions": [expression]}, labels) == fitting
-    assert kube_drain.fits({}, labels) and not kube_drain.fits(None, labels)
-    assert not kube_drain.fits({"matchLabels": {"app": "db"}}, labels)
+        assert _predicates.fits({"matchExpressions": [expression]}, labels) == fitting
+    assert _predicates.fits({}, labels) and not _predicates.fits(None, labels)
+    assert not _predicates.fits({"matchLabels": {"app": "db"}}, labels)
     assert kube_drain.budgets_of(labelled("Pod", "x", "other"), [BUDGET]) == []
 
 

@@ -35,11 +35,14 @@ def node(name: str, cpu: str = "2", taints: t.Sequence[str] = (), ready: str = "
     }
 
 
-def pod(name: str, place: str, cpu: str = "0", owner: str = "ReplicaSet", phase: str = "Running") -> t.Dict[str, t.Any]:
+def pod(
+    name: str, place: str, cpu: str = "0", owner: str = "ReplicaSet", phase: str = "Running", label: str = ""
+) -> t.Dict[str, t.Any]:
     return {
         "metadata": {
             "namespace": "web",
             "name": name,
+            "labels": {"app": label},
             "ownerReferences": [{"kind": owner, "controller": True}] if owner else None,
         },
         "spec": {"nodeName": place, "containers": [{"resources": {"requests": {"cpu": cpu}}}, {}]},
@@ -49,7 +52,8 @@ def pod(name: str, place: str, cpu: str = "0", owner: str = "ReplicaSet", phase:
 
 def budget(name: str, allowed: int, healthy: int, needed: int, pods: int = 2) -> t.Dict[str, t.Any]:
     numbers = {"disruptionsAllowed": allowed, "currentHealthy": healthy, "desiredHealthy": needed, "expectedPods": pods}
-    return {"metadata": {"namespace": "web", "name": name}, "status": numbers}
+    selector = {"matchLabels": {"app": name}}
+    return {"metadata": {"namespace": "web", "name": name}, "spec": {"selector": selector}, "status": numbers}
 
 
 def items(*found: t.Any) -> str:
@@ -63,9 +67,9 @@ def answers() -> t.Dict[str, t.Any]:
         "/metrics": METRICS,
         "get nodes": items(node("cp1", taints=["NoSchedule"]), node("w1"), node("w2", cpu="1")),
         "get pods": items(
-            pod("a", "w1", "1500m"),
+            pod("a", "w1", "1500m", label="never"),
             pod("b", "w1", "9", phase="Succeeded"),
-            pod("c", "w2", "250m", owner="DaemonSet"),
+            pod("c", "w2", "250m", owner="DaemonSet", label="never"),
             pod("bare", "w2", owner=""),
             pod("static", "cp1", owner="Node"),
         ),
@@ -102,6 +106,8 @@ def test_all_is_asked(answers: t.Dict[str, t.Any], monkeypatch: pytest.MonkeyPat
         "runtime": "containerd://2.4.2",
     }
     assert {entry["name"]: entry["never"] for entry in found["budgets"]} == {"web/never": True, "web/now": False}
+    # The drain leaves pods of DaemonSets where they are.
+    assert {entry["name"]: entry["nodes"] for entry in found["budgets"]} == {"web/never": ["w1"], "web/now": []}
     assert found["unmanaged"] == [{"name": "web/bare", "node": "w2"}]
     assert found["tight"] == [{"name": "w1", "resource": "cpu", "asked": 1.5, "left": 0.75}]
     assert found["deprecated_apis"] == [{"api": "a.io/v1beta1 x", "removed": "1.37"}]

@@ -162,8 +162,8 @@ def test_certificates() -> None:
 
 ROOM: t.Dict[str, t.Any] = {
     "budgets": [
-        {"name": "web/never", "pods": 2, "needed": 2, "healthy": 2, "never": True},
-        {"name": "web/now", "pods": 2, "needed": 1, "healthy": 1, "never": False},
+        {"name": "web/never", "pods": 2, "needed": 2, "healthy": 2, "never": True, "nodes": ["cp1", "w1"]},
+        {"name": "web/now", "pods": 2, "needed": 1, "healthy": 1, "never": False, "nodes": ["w1"]},
     ],
     "unmanaged": [{"name": "web/bare", "node": "w1"}, {"name": "web/other", "node": "elsewhere"}],
     "tight": [
@@ -184,13 +184,23 @@ def test_room() -> None:
         "warning w1 drain: its pods ask for 1024 MiB of memory, and the other nodes that take them have 0 MiB left:"
         " some will wait until it is back.",
     ]
-    # What is left out by --limit is not drained.
+    # What is left out by --limit is not drained, and what is upgraded already neither.
     given = [host("cp1", pods="1.36.4"), Host(name="w1")]
-    assert {problem.subject for problem in find(cluster(**ROOM), *given)} == {"PodDisruptionBudget", "node"}
+    left_out, budget = find(cluster(**ROOM), *given)
+    assert (budget.message[:9], left_out.subject) == ("web/never", "node")
+    assert find(cluster(node("cp1"), node("w1", "1.37.1"), **{**ROOM, "budgets": ROOM["budgets"][1:]})) == []
     forced = find(cluster(**ROOM), upgrade_drain_force=True, upgrade_drain_disable_eviction=True)
     assert {problem.severity for problem in forced} == {"warning"}
     done = cluster(node("cp1", "1.37.1"), node("w1", "1.37.1"), **ROOM)
     assert find(done) == []
+    # The runtime alone is a reason to drain, too.
+    runtime = {"container_runtime_version": "2.2.*", "__container_runtime_package": "containerd"}
+    moving = host("w1", **runtime, upgrade_container_runtime=True)
+    seen = {"configuration": {"kubelet": "x"}, "runtime": {"containerd": {"packages": {"containerd": "2.1.4"}}}}
+    moving = dataclasses.replace(moving, facts={**(moving.facts or {}), **seen})
+    assert "error w1 pod" in {f"{item.severity} {item.host} {item.subject}" for item in find(done, moving)}
+    still = {**moving.variables, "upgrade_container_runtime": False}
+    assert find(done, dataclasses.replace(moving, variables=still)) == []
 
 
 def test_pods_with_local_data_that_the_drain_would_refuse() -> None:
