@@ -13,9 +13,9 @@ description:
   - Runs on a control plane. It puts one small pod on each node and lets them resolve a name, reach each other, a
     ClusterIP and each node's port; it asks for the metrics of all nodes, and a load balancer from the controller.
   - What it made is deleted when it ends, also when a check fails, and so is what a killed call has left behind.
-  - It fails when a check fails, naming it. O(nodes) that the cluster does not have are warnings. So are requests of
-    kubelets for serving certificates that are pending, because they ask for what the inventory does not have, and so is
-    it when all pods of CoreDNS are on one node though another one would take one.
+  - It fails when a check fails, naming it. Requests of kubelets for serving certificates that are pending, because they
+    ask for what the inventory does not have, are warnings, and so is it when all pods of CoreDNS are on one node though
+    another one would take one.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
@@ -149,7 +149,8 @@ class ClusterVerify:
         params = self._params
         checks: t.List[_verify.Check] = []
         nodes = self._kubectl.get("nodes")["items"]
-        self._warn_of_absent([node["metadata"]["name"] for node in nodes])
+        if params["nodes"]:
+            checks.append(self._members([node["metadata"]["name"] for node in nodes]))
         checks.append(self._until("nodes are Ready", self._nodes))
         made = _verify.objects(params["namespace"], params["image"], params["node_port"], params["load_balancer"])
         self._clean()
@@ -183,13 +184,15 @@ class ClusterVerify:
         result["pods"] = sorted(names)
         return result
 
-    def _warn_of_absent(self, present: t.Container[str]) -> None:
-        absent = [name for name in self._params["nodes"] if name not in present]
-        if absent:
-            self._module.warn(
-                f"{listed(absent)} of the inventory: the cluster has no such node. site.yml joins a machine that is"
-                " new, and brings one back whose Node object was deleted."
-            )
+    def _members(self, present: t.Container[str]) -> _verify.Check:
+        wanted = self._params["nodes"]
+        absent = [name for name in wanted if name not in present]
+        problem = (
+            f"{listed(absent)} of the inventory: the cluster has no such node. site.yml joins a machine that is new,"
+            " and brings one back whose Node object was deleted; one that was removed is taken out of the inventory"
+        )
+        title = "machines of the inventory are nodes"
+        return _verify.Check(title, [problem] if absent else [], f"{len(wanted)} machines")
 
     def _warn_of_crowds(self) -> None:
         for crowd in _spread.find(self._kubectl, ["kube-system/coredns"]):

@@ -108,7 +108,7 @@ def test_a_kubelet_is_not_restarted_without_need(site: Site) -> None:
 def test_a_node_that_was_deleted_comes_back(site: Site) -> None:
     before = slice_of(site, WORKER)
     site.control_plane.kubectl("delete", "node", WORKER)
-    assert f"{WORKER} of the inventory: the cluster has no such node" in said(site.run(playbook=VERIFY))
+    assert f"{WORKER} of the inventory: the cluster has no such node" in said(site.run(playbook=VERIFY).expect(rc=2))
     checked = site.run("--check").expect()
     assert {HEALED, LABELLED} <= checked.changed, checked.output
     assert f"{WORKER}: the cluster has no Node object of it any more" in said(checked)
