@@ -116,13 +116,18 @@ _JOINED = ("__node_join_running", "__node_join_joined")
 def node_members(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any], primary: str, joined: bool) -> t.List[str]:
     """Machines that this run has looked at and that are nodes when it has come to its end.
 
-    :param joined: whether the run has been through the joining of machines; otherwise nobody can have failed there.
+    :param joined: whether the run has been through the joining of machines; otherwise they stay what they are.
     """
     members = []
     for name in names:
-        if name not in hostvars or seen(hostvars[name]) is None:
+        look = seen(hostvars[name]) if name in hostvars else None
+        if look is None:
             continue
-        if name == primary or not joined or any(succeeded(stated(hostvars[name], key)) for key in _JOINED):
+        state = look.get("kubernetes")
+        is_node = isinstance(state, dict) and bool(state.get("joined"))
+        if joined:
+            is_node = any(succeeded(stated(hostvars[name], key)) for key in _JOINED)
+        if name == primary or is_node:
             members.append(name)
     return members
 
