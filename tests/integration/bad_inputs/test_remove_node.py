@@ -263,3 +263,18 @@ def test_the_drain_is_the_users_choice(site: Site) -> None:
     arguments = json.loads(line)[2]
     assert (arguments["force"], arguments["timeout"], arguments["disable_eviction"]) == (True, 5, True)
     assert arguments["delete_emptydir_data"] is False
+
+
+@pytest.mark.parametrize("strategy", ["ansible.builtin.free", "ansible.builtin.host_pinned"])
+def test_a_controller_that_lets_machines_run_ahead(site: Site, strategy: str) -> None:
+    """The strategy of an ansible.cfg; an API server is stopped when all load balancers have left it, and not before."""
+    site.answers["kube_node_removal_info"] = judged(cordon=["cp1"], members=["cp1"], control_planes=["cp1"])
+    site.slow = {"cp3"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(site.environment, "ANSIBLE_STRATEGY", strategy)
+        site.remove("cp1")
+    log = [json.loads(line) for line in (site.folder / "log").read_text().splitlines()]
+    steps = [(module, host) for host, module, arguments in log if arguments.get("state") != "ready"]
+    stopped = steps.index(("config_files", "cp1"))
+    assert {("haproxy_drain", name) for name in ("cp1", "cp2", "cp3")} <= set(steps[:stopped])
+    assert steps.count(("kube_node_delete", "cp2")) == 1

@@ -45,6 +45,12 @@ def test_plays_end_with_a_machine_that_is_lost(play: Play) -> None:
     assert play.get("max_fail_percentage") == (0 if play.get("any_errors_fatal") else None)
 
 
+@pytest.mark.parametrize("play", PLAYS)
+def test_no_machine_runs_ahead_of_the_others(play: Play) -> None:
+    """With ``strategy = free`` in an ansible.cfg what is to be done once is done by each, and some modules refuse."""
+    assert play["strategy"] == "ansible.builtin.linear"
+
+
 @pytest.mark.parametrize("keywords", ENDS.values(), ids=ENDS)
 def test_that_ansible_does_so(keywords: Play, tmp_path: Path) -> None:
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
