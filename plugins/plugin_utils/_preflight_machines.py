@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._peers import PROCESS
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+    CLUSTER,
     ERROR,
     WARNING,
     Host,
@@ -544,6 +545,10 @@ def check_membership(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
+def _is_complete(facts: t.Mapping[str, t.Any]) -> bool:
+    return bool(facts["kubernetes"]["joined"]) and not facts["kubernetes"]["unfinished"]
+
+
 def check_limit(hosts: Hosts) -> t.Iterable[Problem]:
     """What must not be done while control planes are left out: joining without one, building a second cluster."""
     control_planes = [host for host in hosts if host.control_plane]
@@ -560,13 +565,22 @@ def check_limit(hosts: Hosts) -> t.Iterable[Problem]:
                 " machines, take the others out of the inventory.",
             )
         return
-    for host, facts in _known(hosts):
-        if not facts["kubernetes"]["joined"] or facts["kubernetes"]["unfinished"]:
-            yield host.problem(
-                "--limit",
-                f"leaves out all control planes ({names}), and the host needs one to join the cluster.",
-                f"Add one that is complete, such as --limit {host.name},{control_planes[0].name}.",
-            )
+    joining = [host for host, facts in _known(hosts) if not _is_complete(facts)]
+    for host in joining:
+        yield host.problem(
+            "--limit",
+            f"leaves out all control planes ({names}), and the host needs one to join the cluster.",
+            f"Add one that is complete, such as --limit {host.name},{control_planes[0].name}.",
+        )
+    if not joining and _known(hosts):
+        yield Problem(
+            CLUSTER,
+            "--limit",
+            f"leaves out all control planes ({names}): the machines are looked after, but labels, taints and all else"
+            " that is in the cluster is neither compared with the inventory nor changed.",
+            f"Add one for that, such as --limit {_known(hosts)[0][0].name},{control_planes[0].name}.",
+            WARNING,
+        )
 
 
 def check_runs(hosts: Hosts, run: t.Mapping[str, t.Any], check: bool) -> t.Iterable[Problem]:
