@@ -180,7 +180,7 @@ def _is_same(path: str, wanted: t.Any, present: t.Any, rules: Rules) -> bool:
         )
     if wanted is ABSENT or wanted is None:
         return _is_default(path, present, rules)
-    if present is ABSENT or present is None or present == "":
+    if _is_unsaid(path, present, rules) and not same(wanted, present):
         default = _default(path, rules)
         if default is not ABSENT:
             return _means(wanted, default)
@@ -200,12 +200,15 @@ def _default(path: str, rules: Rules) -> t.Any:
 
 def _is_default(path: str, present: t.Any, rules: Rules) -> bool:
     """Whether the cluster has a field just because kubeadm fills it in."""
-    if _is_empty(present):
+    if _is_unsaid(path, present, rules):
         return True
     default = _default(path, rules)
-    if default is not ABSENT:
-        return _means(present, default)
-    return is_zero(present) and not _matches(path, rules.optional)
+    return default is not ABSENT and _means(present, default)
+
+
+def _is_unsaid(path: str, present: t.Any, rules: Rules) -> bool:
+    """Whether the cluster says nothing about a field; kubeadm stores a zero there, too."""
+    return _is_empty(present) or (is_zero(present) and not _matches(path, rules.optional))
 
 
 def _is_empty(value: t.Any) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_differences as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import compare
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._kubeadm_config import kubeadm_init_config
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
 
@@ -461,3 +462,22 @@ def test_a_cluster_that_cannot_be_read() -> None:
     hosts[0].facts["configuration"]["problem"] = "timed out"  # type: ignore[index]
     [line] = said(hosts)
     assert line.endswith("could not be read, so it was not compared with the inventory: timed out.")
+
+
+@pytest.mark.parametrize(
+    ("rules", "wanted", "present", "differs"),
+    [
+        # A cluster that was built by hand: kubeadm stores what was not said as an empty text or as a zero.
+        (checks.proxy_rules({}), {"mode": "iptables"}, {"mode": ""}, False),
+        (checks.proxy_rules({}), {"mode": "nftables"}, {"mode": ""}, True),
+        (checks.kubelet_rules({}), {"syncFrequency": "60s"}, {"syncFrequency": "0s"}, False),
+        (checks.kubelet_rules({}), {"syncFrequency": "2m"}, {"syncFrequency": "0s"}, True),
+        (checks.kubelet_rules({}), {}, {"syncFrequency": "0s", "nodeStatusUpdateFrequency": "10s"}, False),
+        (checks.kubelet_rules({}), {"topologyManagerPolicy": "none"}, {}, False),
+        (checks.kubelet_rules({}), {"failSwapOn": True}, {"failSwapOn": False}, True),
+    ],
+)
+def test_what_the_inventory_says_and_is_the_default_anyway(
+    rules: t.Any, wanted: t.Dict[str, t.Any], present: t.Dict[str, t.Any], differs: bool
+) -> None:
+    assert bool(compare(wanted, present, rules)) is differs
