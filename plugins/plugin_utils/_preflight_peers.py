@@ -292,7 +292,8 @@ def _skew(host: Host, other: str, seconds: float) -> t.Iterable[Problem]:
         problem = host.problem(
             "time",
             f"the clock is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} that of {other}.",
-            "Synchronise the clocks of all nodes (node_prep_time_sync: install).",
+            "See why what synchronises the clocks does not: `timedatectl timesync-status` or `chronyc tracking`;"
+            " node_prep_time_sync: install sets it up where nothing does.",
             "error" if abs(seconds) > SKEW[1] else WARNING,
         )
         yield problem
