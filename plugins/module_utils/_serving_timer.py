@@ -19,6 +19,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 
 TIMER = "slipway-serving-certificates.timer"
+SERVICE = "slipway-serving-certificates.service"
 FOLDER = "/usr/local/lib/slipway/serving-certificates"
 UNITS = "/etc/systemd/system/slipway-serving-certificates.*"
 
@@ -37,16 +38,24 @@ def present(folder: str = FOLDER, units: str = UNITS) -> t.Dict[str, str]:
     return {path: read_text(path) for path in found if os.path.isfile(path)}
 
 
-def is_running() -> bool:
-    """Whether systemd runs the timer."""
-    argv = ["systemctl", "is-active", "--quiet", TIMER]
+def switches() -> t.Tuple[bool, bool, bool]:
+    """Whether systemd runs the timer, will after the next boot, and has read the files that are there."""
+    argv = ["systemctl", "show", "--property=ActiveState,UnitFileState,NeedDaemonReload", TIMER, SERVICE]
     try:
-        return subprocess.run(argv, capture_output=True, check=False, timeout=10).returncode == 0
+        said = subprocess.run(argv, capture_output=True, check=False, timeout=10).stdout.decode("utf-8", "replace")
     except (OSError, subprocess.TimeoutExpired):
-        return False
+        said = ""
+    lines = said.splitlines()
+    return "ActiveState=active" in lines, "UnitFileState=enabled" in lines, "NeedDaemonReload=yes" not in lines
 
 
 def state() -> str:
-    """The digest of what is there; empty when there is nothing, or the timer does not run."""
-    files = present()
-    return digest(files) if files and is_running() else ""
+    """The digest of what is there; empty when there is nothing, or the timer rests. What is so in part is a word.
+
+    A timer that runs and is not enabled is gone after the next boot, and one that does not run may be back then. What
+    was written by a run that was killed systemd may not have read.
+    """
+    files, (runs, is_enabled, is_read) = present(), switches()
+    if not files or not (runs or is_enabled):
+        return ""
+    return digest(files) if runs and is_enabled and is_read else "in part"

@@ -30,6 +30,14 @@ def starts_at_boot(properties: t.Mapping[str, str]) -> bool:
     return properties.get("UnitFileState", "") not in _NOT_AT_BOOT
 
 
+def expect_no_mask(name: str, properties: t.Mapping[str, str]) -> None:
+    """:raises SlipwayError: when the unit is masked, which systemd neither enables nor starts."""
+    if properties.get("LoadState") == "masked":
+        raise SlipwayError(
+            f"The unit {name} is masked on this host, so that nobody starts it. If it may: `systemctl unmask {name}`."
+        )
+
+
 def parse_properties(text: str) -> t.Dict[str, str]:
     """The ``KEY=VALUE`` lines of ``systemctl show``."""
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)

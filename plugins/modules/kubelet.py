@@ -76,6 +76,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import l
 from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import (
     RUNNING,
     Unit,
+    expect_no_mask,
     process_started,
     starts_at_boot,
 )
@@ -109,6 +110,7 @@ class Kubelet:
         properties = self._unit.properties()
         if properties.get("LoadState") == "not-found" and not self._module.check_mode:
             raise SlipwayError("The kubelet is not installed on this host; install its package first.")
+        expect_no_mask(self._unit.name, properties)
         self._node = _kubelet.ask_for_node(self._name)
         reason = self._reason(properties)
         is_running = properties.get("ActiveState") in RUNNING

@@ -198,7 +198,8 @@ ansible_facts:
               too, with a certificate of the cluster's CA for its name.
             - C(ca_cert_hashes) are the hashes of the public keys of the cluster's CA, as kubeadm's discovery has them.
             - C(serving_certificates_timer) is a hash of the files of the timer that renews kubelets' serving
-              certificates, when it runs here.
+              certificates, when it runs here, now and after a boot. When only one of the two is so, or systemd has not
+              read the files yet, it is C(in part).
           returned: always
           type: dict
           sample:

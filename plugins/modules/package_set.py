@@ -431,7 +431,7 @@ class PackageSet:
     ) -> t.Dict[str, t.Optional[str]]:
         """What apt would do: names and versions (``None``: removed).
 
-        :raises SlipwayError: when it cannot, or when it would touch held packages that nobody asked for.
+        :raises SlipwayError: when it cannot, or when it would touch held packages or remove some that nobody asked for.
         """
         change_held = self._change_held(pending, packages)
         result = self.apt.run("apt-get", self.install_argv(targets, change_held, simulate=True))
@@ -445,7 +445,9 @@ class PackageSet:
         )
         if others:
             raise SlipwayError(f"Packages on hold would have to change: {', '.join(others)}. Nothing was changed.")
-        return {step.name: step.after for step in steps}
+        planned = {step.name: step.after for step in steps}
+        self._refuse_removals(targets, planned)
+        return planned
 
     def _predict(self, pending: t.Sequence[Wanted], packages: Packages) -> t.Dict[str, t.Optional[str]]:
         """What would be installed and removed, for check mode on any host."""
@@ -473,7 +475,7 @@ class PackageSet:
             )
         change_held = self._change_held(pending, packages)
         if change_held or None in targets.values():
-            self._refuse_removals(targets, self._simulate(pending, packages, targets))
+            self._simulate(pending, packages, targets)
         result = self.apt.run("apt-get", self.install_argv(targets, change_held))
         if result.rc != 0 and not self.refreshed and re.search(r"Unable to fetch|Failed to fetch", result.stderr):
             # The index names files that the mirror has replaced since.

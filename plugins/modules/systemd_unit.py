@@ -91,6 +91,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import T
 from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import (
     RUNNING,
     Unit,
+    expect_no_mask,
     newest,
     process_started,
     starts_at_boot,
@@ -133,6 +134,7 @@ class SystemdUnit:
         absent = properties.get("LoadState") == "not-found"
         if absent and not self._module.check_mode:
             raise SlipwayError(f"The unit {self._name} does not exist on this host; install its package first.")
+        expect_no_mask(self._name, properties)
         replaced = self._restart_replaced and is_replaced(properties.get("MainPID", "0"))
         action = self._decide(properties, replaced)
         state = properties.get("UnitFileState", "")
@@ -149,6 +151,8 @@ class SystemdUnit:
                 if action == "reloaded":
                     TextFile(self._reload, "").write()
                     os.utime(self._reload, (begin, begin))
+            # One that fails and is started again and again, as of a call before this one, does not run either.
+            if action != "none" or properties.get("ActiveState") == "activating":
                 self._unit.wait(self._timeout)
         before = {"active": properties.get("ActiveState", "inactive"), "enabled": is_enabled}
         after = {"active": "active", "enabled": self._enabled if toggle else is_enabled}
@@ -180,7 +184,10 @@ class SystemdUnit:
             return "restarted"
         known = max(started, newest([self._reload], now))
         is_behind = self._written & set(self._reload_after) or known < newest(self._reload_after, now)
-        return "reloaded" if is_behind else "none"
+        if not is_behind:
+            return "none"
+        # What is not up yet cannot be reloaded.
+        return "restarted" if properties.get("ActiveState") == "activating" else "reloaded"
 
 
 def main() -> None:

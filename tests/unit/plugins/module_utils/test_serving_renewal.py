@@ -270,21 +270,50 @@ def test_a_machine_with_these_files_needs_nothing(tmp_path: Path, monkeypatch: p
     assert _serving_timer.digest(_serving_timer.present(str(folder), f"{units}/x.*")) != wanted
 
 
-@pytest.mark.parametrize(("runs", "files", "known"), [(True, True, True), (False, True, False), (True, False, False)])
-def test_a_timer_that_does_not_run_counts_as_none(
-    monkeypatch: pytest.MonkeyPatch, runs: bool, files: bool, known: bool
+@pytest.mark.parametrize(
+    ("files", "runs", "known"),
+    [
+        (True, (True, True, True), _serving_timer.digest({"/x": "text"})),
+        (True, (False, False, True), ""),
+        (False, (True, True, True), ""),
+        # Switched off for now only, or for the next boot only.
+        (True, (False, True, True), "in part"),
+        (True, (True, False, True), "in part"),
+        # A run was killed when the files were written.
+        (True, (True, True, False), "in part"),
+    ],
+)
+def test_a_timer_that_rests_counts_as_none(
+    monkeypatch: pytest.MonkeyPatch, files: bool, runs: t.Tuple[bool, bool, bool], known: str
 ) -> None:
     monkeypatch.setattr(_serving_timer, "present", lambda: {"/x": "text"} if files else {})
-    monkeypatch.setattr(_serving_timer, "is_running", lambda: runs)
-    assert bool(_serving_timer.state()) is known
+    monkeypatch.setattr(_serving_timer, "switches", lambda: runs)
+    assert _serving_timer.state() == known
 
 
-@pytest.mark.parametrize(("code", "running"), [(0, True), (3, False)])
-def test_whether_the_timer_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, running: bool) -> None:
+@pytest.mark.parametrize(
+    ("active", "enabled", "outdated", "runs"),
+    [
+        ("active", "enabled", "no", (True, True, True)),
+        ("inactive", "enabled", "no", (False, True, True)),
+        ("active", "disabled", "yes", (True, False, False)),
+        ("inactive", "", "no", (False, False, True)),
+    ],
+)
+def test_whether_the_timer_runs(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    active: str,
+    enabled: str,
+    outdated: str,
+    runs: t.Tuple[bool, bool, bool],
+) -> None:
     systemctl = tmp_path / "systemctl"
-    systemctl.write_text(f"#!/bin/sh\nexit {code}\n", encoding="utf-8")
+    timer = f"NeedDaemonReload=no\\nActiveState={active}\\nUnitFileState={enabled}\\n"
+    service = f"NeedDaemonReload={outdated}\\nActiveState=inactive\\nUnitFileState=static\\n"
+    systemctl.write_text(f"#!/bin/sh\nprintf '{timer}\\n{service}'\n", encoding="utf-8")
     systemctl.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert _serving_timer.is_running() is running
+    assert _serving_timer.switches() == runs
     systemctl.unlink()
-    assert _serving_timer.is_running() is False
+    assert _serving_timer.switches() == (False, False, True)

@@ -125,6 +125,13 @@ def test_a_stopped_kubelet_is_started(machine: Machine) -> None:
     assert machine.run(check=True)["changed"]
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_a_masked_kubelet(machine: Machine, check: bool) -> None:
+    machine.runner.answers["systemctl show"] = "LoadState=masked\nActiveState=inactive\nUnitFileState=masked\n"
+    assert "kubelet.service is masked on this host" in machine.run(check=check)["msg"]
+    assert machine.commands() == []
+
+
 def test_a_node_that_was_deleted(machine: Machine) -> None:
     machine.nodes = [{}]
     checked = machine.run(check=True)

@@ -192,6 +192,8 @@ def test_nothing_else_is_removed() -> None:
     answers = {"dpkg-query": HELD, "--simulate": "Remv jq [1.6-1]\nRemv bash [5]\n"}
     with pytest.raises(SlipwayError, match=r"^bash would have to be removed"):
         run(answers, {"name": "jq", "state": "absent"})
+    with pytest.raises(SlipwayError, match=r"^bash would have to be removed"):
+        run(answers, {"name": "jq", "state": "absent"}, check=True)
     refused = (100, *split(fixture("no-remove-trixie.txt")))
     with pytest.raises(SlipwayError, match=r"^containerd, runc would have to be removed"):
         run({"dpkg-query": BARE, "policy": POLICY, "install": refused}, JQ)

@@ -194,6 +194,26 @@ def test_unit_that_fails(machine: Machine) -> None:
     assert machine.clock.pauses == []
 
 
+def test_unit_that_fails_again_and_again(machine: Machine) -> None:
+    """A run before this one has given it a configuration that it cannot use: it is no unit that runs."""
+    trying = RUNNING.replace("ActiveState=active\nSubState=running", "ActiveState=activating\nSubState=auto-restart")
+    assert outcome(machine.shows(trying).run(check=True)) == (False, "none")
+    failed = machine.run(timeout=1)
+    assert failed["msg"].startswith("The unit containerd.service is activating (auto-restart) instead of active.")
+    assert outcome(machine.shows(trying, RUNNING).run()) == (False, "none")
+    assert machine.changes() == []
+    # There is nothing that could be reloaded.
+    path = machine.file("configuration", 5)
+    assert outcome(machine.shows(trying, RUNNING).run(reload_after=[path])) == (True, "restarted")
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_unit_that_is_masked(machine: Machine, check: bool) -> None:
+    masked = DISABLED.replace("LoadState=loaded", "LoadState=masked").replace("=disabled", "=masked")
+    failed = machine.shows(masked).run(check=check)
+    assert "containerd.service is masked on this host" in failed["msg"] and machine.changes() == []
+
+
 def test_unit_that_does_not_become_active(machine: Machine) -> None:
     failed = machine.shows(RUNNING.replace("=active", "=activating"), "").run(
         timeout=1, restart_after=[machine.file("new", 1)]
