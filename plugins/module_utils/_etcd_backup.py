@@ -233,7 +233,11 @@ class Backup:
         settings = self._settings
         self.check_directory()
         if not os.path.isdir(settings.directory):
-            os.makedirs(settings.directory, mode=0o700)
+            mask = os.umask(0o022)  # for its parents, which nobody else shall write to
+            try:
+                os.makedirs(settings.directory, mode=0o700)
+            finally:
+                os.umask(mask)
         with open(os.path.join(settings.directory, ".slipway-lock"), "a", encoding="utf-8") as lock:
             # The timer and Ansible take turns. What is half done now is of a call that was killed.
             fcntl.flock(lock, fcntl.LOCK_EX)

@@ -20,6 +20,8 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 
+#: How the names of files begin that are not complete yet; those of a call that was killed stay.
+UNFINISHED = ".slipway-"
 _READABLE_FOR_ALL = 0o004
 _HIDDEN = "(not shown: a secret, or not readable for everybody)\n"
 
@@ -104,7 +106,7 @@ class TextFile:
         owner = self.ids()
         path = os.path.realpath(self.path)
         make_folder(os.path.dirname(path), self.directory_mode)
-        handle, temporary = tempfile.mkstemp(prefix=".slipway-", dir=os.path.dirname(path))
+        handle, temporary = tempfile.mkstemp(prefix=UNFINISHED, dir=os.path.dirname(path))
         try:
             with open(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
                 stream.write(self.content)

@@ -19,7 +19,12 @@ import tempfile
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _control_plane_files, _der, _marks, _x509
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, make_folder, read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
+    UNFINISHED,
+    TextFile,
+    make_folder,
+    read_text,
+)
 
 FOLDER = "/etc/kubernetes"
 KUBELET = "/var/lib/kubelet"
@@ -172,6 +177,7 @@ class KubeadmFiles:
         aside = self._root + ASIDE
         for top, folders, names in os.walk(aside):
             place = top[len(aside) :] or "/"
+            folders[:] = [name for name in folders if not name.startswith(UNFINISHED)]
             # A folder that was put aside whole goes back whole.
             whole = [name for name in folders if not os.path.isdir(os.path.join(place, name))]
             for name in [*names, *whole]:
@@ -202,7 +208,7 @@ def _is_complete(certificate: str, key: str) -> bool:
 
 def _copy(source: str, target: str) -> None:
     """Copy a file, a link or a folder with modes and owners; complete or not at all."""
-    work = tempfile.mkdtemp(prefix=".slipway-", dir=os.path.dirname(target))
+    work = tempfile.mkdtemp(prefix=UNFINISHED, dir=os.path.dirname(target))
     try:
         partial = os.path.join(work, "copy")
         if os.path.isdir(source) and not os.path.islink(source):
@@ -228,4 +234,5 @@ def _own_like(source: str, target: str) -> None:
 
 def is_ours(path: str, made: t.Container[str]) -> bool:
     """Whether a file in kubeadm's folder that is not kubeadm's is this collection's."""
-    return path in made or f"{_control_plane_files.DIRECTORY}/" in path or _marks.is_managed(path)
+    is_unfinished = any(name.startswith(UNFINISHED) for name in path.split("/"))
+    return is_unfinished or path in made or f"{_control_plane_files.DIRECTORY}/" in path or _marks.is_managed(path)

@@ -34,3 +34,17 @@ def normalised(name: str, value: t.Any) -> str:
     if isinstance(value, bool):
         return str(int(value))
     return " ".join(str(value).split())
+
+
+def contradiction(settings: t.Mapping[t.Any, t.Any]) -> str:
+    """Which two names are one sysctl and have different values, of which each run would set both; empty without any."""
+    seen: t.Dict[str, t.Tuple[str, str]] = {}
+    for name in map(str, settings):
+        try:
+            own = name, normalised(name, settings[name])
+            other = seen.setdefault(key_path(name), own)
+        except (SlipwayError, KeyError):
+            continue  # no sysctl, which is an error of its own
+        if own[1] != other[1]:
+            return f"{other[0]} ({other[1]}) and {name} ({own[1]}) are one sysctl."
+    return ""

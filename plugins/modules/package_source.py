@@ -199,7 +199,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
     failure,
     hide_credentials,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import make_folder
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import is_public, make_folder
 from ansible_collections.slipway.kubernetes.plugins.module_utils._openpgp import (
     OpenPgpError,
     keyring,
@@ -451,7 +451,9 @@ class AptSource:
             key = self._wanted_key()
         fingerprints = check_key(key, self._origin(), self.allowed)
         after = self._render(key)
-        changed = after != before or read(self.key_path) != key
+        # apt's helpers, which are not root, have to read them.
+        readable = is_public(self.path) and is_public(self.key_path)
+        changed = after != before or read(self.key_path) != key or not readable
         if refreshed:
             versions = self._fetched_versions(key, fingerprints, after, check_mode)
         elif others:
@@ -574,7 +576,7 @@ class AptSource:
         try:
             os.chmod(scratch, 0o755)
             for name in ("sources", "lists/partial", "cache"):
-                os.makedirs(os.path.join(scratch, name))
+                make_folder(os.path.join(scratch, name))
             configuration = scratch_configuration(scratch, lists or os.path.join(scratch, "lists"), self.timeout)
             write(os.path.join(scratch, "apt.conf"), configuration.encode())
             yield scratch
@@ -653,7 +655,7 @@ class AptSource:
 
     def _keep_lists(self, fetched: str) -> None:
         """Copy the verified index to where apt looks for it, so that nobody has to fetch it again."""
-        os.makedirs(self.lists, exist_ok=True)
+        make_folder(self.lists)
         with open(os.path.join(self.lists, "lock"), "a", encoding="utf-8") as lock:
             if not lock_file(lock, self.timeout):
                 return  # Another update goes on and on; package_set fetches what is missing.

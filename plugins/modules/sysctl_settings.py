@@ -65,7 +65,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules, provider
-from ansible_collections.slipway.kubernetes.plugins.module_utils._sysctls import key_path, normalised
+from ansible_collections.slipway.kubernetes.plugins.module_utils._sysctls import contradiction, key_path, normalised
 
 _MANAGED = "# Ansible managed (slipway.kubernetes): changes made here by hand are lost.\n"
 #: Where systemd-sysctl looks; of files with the same name the first one counts.
@@ -96,6 +96,9 @@ class SysctlSettings:
         self._root = root
         self._settings = {str(name): normalised(str(name), value) for name, value in settings.items()}
         self._keys = {name: key_path(name) for name in self._settings}
+        problem = contradiction(self._settings)
+        if problem:
+            raise SlipwayError(f"settings: {problem}")
         self._path = path
         text = _MANAGED + "".join(f"{name} = {value}\n" for name, value in self._settings.items())
         self._file = TextFile(root + path, text)

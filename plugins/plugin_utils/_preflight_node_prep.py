@@ -12,7 +12,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._sysctls import key_path, normalised
+from ansible_collections.slipway.kubernetes.plugins.module_utils._sysctls import contradiction, key_path, normalised
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,
@@ -92,6 +92,9 @@ def check_extra_sysctls(hosts: Hosts) -> t.Iterable[Problem]:
             except SlipwayError as error:
                 message = error.msg.partition("settings: ")[2]
                 yield host.problem("node_prep_extra_sysctls", message, "Write it as {vm.max_map_count: 262144}.")
+        message = contradiction({**host.mapping("node_prep_sysctls"), **host.mapping("node_prep_extra_sysctls")})
+        if message:
+            yield host.problem("node_prep_extra_sysctls", message, "Keep one of them.")
 
 
 def check_hostname(hosts: Hosts) -> t.Iterable[Problem]:

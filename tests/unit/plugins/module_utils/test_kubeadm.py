@@ -401,6 +401,11 @@ def test_a_kill_at_any_moment_loses_nothing(
     """SIGKILL: nothing is cleaned up, and only the next call can make it good."""
     copies = itertools.count()
     real = _kubeadm_files._copy
+    if moment == "before kubeadm":
+        # In the middle of a copy, too.
+        unfinished = kubernetes.root / "slipway/aside" / str(kubernetes.folder).lstrip("/") / "manifests/.slipway-x"
+        unfinished.mkdir(parents=True)
+        (unfinished / "copy").write_text("half")
 
     def copy(source: str, target: str) -> None:
         if moment == "while it is put back" and "aside" in source and next(copies) == 1:

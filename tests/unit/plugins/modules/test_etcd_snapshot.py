@@ -253,6 +253,15 @@ def test_module(machine: Path, run_module: ModuleRunner, monkeypatch: pytest.Mon
     assert failed["failed"] and failed["msg"].startswith("No backup of etcd was taken: keep is 0")
 
 
+def test_nobody_else_may_write_where_the_folder_is(machine: Path) -> None:
+    before = os.umask(0)
+    try:
+        _etcd_backup.Backup(settings(machine, directory=str(machine / "new" / "backups"))).run()
+    finally:
+        os.umask(before)
+    assert mode(machine / "new") == 0o755 and mode(machine / "new" / "backups") == 0o700
+
+
 @pytest.mark.parametrize("mode_of_folder", [0o755, 0o750, 0o701])
 def test_a_folder_that_others_may_enter_is_left_as_it_is(machine: Path, mode_of_folder: int) -> None:
     """It may be somebody's, and archives have the keys of the cluster."""

@@ -396,6 +396,15 @@ def test_what_was_given_and_goes_leaves_no_record(machine: Machine) -> None:
     assert not machine.reset()["changed"]
 
 
+def test_what_a_killed_call_was_writing_is_nobody_elses(machine: Machine) -> None:
+    for name in (".slipway-1a2b", "manifests/.slipway-3c4d/copy"):
+        path = machine.root / "etc/kubernetes" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half of admin.conf")
+    assert machine.reset()["kept"] == []
+    assert machine.files() == FOREIGN
+
+
 def test_logins_of_registries_stay_and_are_named(machine: Machine) -> None:
     """kubeadm reset empties the folder: they are not there when it runs, and there afterwards."""
     path = machine.root / "var/lib/kubelet/config.json"

@@ -48,12 +48,14 @@ class Host:
         self.fetched: t.List[str] = []
         self.runner = FakeRunner({})
         self.configuration = ""
+        self.scratch_modes: t.Set[int] = set()
         self.answers: t.Dict[str, t.Any] = {"update": self.update, "policy": POLICY, "indextargets": "", "pkgnames": ""}
         self.answers["--print-architecture"] = "amd64\n"
 
     def update(self, argv: t.List[str]) -> t.Tuple[int, str, str]:
-        self.configuration = Path(argv[2]).read_text()
         scratch = Path(argv[2]).parent
+        self.scratch_modes = {path.stat().st_mode & 0o777 for path in scratch.rglob("*") if path.is_dir()}
+        self.configuration = Path(argv[2]).read_text()
         assert scratch.stat().st_mode & 0o777 == 0o755
         (scratch / "lists" / "mirror_InRelease").write_text("signed")
         (scratch / "lists" / "mirror_Packages").write_text("packages")
@@ -114,6 +116,25 @@ def test_check_run_check_run(host: Host) -> None:
 def test_apt_may_read_the_key(host: Host) -> None:
     assert host.present()["changed"]
     assert host.keyrings.stat().st_mode & 0o7777 == 0o755
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o000])
+def test_what_is_fetched_only_root_may_write_and_apt_may_read(host: Host, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        host.present()
+    finally:
+        os.umask(before)
+    assert host.scratch_modes == {0o755}
+
+
+@pytest.mark.parametrize("name", ["keyrings/slipway-kubernetes.gpg", "sources/slipway-kubernetes.sources"])
+def test_a_file_that_apt_may_not_read_any_more(host: Host, name: str) -> None:
+    host.present()
+    (host.root / name).chmod(0o600)
+    assert host.present(check=True)["changed"] and host.present()["changed"]
+    assert (host.root / name).stat().st_mode & 0o777 == 0o644
+    assert not host.present()["changed"]
 
 
 def test_scratch_configuration_has_nothing_of_the_host(host: Host) -> None:

@@ -68,6 +68,13 @@ def test_parse_file() -> None:
     assert sysctl_settings.parse_file(text) == {"net/b": "2", "net/c": "3 4"}
 
 
+def test_one_sysctl_under_two_names(tmp_path: Path) -> None:
+    settings = {"net.ipv4.ip_forward": 1, "net/ipv4/ip_forward": 0}
+    with pytest.raises(SlipwayError, match=r"ip_forward \(1\) and net/ipv4/ip_forward \(0\) are one sysctl"):
+        SysctlSettings(settings, "/etc/x.conf", str(tmp_path))
+    SysctlSettings({**settings, "net/ipv4/ip_forward": True}, "/etc/x.conf", str(tmp_path))
+
+
 def test_check_run_again_and_drift(tmp_path: Path) -> None:
     root = machine(tmp_path, net__ipv4__ip_forward="0", net__ipv4__ip_local_port_range="32768\t60999")
     settings = {"net.ipv4.ip_forward": True, "net.ipv4.ip_local_port_range": "32768 60999"}

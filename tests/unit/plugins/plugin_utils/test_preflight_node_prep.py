@@ -106,10 +106,12 @@ def test_a_short_name_of_two_machines_is_of_neither() -> None:
         ({"vm.max_map_count": None}, "vm.max_map_count needs a number or one line of text, not None."),
         ({"vm.max_map_count": [1]}, "vm.max_map_count needs a number or one line of text, not [1]."),
         ({"a": "1\nb = 2"}, "a needs a number or one line of text"),
+        ({"net/ipv4/ip_forward": True, 5: 1}, ""),
+        ({"net/ipv4/ip_forward": 0}, "net.ipv4.ip_forward (1) and net/ipv4/ip_forward (0) are one sysctl. Keep one"),
     ],
 )
 def test_extra_sysctls(settings: t.Any, expected: str) -> None:
-    text = said(host(node_prep_extra_sysctls=settings))
+    text = said(host(node_prep_sysctls={"net.ipv4.ip_forward": 1}, node_prep_extra_sysctls=settings))
     assert expected in text and bool(text) == bool(expected)
 
 
