@@ -88,7 +88,12 @@ class UsersFile:
         try:
             with self._folder() as folder:
                 return self._text(folder, os.path.basename(self.target))
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if not os.path.isdir(self._home):
+                raise SlipwayError(
+                    f"{self._account.pw_name} has no home, {self._home} is no folder. Make it, or take"
+                    f" {self._account.pw_name} out of kubeconfig_users."
+                ) from error
             return "", None
         except OSError as error:
             raise SlipwayError(

@@ -100,10 +100,10 @@ def ask(path: str, command: str) -> str:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_PATIENCE)
         try:
-            connection.connect(path)
-        except (FileNotFoundError, ConnectionRefusedError):
-            return ""
-        try:
+            try:
+                connection.connect(path)
+            except (FileNotFoundError, ConnectionRefusedError):
+                return ""
             connection.sendall(f"{command}\n".encode())
             parts: t.List[bytes] = []
             while True:

@@ -31,7 +31,7 @@ MANAGED = f"# {MARK}: changes made here by hand are lost.\n"
 #: containerd's own word for "any registry": a folder that no server belongs to.
 ANY_REGISTRY = "_default"
 #: Settings of containerd whose values are passwords or tokens.
-_SECRETS = frozenset(("auth", "auths", "password", "identitytoken"))
+_SECRETS = frozenset(("auth", "auths", "authorization", "password", "identitytoken"))
 
 Mirrors = t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]
 

@@ -218,6 +218,22 @@ def check_vrrp(hosts: Hosts) -> t.Iterable[Problem]:
             "Nothing to do; it keeps mistakes out, not attackers.",
             WARNING,
         )
+    for severity in sorted({_misread(password[:PASSWORD_LENGTH]) for password in passwords} - {""}):
+        yield Problem(
+            CLUSTER,
+            "api_endpoint_password",
+            "has characters that keepalived takes for something else, "
+            + ("and has no configuration with them." if severity == ERROR else "and only what is before them counts."),
+            "Use letters and digits.",
+            severity,
+        )
+
+
+def _misread(password: str) -> str:
+    """How bad it is that keepalived reads another password (seen with 2.2.7); empty when it does not."""
+    if re.search(r"[{}\x00-\x1f\x7f]|^[#!]", password) or password.count('"') % 2:
+        return ERROR
+    return WARNING if re.search(r"[\s#!]", password) else ""
 
 
 def check_existing(hosts: Hosts) -> t.Iterable[Problem]:

@@ -103,3 +103,8 @@ def test_no_answer(run_module: ModuleRunner, path: Path, monkeypatch: pytest.Mon
     assert result["failed"]
     assert "haproxy does not answer" in result["msg"]
     silent.close()
+
+
+def test_a_socket_that_cannot_be_reached(run_module: ModuleRunner, path: Path) -> None:
+    result = run(run_module, path / ("x" * 120), "drained")
+    assert result["failed"] and result["msg"].startswith("haproxy does not answer on ")

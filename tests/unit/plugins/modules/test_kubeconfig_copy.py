@@ -134,8 +134,11 @@ def test_all_unknown_users_are_named_before_anything_is_written(host: Host) -> N
 
 
 def test_home_that_is_absent(host: Host) -> None:
-    failed = host.run("homeless")
-    assert failed["failed"] and failed["msg"].startswith(f"{host.config('homeless')} could not be written: ")
+    for check in (True, False):
+        failed = host.run("ada", "homeless", check=check)
+        assert failed["failed"] and failed["msg"].startswith("homeless has no home, ")
+    # All are looked at before the first is changed.
+    assert not host.config("ada").exists()
     host.config("ada").mkdir(parents=True)
     failed = host.run("ada")
     assert failed["msg"].startswith(f"{host.config('ada')} cannot be read: it is no file.")

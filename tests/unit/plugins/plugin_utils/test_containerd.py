@@ -169,8 +169,10 @@ def test_only_passwords_make_a_configuration_secret():
     (config,) = _containerd.containerd_files("2.4.2", {}, overrides={"debug": {"level": "debug"}})
     assert (config["mode"], "content" in config) == ("0644", True)
     auth = {"plugins": {"x": {"registry": {"configs": {"m": {"auth": {"password": "p"}}}}}}}
-    (config,) = _containerd.containerd_files("2.4.2", {}, overrides=auth)
-    assert (config["mode"], "content" in config) == ("0600", False)
+    header = {"plugins": {"x": {"registry": {"headers": {"Authorization": ["Basic dTpw"]}}}}}
+    for overrides in (auth, header):
+        (config,) = _containerd.containerd_files("2.4.2", {}, overrides=overrides)
+        assert (config["mode"], "content" in config) == ("0600", False)
 
 
 def test_one_host_has_one_login():

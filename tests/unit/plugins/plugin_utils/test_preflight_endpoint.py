@@ -90,6 +90,30 @@ def test_bad_ones(given: t.Dict[str, t.Any], subject: str, message: str) -> None
     assert problems[0].message.startswith(message) or message in problems[0].message, problems
 
 
+@pytest.mark.parametrize(
+    ("password", "severity"),
+    [
+        # As keepalived 2.2.7 reads them.
+        ("a}b", "error"),
+        ("{", "error"),
+        ('"abc', "error"),
+        ("#abc", "error"),
+        ("!abc", "error"),
+        ("a\nb", "error"),
+        ("ab#c", "warning"),
+        ("a b", "warning"),
+        ('"abc"', ""),
+        ("it's", ""),
+        ("a$b\\%@", ""),
+        ("", ""),
+    ],
+)
+def test_passwords_that_keepalived_reads_otherwise(password: str, severity: str) -> None:
+    problems = said(cluster(api_endpoint_password=password))
+    assert [problem.severity for problem in problems] == ([severity] if severity else [])
+    assert all(password not in problem.message for problem in problems)
+
+
 def at(vip: str) -> t.Dict[str, t.Any]:
     return {"api_endpoint_vip": vip, "cluster_endpoint": f"{vip}:8443"}
 
