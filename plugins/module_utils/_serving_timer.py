@@ -55,7 +55,8 @@ def state() -> str:
     A timer that runs and is not enabled is gone after the next boot, and one that does not run may be back then. What
     was written by a run that was killed systemd may not have read.
     """
-    files, (runs, is_enabled, is_read) = present(), switches()
-    if not files or not (runs or is_enabled):
+    files = present()
+    runs, is_enabled, is_read = switches() if files else (False, False, False)
+    if not (runs or is_enabled):
         return ""
     return digest(files) if runs and is_enabled and is_read else "in part"

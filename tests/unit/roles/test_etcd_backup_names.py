@@ -69,6 +69,36 @@ def test_only_names_of_our_archives_are_fetched(tmp_path: Path) -> None:
     assert f"allowed={expected};" in done.stdout, done.stdout + done.stderr
 
 
+def test_recipients_in_a_text_may_have_blanks_and_none_is_no_encryption(tmp_path: Path) -> None:
+    """age takes no recipient with a blank before it, and without any the archive would not be encrypted."""
+    given = ["age1a, age1b", ["age1a", " age1b "], "age1a,", "", ",", [""], [], " "]
+    template = "{{ __etcd_backup_recipients | join('+') }}/{{ __etcd_backup_refusals | select | length }}"
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars_files": [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")],
+        "tasks": [
+            {
+                "ansible.builtin.debug": {"msg": f"is {number}:{template};"},
+                "vars": {"etcd_backup_encryption": "age", "etcd_backup_age_recipients": recipients},
+            }
+            for number, recipients in enumerate(given)
+        ],
+    }
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    done = subprocess.run(
+        [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "play.yml"],
+        cwd=tmp_path,
+        env={**os.environ, "ANSIBLE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    expected = ["age1a+age1b/0", "age1a+age1b/0", "age1a/0", "/1", "/1", "/1", "/1", "/1"]
+    missing = [entry for entry in (f"is {n}:{text};" for n, text in enumerate(expected)) if entry not in done.stdout]
+    assert missing == [], done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("is_there", [True, False])
 def test_nothing_of_an_archive_is_printed_by_a_verbose_run(tmp_path: Path, is_there: bool) -> None:
     """Connections print what modules return, but for tasks with no_log; what was wrong is said all the same."""
