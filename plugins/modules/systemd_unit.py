@@ -141,8 +141,16 @@ class SystemdUnit:
         is_enabled = starts_at_boot(properties)
         toggle = not is_enabled if self._enabled else state.startswith("enabled")
         if not self._module.check_mode:
+            now = properties
             if self._is_outdated(properties):
                 self._unit.systemctl("daemon-reload")
+                now = self._unit.properties()
+            # One that was started with its earlier file stays active, and a timer among them never elapses again.
+            if now.get("LoadState") in ("bad-setting", "error"):
+                raise SlipwayError(
+                    f"systemd cannot use the file of the unit {self._name} ({now['LoadState']}). See what"
+                    f" `systemd-analyze verify {self._name}` says on this host."
+                )
             if toggle:
                 self._unit.systemctl("enable" if self._enabled else "disable", "--quiet", self._name)
             if action != "none":

@@ -290,3 +290,17 @@ def test_systemd_reads_the_changed_file_of_what_a_timer_starts(
     machine.shows(RUNNING + "Triggers=backup.service\n", outdated)
     assert outcome(machine.run()) == (False, "none")
     assert machine.changes() == changes
+
+
+@pytest.mark.parametrize("state", ["bad-setting", "error"])
+def test_a_file_that_systemd_cannot_use(machine: Machine, state: str) -> None:
+    """A timer that runs stays active when its file gets a time that there is not, and never elapses again."""
+    outdated = RUNNING + "NeedDaemonReload=yes\n"
+    wrong = RUNNING.replace("LoadState=loaded", f"LoadState={state}")
+    for shown, changes in (((outdated, wrong), ["daemon-reload"]), ((wrong,), [])):
+        machine.runner.calls.clear()
+        failed = machine.shows(*shown).run()
+        assert failed["msg"].startswith(f"systemd cannot use the file of the unit containerd.service ({state}).")
+        assert machine.changes() == changes
+    # The task before this one writes another file.
+    assert outcome(machine.shows(wrong).run(check=True)) == (False, "none")
