@@ -77,6 +77,16 @@ class CommandError(SlipwayError):
         self.result = result
 
 
+#: Where root's programs are: dpkg and kubeadm look for others there, and `su` leaves the path of an ordinary user.
+_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+
+
+def _path() -> str:
+    """The path of this process, with what it lacks of root's."""
+    given = os.environ.get("PATH", "").split(os.pathsep)
+    return os.pathsep.join([*filter(None, given), *(folder for folder in _PATH if folder not in given)])
+
+
 class Runner:
     """Runs commands for a module, without a shell and in the C locale.
 
@@ -85,7 +95,7 @@ class Runner:
 
     def __init__(self, module: AnsibleModule, environment: t.Optional[t.Mapping[str, str]] = None) -> None:
         self._module = module
-        self._environment = {"LANGUAGE": "C", "LC_ALL": "C", **(environment or {})}
+        self._environment = {"LANGUAGE": "C", "LC_ALL": "C", "PATH": _path(), **(environment or {})}
 
     def which(self, name: str, required: bool = True) -> t.Optional[str]:
         """The path of the executable ``name``; ``None`` when it is absent and not ``required``.

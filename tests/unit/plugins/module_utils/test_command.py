@@ -66,6 +66,21 @@ def test_environment(in_module: t.Callable[..., t.Any], monkeypatch: pytest.Monk
     assert in_module(lambda runner: runner.run(run, environment={"TWO": "2"}), ONE="1").stdout == "C C 1 2\n"
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("/opt/x:/usr/local/bin:/usr/bin:/bin", "/opt/x:/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"),
+        (":/sbin", "/sbin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/bin"),
+    ],
+)
+def test_root_without_a_path_of_root(
+    in_module: t.Callable[..., t.Any], monkeypatch: pytest.MonkeyPatch, given: str, expected: str
+) -> None:
+    """So `su` leaves it on Debian; dpkg refuses to work then."""
+    monkeypatch.setenv("PATH", given)
+    assert in_module(lambda runner: runner.run(["/bin/sh", "-c", "echo $PATH"])).stdout == f"{expected}\n"
+
+
 def test_failure_says_what_the_command_said(in_module: t.Callable[..., t.Any]) -> None:
     script = "for i in $(seq 20); do echo line $i >&2; done; echo out; exit 3"
     error = in_module(error_of(lambda runner: runner.run(["/bin/sh", "-c", script])))
