@@ -15,10 +15,10 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import PACKAGED
 
 UNITS = "/etc/systemd/system"
 _GENERATED = ("/run/systemd/generator", "/run/systemd/generator.early", "/run/systemd/generator.late")
-_PACKAGED = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 #: Services that turn swap on by themselves: zram-tools, zram-config, Armbian's, dphys-swapfile (Raspberry Pi OS),
 #: swapspace and systemd-swap. Those of systemd's zram generator are swap units.
 _SERVICES = (
@@ -65,12 +65,12 @@ def swap_units(root: str = "") -> SwapUnits:
     :param root: a folder in the place of ``/``, for tests.
     """
     units = set()
-    for folder in (*_GENERATED, *_PACKAGED):
+    for folder in (*_GENERATED, *PACKAGED):
         for path in glob.glob(f"{root}{folder}/*.swap"):
             if "systemd-fstab-generator" not in read_text(path):
                 units.add(os.path.basename(path))
     for service in _SERVICES:
-        if any(os.path.exists(f"{root}{folder}/{service}") for folder in (*_PACKAGED, *_GENERATED)):
+        if any(os.path.exists(f"{root}{folder}/{service}") for folder in (*PACKAGED, *_GENERATED)):
             units.add(service)
     own = {os.path.basename(path) for path in glob.glob(f"{root}{UNITS}/*.swap")}
     own |= {service for service in _SERVICES if os.path.lexists(f"{root}{UNITS}/{service}")}

@@ -17,6 +17,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 PROPERTIES = (
     "LoadState,ActiveState,SubState,UnitFileState,NeedDaemonReload,MainPID,ExecMainStartTimestampMonotonic,Triggers"
 )
+#: Where packages have their units.
+PACKAGED = ("/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 #: States of a unit that has been started.
 RUNNING = ("active", "activating", "reloading")
 
@@ -30,9 +32,13 @@ def starts_at_boot(properties: t.Mapping[str, str]) -> bool:
     return properties.get("UnitFileState", "") not in _NOT_AT_BOOT
 
 
-def expect_no_mask(name: str, properties: t.Mapping[str, str]) -> None:
-    """:raises SlipwayError: when the unit is masked, which systemd neither enables nor starts."""
-    if properties.get("LoadState") == "masked":
+def expect_no_mask(name: str, properties: t.Mapping[str, str], check_mode: bool) -> None:
+    """Of a package that is removed Debian masks the units until it is installed again, which in check mode nobody does.
+
+    :raises SlipwayError: when the unit is masked, which systemd neither enables nor starts.
+    """
+    is_installed = any(os.path.exists(f"{folder}/{name}") for folder in PACKAGED)
+    if properties.get("LoadState") == "masked" and (is_installed or not check_mode):
         raise SlipwayError(
             f"The unit {name} is masked on this host, so that nobody starts it. If it may: `systemctl unmask {name}`."
         )

@@ -110,7 +110,7 @@ class Kubelet:
         properties = self._unit.properties()
         if properties.get("LoadState") == "not-found" and not self._module.check_mode:
             raise SlipwayError("The kubelet is not installed on this host; install its package first.")
-        expect_no_mask(self._unit.name, properties)
+        expect_no_mask(self._unit.name, properties, self._module.check_mode)
         self._node = _kubelet.ask_for_node(self._name)
         reason = self._reason(properties)
         is_running = properties.get("ActiveState") in RUNNING

@@ -134,7 +134,7 @@ class SystemdUnit:
         absent = properties.get("LoadState") == "not-found"
         if absent and not self._module.check_mode:
             raise SlipwayError(f"The unit {self._name} does not exist on this host; install its package first.")
-        expect_no_mask(self._name, properties)
+        expect_no_mask(self._name, properties, self._module.check_mode)
         replaced = self._restart_replaced and is_replaced(properties.get("MainPID", "0"))
         action = self._decide(properties, replaced)
         state = properties.get("UnitFileState", "")

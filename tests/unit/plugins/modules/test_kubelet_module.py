@@ -126,7 +126,9 @@ def test_a_stopped_kubelet_is_started(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("check", [True, False])
-def test_a_masked_kubelet(machine: Machine, check: bool) -> None:
+def test_a_masked_kubelet(machine: Machine, check: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_systemd, "PACKAGED", (str(tmp_path),))
+    (tmp_path / "kubelet.service").touch()
     machine.runner.answers["systemctl show"] = "LoadState=masked\nActiveState=inactive\nUnitFileState=masked\n"
     assert "kubelet.service is masked on this host" in machine.run(check=check)["msg"]
     assert machine.commands() == []
