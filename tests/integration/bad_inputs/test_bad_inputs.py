@@ -297,6 +297,7 @@ CASES = [
     ),
     Case("vip-interface", ["there is no eth1 (it has eth0)"], keepalived(api_endpoint_interface="eth1"), groups=THREE),
     Case("router-id", ["300 is not between 1 and 255"], keepalived(api_endpoint_router_id=300), groups=THREE),
+    Case("password-broken", ["has no configuration with them"], keepalived(api_endpoint_password="a}b"), groups=THREE),
     Case("password", ["has more than 8"], keepalived(api_endpoint_password="123456789"), groups=THREE, warning=True),
     Case(
         "endpoint-differs",
@@ -485,6 +486,11 @@ CASES = [
     ),
     Case(
         "sysctl", ["node_prep_extra_sysctls: vm.x needs a number or one"], {"node_prep_extra_sysctls": {"vm.x": None}}
+    ),
+    Case(
+        "sysctl-twice",
+        ["net.ipv4.ip_forward (1) and net/ipv4/ip_forward (0) are one sysctl."],
+        {"node_prep_extra_sysctls": {"net/ipv4/ip_forward": 0}},
     ),
     Case("hostname", ["node_prep_hostname: My_Host is not a DNS name in"], worker1={"node_prep_hostname": "My_Host"}),
     Case("mirror-key", ["unknown key uri. Did you mean url?"], mirrors("docker.io", {"uri": "https://a"})),
