@@ -8,6 +8,7 @@ Private to this collection.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import grp
@@ -143,6 +144,27 @@ def _rename(source: str, target: str) -> None:
             status = os.stat(source)
             os.fchown(writer.fileno(), status.st_uid, status.st_gid)
             os.fchmod(writer.fileno(), stat.S_IMODE(status.st_mode))
+
+
+@contextlib.contextmanager
+def replacing(path: str, mode: int) -> t.Iterator[t.BinaryIO]:
+    """A new file that takes the place of ``path`` once it is whole, and that until then nobody else can open.
+
+    It stands beside it with a name of its own; what a call that was killed or a full disk has left there goes.
+    """
+    temporary = f"{path}.slipway-new"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+            yield stream
+            os.fchmod(stream.fileno(), mode)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
 
 
 def lines_of(text: str) -> t.List[str]:

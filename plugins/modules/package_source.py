@@ -199,7 +199,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
     failure,
     hide_credentials,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import is_public, make_folder
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import is_public, make_folder, replacing
 from ansible_collections.slipway.kubernetes.plugins.module_utils._openpgp import (
     OpenPgpError,
     keyring,
@@ -334,11 +334,8 @@ def read(path: str) -> t.Optional[bytes]:
 
 def write(path: str, content: bytes) -> None:
     """Replace the file at once by ``content``, readable by everybody."""
-    temporary = f"{path}.slipway-new"
-    with open(temporary, "wb") as file:
+    with replacing(path, 0o644) as file:
         file.write(content)
-        os.fchmod(file.fileno(), 0o644)
-    os.replace(temporary, path)
 
 
 def lock_file(file: t.TextIO, seconds: float) -> bool:
@@ -662,10 +659,11 @@ class AptSource:
             for name in sorted(os.listdir(fetched)):
                 path = os.path.join(fetched, name)
                 if name != "lock" and os.path.isfile(path):
-                    temporary = os.path.join(self.lists, f"{name}.slipway-new")
-                    shutil.copy2(path, temporary)
-                    os.chmod(temporary, 0o644)
-                    os.replace(temporary, os.path.join(self.lists, name))
+                    target = os.path.join(self.lists, name)
+                    with open(path, "rb") as source, replacing(target, 0o644) as file:
+                        shutil.copyfileobj(source, file)
+                    # apt asks the mirror for what is newer.
+                    os.utime(target, (time.time(), os.stat(path).st_mtime))
 
     def _write(self, key: bytes, source: bytes) -> None:
         """Write key and source; the source last, since a run takes it as the sign that all is done."""

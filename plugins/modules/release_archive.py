@@ -129,7 +129,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import
     parse_checksum,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError, failure, hide_credentials
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import make_folder
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import make_folder, replacing
 from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import split_url
@@ -228,7 +228,13 @@ class ReleaseArchive:
         return {dest: digest for (_member, dest), digest in entries.items()}
 
     def run(self, check_mode: bool, temporary: str) -> t.Dict[str, t.Any]:
-        """Install what differs. Downloads go to the directory ``temporary``."""
+        """Install what differs. Downloads go to the directory ``temporary``.
+
+        :raises SlipwayError: when the archive is not what it should be, or something else is in a file's place.
+        """
+        for file in self.files:
+            if os.path.exists(file.dest) and not os.path.isfile(file.dest):
+                raise SlipwayError(f"files: {file.dest} is there and is no file. Move it away. Nothing was installed.")
         before = {file.dest: (file_sha256(file.dest), file_mode(file.dest)) for file in self.files}
         wanted = self.recorded()
         right = bool(wanted) and all(before[file.dest][0] == wanted[file.dest] for file in self.files)
@@ -307,10 +313,8 @@ class ReleaseArchive:
             os.chmod(file.dest, file.mode)
             return
         make_folder(os.path.dirname(file.dest))
-        new = f"{file.dest}.slipway-new"
-        shutil.copyfile(source, new)
-        os.chmod(new, file.mode)
-        os.replace(new, file.dest)
+        with open(source, "rb") as stream, replacing(file.dest, file.mode) as target:
+            shutil.copyfileobj(stream, target)
 
     def _record(self, digests: t.Mapping[str, str]) -> None:
         """Write down what was installed from what."""
@@ -321,12 +325,9 @@ class ReleaseArchive:
             "files": [{"member": file.member, "dest": file.dest, "sha256": digests[file.dest]} for file in self.files],
         }
         make_folder(os.path.dirname(self.record_path))
-        new = f"{self.record_path}.new"
         # The URLs may have a password in them.
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o600)
-            json.dump(record, file, indent=2)
-        os.replace(new, self.record_path)
+        with replacing(self.record_path, 0o600) as file:
+            file.write(json.dumps(record, indent=2).encode())
 
 
 CHECKSUM_LIMIT = 1024 * 1024

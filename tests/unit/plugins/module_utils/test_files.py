@@ -157,3 +157,20 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_empty(tmp_path: Path) -> None:
     assert _files.read_text(str(tmp_path / "x")) == ""
+
+
+def test_a_replacement_is_nobody_elses_until_it_is_whole(tmp_path: Path) -> None:
+    path, beside = tmp_path / "program", tmp_path / "program.slipway-new"
+    beside.write_text("of a call that was killed")
+    beside.chmod(0o666)
+    before = os.umask(0)
+    try:
+        with _files.replacing(str(path), 0o755) as stream:
+            stream.write(b"whole")
+            assert beside.stat().st_mode & 0o777 == 0o600 and not path.exists()
+    finally:
+        os.umask(before)
+    assert path.read_bytes() == b"whole" and path.stat().st_mode & 0o777 == 0o755
+    with pytest.raises(OSError, match="No space"), _files.replacing(str(path), 0o755):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert path.read_bytes() == b"whole" and os.listdir(tmp_path) == ["program"]

@@ -96,6 +96,16 @@ def test_drift_is_mended(site: Site) -> None:
     assert site.run()["changed"] and site.dest.read_bytes() == b"helm 1"
 
 
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_stays(site: Site, make: t.Callable[[str], None]) -> None:
+    site.dest.parent.mkdir(parents=True, exist_ok=True)
+    make(str(site.dest))
+    for check in (True, False):
+        with pytest.raises(SlipwayError, match=r"helm is there and is no file\. Move it away"):
+            site.run(check=check)
+    assert os.listdir(site.dest.parent) == [site.dest.name]
+
+
 def test_permissions_are_mended_without_a_download(site: Site) -> None:
     site.run()
     site.dest.chmod(0o644)
