@@ -298,9 +298,21 @@ class Apt:
         return self.run("apt-get", ["--quiet", *arguments, "update"])
 
     def policy(self, names: t.Iterable[str]) -> t.Dict[str, Policy]:
-        """What the package sources offer of ``names``; unknown names are absent."""
+        """What the package sources offer of ``names``; unknown names are absent.
+
+        :raises SlipwayError: when apt cannot read its sources, so that it would know no package at all.
+        """
         words = sorted(set(names))
-        return parse_policy(self.run("apt-cache", ["policy", *words]).stdout) if words else {}
+        if not words:
+            return {}
+        result = self.run("apt-cache", ["policy", *words])
+        if result.rc != 0:
+            raise SlipwayError(
+                f"apt of this host cannot say what its package sources offer: {complaints(result.stderr)} Nothing was"
+                " changed.",
+                **result.as_return_values(),
+            )
+        return parse_policy(result.stdout)
 
     def similar_names(self, name: str) -> t.List[str]:
         """Names of packages that look like ``name``."""

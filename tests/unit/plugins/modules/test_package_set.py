@@ -199,6 +199,18 @@ def test_nothing_else_is_removed() -> None:
         run({"dpkg-query": BARE, "policy": POLICY, "install": refused}, JQ)
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_sources_that_apt_cannot_read(check: bool) -> None:
+    """As apt 2.6 says it; it is no package that nobody has."""
+    broken = (
+        100,
+        "",
+        "E: Malformed entry 1 in list file /etc/apt/sources.list (URI)\nE: The list of sources could not be read.\n",
+    )
+    with pytest.raises(SlipwayError, match=r"cannot say what its package sources offer: E: Malformed entry 1"):
+        run({"dpkg-query": BARE, "policy": broken}, JQ, check=check)
+
+
 def split(text: str) -> t.Tuple[str, str]:
     """Standard output and errors of a recording that has both."""
     lines = text.splitlines(keepends=True)
