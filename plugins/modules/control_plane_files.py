@@ -100,6 +100,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _api_server,
     _control_plane_files,
+    _leftovers,
     _static_pods,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError, failure
@@ -156,6 +157,14 @@ def existing(directory: str) -> t.List[str]:
     return sorted(os.path.join(folder, name) for folder, _folders, names in os.walk(directory) for name in names)
 
 
+def expect_room(paths: t.Sequence[str], kept: t.Sequence[str]) -> None:
+    """:raises SlipwayError: when a file would be where a folder is, or the other way round, that static pods need."""
+    for path in paths:
+        for other in kept:
+            if f"{other}/".startswith(f"{path}/") or f"{path}/".startswith(f"{other}/"):
+                raise SlipwayError(f"files: {path} has no place, as a static pod names {other}. Nothing was changed.")
+
+
 class ControlPlaneFiles:
     """The wish for files on this control plane.
 
@@ -176,18 +185,23 @@ class ControlPlaneFiles:
         named = "".join(read_text(self._manifest(component)) for component, _port in COMPONENTS)
         unwanted = [path for path in existing(DIRECTORY) if path not in {file.path for file in self._files.values()}]
         doomed = [path for path in unwanted if path not in named]
-        for path in sorted(set(unwanted) - set(doomed)):
+        kept = sorted(set(unwanted) - set(doomed))
+        expect_room([file.path for file in differing], kept)
+        for path in kept:
             self._module.warn(f"{path} is not in the list any more, and stays as long as a static pod names it.")
         result = {
             "changed_paths": [file.path for file in differing] + doomed,
             "diff": [file.diff() for file in differing] + [deletion_diff(path) for path in doomed],
         }
-        before = [self._as_it_is(file.path) for file in differing if os.path.exists(file.path)]
+        before = [self._as_it_is(file.path) for file in differing if os.path.isfile(file.path)]
         if not self._module.check_mode:
-            for file in differing:
-                file.write()
+            # First, since a folder may get the name that a file had, and the other way round.
             for path in doomed:
                 os.unlink(path)
+            folders = [folder for folder, _folders, _names in os.walk(DIRECTORY, topdown=False)]
+            _leftovers.remove_if_empty(*(folder for folder in folders if folder != DIRECTORY))
+            for file in differing:
+                file.write()
         self._warn_of_unseen([file for file in differing if file in self._read_by_pods()])
         restarted = self._foreseen(differing) if self._module.check_mode else self._restart(differing, before)
         return {"changed": bool(result["changed_paths"] or restarted), "restarted": restarted, **result}

@@ -133,6 +133,27 @@ def test_what_is_not_in_the_list_any_more(machine: Machine, run_module: ModuleRu
     assert "audit.yaml is not in the list any more" in str(result["warnings"])
 
 
+@pytest.mark.parametrize(("one", "other"), [("keys", "keys/a.yaml"), ("keys/a.yaml", "keys")])
+def test_a_file_becomes_a_folder_and_a_folder_a_file(
+    machine: Machine, run_module: ModuleRunner, one: str, other: str
+) -> None:
+    run_module(control_plane_files.main, {"files": [{"name": one, "content": "1"}]})
+    checked = run_module(control_plane_files.main, {"files": [{"name": other, "content": "2"}]}, check=True)
+    done = run_module(control_plane_files.main, {"files": [{"name": other, "content": "2"}]})
+    assert (done["changed"], done["changed_paths"], done["diff"]) == (True, checked["changed_paths"], checked["diff"])
+    assert [path.read_text() for path in machine.folder.rglob("*") if path.is_file()] == ["2"]
+    assert not run_module(control_plane_files.main, {"files": [{"name": other, "content": "2"}]})["changed"]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_file_that_a_static_pod_names_is_in_the_way(machine: Machine, run_module: ModuleRunner, check: bool) -> None:
+    run_module(control_plane_files.main, files())
+    machine.build("kube-apiserver")
+    result = run_module(control_plane_files.main, {"files": [{"name": "audit.yaml/a", "content": "2"}]}, check=check)
+    assert "audit.yaml/a has no place, as a static pod names" in result["msg"]
+    assert (machine.folder / "audit.yaml").read_text() == "rules: []\n"
+
+
 def test_a_cluster_that_was_built_without_files(machine: Machine, run_module: ModuleRunner) -> None:
     machine.build("kube-apiserver", sees=False)
     result = run_module(control_plane_files.main, files())
