@@ -20,6 +20,22 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import u
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Hosts, Problem
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_installers import KUBESPRAY, is_kubespray
 
+#: Lists that roles hand to modules as they are, which read `a,b` as a list, too; elsewhere a text is a list of letters.
+TEXT_LISTS = frozenset(
+    {
+        "certificates_kubeconfig_users",
+        "certificates_renew_names",
+        "container_runtime_repository_key_fingerprints",
+        "etcd_backup_age_recipients",
+        "kube_packages_repository_key_fingerprints",
+        "kubeconfig_users",
+        "node_prep_kernel_modules",
+        "node_reset_files",
+        "node_reset_users",
+        "upgrade_ignore_preflight_errors",
+    }
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Option:
@@ -103,9 +119,22 @@ def check_broken_variables(hosts: Hosts) -> t.Iterable[Problem]:
             yield host.problem(name, f"cannot be templated: {reason.rstrip('.')}.", "Correct its value.")
 
 
+def _misread(name: str, value: t.Any, spec: t.Mapping[str, t.Any]) -> str:
+    """What Ansible's validation lets pass, or converts for itself, though roles see the variable as it was written."""
+    if value is None and spec.get("default", "") is not None:
+        return "has no value (null). Give it one, or leave the variable out to have its default."
+    wanted = {"list": "list", "dict": "dictionary"}.get(spec.get("type", "str"))
+    if wanted and isinstance(value, str) and name not in TEXT_LISTS:
+        return f"is a text instead of a {wanted}. Write it as YAML; with -e as JSON: -e '{{\"{name}\": ...}}'."
+    return ""
+
+
 def _explain(name: str, value: t.Any, option: Option) -> t.Optional[str]:
     """What is wrong with the value of a variable; ``None`` when it is right."""
     spec = option.spec
+    misread = _misread(name, value, spec)
+    if misread:
+        return misread
     errors = ArgumentSpecValidator({name: spec}).validate({name: value}).error_messages
     if not errors:
         # Roles use what is written; a text of several lines may end with one.

@@ -634,7 +634,11 @@ CASES = [
         ["control_plane_files", "contents"],
         {"control_plane_files": [{"name": "a", "contents": "b"}]},
     ),
-    Case("wrong-type", ["cluster_registry_mirrors: argument"], {"cluster_registry_mirrors": "https://mirror"}),
+    Case(
+        "wrong-type",
+        ["cluster_registry_mirrors: is a text instead of a dictionary."],
+        {"cluster_registry_mirrors": "https://mirror"},
+    ),
     Case("undefined", ["cannot be templated: 'mirror' is undefined"], {"cluster_image_repository": "{{ mirror }}"}),
     Case(
         "label", ["cluster_node_labels: the value of gpu is not text"], worker1={"cluster_node_labels": {"gpu": True}}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import typing as t
 
 import pytest
@@ -19,6 +20,7 @@ argument_specs:
       cluster_cni: {type: str, choices: [flannel, none], default: flannel}
       cluster_mirrors: {type: dict, default: {}}
       cluster_timeout: {type: int, default: 30}
+      cluster_hold: {type: bool, default: null}
       cluster_names: {type: list, elements: str}
       cluster_secret: {type: int, no_log: true}
       cluster_taints:
@@ -78,7 +80,15 @@ def test_the_collections_own_roles_can_be_read() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"cluster_cni": "none", "cluster_timeout": "7", "cluster_names": "a,b", "mine": 1}, ""),
+        ({"cluster_cni": "none", "cluster_timeout": "7", "cluster_names": ["a", "b"], "mine": 1}, ""),
+        *(
+            ({name: None}, f"{name}: has no value (null). Give it one, or leave the variable out")
+            for name in ("cluster_cni", "cluster_timeout", "cluster_names", "cluster_secret", "cni_file")
+        ),
+        ({"cluster_hold": None}, ""),
+        ({"cluster_names": "a,b"}, "cluster_names: is a text instead of a list. Write it as YAML; with -e as JSON: -e"),
+        ({"cluster_mirrors": "a=b"}, "cluster_mirrors: is a text instead of a dictionary."),
+        ({"cluster_mirrors": '{"a": 1}'}, """with -e as JSON: -e '{"cluster_mirrors": ...}'."""),
         (
             {"cluster_tmeout": 3},
             "cluster_tmeout: is not a variable of any role of slipway.kubernetes. Did you mean clu",
@@ -122,3 +132,18 @@ def test_variables_of_somebody_else_are_ignored(catalogue: options.Catalogue) ->
 def test_broken_variables_are_said_once(catalogue: options.Catalogue) -> None:
     text = said(catalogue, {"cluster_cni": "'x' is undefined."}, cluster_cni="{{ x }}")
     assert text == "cluster_cni: cannot be templated: 'x' is undefined. Correct its value."
+
+
+@pytest.mark.parametrize("name", sorted(options.TEXT_LISTS))
+def test_lists_that_may_be_text(name: str) -> None:
+    """Roles do nothing with them but hand them to a module, or say what becomes of text."""
+    roles = pathlib.Path(options.__file__).resolve().parents[2] / "roles"
+    catalogue = options.read_catalogue(roles)
+    assert catalogue.options[name].spec["elements"] in ("str", "path")
+    host = Host("cp1", variables={name: "a,b"}, given=frozenset({name}))
+    assert list(options.check_types([host], catalogue)) == []
+    texts = [path.read_text(encoding="utf-8") for part in ("tasks", "vars") for path in roles.glob(f"*/{part}/*.yml")]
+    uses = [line.strip() for text in texts for line in text.splitlines() if re.search(rf"(?<!\w){name}\b", line)]
+    handed = re.compile(rf'\w+: "{{{{ {name} }}}}"')
+    assert uses
+    assert all(handed.fullmatch(use) for use in uses) or any(f"if {name} is string" in use for use in uses)
