@@ -191,6 +191,19 @@ def check_version(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
+def check_packages_version(hosts: Hosts) -> t.Iterable[Problem]:
+    """The version of the packages, where it is not simply the cluster's: a malformed one is looked for nowhere."""
+    for host in hosts:
+        text = host.text("kube_packages_version")
+        given = "kube_packages_version" in host.given and "kube_packages_version" not in host.broken
+        if given and text != host.text("cluster_version") and parse_version(text) is None:
+            yield host.problem(
+                "kube_packages_version",
+                f"{text or '(empty)'} is not the version of a release.",
+                "Leave it out, and it is cluster_version; or write it in full and in quotes.",
+            )
+
+
 def parse_endpoint(text: str) -> t.Optional[t.Tuple[str, int]]:
     """``host[:port]`` or ``[IPv6][:port]`` as host and port (6443 when not said); ``None`` when malformed."""
     match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]/@\s]+))(?::([0-9]{1,5}))?", text)
@@ -707,6 +720,7 @@ CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_hosts,
     check_cluster_wide,
     check_version,
+    check_packages_version,
     check_names,
     check_subnets,
     check_node_networks,

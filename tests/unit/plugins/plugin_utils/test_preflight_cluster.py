@@ -380,3 +380,27 @@ def test_the_address_of_a_node_is_real_on_whatever_interface_it_is() -> None:
     assert checks.node_addresses([Host("cp1", facts=looked)]) == []
     found = checks.node_addresses([Host("cp1", variables={"cluster_node_ip": "198.51.100.7"}, facts=looked)])
     assert [str(address) for _name, address in found] == ["198.51.100.7/32"]
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        ("1.37.1", ""),
+        ("1.36.4", ""),
+        ("1.37", "kube_packages_version: 1.37 is not the version of a release."),
+        ("latest", "kube_packages_version: latest is not the version of a release."),
+        ("", "kube_packages_version: (empty) is not the version of a release."),
+        # The guard of the role would refuse it on the next run: kubelets do not say which revision they are.
+        ("1.37.1-1.1", "kube_packages_version: 1.37.1-1.1 is not the version of a release. Leave it out"),
+    ],
+)
+def test_the_version_of_packages(version: str, expected: str) -> None:
+    variables = {"cluster_version": "1.37.1", "kube_packages_version": version}
+    text = said(checks.check_packages_version([Host("cp1", variables=variables, given=frozenset(variables))]))
+    assert expected in text
+    assert bool(text) == bool(expected)
+
+
+def test_a_malformed_version_of_all_is_said_once() -> None:
+    variables = {"cluster_version": "1.37", "kube_packages_version": "1.37"}
+    assert not list(checks.check_packages_version([Host("cp1", variables=variables, given=frozenset(variables))]))
