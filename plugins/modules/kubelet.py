@@ -227,10 +227,10 @@ class Kubelet:
         """Put right, or only say, what contradicts the node's slice; what it was, in words."""
         if not self._node:
             return []
-        network = _flannel.PodNetwork(self._node)
-        found = network.contradictions() if network.can_be_mended else []
+        network = self._network()
+        found = network.contradictions()
         if found and not self._flannel:
-            if network.is_announced:
+            if network.is_announced and network.can_be_mended:
                 self._module.warn(
                     lines_shown(
                         f"{self._name}: {'; '.join(found)}. No pod starts there until that is put right, and this pod"
@@ -238,9 +238,32 @@ class Kubelet:
                     )
                 )
             return []
+        if found and not network.can_be_mended:
+            self._module.warn(
+                lines_shown(
+                    f"{self._name}: {'; '.join(found)}; and Flannel does not run there. Once it does, another run puts"
+                    " that right."
+                )
+            )
+            return []
         if found and not self._module.check_mode:
             _flannel.mend(lambda: _kubelet.ask_for_node(self._name), self._timeout)
         return found
+
+    def _network(self) -> _flannel.PodNetwork:
+        """What there is of the pod network, once a Flannel that has run here before has had the time to come back.
+
+        The pod of a node that was deleted is deleted with it. Where Flannel was taken away, the run may be about to
+        install it, so this ends.
+        """
+        network = _flannel.PodNetwork(self._node or {})
+        may_come = self._flannel and not self._module.check_mode
+        deadline = time.monotonic() + (self._timeout if self._is_lost else _PATIENCE)
+        while may_come and not network.can_be_mended and time.monotonic() < deadline:
+            time.sleep(1)
+            self._node = _kubelet.ask_for_node(self._name) or self._node
+            network = _flannel.PodNetwork(self._node or {})
+        return network
 
 
 def main() -> None:

@@ -48,6 +48,8 @@ class Machine:
         self.hostname = "w1"
         self.contradictions: t.List[str] = []
         self.is_announced = self.can_be_mended = True
+        #: Seconds until Flannel runs.
+        self.comes_after = 10_000
         self.mended = 0
         self.recorded: t.List[str] = []
         self._warnings: t.List[str] = []
@@ -82,7 +84,7 @@ class Machine:
     def _pod_network(self, _node: t.Any) -> t.Any:
         return types.SimpleNamespace(
             is_announced=self.is_announced,
-            can_be_mended=self.can_be_mended,
+            can_be_mended=self.can_be_mended or self.clock() > self.comes_after,
             contradictions=lambda: self.contradictions,
         )
 
@@ -214,10 +216,23 @@ def test_a_pod_network_that_contradicts_the_node(machine: Machine) -> None:
     assert result["warnings"] == checked["warnings"] == [f"w1: {machine.contradictions[0]}."]
 
 
-def test_a_flannel_that_the_run_is_about_to_install_is_not_waited_for(machine: Machine) -> None:
+@pytest.mark.parametrize(("lost", "seconds"), [(False, 60), (True, 300)])
+def test_a_flannel_that_the_run_is_about_to_install_is_not_waited_for_ever(
+    machine: Machine, lost: bool, seconds: int
+) -> None:
     machine.contradictions, machine.can_be_mended = ["Flannel has not told the node's new object where it is"], False
+    machine.nodes = [{}, node()] if lost else [node()]
     result = machine.run()
-    assert not result["changed"] and machine.mended == 0 and result["warnings"] == []
+    assert machine.mended == 0 and machine.clock() == pytest.approx(seconds, abs=3)
+    assert "and Flannel does not run there. Once it does" in result["warnings"][0]
+    assert (result["changed"], len(result["mended"])) == (lost, int(lost))
+
+
+def test_a_flannel_that_goes_with_its_node_and_comes_back_is_waited_for(machine: Machine) -> None:
+    machine.contradictions, machine.can_be_mended = ["cni0 has another address"], False
+    machine.nodes, machine.comes_after = [{}, node()], 100
+    result = machine.run()
+    assert result["mended"][1:] == machine.contradictions and machine.mended == 1
 
 
 @pytest.mark.parametrize("announced", [True, False])
