@@ -95,8 +95,9 @@ class ActionModule(ActionBase):
             for name in names
             if name not in {host.name for host in hosts}
         ]
+        mistyped = _preflight_options.check_group_names((task_vars or {}).get("groups") or {}, names)
         differences = run_checks(_preflight_differences.REPORTS, hosts)
-        findings = merge([*strangers, *run_checks(checks, hosts), *differences], names)
+        findings = merge([*strangers, *mistyped, *run_checks(checks, hosts), *differences], names)
         errors = [finding for finding in findings if finding.severity == ERROR]
         warnings = [finding for finding in findings if finding.severity != ERROR]
 

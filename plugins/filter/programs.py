@@ -16,13 +16,13 @@ def program_source(name: str) -> str:
     return _programs.source(name)
 
 
-def program_files(name: str, folder: str) -> t.List[t.Dict[str, str]]:
+def program_files(name: str, folder: str) -> t.List[t.Dict[str, t.Any]]:
     """A program with all that it needs below ``folder``, as ``files`` of the module ``config_files``."""
     try:
         found = _programs.package(name)
     except (OSError, ValueError) as error:
         raise AnsibleFilterError(f"program_files: {error}") from error
-    return [{"path": f"{folder}/{path}", "content": text} for path, text in sorted(found.items())]
+    return [{"path": f"{folder}/{path}", "content": text, "brief": True} for path, text in sorted(found.items())]
 
 
 def files_digest(files: t.Sequence[t.Mapping[str, str]]) -> str:

@@ -42,6 +42,9 @@ CONFIG_MAPS = (
     ("kube-system", "kubelet-config", "kubelet"),
     ("kube-system", "kube-proxy", "config.conf"),
 )
+#: The names of all nodes, without all that Node objects say. Source: receiving resources as Tables, in Kubernetes' API
+#: concepts.
+NODES, AS_TABLE = "/api/v1/nodes?includeObject=None", "application/json;as=Table;v=v1;g=meta.k8s.io"
 FLANNEL = ("kube-flannel", "kube-flannel-cfg", "net-conf.json")
 #: What of the addons' list was made.
 ADDONS = ("kube-system", "slipway-addons", "entries")
@@ -158,13 +161,15 @@ def cluster(node: str = "", timeout: float = 2) -> t.Dict[str, t.Any]:
             flannel = _object(connection, _config_map(*FLANNEL[:2]))
             addons = _text(_object(connection, _config_map(*ADDONS[:2])), ADDONS[2])
             found = _object(connection, f"/api/v1/nodes/{node}") if node else {}
-    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+            nodes = _object(connection, NODES, {"Accept": AS_TABLE})
+    except (OSError, http.client.HTTPException, ValueError, KeyError, IndexError) as error:
         return {"problem": f"{type(error).__name__}: {error}"}
     texts["kubelet-config"] = without_headers(texts["kubelet-config"])
     return {
         "config_maps": {name: text for name, text in texts.items() if text},
         "flannel": flannel_network(flannel) if flannel else {},
         "addons": bool(addons.strip()),
+        "nodes": [str(row["cells"][0]) for row in nodes.get("rows") or []],
         **({"taints": taints(found)} if found and is_marked(found) else {}),
     }
 
@@ -207,12 +212,14 @@ def _text(config_map: t.Mapping[str, t.Any], key: str) -> str:
     return str((config_map.get("data") or {}).get(key) or "")
 
 
-def _object(connection: http.client.HTTPSConnection, path: str) -> t.Dict[str, t.Any]:
+def _object(
+    connection: http.client.HTTPSConnection, path: str, headers: t.Optional[t.Dict[str, str]] = None
+) -> t.Dict[str, t.Any]:
     """An object of the cluster; empty when there is none.
 
     :raises OSError: when the API server does not give it.
     """
-    connection.request("GET", path)
+    connection.request("GET", path, headers=headers or {})
     answer = connection.getresponse()
     body = answer.read()
     if answer.status == http.client.NOT_FOUND:

@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import errno
 import grp
+import hashlib
 import os
 import pwd
 import re
@@ -36,6 +37,7 @@ class TextFile:
     :param group: name or number of its group; the group that runs the module when empty.
     :param secret: whether its content must not be shown.
     :param directory_mode: permission bits of parent folders that have to be made.
+    :param brief: whether a diff tells how long its text is, in the place of the text.
     """
 
     path: str
@@ -45,6 +47,7 @@ class TextFile:
     group: str = ""
     secret: bool = False
     directory_mode: int = 0o755
+    brief: bool = False
 
     def ids(self) -> t.Tuple[int, int]:
         """The numbers of owner and group.
@@ -76,6 +79,8 @@ class TextFile:
         after = self.content
         if self.secret or not self.mode & _READABLE_FOR_ALL or not is_public(self.path):
             before, after = _HIDDEN if before else "", "(another content)\n" if before else _HIDDEN
+        elif self.brief:
+            before, after = (_size(text) if text else "" for text in (before, after))
         return {**shown, "before": printable(before), "after": printable(after)}
 
     def _whose(self) -> str:
@@ -144,6 +149,12 @@ def _rename(source: str, target: str) -> None:
             status = os.stat(source)
             os.fchown(writer.fileno(), status.st_uid, status.st_gid)
             os.fchmod(writer.fileno(), stat.S_IMODE(status.st_mode))
+
+
+def _size(text: str) -> str:
+    """How long a text is, and what tells it from others of that length."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"({len(lines_of(text))} lines, sha256 {digest[:12]})\n"
 
 
 @contextlib.contextmanager

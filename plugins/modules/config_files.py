@@ -59,6 +59,10 @@ options:
         type: str
         choices: [present, absent]
         default: present
+      brief:
+        description: Whether a diff tells how long the text is, in the place of the text. For programs.
+        type: bool
+        default: false
   directory_mode:
     description: Permission bits, in octal digits, of parent folders that have to be made.
     type: str
@@ -174,7 +178,8 @@ def wanted_files(entries: t.Sequence[Values], directory_mode: int) -> t.List[Tex
             raise SlipwayError(f"files: {path} needs either `content` or `secret_content`.")
         mode = mode_bits(entry["mode"], f"files: mode of {path}")
         secret = texts[1] is not None
-        files.append(TextFile(path, given[0], mode, entry["owner"], entry["group"], secret, directory_mode))
+        owner, group, brief = entry["owner"], entry["group"], entry["brief"]
+        files.append(TextFile(path, given[0], mode, owner, group, secret, directory_mode, brief))
     return files
 
 
@@ -278,6 +283,7 @@ def main() -> None:
                     "owner": {"type": "str", "default": ""},
                     "group": {"type": "str", "default": ""},
                     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+                    "brief": {"type": "bool", "default": False},
                 },
             },
             "directory_mode": {"type": "str", "default": "0755"},

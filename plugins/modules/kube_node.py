@@ -233,6 +233,16 @@ class NodeSettings:
         self._control_plane_taints: t.Optional[t.List[Taint]] = params.get("control_plane_taints")
         self._record = RECORD_PREFIX + manager
 
+    @property
+    def adds(self) -> bool:
+        """Whether a node gets anything by this that kubeadm has not given it."""
+        return bool(self._labels or self._annotations or self._taints)
+
+    @property
+    def marks(self) -> bool:
+        """Whether it is a control plane, which gets its marks again when its Node was deleted."""
+        return self._control_plane_taints is not None
+
     def applied_to(self, node: kube.Object) -> kube.Object:
         """``node`` as it is to be."""
         node = copy.deepcopy(node)
@@ -308,7 +318,7 @@ class KubeNode:
         if lacking:
             if not self._check_mode:
                 raise SlipwayError(lacking)
-            return self._result(dict.fromkeys((wanted.name for wanted in self._wanted), True), {}, f" ({lacking})")
+            return self._result({wanted.name: wanted.adds for wanted in self._wanted}, {}, f" ({lacking})")
         live, absent = self._read()
         first = live
         for attempt in range(1, ATTEMPTS + 1):
@@ -322,7 +332,7 @@ class KubeNode:
                 raise SlipwayError(f"Cannot change nodes: {kube.complaint(result)}")
             self._sleep(0.5)
             live = self._read()[0]
-        changed = {wanted.name: wanted.name in absent for wanted in self._wanted}
+        changed = {wanted.name: wanted.name in absent and (wanted.adds or wanted.marks) for wanted in self._wanted}
         changes = {node["metadata"]["name"]: (first[node["metadata"]["name"]], node) for node in self._differing(first)}
         changed.update(dict.fromkeys(changes, True))
         return self._result(changed, changes, f" (not registered yet: {', '.join(absent)})" if absent else "")

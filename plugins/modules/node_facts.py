@@ -228,8 +228,8 @@ ansible_facts:
               finds the container runtime, C(static_pods) are arguments of the control plane that cannot be changed.
             - Where the API server of this machine is ready, C(config_maps) are the texts of kubeadm, the kubelet and
               kube-proxy that the cluster keeps, C(flannel) are the networks and the backend of Flannel, C(taints) those
-              of this node, and C(addons) is whether something was made of a list of addons; C(problem) says why when
-              they could not be read.
+              of this node, C(nodes) the names of all, and C(addons) is whether something was made of a list of addons;
+              C(problem) says why when they could not be read.
           returned: always
           type: dict
           sample: {}

@@ -817,5 +817,38 @@ def check_runtime_version(hosts: Hosts) -> t.Iterable[Problem]:
 
 
 CHECKS: t.Tuple[Check, ...] = (check_fixed, check_metrics, check_nodes, check_runtime_version)
+
+
 #: What differs and stops nothing.
-REPORTS: t.Tuple[Check, ...] = (check_reported, check_kubelets, check_arguments, check_taints, check_addons)
+def check_other_nodes(hosts: Hosts) -> t.Iterable[Problem]:
+    """Nodes of the cluster that the inventory does not have: nothing is done for them, and addons do not count them."""
+    host = source(hosts)
+    ours = {one.name.lower() for one in hosts}
+    ours |= {str(((one.facts or {}).get("kubernetes") or {}).get("node_name")) for one in hosts}
+    others = [name for name in (configuration(host).get("nodes") or [] if host else []) if name not in ours]
+    if others:
+        yield Problem(
+            CLUSTER,
+            "inventory",
+            f"{_named(others)} {'is a node' if len(others) == 1 else 'are nodes'} of the cluster, and not among the"
+            " hosts that this run is about: nothing is done there, and addons are set up as if there were no such"
+            " machine.",
+            "Put it into kube_node, or into kube_control_plane when it is one; or take it out of the cluster by"
+            " playbooks/remove_node.yml.",
+            WARNING,
+        )
+
+
+def _named(names: t.Sequence[str], most: int = 6) -> str:
+    """Names; of many the first ones, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+REPORTS: t.Tuple[Check, ...] = (
+    check_reported,
+    check_kubelets,
+    check_arguments,
+    check_taints,
+    check_addons,
+    check_other_nodes,
+)

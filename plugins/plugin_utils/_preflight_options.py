@@ -17,9 +17,11 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load  # libyaml's parser where it is there: ten times faster
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Hosts, Problem
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, Hosts, Problem
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_installers import KUBESPRAY, is_kubespray
 
+#: The groups that playbooks of this collection know.
+GROUPS = ("kube_control_plane", "kube_node")
 #: Lists that roles hand to modules as they are, which read `a,b` as a list, too; elsewhere a text is a list of letters.
 TEXT_LISTS = frozenset(
     {
@@ -92,6 +94,29 @@ def _suggestion(word: t.Any, candidates: t.Iterable[str]) -> str:
     """``Did you mean X? `` when one of ``candidates`` is close to ``word``."""
     close = difflib.get_close_matches(str(word), [str(candidate) for candidate in candidates], n=1, cutoff=0.6)
     return f"Did you mean {close[0]}? " if close else ""
+
+
+def check_group_names(groups: t.Mapping[str, t.Sequence[str]], names: t.Collection[str]) -> t.Iterable[Problem]:
+    """Groups whose names are almost those of ours: the machines in them would be left out without a word.
+
+    :param groups: all groups of the inventory with their hosts.
+    :param names: the hosts that the run is about.
+    """
+    if not set(groups.get(GROUPS[0], ())) & set(names):
+        return  # somebody else's playbook, with groups of its own
+    for group, members in groups.items():
+        lost = [name for name in members if name not in names]
+        close = difflib.get_close_matches(group.lower().replace("-", "_"), GROUPS, n=1, cutoff=0.85)
+        # kube_node_spare and kube_node2 are other groups, meant as such; kube_nodes is not.
+        is_own = bool(close) and group.startswith(close[0]) and group[len(close[0]) :] not in ("", "s")
+        if close and lost and not is_own and group not in GROUPS:
+            yield Problem(
+                CLUSTER,
+                f"group {group}",
+                f"is no group of this collection, and {', '.join(lost[:6])}{' ...' if len(lost) > 6 else ''} in it"
+                " would be left out.",
+                f"Did you mean {close[0]}? Rename it.",
+            )
 
 
 def check_unknown_variables(hosts: Hosts, catalogue: Catalogue) -> t.Iterable[Problem]:

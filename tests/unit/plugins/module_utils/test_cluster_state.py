@@ -115,6 +115,8 @@ class ApiServer(http.server.BaseHTTPRequestHandler):
         if "/nodes/" in self.path:
             spec = {"taints": [{"key": "a/b", "effect": "NoSchedule"}]}
             found = {"kind": "Node", "metadata": {"labels": data or {_cluster_state.CONTROL_PLANE: ""}}, "spec": spec}
+        if self.path == _cluster_state.NODES and self.headers["Accept"] == _cluster_state.AS_TABLE:
+            found = {"kind": "Table", "rows": [{"cells": ["cp1", "Ready"]}, {"cells": ["worker1", "NotReady"]}]}
         body = json.dumps(found if data is not None else {"kind": "Status"}).encode()
         self.send_response(self.status if data is not None or self.status != 200 else 404)
         self.send_header("Content-Length", str(len(body)))
@@ -166,11 +168,12 @@ def test_the_cluster_is_asked_by_one_connection(server: t.Type[ApiServer]) -> No
             PLACE.format("kube-flannel", "kube-flannel-cfg"): {"net-conf.json": '{"Network": "10.244.0.0/16"}'},
         }
     )
-    server.maps["/api/v1/nodes/cp1"] = {}
+    server.maps["/api/v1/nodes/cp1"] = server.maps[_cluster_state.NODES] = {}
     expected = {
         "config_maps": {"kubeadm-config": "clusterName: a\n", "kubelet-config": "port: 1\n"},
         "flannel": {"network": "10.244.0.0/16", "ipv6_network": "", "backend": "", "release": ""},
         "addons": False,
+        "nodes": ["cp1", "worker1"],
         "taints": ["a/b:NoSchedule"],
     }
     assert _cluster_state.cluster("cp1") == expected

@@ -63,6 +63,14 @@ def test_check_run_again_and_drift(tmp_path: Path, run_module: ModuleRunner) -> 
     assert not run_module(config_files.main, options)["changed"]
 
 
+def test_a_program_is_told_by_its_length(tmp_path: Path, run_module: ModuleRunner) -> None:
+    (tmp_path / "a.py").write_text("one\ntwo\n")
+    options = {"files": [{"path": f"{tmp_path}/a.py", "content": "one\ntwo\nthree\n", "brief": True}]}
+    (diff,) = run_module(config_files.main, options)["diff"]
+    assert diff["before"].startswith("(2 lines, sha256 ") and diff["after"].startswith("(3 lines, sha256 ")
+    assert (tmp_path / "a.py").read_text() == "one\ntwo\nthree\n"
+
+
 def test_the_secret_is_masked_in_the_invocation(tmp_path: Path, run_module: ModuleRunner) -> None:
     files = [{"path": f"{tmp_path}/b", "secret_content": "hunter2-hunter2"}]
     assert "hunter2-hunter2" not in str(run_module(config_files.main, {"files": files}, check=True))

@@ -168,8 +168,11 @@ def test_somebody_else_does_it_meanwhile() -> None:
 
 def test_nodes_that_are_not_registered() -> None:
     kubectl = FakeKubectl()
-    result = run(kubectl, wanted(labels={}), check=True)
+    result = run(kubectl, wanted(labels={"a": "b"}), check=True)
     assert result["changed"] and result["msg"] == "1 of 1 nodes changed (not registered yet: n1)"
+    # A control plane gets back what kubeadm gave it, and another node nothing.
+    assert run(kubectl, wanted(control_plane_taints=[]), check=True)["changed"]
+    assert not run(kubectl, wanted(labels={}), check=True)["changed"]
     with pytest.raises(SlipwayError, match="After 5 seconds these nodes are not registered: n1"):
         run(kubectl, wanted(labels={}))
     kubectl.fail("Unauthorized")
@@ -179,7 +182,8 @@ def test_nodes_that_are_not_registered() -> None:
 
 def test_bare_hosts() -> None:
     kubectl = FakeKubectl(lacking="kubectl is not installed on this host.")
-    assert run(kubectl, wanted(), check=True)["changed"]
+    assert run(kubectl, wanted(labels={"a": "b"}), check=True)["changed"]
+    assert not run(kubectl, wanted(labels={}, control_plane_taints=[]), check=True)["changed"]
     with pytest.raises(SlipwayError, match="not installed"):
         run(kubectl, wanted())
 

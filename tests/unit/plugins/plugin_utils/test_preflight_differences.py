@@ -380,6 +380,19 @@ def test_another_address() -> None:
     assert problem.remedy == f"Set cluster_node_ip to {was} for this host, which it still has."
 
 
+def test_nodes_that_the_inventory_does_not_have() -> None:
+    hosts = cluster()
+    configuration = hosts[0].facts["configuration"]  # type: ignore[index]
+    configuration["nodes"] = [one.facts["kubernetes"]["node_name"] for one in hosts]  # type: ignore[index]
+    assert said(hosts) == []
+    configuration["nodes"] += ["lost"]
+    [line] = said(hosts)
+    assert line.startswith("warning cluster: inventory: lost is a node of the cluster, and not among the hosts")
+    configuration["nodes"] += [f"w{number}" for number in range(10, 17)]
+    [line] = said(hosts)
+    assert "lost, w10, w11, w12, w13, w14 and 2 more are nodes of the cluster" in line
+
+
 def test_the_virtual_address_is_no_other_address() -> None:
     first, second = cluster(api_endpoint_vip="192.0.2.100")
     first.facts.update(default_address="192.0.2.100")  # type: ignore[union-attr]

@@ -147,3 +147,24 @@ def test_lists_that_may_be_text(name: str) -> None:
     handed = re.compile(rf'\w+: "{{{{ {name} }}}}"')
     assert uses
     assert all(handed.fullmatch(use) for use in uses) or any(f"if {name} is string" in use for use in uses)
+
+
+@pytest.mark.parametrize("name", ["kube_nodes", "kube-node", "Kube_Node", "kube_ndoe"])
+def test_a_mistyped_group(name: str) -> None:
+    groups = {"all": ["cp1", "w1", "w2"], "kube_control_plane": ["cp1"], name: ["w1", "w2"]}
+    (problem,) = options.check_group_names(groups, ["cp1"])
+    assert (problem.subject, problem.severity) == (f"group {name}", "error")
+    assert "w1, w2 in it would be left out" in problem.message and "Did you mean kube_node?" in problem.remedy
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        # Names of their own, groups around ours, and playbooks of others with other groups.
+        {"kube_control_plane": ["cp1"], "kube_node_spare": ["w1"], "kube_node2": ["w2"], "etcd": ["e1"]},
+        {"kube_control_plane": ["cp1"], "kube_node": ["w1"], "kube_nodes": ["w1"]},
+        {"masters": ["cp1"], "kube_nodes": ["w2"]},
+    ],
+)
+def test_groups_with_other_names(groups: t.Dict[str, t.List[str]]) -> None:
+    assert list(options.check_group_names(groups, ["cp1", "w1"])) == []
