@@ -19,6 +19,7 @@ CONTROL_PLANE, WORKER = "hea1", "hea2"
 HEALED = (WORKER, "Keep the kubelet running")
 HEALED_FIRST = (CONTROL_PLANE, "Keep the kubelet running, which runs the control plane")
 LABELLED = (CONTROL_PLANE, "Label and taint the nodes")
+SPREAD = (CONTROL_PLANE, "Let CoreDNS not be on one node only")
 VERIFY = "playbooks/verify.yml"
 RACK = "example.org/rack"
 #: Nobody owns it: a pod that is deleted does not come back.
@@ -187,7 +188,9 @@ def test_a_kubelet_under_another_name(site: Site) -> None:
     text = said(site.run().expect(rc=2))
     assert "would go by the name other, which --hostname-override says" in text and kubelet(worker) == before
     worker.shell("mv /root/kept /etc/default/kubelet")
-    result = site.run().expect(changed=[HEALED])
+    result = site.run().expect()
+    # A node that was lost for five minutes loses its pods, CoreDNS' among them: on a slow machine it was.
+    assert {HEALED} <= result.changed <= {HEALED, SPREAD}, result.output
     assert "the kubelet runs under the name other: the kubelet is restarted" in said(result)
     expect_healed(site)
 
