@@ -89,7 +89,11 @@ def test_recipients_in_a_text_may_have_blanks_and_none_is_no_encryption(tmp_path
     done = subprocess.run(
         [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "play.yml"],
         cwd=tmp_path,
-        env={**os.environ, "ANSIBLE_HOME": str(tmp_path)},
+        env={
+            **os.environ,
+            "ANSIBLE_HOME": str(tmp_path),
+            "ANSIBLE_COLLECTIONS_PATH": str(ROLE.parents[1] / "collections"),
+        },
         capture_output=True,
         text=True,
         check=False,
