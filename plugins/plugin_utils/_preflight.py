@@ -38,6 +38,11 @@ class Problem:
     severity: str = ERROR
 
 
+def first_of(names: t.Sequence[str], most: int = 6) -> str:
+    """Names; of many the first ones, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 @dataclasses.dataclass(frozen=True)
 class Failure:
     """Why nothing could be learnt about a host."""

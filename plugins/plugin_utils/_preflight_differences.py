@@ -41,6 +41,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
     Host,
     Hosts,
     Problem,
+    first_of,
 )
 
 _PAGE = "docs/differences.md"
@@ -830,18 +831,13 @@ def check_other_nodes(hosts: Hosts) -> t.Iterable[Problem]:
         yield Problem(
             CLUSTER,
             "inventory",
-            f"{_named(others)} {'is a node' if len(others) == 1 else 'are nodes'} of the cluster, and not among the"
+            f"{first_of(others)} {'is a node' if len(others) == 1 else 'are nodes'} of the cluster, and not among the"
             " hosts that this run is about: nothing is done there, and addons are set up as if there were no such"
             " machine.",
             "Put it into kube_node, or into kube_control_plane when it is one; or take it out of the cluster by"
             " playbooks/remove_node.yml.",
             WARNING,
         )
-
-
-def _named(names: t.Sequence[str], most: int = 6) -> str:
-    """Names; of many the first ones, and how many more there are."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 REPORTS: t.Tuple[Check, ...] = (

@@ -17,7 +17,7 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load  # libyaml's parser where it is there: ten times faster
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, Hosts, Problem
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, Hosts, Problem, first_of
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_installers import KUBESPRAY, is_kubespray
 
 #: The groups that playbooks of this collection know.
@@ -113,8 +113,7 @@ def check_group_names(groups: t.Mapping[str, t.Sequence[str]], names: t.Collecti
             yield Problem(
                 CLUSTER,
                 f"group {group}",
-                f"is no group of this collection, and {', '.join(lost[:6])}{' ...' if len(lost) > 6 else ''} in it"
-                " would be left out.",
+                f"is no group of this collection, and {first_of(lost)} in it would be left out.",
                 f"Did you mean {close[0]}? Rename it.",
             )
 

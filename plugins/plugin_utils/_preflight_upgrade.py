@@ -19,6 +19,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
     Check,
     Hosts,
     Problem,
+    first_of,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import distinct, parse_version
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_differences import other_runtimes
@@ -32,8 +33,6 @@ KUBELET_SKEW = 3
 IPVS_GATE, IPVS_GATED = "KubeProxyIPVS", (1, 37)
 #: The kubelet does without containerd 1.x from here on.
 CONTAINERD_2 = (1, 38)
-#: What a report names before it says how many more there are.
-NAMED = 6
 #: What kubeadm calls nothing: kubelets serve with it, and go on working when it has expired.
 SERVING = "kubelet-server"
 
@@ -224,8 +223,7 @@ def _pods(cluster: Cluster, kind: str, nodes: t.Container[str]) -> t.Iterable[t.
 
 def _have(names: t.Sequence[str]) -> str:
     """The names before what they have; of many the first ones, and how many more there are."""
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"{', '.join(names[:NAMED])}{more} {'has' if len(names) == 1 else 'have'}"
+    return f"{first_of(names)} {'has' if len(names) == 1 else 'have'}"
 
 
 def check_room(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
