@@ -11,6 +11,7 @@ import typing as t
 import ansible.module_utils
 import pytest
 from ansible.module_utils import basic
+from ansible.module_utils.common.parameters import PASS_VARS
 
 
 class ModuleRunner:
@@ -28,6 +29,9 @@ class ModuleRunner:
         >>> assert run_module(swap.main, {"state": "absent"}, check=True)["changed"]
         """
         internal = {"_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_remote_tmp": "/tmp"}
+        if "inject_invocation" in PASS_VARS:
+            # ansible-core 2.21 and later prints the arguments only when it is told to; what is secret there is tested.
+            internal["_ansible_inject_invocation"] = True
         arguments = {"ANSIBLE_MODULE_ARGS": {**options, **internal}}
         self._monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps(arguments).encode())
         # ansible-core 2.19 and later
