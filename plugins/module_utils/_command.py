@@ -14,7 +14,6 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import (
     lines_shown,
-    secrets_of,
     without_credentials,
 )
 
@@ -61,12 +60,6 @@ def failure(error: t.Union[SlipwayError, OSError]) -> t.Dict[str, t.Any]:
         return {"msg": error.msg, **error.details}
     what = "A file could not be written" if error.filename else "The system refuses"
     return {"msg": f"{what}: {error}"}
-
-
-def hide_credentials(module: AnsibleModule, *urls: t.Optional[str]) -> None:
-    """Let Ansible hide what is secret in ``urls`` wherever ``module`` returns it: results, differences, options."""
-    for url in urls:
-        module.no_log_values.update(secrets_of(url))
 
 
 class CommandError(SlipwayError):

@@ -14,6 +14,9 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, Runner
 
+if t.TYPE_CHECKING:
+    from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context
+
 #: Options of modules that use :class:`Kubectl`; documented by the fragment ``kubectl``.
 KUBECTL_ARGUMENTS: t.Dict[str, t.Any] = {
     "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
@@ -32,6 +35,11 @@ class Kubectl:
         self._kubeconfig = kubeconfig
         self._context = context
         self._request_timeout = request_timeout
+
+    @classmethod
+    def of(cls, context: Context) -> Kubectl:
+        """The kubectl that a module's options name (``KUBECTL_ARGUMENTS``)."""
+        return cls(context.runner, context.params["kubeconfig"], context.params["context"])
 
     @property
     def configured(self) -> bool:

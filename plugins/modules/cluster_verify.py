@@ -108,15 +108,15 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _kubelet_requests,
     _predicates,
     _spread,
     _verify,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, listed, shown
 
 #: Nodes without a pod that are named.
@@ -137,12 +137,12 @@ def fetch(url: str, timeout: float = 8) -> str:
 class ClusterVerify:
     """The checks that are made from a control plane."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        self._module = module
-        self._params = module.params
-        self._kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"])
-        self._deadline = time.monotonic() + module.params["timeout"]
-        self._namespace = f"--namespace={module.params['namespace']}"
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._params = context.params
+        self._kubectl = Kubectl.of(context)
+        self._deadline = time.monotonic() + context.params["timeout"]
+        self._namespace = f"--namespace={context.params['namespace']}"
 
     def probe(self) -> t.Dict[str, t.Any]:
         """Make the pods and check everything that can be checked from here."""
@@ -196,7 +196,7 @@ class ClusterVerify:
 
     def _warn_of_crowds(self) -> None:
         for crowd in _spread.find(self._kubectl, ["kube-system/coredns"]):
-            self._module.warn(
+            self._context.warn(
                 f"All {len(crowd.pods)} pods of {crowd.name} are on {crowd.node}: when that machine fails, no name is"
                 " resolved for minutes. site.yml moves one of them to another node."
             )
@@ -204,7 +204,7 @@ class ClusterVerify:
     def _warn_of_requests(self) -> None:
         for item in self._kubectl.get("certificatesigningrequests")["items"]:
             if _kubelet_requests.is_pending(item):
-                self._module.warn(
+                self._context.warn(
                     f"{_kubelet_requests.describe(item)} site.yml approves what the inventory has for that node."
                 )
 
@@ -342,30 +342,31 @@ def _url_host(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **KUBECTL_ARGUMENTS,
+    "version": {"type": "str", "default": ""},
+    "image": {"type": "str", "required": True},
+    "nodes": {"type": "list", "elements": "str", "default": []},
+    "namespace": {"type": "str", "default": "slipway-verify"},
+    "dns_domain": {"type": "str", "default": "cluster.local"},
+    "node_port": {"type": "bool", "default": True},
+    "load_balancer": {"type": "bool", "default": False},
+    "metrics": {"type": "bool", "default": True},
+    "timeout": {"type": "int", "default": 120},
+    "phase": {"type": "str", "choices": ["probe", "clean"]},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    if context.check_mode:
+        return {"skipped": True, "checks": [], "table": [], "msg": "Nothing is verified in check mode."}
+    verify = ClusterVerify(context)
+    return verify.clean() if context.params["phase"] == "clean" else verify.probe()
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **KUBECTL_ARGUMENTS,
-            "version": {"type": "str", "default": ""},
-            "image": {"type": "str", "required": True},
-            "nodes": {"type": "list", "elements": "str", "default": []},
-            "namespace": {"type": "str", "default": "slipway-verify"},
-            "dns_domain": {"type": "str", "default": "cluster.local"},
-            "node_port": {"type": "bool", "default": True},
-            "load_balancer": {"type": "bool", "default": False},
-            "metrics": {"type": "bool", "default": True},
-            "timeout": {"type": "int", "default": 120},
-            "phase": {"type": "str", "choices": ["probe", "clean"]},
-        },
-        supports_check_mode=True,
-    )
-    if module.check_mode:
-        module.exit_json(changed=False, skipped=True, checks=[], table=[], msg="Nothing is verified in check mode.")
-    try:
-        verify = ClusterVerify(module)
-        module.exit_json(**(verify.clean() if module.params["phase"] == "clean" else verify.probe()))
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

@@ -140,9 +140,9 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeconfig, _marks
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError, failure
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, deletion_diff, read_exactly
-from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 Values = t.Mapping[str, t.Any]
 
@@ -268,47 +268,47 @@ class ConfigFiles:
         }
 
 
-def main() -> None:
-    module = QuietModule(
-        argument_spec={
-            "files": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "path": {"type": "path", "required": True},
-                    "content": {"type": "str"},
-                    "secret_content": {"type": "str", "no_log": True},
-                    "mode": {"type": "str", "default": "0644"},
-                    "owner": {"type": "str", "default": ""},
-                    "group": {"type": "str", "default": ""},
-                    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-                    "brief": {"type": "bool", "default": False},
-                },
-            },
-            "directory_mode": {"type": "str", "default": "0755"},
-            "purge": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "directory": {"type": "path", "required": True},
-                    "pattern": {"type": "str", "required": True},
-                    "managed": {"type": "bool", "default": False},
-                },
-            },
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "files": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "path": {"type": "path", "required": True},
+            "content": {"type": "str"},
+            "secret_content": {"type": "str", "no_log": True},
+            "mode": {"type": "str", "default": "0644"},
+            "owner": {"type": "str", "default": ""},
+            "group": {"type": "str", "default": ""},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "brief": {"type": "bool", "default": False},
         },
-        supports_check_mode=True,
-    )
-    params = module.params
-    try:
-        files = ConfigFiles(params["files"], params["purge"], params["directory_mode"])
-        result = files.run(module.check_mode)
-        for path in result["foreign_paths"]:
-            module.warn(f"{path} was somebody else's. What was in it is kept beside it ({_marks.KEPT}).")
-        module.exit_json(**result)
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
+    },
+    "directory_mode": {"type": "str", "default": "0755"},
+    "purge": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "directory": {"type": "path", "required": True},
+            "pattern": {"type": "str", "required": True},
+            "managed": {"type": "bool", "default": False},
+        },
+    },
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    params = context.params
+    result = ConfigFiles(params["files"], params["purge"], params["directory_mode"]).run(context.check_mode)
+    for path in result["foreign_paths"]:
+        context.warn(f"{path} was somebody else's. What was in it is kept beside it ({_marks.KEPT}).")
+    return result
+
+
+def main() -> None:
+    run_module(ARGUMENTS, run, quiet=True)
 
 
 if __name__ == "__main__":

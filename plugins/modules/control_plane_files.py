@@ -96,21 +96,20 @@ import os
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _api_server,
     _control_plane_files,
     _leftovers,
     _static_pods,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError, failure
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     TextFile,
     deletion_diff,
     read_exactly,
     read_text,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._static_pods import Component
 
 MANIFESTS = "/etc/kubernetes/manifests"
@@ -171,10 +170,10 @@ class ControlPlaneFiles:
     :raises SlipwayError: when they are not well described.
     """
 
-    def __init__(self, module: AnsibleModule) -> None:
-        self._module = module
-        self._timeout: int = module.params["timeout"]
-        self._files = wanted_files(module.params["files"], DIRECTORY)
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._timeout: int = context.params["timeout"]
+        self._files = wanted_files(context.params["files"], DIRECTORY)
 
     def run(self) -> t.Dict[str, t.Any]:
         """Write and delete what differs, then restart what has read something else.
@@ -188,13 +187,13 @@ class ControlPlaneFiles:
         kept = sorted(set(unwanted) - set(doomed))
         expect_room([file.path for file in differing], kept)
         for path in kept:
-            self._module.warn(f"{path} is not in the list any more, and stays as long as a static pod names it.")
+            self._context.warn(f"{path} is not in the list any more, and stays as long as a static pod names it.")
         result = {
             "changed_paths": [file.path for file in differing] + doomed,
             "diff": [file.diff() for file in differing] + [deletion_diff(path) for path in doomed],
         }
         before = [self._as_it_is(file.path) for file in differing if os.path.isfile(file.path)]
-        if not self._module.check_mode:
+        if not self._context.check_mode:
             # First, since a folder may get the name that a file had, and the other way round.
             for path in doomed:
                 os.unlink(path)
@@ -203,7 +202,7 @@ class ControlPlaneFiles:
             for file in differing:
                 file.write()
         self._warn_of_unseen([file for file in differing if file in self._read_by_pods()])
-        restarted = self._foreseen(differing) if self._module.check_mode else self._restart(differing, before)
+        restarted = self._foreseen(differing) if self._context.check_mode else self._restart(differing, before)
         return {"changed": bool(result["changed_paths"] or restarted), "restarted": restarted, **result}
 
     @staticmethod
@@ -225,7 +224,7 @@ class ControlPlaneFiles:
         """A cluster that was built without such files has no volume for them."""
         api_server = _static_pods.API_SERVER
         if differing and os.path.exists(self._manifest(api_server)) and not self._sees_the_folder(api_server):
-            self._module.warn(
+            self._context.warn(
                 f"The API server of this control plane does not see {DIRECTORY}: the cluster was built without files."
                 " They are there, and nothing reads them until the static pod has the volume."
             )
@@ -299,30 +298,26 @@ class ControlPlaneFiles:
         )
 
 
-def main() -> None:
-    module = QuietModule(
-        argument_spec={
-            "files": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "content": {"type": "str"},
-                    "secret_content": {"type": "str", "no_log": True},
-                    "source": {"type": "str"},
-                    "secret": {"type": "bool", "default": False, "no_log": False},
-                    "mode": {"type": "str", "default": ""},
-                },
-            },
-            "timeout": {"type": "int", "default": 300},
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "files": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "content": {"type": "str"},
+            "secret_content": {"type": "str", "no_log": True},
+            "source": {"type": "str"},
+            "secret": {"type": "bool", "default": False, "no_log": False},
+            "mode": {"type": "str", "default": ""},
         },
-        supports_check_mode=True,
-    )
-    try:
-        module.exit_json(**ControlPlaneFiles(module).run())
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
+    },
+    "timeout": {"type": "int", "default": 300},
+}
+
+
+def main() -> None:
+    run_module(ARGUMENTS, lambda context: ControlPlaneFiles(context).run(), quiet=True)
 
 
 if __name__ == "__main__":

@@ -84,9 +84,9 @@ members:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 
 def matching(
@@ -150,26 +150,25 @@ class EtcdMember:
                 raise
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **_etcd.ETCD_ARGUMENTS,
+    "state": {"type": "str", "choices": ["absent"], "default": "absent"},
+    "name": {"type": "str"},
+    "id": {"type": "str"},
+    "address": {"type": "str"},
+    "removal_order": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    pod = _etcd.read_pod(context.params["manifest"])
+    etcd = _etcd.Etcd(context.runner, pod, context.params["cri_socket"])
+    return EtcdMember(context.params, etcd, context.check_mode).run()
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **_etcd.ETCD_ARGUMENTS,
-            "state": {"type": "str", "choices": ["absent"], "default": "absent"},
-            "name": {"type": "str"},
-            "id": {"type": "str"},
-            "address": {"type": "str"},
-            "removal_order": {"type": "list", "elements": "str", "default": []},
-        },
-        required_one_of=[("name", "id", "address")],
-        supports_check_mode=True,
-    )
-    try:
-        pod = _etcd.read_pod(module.params["manifest"])
-        etcd = _etcd.Etcd(Runner(module), pod, module.params["cri_socket"])
-        result = EtcdMember(module.params, etcd, module.check_mode).run()
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
-    module.exit_json(**result)
+    run_module(ARGUMENTS, run, required_one_of=[("name", "id", "address")])
 
 
 if __name__ == "__main__":

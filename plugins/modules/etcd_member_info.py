@@ -130,26 +130,27 @@ image:
   sample: registry.k8s.io/etcd:3.7.0-0
 """
 
-from ansible.module_utils.basic import AnsibleModule
+import typing as t
+
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    pod = _etcd.read_pod(context.params["manifest"])
+    members = _etcd.Etcd(context.runner, pod, context.params["cri_socket"]).members()
+    return {
+        "msg": _etcd.describe(members),
+        "members": [member.as_dict() for member in members],
+        "quorum": _etcd.quorum(members),
+        "version": next((member.version for member in members if member.name == pod.name), ""),
+        "image": pod.image,
+    }
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=dict(_etcd.ETCD_ARGUMENTS), supports_check_mode=True)
-    try:
-        pod = _etcd.read_pod(module.params["manifest"])
-        members = _etcd.Etcd(Runner(module), pod, module.params["cri_socket"]).members()
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
-    module.exit_json(
-        changed=False,
-        msg=_etcd.describe(members),
-        members=[member.as_dict() for member in members],
-        quorum=_etcd.quorum(members),
-        version=next((member.version for member in members if member.name == pod.name), ""),
-        image=pod.image,
-    )
+    run_module(_etcd.ETCD_ARGUMENTS, run)
 
 
 if __name__ == "__main__":

@@ -161,7 +161,6 @@ import signal
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _api_server,
     _etcd,
@@ -173,9 +172,10 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _static_pods,
     _upgrade,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 _PKI = "/etc/kubernetes/pki"
 #: Files of a node; a machine without any of them is bare.
@@ -455,46 +455,45 @@ class EtcdRestore:
         _kubeadm_files.KubeadmFiles().record_made(made)
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **_etcd.ETCD_ARGUMENTS,
+    "step": {
+        "type": "str",
+        "choices": [
+            "inspected",
+            "checked",
+            "stopped",
+            "restored",
+            "started",
+            "completed",
+            "settled",
+            "finished",
+            "seeded",
+        ],
+        "required": True,
+    },
+    "snapshot": {"type": "path", "default": _etcd_restore.SNAPSHOT},
+    "checksum": {"type": "str", "default": ""},
+    "authority": {"type": "str"},
+    "etcd_authority": {"type": "str"},
+    "version": {"type": "str"},
+    "authorities": {"type": "dict", "default": {}, "no_log": True},
+    "initial_cluster": {"type": "dict", "default": {}},
+    "revision": {"type": "int"},
+    "forget_nodes": {"type": "list", "elements": "str", "default": []},
+    "nodes": {"type": "list", "elements": "str", "default": []},
+    "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+    "timeout": {"type": "int", "default": 300},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    return EtcdRestore(context.params, context.runner, context.check_mode).run()
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **_etcd.ETCD_ARGUMENTS,
-            "step": {
-                "type": "str",
-                "choices": [
-                    "inspected",
-                    "checked",
-                    "stopped",
-                    "restored",
-                    "started",
-                    "completed",
-                    "settled",
-                    "finished",
-                    "seeded",
-                ],
-                "required": True,
-            },
-            "snapshot": {"type": "path", "default": _etcd_restore.SNAPSHOT},
-            "checksum": {"type": "str", "default": ""},
-            "authority": {"type": "str"},
-            "etcd_authority": {"type": "str"},
-            "version": {"type": "str"},
-            "authorities": {"type": "dict", "default": {}, "no_log": True},
-            "initial_cluster": {"type": "dict", "default": {}},
-            "revision": {"type": "int"},
-            "forget_nodes": {"type": "list", "elements": "str", "default": []},
-            "nodes": {"type": "list", "elements": "str", "default": []},
-            "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
-            "timeout": {"type": "int", "default": 300},
-        },
-        required_if=[("step", "restored", ["revision"])],
-        supports_check_mode=True,
-    )
-    try:
-        result = EtcdRestore(module.params, Runner(module), module.check_mode).run()
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
-    module.exit_json(**result)
+    run_module(ARGUMENTS, run, required_if=[("step", "restored", ["revision"])])
 
 
 if __name__ == "__main__":

@@ -96,30 +96,35 @@ deleted:
   sample: []
 """
 
-from ansible.module_utils.basic import AnsibleModule
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import ETCD_ARGUMENTS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import Backup, BackupError, Settings
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **ETCD_ARGUMENTS,
+    "directory": {"type": "path", "default": "/var/lib/slipway/etcd-backup"},
+    "cluster_name": {"type": "str", "default": "kubernetes"},
+    "keep": {"type": "int", "default": 7},
+    "age_recipients": {"type": "list", "elements": "str", "default": []},
+    "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    try:
+        backup = Backup(Settings(**context.params))
+        backup.check_directory()
+        return {"changed": True, **({} if context.check_mode else backup.run())}
+    except (BackupError, OSError) as error:
+        raise SlipwayError(f"No backup of etcd was taken: {error}") from error
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **ETCD_ARGUMENTS,
-            "directory": {"type": "path", "default": "/var/lib/slipway/etcd-backup"},
-            "cluster_name": {"type": "str", "default": "kubernetes"},
-            "keep": {"type": "int", "default": 7},
-            "age_recipients": {"type": "list", "elements": "str", "default": []},
-            "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        backup = Backup(Settings(**module.params))
-        backup.check_directory()
-        result = {} if module.check_mode else backup.run()
-    except (BackupError, OSError) as error:
-        module.fail_json(msg=f"No backup of etcd was taken: {error}")
-    module.exit_json(changed=True, **result)
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

@@ -85,9 +85,9 @@ import os
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import archives, taken_at
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 SERVICE = "slipway-etcd-backup.service"
 TIMER = "slipway-etcd-backup.timer"
@@ -166,21 +166,21 @@ class EtcdSnapshotInfo:
         return values.get(name, "") if values.get("LoadState") == "loaded" else ""
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "directory": {"type": "path", "default": "/var/lib/slipway/etcd-backup"},
+    "max_age": {"type": "int", "default": 0},
+    "cluster_name": {"type": "str", "default": ""},
+    "scheduled_only": {"type": "bool", "default": False},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    return EtcdSnapshotInfo(context.params, context.runner).run()
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "directory": {"type": "path", "default": "/var/lib/slipway/etcd-backup"},
-            "max_age": {"type": "int", "default": 0},
-            "cluster_name": {"type": "str", "default": ""},
-            "scheduled_only": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        result = EtcdSnapshotInfo(module.params, Runner(module)).run()
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
-    module.exit_json(**result)
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,8 @@ import base64
 import os
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 
 def piece(path: str, offset: int, length: int) -> t.Dict[str, t.Any]:
@@ -70,23 +71,26 @@ def piece(path: str, offset: int, length: int) -> t.Dict[str, t.Any]:
         return {"content": content, "size": os.fstat(stream.fileno()).st_size}
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "path": {"type": "path", "required": True},
-            "offset": {"type": "int", "default": 0},
-            "length": {"type": "int", "default": 6 * 1024 * 1024},
-        },
-        supports_check_mode=True,
-    )
-    params = module.params
-    if params["offset"] < 0 or params["length"] < 1:
-        module.fail_json(msg="offset is at least 0, and length at least 1.")
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "path": {"type": "path", "required": True},
+    "offset": {"type": "int", "default": 0},
+    "length": {"type": "int", "default": 6 * 1024 * 1024},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    path, offset, length = (context.params[name] for name in ("path", "offset", "length"))
+    if offset < 0 or length < 1:
+        raise SlipwayError("offset is at least 0, and length at least 1.")
     try:
-        found = piece(params["path"], params["offset"], params["length"])
+        return piece(path, offset, length)
     except OSError as error:
-        module.fail_json(msg=f"{params['path']} cannot be read: {error.strerror}.")
-    module.exit_json(changed=False, **found)
+        raise SlipwayError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def main() -> None:
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

@@ -69,8 +69,8 @@ msg:
 import socket
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 #: Bits of srv_admin_state: maintenance or drain that was set by an administrator.
 _FORCED = 0x01 | 0x08
@@ -143,20 +143,21 @@ class HaproxyDrain:
         return {"changed": changed, "msg": f"{self._server}: {wanted}{'' if changed else ' already'}"}
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "server": {"type": "str", "required": True},
+    "backend": {"type": "str", "default": "ready"},
+    "state": {"type": "str", "choices": ["drained", "ready"], "required": True},
+    "socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    return HaproxyDrain(context.params, context.check_mode).run()
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "server": {"type": "str", "required": True},
-            "backend": {"type": "str", "default": "ready"},
-            "state": {"type": "str", "choices": ["drained", "ready"], "required": True},
-            "socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        module.exit_json(**HaproxyDrain(module.params, module.check_mode).run())
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

@@ -106,38 +106,34 @@ recovered:
   sample: pending-install
 """
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
-    Runner,
-    SlipwayError,
-    failure,
-    hide_credentials,
-)
+import typing as t
+
 from ansible_collections.slipway.kubernetes.plugins.module_utils._helm import HelmRelease
-from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "namespace": {"type": "str", "required": True},
+    "namespace_labels": {"type": "dict", "default": {}},
+    "chart": {"type": "str", "required": True},
+    "repository": {"type": "str", "default": ""},
+    "version": {"type": "str", "required": True},
+    "values": {"type": "dict", "default": {}},
+    "plain_http": {"type": "bool", "default": False},
+    "ca_file": {"type": "path"},
+    "timeout": {"type": "int", "default": 300},
+    "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    context.hide_credentials(context.params["chart"], context.params["repository"])
+    return HelmRelease(context.params, context.runner, context.check_mode).run()
 
 
 def main() -> None:
-    module = QuietModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "namespace": {"type": "str", "required": True},
-            "namespace_labels": {"type": "dict", "default": {}},
-            "chart": {"type": "str", "required": True},
-            "repository": {"type": "str", "default": ""},
-            "version": {"type": "str", "required": True},
-            "values": {"type": "dict", "default": {}},
-            "plain_http": {"type": "bool", "default": False},
-            "ca_file": {"type": "path"},
-            "timeout": {"type": "int", "default": 300},
-            "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
-        },
-        supports_check_mode=True,
-    )
-    hide_credentials(module, module.params["chart"], module.params["repository"])
-    try:
-        module.exit_json(**HelmRelease(module.params, Runner(module), module.check_mode).run())
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
+    run_module(ARGUMENTS, run, quiet=True)
 
 
 if __name__ == "__main__":

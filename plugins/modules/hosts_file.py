@@ -49,34 +49,34 @@ RETURN = r"""
 
 import os
 import stat
+import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _hosts_file
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_exactly
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "lines": {"type": "list", "elements": "str", "default": []},
+    "hostname": {"type": "str", "default": ""},
+}
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "lines": {"type": "list", "elements": "str", "default": []},
-            "hostname": {"type": "str", "default": ""},
-        },
-        supports_check_mode=True,
-    )
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
     path = _hosts_file.PATH
     before = read_exactly(path)
     mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else 0o644
-    text = _hosts_file.wanted(before, module.params["lines"], module.params["hostname"])
+    text = _hosts_file.wanted(before, context.params["lines"], context.params["hostname"])
     file = TextFile(path, text, mode)
     changed = text != before
     diff = file.diff() if changed else {}
-    if changed and not module.check_mode:
-        try:
-            file.write()
-        except (OSError, SlipwayError) as error:
-            module.fail_json(msg=f"{path} could not be written: {error}")
-    module.exit_json(changed=changed, diff=diff)
+    if changed and not context.check_mode:
+        file.write()
+    return {"changed": changed, "diff": diff}
+
+
+def main() -> None:
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

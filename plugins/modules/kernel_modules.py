@@ -57,10 +57,10 @@ import platform
 import re
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules as Kernel
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 _MANAGED = "# Ansible managed (slipway.kubernetes): changes made here by hand are lost.\n"
 
@@ -118,24 +118,23 @@ class KernelModules:
         return failed
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "names": {"type": "list", "elements": "str", "required": True},
-            "path": {"type": "path", "default": "/etc/modules-load.d/slipway-kubernetes.conf"},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        modules = KernelModules(module.params["names"], module.params["path"], Kernel(), Runner(module))
-        result = modules.run(module.check_mode)
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
-    except OSError as error:
-        module.fail_json(msg=f"{module.params['path']} could not be written: {error}")
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "names": {"type": "list", "elements": "str", "required": True},
+    "path": {"type": "path", "default": "/etc/modules-load.d/slipway-kubernetes.conf"},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    modules = KernelModules(context.params["names"], context.params["path"], Kernel(), context.runner)
+    result = modules.run(context.check_mode)
     for warning in result.pop("warnings"):
-        module.warn(warning)
-    module.exit_json(**result)
+        context.warn(warning)
+    return result
+
+
+def main() -> None:
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

@@ -107,35 +107,33 @@ addons:
       sample: []
 """
 
-from ansible.module_utils.basic import AnsibleModule
+import typing as t
+
 from ansible_collections.slipway.kubernetes.plugins.module_utils._addons import Addons, read_entries
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **KUBECTL_ARGUMENTS,
+    # As one text that is secret, values of charts are in no log and hide nothing else.
+    "addons": {"type": "json", "required": True, "no_log": True},
+    "prune": {"type": "bool", "default": True},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    params = context.params
+    entries = read_entries(params["addons"])
+    result = Addons(entries, params["prune"], params["kubeconfig"], context.runner, context.check_mode).run()
+    for entry in result["addons"]:
+        if entry.get("kept"):
+            context.warn(f"addon {entry['name']}: not deleted, since more may be in them: {', '.join(entry['kept'])}.")
+    return result
 
 
 def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            **KUBECTL_ARGUMENTS,
-            # As one text that is secret, values of charts are in no log and hide nothing else.
-            "addons": {"type": "json", "required": True, "no_log": True},
-            "prune": {"type": "bool", "default": True},
-        },
-        supports_check_mode=True,
-    )
-    params = module.params
-    try:
-        addons = Addons(
-            read_entries(params["addons"]), params["prune"], params["kubeconfig"], Runner(module), module.check_mode
-        )
-        result = addons.run()
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
-    for entry in result["addons"]:
-        if entry.get("kept"):
-            module.warn(f"addon {entry['name']}: not deleted, since more may be in them: {', '.join(entry['kept'])}.")
-    module.exit_json(**result)
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

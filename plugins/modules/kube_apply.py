@@ -172,44 +172,47 @@ objects:
       sample: created
 """
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, hide_credentials
+import typing as t
+
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube_apply import KubeApply
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
-from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import lines_shown
+
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **KUBECTL_ARGUMENTS,
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "definition": {"type": "raw"},
+    "files": {"type": "list", "elements": "path"},
+    "url": {"type": "str"},
+    "checksum": {"type": "str"},
+    "namespace": {"type": "str", "default": "default"},
+    "set_name": {"type": "str"},
+    "field_manager": {"type": "str", "default": "slipway"},
+    "force_conflicts": {"type": "bool", "default": False},
+    "retry": {"type": "int", "default": 0},
+    "delete_timeout": {"type": "int", "default": 120},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    context.hide_credentials(context.params["url"], (context.params["checksum"] or "").partition(":")[2])
+    result = KubeApply(context.params, Kubectl.of(context), context.check_mode).run()
+    for warning in result.pop("warnings", []):
+        context.warn(lines_shown(warning))
+    result.pop("kept", None)
+    return result
 
 
 def main() -> None:
-    """Run the module."""
-    module = QuietModule(
-        argument_spec={
-            **KUBECTL_ARGUMENTS,
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "definition": {"type": "raw"},
-            "files": {"type": "list", "elements": "path"},
-            "url": {"type": "str"},
-            "checksum": {"type": "str"},
-            "namespace": {"type": "str", "default": "default"},
-            "set_name": {"type": "str"},
-            "field_manager": {"type": "str", "default": "slipway"},
-            "force_conflicts": {"type": "bool", "default": False},
-            "retry": {"type": "int", "default": 0},
-            "delete_timeout": {"type": "int", "default": 120},
-        },
+    run_module(
+        ARGUMENTS,
+        run,
+        quiet=True,
         required_one_of=[("definition", "files", "url", "set_name")],
         required_together=[("url", "checksum")],
-        supports_check_mode=True,
     )
-    hide_credentials(module, module.params["url"], (module.params["checksum"] or "").partition(":")[2])
-    kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"])
-    try:
-        result = KubeApply(module.params, kubectl, module.check_mode).run()
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
-    for warning in result.pop("warnings", []):
-        module.warn(lines_shown(warning))
-    result.pop("kept", None)
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

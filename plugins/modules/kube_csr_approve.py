@@ -208,12 +208,12 @@ import ssl
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubelet_requests, _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._cluster_memory import SERVING_IDENTITIES
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet_requests import Identity
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, shown
 
 #: Seconds that a kubelet may take to answer.
@@ -432,47 +432,49 @@ class KubeCsrApprove:
         return [problem, *reasons]
 
 
-def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            **KUBECTL_ARGUMENTS,
-            "nodes": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "addresses": {"type": "list", "elements": "str", "required": True},
-                    "dns_names": {"type": "list", "elements": "str", "default": []},
-                    "self_signed": {"type": "bool", "default": False},
-                },
-            },
-            "wait": {"type": "bool", "default": True},
-            "timeout": {"type": "int", "default": 120},
-            "missing_fails": {"type": "bool", "default": True},
-            "interval": {"type": "float", "default": 0.5},
-            "ca_file": {"type": "path", "default": "/etc/kubernetes/pki/ca.crt"},
-            "remember": {"type": "bool", "default": False},
-            "port": {"type": "int", "default": 10250},
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **KUBECTL_ARGUMENTS,
+    "nodes": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "addresses": {"type": "list", "elements": "str", "required": True},
+            "dns_names": {"type": "list", "elements": "str", "default": []},
+            "self_signed": {"type": "bool", "default": False},
         },
-        supports_check_mode=True,
-    )
-    kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"])
+    },
+    "wait": {"type": "bool", "default": True},
+    "timeout": {"type": "int", "default": 120},
+    "missing_fails": {"type": "bool", "default": True},
+    "interval": {"type": "float", "default": 0.5},
+    "ca_file": {"type": "path", "default": "/etc/kubernetes/pki/ca.crt"},
+    "remember": {"type": "bool", "default": False},
+    "port": {"type": "int", "default": 10250},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
     try:
-        result = KubeCsrApprove(module.params, kubectl, module.check_mode).run()
+        result = KubeCsrApprove(context.params, Kubectl.of(context), context.check_mode).run()
     except SlipwayError as error:
-        _warn(module, error.details.get("refused", []))
-        module.fail_json(msg=error.msg, **error.details)
-    _warn(module, result["refused"])
+        _warn(context, error.details.get("refused", []))
+        raise
+    _warn(context, result["refused"])
     for entry in result["missing"]:
-        module.warn(f"{entry['node']} has no serving certificate of the cluster: {'; '.join(entry['reasons'])}")
-    module.exit_json(**result)
+        context.warn(f"{entry['node']} has no serving certificate of the cluster: {'; '.join(entry['reasons'])}")
+    return result
 
 
-def _warn(module: AnsibleModule, refused: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+def main() -> None:
+    run_module(ARGUMENTS, run)
+
+
+def _warn(context: Context, refused: t.Sequence[t.Mapping[str, t.Any]]) -> None:
     for entry in refused:
-        module.warn(f"{entry['request']} of {entry['node']} stays pending: {'; '.join(entry['reasons'])}")
+        context.warn(f"{entry['request']} of {entry['node']} stays pending: {'; '.join(entry['reasons'])}")
 
 
 if __name__ == "__main__":

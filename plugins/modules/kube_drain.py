@@ -131,11 +131,11 @@ import re
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 ANNOTATION = "slipway.io/cordoned"
 #: A dry run asks the budgets; kubectl would go on asking until its timeout.
@@ -384,29 +384,27 @@ class KubeDrain:
         }
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **KUBECTL_ARGUMENTS,
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["cordoned", "drained", "uncordoned"], "default": "drained"},
+    "only_ours": {"type": "bool", "default": True},
+    "timeout": {"type": "int", "default": 300},
+    "delete_emptydir_data": {"type": "bool", "default": False},
+    "force": {"type": "bool", "default": False},
+    "disable_eviction": {"type": "bool", "default": False},
+    "grace_period": {"type": "int", "default": -1},
+    "skip_wait_for_delete_timeout": {"type": "int", "default": 0},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    return KubeDrain(context.params, Kubectl.of(context), context.check_mode).run()
+
+
 def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            **KUBECTL_ARGUMENTS,
-            "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["cordoned", "drained", "uncordoned"], "default": "drained"},
-            "only_ours": {"type": "bool", "default": True},
-            "timeout": {"type": "int", "default": 300},
-            "delete_emptydir_data": {"type": "bool", "default": False},
-            "force": {"type": "bool", "default": False},
-            "disable_eviction": {"type": "bool", "default": False},
-            "grace_period": {"type": "int", "default": -1},
-            "skip_wait_for_delete_timeout": {"type": "int", "default": 0},
-        },
-        supports_check_mode=True,
-    )
-    kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"])
-    try:
-        result = KubeDrain(module.params, kubectl, module.check_mode).run()
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
-    module.exit_json(**result)
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

@@ -159,11 +159,11 @@ import re
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 RECORD_PREFIX = "slipway.io/managed."
 #: The labels of kubeadm's phase mark-control-plane.
@@ -382,43 +382,41 @@ class KubeNode:
         }
 
 
-def main() -> None:
-    """Run the module."""
-    taints = {
+_TAINTS = {
+    "type": "list",
+    "elements": "dict",
+    "options": {
+        "key": {"type": "str", "required": True, "no_log": False},
+        "value": {"type": "str", "default": ""},
+        "effect": {"type": "str", "choices": ["NoSchedule", "PreferNoSchedule", "NoExecute"], "required": True},
+    },
+}
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **KUBECTL_ARGUMENTS,
+    "nodes": {
         "type": "list",
         "elements": "dict",
+        "required": True,
         "options": {
-            "key": {"type": "str", "required": True, "no_log": False},
-            "value": {"type": "str", "default": ""},
-            "effect": {"type": "str", "choices": ["NoSchedule", "PreferNoSchedule", "NoExecute"], "required": True},
+            "name": {"type": "str", "required": True},
+            "labels": {"type": "dict"},
+            "annotations": {"type": "dict"},
+            "taints": _TAINTS,
+            "control_plane_taints": _TAINTS,
         },
-    }
-    module = AnsibleModule(
-        argument_spec={
-            **KUBECTL_ARGUMENTS,
-            "nodes": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "labels": {"type": "dict"},
-                    "annotations": {"type": "dict"},
-                    "taints": taints,
-                    "control_plane_taints": taints,
-                },
-            },
-            "manager": {"type": "str", "default": "slipway"},
-            "timeout": {"type": "int", "default": 30},
-        },
-        supports_check_mode=True,
-    )
-    kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"])
-    try:
-        result = KubeNode(module.params, kubectl, module.check_mode).run()
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
-    module.exit_json(**result)
+    },
+    "manager": {"type": "str", "default": "slipway"},
+    "timeout": {"type": "int", "default": 30},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    return KubeNode(context.params, Kubectl.of(context), context.check_mode).run()
+
+
+def main() -> None:
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

@@ -54,14 +54,14 @@ deleted:
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._cluster_memory import (
     REMOVED_NODES,
     SERVING_IDENTITIES,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, shown
 
 _USER = "system:node:"
@@ -146,18 +146,16 @@ class KubeNodeDelete:
             SERVING_IDENTITIES.write(self._kubectl, staying)
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {**KUBECTL_ARGUMENTS, "names": {"type": "list", "elements": "str", "required": True}}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    return KubeNodeDelete(context.params, Kubectl.of(context), context.check_mode).run()
+
+
 def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={**KUBECTL_ARGUMENTS, "names": {"type": "list", "elements": "str", "required": True}},
-        supports_check_mode=True,
-    )
-    kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"])
-    try:
-        result = KubeNodeDelete(module.params, kubectl, module.check_mode).run()
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
-    module.exit_json(**result)
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

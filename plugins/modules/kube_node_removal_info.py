@@ -107,12 +107,12 @@ gone:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _node_removal
 from ansible_collections.slipway.kubernetes.plugins.module_utils._cluster_memory import REMOVED_NODES
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 
 class KubeNodeRemovalInfo:
@@ -151,25 +151,23 @@ class KubeNodeRemovalInfo:
         }
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **KUBECTL_ARGUMENTS,
+    "names": {"type": "list", "elements": "str", "required": True},
+    "machines": {"type": "list", "elements": "str", "default": []},
+    "reachable": {"type": "dict", "default": {}},
+    "cluster": {"type": "dict", "default": {}},
+    "etcd_members": {"type": "list", "elements": "dict", "default": []},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    return KubeNodeRemovalInfo(context.params, Kubectl.of(context)).run()
+
+
 def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            **KUBECTL_ARGUMENTS,
-            "names": {"type": "list", "elements": "str", "required": True},
-            "machines": {"type": "list", "elements": "str", "default": []},
-            "reachable": {"type": "dict", "default": {}},
-            "cluster": {"type": "dict", "default": {}},
-            "etcd_members": {"type": "list", "elements": "dict", "default": []},
-        },
-        supports_check_mode=True,
-    )
-    kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"])
-    try:
-        result = KubeNodeRemovalInfo(module.params, kubectl).run()
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
-    module.exit_json(**result)
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

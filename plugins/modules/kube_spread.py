@@ -64,11 +64,11 @@ import json
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _spread
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 #: Seconds between two looks.
 _PAUSE = 0.5
@@ -182,23 +182,24 @@ class KubeSpread:
         ]
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **KUBECTL_ARGUMENTS,
-            "deployments": {"type": "list", "elements": "str", "required": True},
-            "timeout": {"type": "int", "default": 120},
-        },
-        supports_check_mode=True,
-    )
-    kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"])
-    try:
-        result = KubeSpread(kubectl, module.params["deployments"], module.params["timeout"], module.check_mode).run()
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **KUBECTL_ARGUMENTS,
+    "deployments": {"type": "list", "elements": "str", "required": True},
+    "timeout": {"type": "int", "default": 120},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    params = context.params
+    result = KubeSpread(Kubectl.of(context), params["deployments"], params["timeout"], context.check_mode).run()
     for text in result.pop("warnings", []):
-        module.warn(text)
-    module.exit_json(**result)
+        context.warn(text)
+    return result
+
+
+def main() -> None:
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

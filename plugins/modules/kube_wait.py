@@ -157,33 +157,33 @@ load_balancers:
     example/web: 192.0.2.200
 """
 
-from ansible.module_utils.basic import AnsibleModule
+import typing as t
+
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _spread
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube_wait import CONDITION_ARGUMENTS, KubeWait
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **KUBECTL_ARGUMENTS,
+    "conditions": {"type": "list", "elements": "dict", "required": True, **CONDITION_ARGUMENTS},
+    "spread": {"type": "list", "elements": "str", "default": []},
+    "timeout": {"type": "int", "default": 300},
+    "interval": {"type": "float", "default": 0.5},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    kubectl = Kubectl.of(context)
+    result = KubeWait(context.params, kubectl, context.check_mode).run()
+    if not result["missing"] and not result.get("skipped"):
+        result["crowded"] = [crowd.name for crowd in _spread.find(kubectl, context.params["spread"])]
+    return result
 
 
 def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            **KUBECTL_ARGUMENTS,
-            "conditions": {"type": "list", "elements": "dict", "required": True, **CONDITION_ARGUMENTS},
-            "spread": {"type": "list", "elements": "str", "default": []},
-            "timeout": {"type": "int", "default": 300},
-            "interval": {"type": "float", "default": 0.5},
-        },
-        supports_check_mode=True,
-    )
-    kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"])
-    try:
-        result = KubeWait(module.params, kubectl, module.check_mode).run()
-        if not result["missing"] and not result.get("skipped"):
-            result["crowded"] = [crowd.name for crowd in _spread.find(kubectl, module.params["spread"])]
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
-    module.exit_json(**result)
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

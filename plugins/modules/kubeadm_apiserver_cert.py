@@ -84,7 +84,6 @@ import shutil
 import tempfile
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _api_server,
     _certificates,
@@ -92,10 +91,11 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _kubeadm_names,
     _static_pods,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 #: Of the folder for a new certificate; a call that was killed leaves one behind.
 _PREFIX = ".slipway-"
@@ -104,14 +104,14 @@ _PREFIX = ".slipway-"
 class KubeadmApiserverCert:
     """The wish for names in the certificate of this machine's API server."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        self._check_mode = module.check_mode
-        self._timeout: int = module.params["timeout"]
-        self._runner = Runner(module)
-        self._kubectl = Kubectl(self._runner, module.params["kubeconfig"], module.params["context"])
+    def __init__(self, context: Context) -> None:
+        self._check_mode = context.check_mode
+        self._timeout: int = context.params["timeout"]
+        self._runner = context.runner
+        self._kubectl = Kubectl.of(context)
         self._folder = os.path.join(_certificates.FOLDER, "pki")
         try:
-            self._sans = sorted({_kubeadm_names.canonical(name) for name in module.params["sans"]})
+            self._sans = sorted({_kubeadm_names.canonical(name) for name in context.params["sans"]})
         except ValueError as error:
             raise SlipwayError(f"sans: {error}.") from error
 
@@ -207,19 +207,15 @@ def _result(present: t.Sequence[str], wanted: t.Sequence[str], changed: bool) ->
     }
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **KUBECTL_ARGUMENTS,
+    "sans": {"type": "list", "elements": "str", "required": True},
+    "timeout": {"type": "int", "default": 300},
+}
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **KUBECTL_ARGUMENTS,
-            "sans": {"type": "list", "elements": "str", "required": True},
-            "timeout": {"type": "int", "default": 300},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        module.exit_json(**KubeadmApiserverCert(module).run())
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    run_module(ARGUMENTS, lambda context: KubeadmApiserverCert(context).run())
 
 
 if __name__ == "__main__":

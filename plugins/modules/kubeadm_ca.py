@@ -67,12 +67,12 @@ import hmac
 import os
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import KubeadmFiles
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 _KEY = "/etc/kubernetes/pki/ca.key"
 _KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
@@ -86,10 +86,10 @@ def derived(key: str, purpose: str) -> str:
 class KubeadmCa:
     """The wish for a CA on this machine."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        self._module = module
-        self._documents: t.List[t.Dict[str, t.Any]] = module.params["config"]
-        self._purpose: t.Optional[str] = module.params["derive"]
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._documents: t.List[t.Dict[str, t.Any]] = context.params["config"]
+        self._purpose: t.Optional[str] = context.params["derive"]
 
     def run(self) -> t.Dict[str, t.Any]:
         """Make the CA when there is none, and return it.
@@ -102,8 +102,8 @@ class KubeadmCa:
                 f"This host is a node of a cluster and {_api_server.AUTHORITY} is missing: another CA would not be the"
                 " cluster's. Copy the file from another node."
             )
-        if absent and not self._module.check_mode:
-            kubeadm = Kubeadm(Runner(self._module))
+        if absent and not self._context.check_mode:
+            kubeadm = Kubeadm(self._context.runner)
             kubeadm.validate(self._documents)
             kubeadm.run(self._documents, "init", "phase", "certs", "ca")
             # kubeadm init finds them there, and they are not the user's.
@@ -114,18 +114,14 @@ class KubeadmCa:
         return result
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "config": {"type": "list", "elements": "dict", "required": True},
+    "derive": {"type": "str"},
+}
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "config": {"type": "list", "elements": "dict", "required": True},
-            "derive": {"type": "str"},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        module.exit_json(**KubeadmCa(module).run())
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
+    run_module(ARGUMENTS, lambda context: KubeadmCa(context).run())
 
 
 if __name__ == "__main__":

@@ -125,8 +125,8 @@ import platform
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _certificates
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 
 def describe(entries: t.Sequence[_certificates.Entry], now: float, soon: int) -> t.Dict[str, t.Any]:
@@ -153,15 +153,19 @@ def warnings(result: t.Mapping[str, t.Any], soon: int) -> t.List[str]:
     return said
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {"soon": {"type": "int", "default": 30}}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    result = describe(_certificates.collect(), time.time(), context.params["soon"])
+    for sentence in warnings(result, context.params["soon"]):
+        context.warn(f"{platform.node()}: {sentence}")
+    return result
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={"soon": {"type": "int", "default": 30}},
-        supports_check_mode=True,
-    )
-    result = describe(_certificates.collect(), time.time(), module.params["soon"])
-    for sentence in warnings(result, module.params["soon"]):
-        module.warn(f"{platform.node()}: {sentence}")
-    module.exit_json(**result)
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

@@ -114,7 +114,6 @@ import os
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _api_server,
     _certificates,
@@ -122,10 +121,11 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _kubelet_certificate,
     _static_pods,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._static_pods import Component
 
 #: Kubeconfigs that may read kubeadm's configuration.
@@ -174,10 +174,10 @@ def select(
 class KubeadmCertsRenew:
     """The wish for certificates that are valid for some time."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        self._module = module
-        self._params = module.params
-        self._runner = Runner(module)
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._params = context.params
+        self._runner = context.runner
         self._restarted: t.List[str] = []
 
     def run(self) -> t.Dict[str, t.Any]:
@@ -194,7 +194,7 @@ class KubeadmCertsRenew:
         kubelet = self._expired_kubelet(entries, now)
         before = {entry.name: self._expires(entry, now) for entry in [*due, *kubelet]}
         names = list(before)
-        if self._module.check_mode:
+        if self._context.check_mode:
             self._restarted = self._foreseen(names)
         else:
             ready = _api_server.is_ready()
@@ -204,7 +204,7 @@ class KubeadmCertsRenew:
                 _kubelet_certificate.renew(self._runner, kubelet[0])
             self._take_up(ready, bool(kubelet))
         after = dict.fromkeys(names, "renewed")
-        if not self._module.check_mode:
+        if not self._context.check_mode:
             after = {entry.name: self._expires(entry, now) for entry in _certificates.collect() if entry.name in before}
         return {
             "changed": bool(names or self._restarted),
@@ -243,7 +243,7 @@ class KubeadmCertsRenew:
         if not configuration:
             minimal = {"apiVersion": _kubeadm.API_VERSION, "kind": "ClusterConfiguration"}
             configuration = _kubeadm.documents_text([{**minimal, "kubernetesVersion": kubeadm.version()}])
-            self._module.warn(
+            self._context.warn(
                 "The cluster's configuration could not be read, because no API server answered: the certificates are"
                 " renewed for a year, also when the cluster has another certificateValidityPeriod."
             )
@@ -299,26 +299,22 @@ def _is_new_and_healthy(component: Component, port: int) -> bool:
     )
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "below": {"type": "int", "default": 30},
+    "all": {"type": "bool", "default": False},
+    "names": {
+        "type": "list",
+        "elements": "str",
+        "choices": [*_certificates.RENEWABLE_NAMES, _certificates.KUBELET_CLIENT],
+        "default": [],
+    },
+    "wait": {"type": "bool", "default": True},
+    "timeout": {"type": "int", "default": 300},
+}
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "below": {"type": "int", "default": 30},
-            "all": {"type": "bool", "default": False},
-            "names": {
-                "type": "list",
-                "elements": "str",
-                "choices": [*_certificates.RENEWABLE_NAMES, _certificates.KUBELET_CLIENT],
-                "default": [],
-            },
-            "wait": {"type": "bool", "default": True},
-            "timeout": {"type": "int", "default": 300},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        module.exit_json(**KubeadmCertsRenew(module).run())
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
+    run_module(ARGUMENTS, lambda context: KubeadmCertsRenew(context).run())
 
 
 if __name__ == "__main__":

@@ -93,16 +93,16 @@ import re
 import stat
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _api_server,
     _cluster_configuration,
     _kubeadm_names,
     _static_pods,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_exactly, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 _SERVER = re.compile(r"^([ \t]*server:[ \t]+)(\S+)[ \t]*$", re.MULTILINE)
 #: ConfigMaps that have a kubeconfig, and the key of it.
@@ -147,12 +147,12 @@ def with_server(kubeconfig: str, server: str) -> str:
 class KubeadmEndpoint:
     """The wish for an endpoint."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        self._check_mode = module.check_mode
-        self._params = module.params
-        self._runner = Runner(module)
-        self._kubectl = Kubectl(self._runner, module.params["kubeconfig"], module.params["context"])
-        self._endpoint = _kubeadm_names.endpoint_with_port(module.params["endpoint"])
+    def __init__(self, context: Context) -> None:
+        self._check_mode = context.check_mode
+        self._params = context.params
+        self._runner = context.runner
+        self._kubectl = Kubectl.of(context)
+        self._endpoint = _kubeadm_names.endpoint_with_port(context.params["endpoint"])
         self._server = f"https://{self._endpoint}"
 
     def run(self) -> t.Dict[str, t.Any]:
@@ -284,22 +284,18 @@ def _name(place: t.Tuple[str, str, str]) -> str:
     return f"configmap/{place[0]}/{place[1]}"
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **KUBECTL_ARGUMENTS,
+    "endpoint": {"type": "str", "required": True},
+    "files": {"type": "list", "elements": "path", "default": ["/etc/kubernetes/kubelet.conf"]},
+    "unit": {"type": "str"},
+    "cluster": {"type": "bool", "default": False},
+    "timeout": {"type": "int", "default": 60},
+}
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **KUBECTL_ARGUMENTS,
-            "endpoint": {"type": "str", "required": True},
-            "files": {"type": "list", "elements": "path", "default": ["/etc/kubernetes/kubelet.conf"]},
-            "unit": {"type": "str"},
-            "cluster": {"type": "bool", "default": False},
-            "timeout": {"type": "int", "default": 60},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        module.exit_json(**KubeadmEndpoint(module).run())
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
+    run_module(ARGUMENTS, lambda context: KubeadmEndpoint(context).run())
 
 
 if __name__ == "__main__":

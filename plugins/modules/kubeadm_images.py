@@ -70,8 +70,8 @@ sandbox_image:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 
 def sandbox_image(images: t.Iterable[str]) -> str:
@@ -82,15 +82,15 @@ def sandbox_image(images: t.Iterable[str]) -> str:
 class KubeadmImages:
     """kubeadm's images for one version."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        self._module = module
-        self._runner = Runner(module)
-        version: str = module.params["kubernetes_version"]
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._runner = context.runner
+        version: str = context.params["kubernetes_version"]
         self._options = [
             f"--kubernetes-version=v{version.lstrip('v')}",
-            f"--image-repository={module.params['image_repository']}",
+            f"--image-repository={context.params['image_repository']}",
         ]
-        self._cri_socket: t.Optional[str] = module.params["cri_socket"]
+        self._cri_socket: t.Optional[str] = context.params["cri_socket"]
 
     def argv(self, kubeadm: str, verb: str) -> t.List[str]:
         """The command line of ``kubeadm config images VERB``."""
@@ -104,31 +104,27 @@ class KubeadmImages:
         """
         kubeadm = self._runner.which("kubeadm", required=False)
         if kubeadm is None:
-            if self._module.params["state"] == "pulled" and not self._module.check_mode:
+            if self._context.params["state"] == "pulled" and not self._context.check_mode:
                 raise SlipwayError("kubeadm is not installed on this host, so its images cannot be pulled.")
             return {"changed": False, "images": [], "sandbox_image": ""}
         images = self._runner.run(self.argv(kubeadm, "list")).stdout.split()
-        if self._module.params["state"] == "pulled" and not self._module.check_mode:
+        if self._context.params["state"] == "pulled" and not self._context.check_mode:
             # kubeadm says "Pulled" for images that were there, too: what it did is no change of the machine's state
             # that anybody waits for, and the kubelet would have pulled them a moment later.
             self._runner.run(self.argv(kubeadm, "pull"))
         return {"changed": False, "images": images, "sandbox_image": sandbox_image(images)}
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "state": {"type": "str", "choices": ["listed", "pulled"], "default": "listed"},
+    "kubernetes_version": {"type": "str", "required": True},
+    "image_repository": {"type": "str", "default": "registry.k8s.io"},
+    "cri_socket": {"type": "str"},
+}
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "state": {"type": "str", "choices": ["listed", "pulled"], "default": "listed"},
-            "kubernetes_version": {"type": "str", "required": True},
-            "image_repository": {"type": "str", "default": "registry.k8s.io"},
-            "cri_socket": {"type": "str"},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        module.exit_json(**KubeadmImages(module).run())
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    run_module(ARGUMENTS, lambda context: KubeadmImages(context).run())
 
 
 if __name__ == "__main__":

@@ -87,19 +87,18 @@ import socket
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _etcd,
     _etcd_restore,
     _kubeadm,
     _kubelet,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import KubeadmFiles
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
-from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 #: Files that only a control plane, or the beginning of one, has.
 TRACES = (
@@ -148,15 +147,15 @@ def wanted_addons(skip_phases: t.Iterable[str]) -> t.List[str]:
 class KubeadmInit:
     """The wish for a control plane on this machine."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        self._module = module
-        self._documents: t.List[t.Dict[str, t.Any]] = module.params["config"]
-        self._skip_phases: t.List[str] = module.params["skip_phases"]
-        self._timeout: int = module.params["timeout"]
-        self._runner = Runner(module)
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._documents: t.List[t.Dict[str, t.Any]] = context.params["config"]
+        self._skip_phases: t.List[str] = context.params["skip_phases"]
+        self._timeout: int = context.params["timeout"]
+        self._runner = context.runner
         # Questions are asked again and again; what has to be done is done once, and a new API server may be slow.
-        self._asking = Kubectl(self._runner, module.params["kubeconfig"], request_timeout=5)
-        self._kubectl = Kubectl(self._runner, module.params["kubeconfig"])
+        self._asking = Kubectl(self._runner, context.params["kubeconfig"], request_timeout=5)
+        self._kubectl = Kubectl(self._runner, context.params["kubeconfig"])
 
     def run(self) -> t.Dict[str, t.Any]:
         """Initialise, finish, or leave alone.
@@ -164,7 +163,7 @@ class KubeadmInit:
         :raises SlipwayError: when kubeadm fails, when the machine is a worker, or when there are traces of a control
             plane that does not answer.
         """
-        check = self._module.check_mode
+        check = self._context.check_mode
         if not check:
             _kubeadm.wait_for_running(self._timeout)
         marker = _kubeadm.unfinished("init")
@@ -272,7 +271,7 @@ class KubeadmInit:
 
     def _wait_until_ready(self, timeout: float) -> bool:
         """Whether the control plane answers within ``timeout`` seconds; in check mode it gets some moments only."""
-        patience = min(timeout, self._timeout, *([_MOMENTS] if self._module.check_mode else []))
+        patience = min(timeout, self._timeout, *([_MOMENTS] if self._context.check_mode else []))
         deadline = time.monotonic() + patience
         while not self._is_ready():
             if time.monotonic() >= deadline:
@@ -295,20 +294,16 @@ class KubeadmInit:
             )
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "config": {"type": "list", "elements": "dict", "required": True},
+    "skip_phases": {"type": "list", "elements": "str", "default": []},
+    "timeout": {"type": "int", "default": 300},
+    "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+}
+
+
 def main() -> None:
-    module = QuietModule(
-        argument_spec={
-            "config": {"type": "list", "elements": "dict", "required": True},
-            "skip_phases": {"type": "list", "elements": "str", "default": []},
-            "timeout": {"type": "int", "default": 300},
-            "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        module.exit_json(**KubeadmInit(module).run())
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
+    run_module(ARGUMENTS, lambda context: KubeadmInit(context).run(), quiet=True)
 
 
 if __name__ == "__main__":

@@ -94,14 +94,13 @@ import os
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _certificates, _kubeadm, _kubelet
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import KubeadmFiles
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
-from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 _KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
 _KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
@@ -139,21 +138,21 @@ def with_secrets(
 class KubeadmJoin:
     """The wish for this machine to be a node."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        self._module = module
-        self._document: t.Dict[str, t.Any] = module.params["config"]
-        self._token: t.Optional[str] = module.params["token"]
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._document: t.Dict[str, t.Any] = context.params["config"]
+        self._token: t.Optional[str] = context.params["token"]
         self._control_plane = "controlPlane" in self._document
         self._operation = "join --control-plane" if self._control_plane else "join"
-        self._runner = Runner(module)
+        self._runner = context.runner
 
     def run(self) -> t.Dict[str, t.Any]:
         """Join, finish, or leave alone.
 
         :raises SlipwayError: when kubeadm fails, a secret is needed and missing, or a worker shall be a control plane.
         """
-        if not self._module.check_mode:
-            _kubeadm.wait_for_running(self._module.params["timeout"])
+        if not self._context.check_mode:
+            _kubeadm.wait_for_running(self._context.params["timeout"])
         marker = _kubeadm.unfinished(self._operation)
         if marker is None and os.path.exists(_KUBELET_KUBECONFIG):
             if self._control_plane and not os.path.exists(_api_server.MANIFEST):
@@ -163,12 +162,12 @@ class KubeadmJoin:
                 )
             return {"changed": False, "action": "none"}
         if marker is not None and self._is_complete():
-            if not self._module.check_mode:
+            if not self._context.check_mode:
                 self._forget_token()
                 _kubeadm.remove_marker()
             return {"changed": True, "action": "finished"}
         begun = marker is not None and self._control_plane and any(os.path.exists(path) for path in _ETCD)
-        if not self._module.check_mode:
+        if not self._context.check_mode:
             self._join(begun, again=marker is not None)
         return {"changed": True, "action": "finished" if begun else "joined" if marker is None else "rejoined"}
 
@@ -181,7 +180,7 @@ class KubeadmJoin:
         if not self._token:
             raise SlipwayError("token: this host is no node yet and needs a bootstrap token to become one.")
         kubeadm = Kubeadm(self._runner)
-        documents = [with_secrets(self._document, self._token, self._module.params["certificate_key"])]
+        documents = [with_secrets(self._document, self._token, self._context.params["certificate_key"])]
         kubeadm.validate(documents)
         done = ["preflight"]
         if begun:
@@ -248,7 +247,7 @@ class KubeadmJoin:
         kubectl = Kubectl(self._runner, _KUBELET_KUBECONFIG, request_timeout=10)
         if not os.path.exists(_KUBELET_CERTIFICATE) or not kubectl.configured:
             return False
-        check, timeout = self._module.check_mode, self._module.params["timeout"]
+        check, timeout = self._context.check_mode, self._context.params["timeout"]
         begin = time.monotonic()
         while True:
             result = kubectl.run("get", f"node/{self._name}", "--output=name", check=False)
@@ -268,20 +267,16 @@ class KubeadmJoin:
             time.sleep(1)
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "config": {"type": "dict", "required": True},
+    "token": {"type": "str", "no_log": True},
+    "certificate_key": {"type": "str", "no_log": True},
+    "timeout": {"type": "int", "default": 300},
+}
+
+
 def main() -> None:
-    module = QuietModule(
-        argument_spec={
-            "config": {"type": "dict", "required": True},
-            "token": {"type": "str", "no_log": True},
-            "certificate_key": {"type": "str", "no_log": True},
-            "timeout": {"type": "int", "default": 300},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        module.exit_json(**KubeadmJoin(module).run())
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
+    run_module(ARGUMENTS, lambda context: KubeadmJoin(context).run(), quiet=True)
 
 
 if __name__ == "__main__":

@@ -104,7 +104,6 @@ import secrets
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._bootstrap_tokens import (
     GROUP,
@@ -113,10 +112,11 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._bootstrap_toke
     parse_time,
     timestamp,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import INIT_DESCRIPTION, TOKEN_DESCRIPTION
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 _REVOKED = ", revoked at the end of the run"
 #: The descriptions of our tokens, whole: somebody may have made one for an autoscaler that begins like them.
@@ -177,22 +177,22 @@ def to_revoke(
 class JoinInfo:
     """Joining a cluster, seen from one of its control planes."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        self._module = module
-        self._runner = Runner(module)
-        self._kubectl = Kubectl(self._runner, module.params["kubeconfig"], module.params["context"])
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._runner = context.runner
+        self._kubectl = Kubectl.of(context)
 
     def present(self) -> t.Dict[str, t.Any]:
         """Mint a token.
 
         :raises SlipwayError: when kubeadm fails or what it prints does not fit the CA.
         """
-        seconds = duration_seconds(self._module.params["ttl"])
-        if self._module.check_mode:
+        seconds = duration_seconds(self._context.params["ttl"])
+        if self._context.check_mode:
             return {"changed": True}
-        control_plane: bool = self._module.params["control_plane"]
+        control_plane: bool = self._context.params["control_plane"]
         self._revoke(None)
-        ca_hashes = _kubeadm.ca_certificate_hashes(read_text(self._module.params["ca_file"]))
+        ca_hashes = _kubeadm.ca_certificate_hashes(read_text(self._context.params["ca_file"]))
         kubeadm = _kubeadm.Kubeadm(self._runner)
         token = _kubeadm.new_token()
         entry = {
@@ -209,7 +209,7 @@ class JoinInfo:
             "kubernetesVersion": kubeadm.version(),
         }
         init: t.Dict[str, t.Any] = {"apiVersion": _kubeadm.API_VERSION, "kind": "InitConfiguration"}
-        kubeconfig = f"--kubeconfig={self._module.params['kubeconfig']}"
+        kubeconfig = f"--kubeconfig={self._context.params['kubeconfig']}"
         printed = kubeadm.run(
             [{**init, "bootstrapTokens": [entry]}, cluster], "token", "create", "--print-join-command", kubeconfig
         )
@@ -236,15 +236,15 @@ class JoinInfo:
 
     def absent(self) -> t.Dict[str, t.Any]:
         """Revoke one token, or all of ours."""
-        if not self._kubectl.configured and self._module.check_mode:
+        if not self._kubectl.configured and self._context.check_mode:
             return {"changed": False}
-        return {"changed": self._revoke(self._module.params["token_id"])}
+        return {"changed": self._revoke(self._context.params["token_id"])}
 
     def _revoke(self, token_id: t.Optional[str]) -> bool:
         """Revoke one token, or all of ours, with the certificates that were uploaded for it; whether there are any."""
         tokens = BootstrapTokens(self._kubectl)
         found, certificates = to_revoke(tokens.list(), token_id)
-        if not self._module.check_mode:
+        if not self._context.check_mode:
             # The tokens go last: they are what says that the certificates are ours.
             if certificates:
                 self._kubectl.run("delete", _CERTIFICATES, "--namespace=kube-system", "--ignore-not-found")
@@ -252,23 +252,24 @@ class JoinInfo:
         return bool(found)
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **KUBECTL_ARGUMENTS,
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "token_id": {"type": "str", "no_log": False},
+    "control_plane": {"type": "bool", "default": False},
+    "ttl": {"type": "str", "default": "15m"},
+    "ca_file": {"type": "path", "default": "/etc/kubernetes/pki/ca.crt"},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    info = JoinInfo(context)
+    return info.present() if context.params["state"] == "present" else info.absent()
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **KUBECTL_ARGUMENTS,
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "token_id": {"type": "str", "no_log": False},
-            "control_plane": {"type": "bool", "default": False},
-            "ttl": {"type": "str", "default": "15m"},
-            "ca_file": {"type": "path", "default": "/etc/kubernetes/pki/ca.crt"},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        info = JoinInfo(module)
-        module.exit_json(**(info.present() if module.params["state"] == "present" else info.absent()))
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

@@ -123,7 +123,6 @@ import os
 import pwd
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _control_plane_files,
     _kubeadm,
@@ -134,7 +133,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _node,
     _run_record,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import (
     RECORD,
@@ -142,6 +141,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files 
     has_content,
     is_ours,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._users_file import UsersFile
 
 _AUTHORITY = "/etc/kubernetes/pki/ca.crt"
@@ -523,34 +523,34 @@ class KubeadmReset:
             self._runner.run([self._runner.path("systemctl"), "daemon-reload"])
 
 
-def main() -> None:
-    """Run the module."""
-    module = AnsibleModule(
-        argument_spec={
-            "cri_socket": {"type": "str", "default": "unix:///run/containerd/containerd.sock"},
-            "users": {"type": "list", "elements": "str", "default": ["root"]},
-            "services": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "configuration": {"type": "path", "required": True},
-                    "files": {"type": "list", "elements": "path", "default": []},
-                },
-            },
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "cri_socket": {"type": "str", "default": "unix:///run/containerd/containerd.sock"},
+    "users": {"type": "list", "elements": "str", "default": ["root"]},
+    "services": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "configuration": {"type": "path", "required": True},
             "files": {"type": "list", "elements": "path", "default": []},
-            "timeout": {"type": "int", "default": 300},
         },
-        supports_check_mode=True,
-    )
-    try:
-        result = KubeadmReset(module.params, Runner(module), module.check_mode).run()
-        if result["kept"]:
-            module.warn(f"Somebody else has put here what stays: {', '.join(result['kept'])}.")
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
-    module.exit_json(**result)
+    },
+    "files": {"type": "list", "elements": "path", "default": []},
+    "timeout": {"type": "int", "default": 300},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    result = KubeadmReset(context.params, context.runner, context.check_mode).run()
+    if result["kept"]:
+        context.warn(f"Somebody else has put here what stays: {', '.join(result['kept'])}.")
+    return result
+
+
+def main() -> None:
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,6 @@ import re
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._bootstrap_tokens import (
     GROUP,
     BootstrapTokens,
@@ -111,23 +110,24 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._bootstrap_toke
     secret_object,
     timestamp,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import new_token
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import token_id as token_id_of
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 
-def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
+def run(context: Context) -> t.Dict[str, t.Any]:
     """Make, revoke or list.
 
     :raises SlipwayError: when the input is wrong or the API server refuses.
     """
-    params = module.params
+    params = context.params
     if params["token"] and not re.fullmatch(r"[a-z0-9]{6}\.[a-z0-9]{16}", params["token"]):
         raise SlipwayError("token: it has 6, a dot, and 16 lowercase letters and digits.")
     seconds = duration_seconds(params["ttl"])
-    kubectl = Kubectl(Runner(module), params["kubeconfig"], params["context"])
-    if module.check_mode and not kubectl.configured:
+    kubectl = Kubectl(context.runner, params["kubeconfig"], params["context"])
+    if context.check_mode and not kubectl.configured:
         return {"changed": params["state"] == "present", "tokens": []}
     tokens = BootstrapTokens(kubectl)
     existing = tokens.list()
@@ -140,42 +140,38 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
         if (token["token_id"] == token_id if token_id else token["description"] == params["description"] != "")
     ]
     if params["state"] == "absent":
-        if not module.check_mode:
+        if not context.check_mode:
             tokens.delete(token["token_id"] for token in matching)
         return {"changed": bool(matching), "tokens": [token for token in existing if token not in matching]}
     if matching:
         return {"changed": False, "tokens": existing, "token_id": matching[0]["token_id"]}
     token = params["token"] or new_token()
-    if not module.check_mode:
+    if not context.check_mode:
         expires = timestamp(time.time() + seconds)
         tokens.create(secret_object(token, expires, params["description"], params["usages"], params["groups"]))
         existing = tokens.list()
     return {"changed": True, "tokens": existing, "token": token, "token_id": token_id_of(token)}
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **KUBECTL_ARGUMENTS,
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "token": {"type": "str", "no_log": True},
+    "token_id": {"type": "str", "no_log": False},
+    "description": {"type": "str", "default": ""},
+    "ttl": {"type": "str", "default": "15m"},
+    "usages": {
+        "type": "list",
+        "elements": "str",
+        "choices": ["signing", "authentication"],
+        "default": ["signing", "authentication"],
+    },
+    "groups": {"type": "list", "elements": "str", "default": [GROUP]},
+}
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **KUBECTL_ARGUMENTS,
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "token": {"type": "str", "no_log": True},
-            "token_id": {"type": "str", "no_log": False},
-            "description": {"type": "str", "default": ""},
-            "ttl": {"type": "str", "default": "15m"},
-            "usages": {
-                "type": "list",
-                "elements": "str",
-                "choices": ["signing", "authentication"],
-                "default": ["signing", "authentication"],
-            },
-            "groups": {"type": "list", "elements": "str", "default": [GROUP]},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        module.exit_json(**run(module))
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

@@ -44,21 +44,21 @@ tokens:
       groups: ["system:bootstrappers:kubeadm:default-node-token"]
 """
 
-from ansible.module_utils.basic import AnsibleModule
+import typing as t
+
 from ansible_collections.slipway.kubernetes.plugins.module_utils._bootstrap_tokens import BootstrapTokens
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    kubectl = Kubectl.of(context)
+    return {"tokens": [] if context.check_mode and not kubectl.configured else BootstrapTokens(kubectl).list()}
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=KUBECTL_ARGUMENTS, supports_check_mode=True)
-    kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"])
-    if module.check_mode and not kubectl.configured:
-        module.exit_json(changed=False, tokens=[])
-    try:
-        module.exit_json(changed=False, tokens=BootstrapTokens(kubectl).list())
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    run_module(KUBECTL_ARGUMENTS, run)
 
 
 if __name__ == "__main__":

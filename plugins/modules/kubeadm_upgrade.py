@@ -114,17 +114,15 @@ import re
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm, _node, _upgrade
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     CommandError,
-    Runner,
     SlipwayError,
-    failure,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 _ADMIN = "/etc/kubernetes/admin.conf"
 _KUBELET = "/etc/kubernetes/kubelet.conf"
@@ -183,20 +181,20 @@ class KubeadmUpgrade:
 
     def __init__(
         self,
-        module: AnsibleModule,
+        context: Context,
         clock: t.Callable[[], float] = time.monotonic,
         sleep: t.Callable[[float], None] = time.sleep,
     ) -> None:
-        params = module.params
-        self._check_mode = module.check_mode
-        self._warn = module.warn
+        params = context.params
+        self._check_mode = context.check_mode
+        self._warn = context.warn
         self._operation: str = params["operation"]
         self._version: str = (params["version"] or "").lstrip("v")
         self._name: str = params["name"] or os.uname().nodename.lower()
         self._ignored: t.List[str] = params["ignore_preflight_errors"]
         self._patches: str = params["patches"]
         self._timeout: int = params["timeout"]
-        self._runner = Runner(module)
+        self._runner = context.runner
         self._control_plane = bool(_upgrade.static_pods())
         self._kubectl = Kubectl(self._runner, _ADMIN if self._control_plane else _KUBELET, request_timeout=10)
         self._clock = clock
@@ -399,23 +397,22 @@ class KubeadmUpgrade:
             missing = look()
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "operation": {"type": "str", "choices": ["apply", "node", "recover"], "required": True},
+    "version": {"type": "str"},
+    "name": {"type": "str"},
+    "ignore_preflight_errors": {"type": "list", "elements": "str", "default": []},
+    "patches": {"type": "path", "default": ""},
+    "timeout": {"type": "int", "default": 300},
+}
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "operation": {"type": "str", "choices": ["apply", "node", "recover"], "required": True},
-            "version": {"type": "str"},
-            "name": {"type": "str"},
-            "ignore_preflight_errors": {"type": "list", "elements": "str", "default": []},
-            "patches": {"type": "path", "default": ""},
-            "timeout": {"type": "int", "default": 300},
-        },
+    run_module(
+        ARGUMENTS,
+        lambda context: KubeadmUpgrade(context).run(),
         required_if=[("operation", "apply", ["version"]), ("operation", "node", ["version"])],
-        supports_check_mode=True,
     )
-    try:
-        module.exit_json(**KubeadmUpgrade(module).run())
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
 
 
 if __name__ == "__main__":

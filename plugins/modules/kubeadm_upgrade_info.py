@@ -96,13 +96,13 @@ import os
 import re
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._resources import requests, room
 
 _VERSION = re.compile(r"^kubernetesVersion: [\"']?v?([^\s\"']+)", re.MULTILINE)
@@ -285,11 +285,18 @@ class KubeadmUpgradeInfo:
         return str((items[0].get("data") or {}).get(key, "")) if items else ""
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {**KUBECTL_ARGUMENTS, **_etcd.ETCD_ARGUMENTS}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    params = context.params
+    kubectl = Kubectl(context.runner, params["kubeconfig"], params["context"], request_timeout=10)
+    return KubeadmUpgradeInfo(context.runner, kubectl, params["manifest"], params["cri_socket"]).run()
+
+
 def main() -> None:
-    module = AnsibleModule(argument_spec={**KUBECTL_ARGUMENTS, **_etcd.ETCD_ARGUMENTS}, supports_check_mode=True)
-    params, runner = module.params, Runner(module)
-    kubectl = Kubectl(runner, params["kubeconfig"], params["context"], request_timeout=10)
-    module.exit_json(**KubeadmUpgradeInfo(runner, kubectl, params["manifest"], params["cri_socket"]).run())
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

@@ -86,10 +86,10 @@ import os
 import pwd
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeconfig
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeconfig import Kubeconfigs
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._users_file import UsersFile
 
 
@@ -112,12 +112,12 @@ def accounts(names: t.Iterable[str]) -> t.List[pwd.struct_passwd]:
 class KubeconfigCopy:
     """The kubeconfig and who gets it."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        self._module = module
-        self._source: str = module.params["source"]
-        self._only_copies: bool = module.params["only_copies"]
-        self._accounts = accounts(module.params["users"])
-        self._kubeconfigs = Kubeconfigs(Runner(module))
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._source: str = context.params["source"]
+        self._only_copies: bool = context.params["only_copies"]
+        self._accounts = accounts(context.params["users"])
+        self._kubeconfigs = Kubeconfigs(context.runner)
 
     def run(self) -> t.Dict[str, t.Any]:
         """Give the file to all users that do not have it.
@@ -133,7 +133,7 @@ class KubeconfigCopy:
         for file, wish in wishes:
             if wish is not None:
                 changed.append(file.path)
-                if not self._module.check_mode:
+                if not self._context.check_mode:
                     copies += self._give(file, wish, content)
         result: t.Dict[str, t.Any] = {
             "changed": bool(changed),
@@ -141,7 +141,7 @@ class KubeconfigCopy:
             "copies": copies,
             "diff": [{"header": path, "before": "", "after": "the kubeconfig (secret)\n"} for path in changed],
         }
-        if self._module.params["return_content"]:
+        if self._context.params["return_content"]:
             result["content"] = content
         return result
 
@@ -150,7 +150,7 @@ class KubeconfigCopy:
             with open(self._source, encoding="utf-8") as stream:
                 return stream.read()
         except FileNotFoundError as error:
-            if not self._module.check_mode:
+            if not self._context.check_mode:
                 raise SlipwayError(f"{self._source} does not exist on this host: is it a control plane?") from error
             return ""
 
@@ -213,23 +213,24 @@ class KubeconfigCopy:
         return kept
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "source": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+    "users": {"type": "list", "elements": "str", "default": ["root"]},
+    "only_copies": {"type": "bool", "default": False},
+    "return_content": {"type": "bool", "default": False},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    result = KubeconfigCopy(context).run()
+    for path in result["copies"]:
+        context.warn(f"A user's own kubeconfig was changed; what was in it is kept in {path}.")
+    return result
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "source": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
-            "users": {"type": "list", "elements": "str", "default": ["root"]},
-            "only_copies": {"type": "bool", "default": False},
-            "return_content": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        result = KubeconfigCopy(module).run()
-        for path in result["copies"]:
-            module.warn(f"A user's own kubeconfig was changed; what was in it is kept in {path}.")
-        module.exit_json(**result)
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

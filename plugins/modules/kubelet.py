@@ -68,10 +68,10 @@ import socket
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _certificates, _flannel, _kubelet
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import lines_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import (
     RUNNING,
@@ -92,11 +92,11 @@ _START = 60
 class Kubelet:
     """The wish for the kubelet of this machine to run with what is true."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        self._module = module
-        self._flannel: bool = module.params["flannel"]
-        self._timeout: int = module.params["timeout"]
-        self._unit = Unit(Runner(module), _kubelet.UNIT)
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._flannel: bool = context.params["flannel"]
+        self._timeout: int = context.params["timeout"]
+        self._unit = Unit(context.runner, _kubelet.UNIT)
         self._name = _certificates.node_name()
         self._node: t.Optional[_kubelet.Node] = None
         #: Whether the node is not there, or not heard of, until the kubelet has been started.
@@ -108,9 +108,9 @@ class Kubelet:
         :raises SlipwayError: when the kubelet cannot be brought there.
         """
         properties = self._unit.properties()
-        if properties.get("LoadState") == "not-found" and not self._module.check_mode:
+        if properties.get("LoadState") == "not-found" and not self._context.check_mode:
             raise SlipwayError("The kubelet is not installed on this host; install its package first.")
-        expect_no_mask(self._unit.name, properties, self._module.check_mode)
+        expect_no_mask(self._unit.name, properties, self._context.check_mode)
         self._node = _kubelet.ask_for_node(self._name)
         reason = self._reason(properties)
         is_running = properties.get("ActiveState") in RUNNING
@@ -118,17 +118,17 @@ class Kubelet:
         is_enabled = starts_at_boot(properties)
         mended = [f"{reason}: the kubelet is {action}"] if reason and action != "none" else []
         refusal = self._another_name() if action != "none" else ""
-        if self._module.check_mode:
+        if self._context.check_mode:
             # An earlier task may give the machine its name back, which in check mode nobody has done.
             if refusal:
-                self._module.warn(lines_shown(f"Unless a task before this one changes the name: {refusal}"))
+                self._context.warn(lines_shown(f"Unless a task before this one changes the name: {refusal}"))
         elif refusal:
             raise SlipwayError(f"{refusal} Nothing was restarted.")
         else:
             self._start(properties, action, is_enabled)
         mended += self._pod_network()
         for what in mended:
-            self._module.warn(lines_shown(f"{self._name}: {what}."))
+            self._context.warn(lines_shown(f"{self._name}: {what}."))
         before = {"active": properties.get("ActiveState", "inactive"), "enabled": is_enabled, "not right": mended}
         after = {"active": "active", "enabled": True, "not right": []}
         return {
@@ -231,7 +231,7 @@ class Kubelet:
         found = network.contradictions()
         if found and not self._flannel:
             if network.is_announced and network.can_be_mended:
-                self._module.warn(
+                self._context.warn(
                     lines_shown(
                         f"{self._name}: {'; '.join(found)}. No pod starts there until that is put right, and this pod"
                         " network is not of this collection: drain and reboot the machine."
@@ -239,14 +239,14 @@ class Kubelet:
                 )
             return []
         if found and not network.can_be_mended:
-            self._module.warn(
+            self._context.warn(
                 lines_shown(
                     f"{self._name}: {'; '.join(found)}; and Flannel does not run there. Once it does, another run puts"
                     " that right."
                 )
             )
             return []
-        if found and not self._module.check_mode:
+        if found and not self._context.check_mode:
             _flannel.mend(lambda: _kubelet.ask_for_node(self._name), self._timeout)
         return found
 
@@ -257,7 +257,7 @@ class Kubelet:
         install it, so this ends.
         """
         network = _flannel.PodNetwork(self._node or {})
-        may_come = self._flannel and not self._module.check_mode
+        may_come = self._flannel and not self._context.check_mode
         deadline = time.monotonic() + (self._timeout if self._is_lost else _PATIENCE)
         while may_come and not network.can_be_mended and time.monotonic() < deadline:
             time.sleep(1)
@@ -266,18 +266,14 @@ class Kubelet:
         return network
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "flannel": {"type": "bool", "default": False},
+    "timeout": {"type": "int", "default": 300},
+}
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "flannel": {"type": "bool", "default": False},
-            "timeout": {"type": "int", "default": 300},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        module.exit_json(**Kubelet(module).run())
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
+    run_module(ARGUMENTS, lambda context: Kubelet(context).run())
 
 
 if __name__ == "__main__":

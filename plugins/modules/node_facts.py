@@ -335,17 +335,21 @@ ansible_facts:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import NodeFacts
+
+_NAMES: t.Dict[str, t.Any] = {"type": "list", "elements": "str", "default": []}
+ARGUMENTS: t.Dict[str, t.Any] = {"resolve": _NAMES, "users": _NAMES, "modules": _NAMES}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    facts = NodeFacts(context.runner, *(context.params[option] for option in ARGUMENTS))
+    return {"ansible_facts": {"slipway_node": facts.collect()}}
 
 
 def main() -> None:
-    names: t.Dict[str, t.Any] = {"type": "list", "elements": "str", "default": []}
-    options = ("resolve", "users", "modules")
-    module = AnsibleModule(argument_spec=dict.fromkeys(options, names), supports_check_mode=True)
-    facts = NodeFacts(Runner(module), *(module.params[option] for option in options))
-    module.exit_json(ansible_facts={"slipway_node": facts.collect()})
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

@@ -158,7 +158,6 @@ index_refreshed:
 import re
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._apt import (
     Apt,
     Installed,
@@ -171,7 +170,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._apt import (
     parse_simulation,
     version_matches,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 ARGUMENTS: t.Dict[str, t.Any] = {
     "packages": {
@@ -552,13 +552,13 @@ class PackageSet:
             )
 
 
-def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
+def run(context: Context) -> t.Dict[str, t.Any]:
     """What the module returns.
 
     :raises SlipwayError: when it cannot be done.
     """
-    params = module.params
-    runner = Runner(module)
+    params = context.params
+    runner = context.runner
     wanted = parse_wanted(params["packages"])
     if not runner.which("apt-get", required=False):
         raise SlipwayError(
@@ -566,15 +566,11 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
             "Debian and Ubuntu."
         )
     apt = Apt(runner, lock_timeout=params["lock_timeout"])
-    return PackageSet(apt, wanted, params["allow_downgrade"], params["update_cache_max_age"]).run(module.check_mode)
+    return PackageSet(apt, wanted, params["allow_downgrade"], params["update_cache_max_age"]).run(context.check_mode)
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    try:
-        module.exit_json(**run(module))
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

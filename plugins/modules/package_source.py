@@ -176,7 +176,6 @@ import tempfile
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import fetch_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils._apt import (
     LISTS,
@@ -196,17 +195,15 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._apt_sources im
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     Runner,
     SlipwayError,
-    failure,
-    hide_credentials,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import is_public, make_folder, replacing
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._openpgp import (
     OpenPgpError,
     keyring,
     normalise_fingerprint,
     public_keys,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import split_url
 
@@ -674,11 +671,11 @@ class AptSource:
             os.unlink(self.old_key_path)
 
 
-def fetcher(module: AnsibleModule) -> t.Callable[[str], bytes]:
+def fetcher(context: Context) -> t.Callable[[str], bytes]:
     """Fetches keys with the proxy settings of the task's environment."""
 
     def fetch(url: str) -> bytes:
-        response, info = fetch_url(module, url, timeout=module.params["timeout"])
+        response, info = fetch_url(context.module, url, timeout=context.params["timeout"])
         if response is None or info["status"] not in (200, None):
             raise SlipwayError(
                 f"The repository's key {url_shown(url)} cannot be fetched: {info.get('msg', info['status'])}."
@@ -689,14 +686,14 @@ def fetcher(module: AnsibleModule) -> t.Callable[[str], bytes]:
     return fetch
 
 
-def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
+def run(context: Context) -> t.Dict[str, t.Any]:
     """What the module returns.
 
     :raises SlipwayError: when it cannot be done.
     """
-    params = module.params
-    hide_credentials(module, params["url"], params["key"])
-    runner = Runner(module)
+    params = context.params
+    context.hide_credentials(params["url"], params["key"])
+    runner = context.runner
     source = Source(
         name=params["name"],
         url=params["url"] or "",
@@ -709,21 +706,18 @@ def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
             "The package manager of this host is not supported: there is no apt-get. Package repositories can be set "
             "up on Debian and Ubuntu."
         )
-    backend = AptSource(runner, source, fetcher(module), params)
-    return (backend.present if params["state"] == "present" else backend.absent)(module.check_mode)
+    backend = AptSource(runner, source, fetcher(context), params)
+    return (backend.present if params["state"] == "present" else backend.absent)(context.check_mode)
 
 
 def main() -> None:
-    module = QuietModule(
-        argument_spec=ARGUMENTS,
-        supports_check_mode=True,
+    run_module(
+        ARGUMENTS,
+        run,
+        quiet=True,
         required_if=[("state", "present", ["url"]), ("state", "present", ["key", "key_content"], True)],
         mutually_exclusive=[("key", "key_content")],
     )
-    try:
-        module.exit_json(**run(module))
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
 
 
 if __name__ == "__main__":

@@ -72,27 +72,33 @@ busy:
   sample: []
 """
 
-from ansible.module_utils.basic import AnsibleModule
+import typing as t
+
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _peers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+
+_PORT = {**_peers.PORT_ARGUMENTS, "peers": {"type": "list", "elements": "str", "default": []}}
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "address": {"type": "str", "required": True},
+    "ports": {"type": "list", "elements": "dict", "required": True, "options": _PORT},
+    "timeout": {"type": "int", "default": 30},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    try:
+        listener = _peers.Listener(context.params["name"], context.params["address"], context.params["ports"])
+    except OSError as error:
+        raise SlipwayError(f"Another process of peer_listen does not end: {error}") from error
+    _peers.serve_in_background(listener, context.params["timeout"])
+    return {"busy": listener.busy}
 
 
 def main() -> None:
-    port = {**_peers.PORT_ARGUMENTS, "peers": {"type": "list", "elements": "str", "default": []}}
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "address": {"type": "str", "required": True},
-            "ports": {"type": "list", "elements": "dict", "required": True, "options": port},
-            "timeout": {"type": "int", "default": 30},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        listener = _peers.Listener(module.params["name"], module.params["address"], module.params["ports"])
-    except OSError as error:
-        module.fail_json(msg=f"Another process of peer_listen does not end: {error}")
-    _peers.serve_in_background(listener, module.params["timeout"])
-    module.exit_json(changed=False, busy=listener.busy)
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

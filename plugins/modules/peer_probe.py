@@ -112,8 +112,9 @@ ansible_facts:
 import concurrent.futures
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _peers, _segment
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 #: Connections that are tried at the same time.
 _AT_ONCE = 64
@@ -146,32 +147,36 @@ def look(vip: str, interface: str) -> t.Dict[str, t.Any]:
         return {"vip_holder": holder.result(), "vrrp": speakers.result()}
 
 
-def main() -> None:
-    peer = {
-        **_peers.PORT_ARGUMENTS,
-        "host": {"type": "str", "required": True},
-        "address": {"type": "str", "required": True},
-        "answer": {"type": "bool", "default": True},
-    }
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "peers": {"type": "list", "elements": "dict", "default": [], "options": peer},
-            "vip": {"type": "str", "default": ""},
-            "interface": {"type": "str", "default": ""},
-            "timeout": {"type": "float", "default": 5},
-        },
-        supports_check_mode=True,
-    )
-    params = module.params
+_PEER = {
+    **_peers.PORT_ARGUMENTS,
+    "host": {"type": "str", "required": True},
+    "address": {"type": "str", "required": True},
+    "answer": {"type": "bool", "default": True},
+}
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "peers": {"type": "list", "elements": "dict", "default": [], "options": _PEER},
+    "vip": {"type": "str", "default": ""},
+    "interface": {"type": "str", "default": ""},
+    "timeout": {"type": "float", "default": 5},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    params = context.params
     try:
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             looked = pool.submit(look, params["vip"], params["interface"])
             found = probe(params["name"], params["peers"], params["timeout"])
             found.update(looked.result())
     except OSError as error:
-        module.fail_json(msg=f"The network could not be looked at: {error}")
-    module.exit_json(changed=False, ansible_facts={"slipway_peers": found})
+        raise SlipwayError(f"The network could not be looked at: {error}") from error
+    return {"ansible_facts": {"slipway_peers": found}}
+
+
+def main() -> None:
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

@@ -119,7 +119,6 @@ import tempfile
 import typing as t
 from urllib.parse import unquote
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import fetch_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import (
     copy_hashed,
@@ -128,9 +127,9 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import
     find_checksum,
     parse_checksum,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError, failure, hide_credentials
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import make_folder, replacing
-from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import split_url
 
@@ -334,11 +333,11 @@ CHECKSUM_LIMIT = 1024 * 1024
 """Characters read of a checksum file."""
 
 
-def fetcher(module: AnsibleModule) -> Fetch:
+def fetcher(context: Context) -> Fetch:
     """Downloads with the proxy settings of the task's environment."""
 
     def fetch(url: str, path: str) -> None:
-        response, info = fetch_url(module, url, timeout=module.params["timeout"])
+        response, info = fetch_url(context.module, url, timeout=context.params["timeout"])
         if response is None or info["status"] not in (200, None):
             raise SlipwayError(
                 f"{url_shown(url)} cannot be fetched: {info.get('msg', info['status'])}. Nothing was installed."
@@ -349,26 +348,22 @@ def fetcher(module: AnsibleModule) -> Fetch:
     return fetch
 
 
-def run(module: AnsibleModule) -> t.Dict[str, t.Any]:
+def run(context: Context) -> t.Dict[str, t.Any]:
     """What the module returns.
 
     :raises SlipwayError: when it cannot be done.
     """
-    params = module.params
-    hide_credentials(module, params["url"], params["checksum"].partition(":")[2])
+    params = context.params
+    context.hide_credentials(params["url"], params["checksum"].partition(":")[2])
     archive = ReleaseArchive(
-        params["name"], params["url"], params["checksum"], parse_files(params["files"]), fetcher(module), RECORDS
+        params["name"], params["url"], params["checksum"], parse_files(params["files"]), fetcher(context), RECORDS
     )
-    with tempfile.TemporaryDirectory(prefix="slipway-", dir=module.tmpdir) as temporary:
-        return archive.run(module.check_mode, temporary)
+    with tempfile.TemporaryDirectory(prefix="slipway-", dir=context.module.tmpdir) as temporary:
+        return archive.run(context.check_mode, temporary)
 
 
 def main() -> None:
-    module = QuietModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    try:
-        module.exit_json(**run(module))
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
+    run_module(ARGUMENTS, run, quiet=True)
 
 
 if __name__ == "__main__":

@@ -104,10 +104,9 @@ known:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _run_record
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._run_lease import RunLease
 
 #: Seconds that an API server may take for an answer; the file alone has to do when none answers.
@@ -134,28 +133,30 @@ def perform(params: t.Mapping[str, t.Any], lease: RunLease, check_mode: bool) ->
     return result
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    **KUBECTL_ARGUMENTS,
+    "state": {
+        "type": "str",
+        "choices": ["absent", "kept", "looked", "present", "renewed"],
+        "default": "present",
+    },
+    "take_over": {"type": "bool", "default": False},
+    "patience": {"type": "int", "default": 1800},
+    "run": {"type": "dict"},
+    "over": {"type": "list", "elements": "dict", "default": []},
+    "known": {"type": "dict", "default": {}},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    params = context.params
+    kubectl = Kubectl(context.runner, params["kubeconfig"], params["context"], _REQUEST_TIMEOUT)
+    return perform(params, RunLease(kubectl), context.check_mode)
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **KUBECTL_ARGUMENTS,
-            "state": {
-                "type": "str",
-                "choices": ["absent", "kept", "looked", "present", "renewed"],
-                "default": "present",
-            },
-            "take_over": {"type": "bool", "default": False},
-            "patience": {"type": "int", "default": 1800},
-            "run": {"type": "dict"},
-            "over": {"type": "list", "elements": "dict", "default": []},
-            "known": {"type": "dict", "default": {}},
-        },
-        supports_check_mode=True,
-    )
-    kubectl = Kubectl(Runner(module), module.params["kubeconfig"], module.params["context"], _REQUEST_TIMEOUT)
-    try:
-        module.exit_json(**perform(module.params, RunLease(kubectl), module.check_mode))
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

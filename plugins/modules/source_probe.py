@@ -147,10 +147,9 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._apt import Apt
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     Runner,
     SlipwayError,
-    hide_credentials,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._quiet import QuietModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 ENDPOINT: t.Dict[str, t.Any] = {
     "url": {"type": "str", "required": True},
@@ -301,18 +300,22 @@ def urls_of(source: _sources.Source) -> t.List[t.Optional[str]]:
     return [source["url"], source["chart"], source["repository"], published, *mirrors]
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "sources": {"type": "list", "elements": "dict", "required": True, "options": SOURCE},
+    "timeout": {"type": "int", "default": 10},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    for source in context.params["sources"]:
+        context.hide_credentials(*urls_of(source))
+    probe = SourceProbe(context.runner, context.params["timeout"])
+    return {"failures": probe.run(context.params["sources"])}
+
+
 def main() -> None:
-    module = QuietModule(
-        argument_spec={
-            "sources": {"type": "list", "elements": "dict", "required": True, "options": SOURCE},
-            "timeout": {"type": "int", "default": 10},
-        },
-        supports_check_mode=True,
-    )
-    for source in module.params["sources"]:
-        hide_credentials(module, *urls_of(source))
-    probe = SourceProbe(Runner(module), module.params["timeout"])
-    module.exit_json(changed=False, failures=probe.run(module.params["sources"]))
+    run_module(ARGUMENTS, run, quiet=True)
 
 
 if __name__ == "__main__":

@@ -71,8 +71,7 @@ backup_file:
 import os
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     TextFile,
     lines_of,
@@ -80,6 +79,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     read_exactly,
     read_text,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._swap import (
     UNITS,
     active_swaps,
@@ -159,20 +159,21 @@ class Swap:
             self._runner.run([str(swapoff), *still_active], failure=failure)
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "state": {"type": "str", "choices": ["absent"], "default": "absent"},
+    "fstab": {"type": "path", "default": "/etc/fstab"},
+    "backup": {"type": "bool", "default": False},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    backup = context.module.backup_local if context.params["backup"] else None
+    return Swap(context.params["fstab"], context.runner, backup).run(context.check_mode)
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "state": {"type": "str", "choices": ["absent"], "default": "absent"},
-            "fstab": {"type": "path", "default": "/etc/fstab"},
-            "backup": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        backup = module.backup_local if module.params["backup"] else None
-        module.exit_json(**Swap(module.params["fstab"], Runner(module), backup).run(module.check_mode))
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

@@ -61,10 +61,10 @@ import glob
 import os
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules, provider
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._sysctls import contradiction, key_path, normalised
 
 _MANAGED = "# Ansible managed (slipway.kubernetes): changes made here by hand are lost.\n"
@@ -193,24 +193,22 @@ class SysctlSettings:
         return warnings
 
 
-def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "settings": {"type": "dict", "required": True},
-            "path": {"type": "path", "default": "/etc/sysctl.d/99-slipway-kubernetes.conf"},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        settings = SysctlSettings(module.params["settings"], module.params["path"])
-        result = settings.run(module.check_mode)
-    except SlipwayError as error:
-        module.fail_json(msg=error.msg, **error.details)
-    except OSError as error:
-        module.fail_json(msg=f"{module.params['path']} could not be written: {error}")
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "settings": {"type": "dict", "required": True},
+    "path": {"type": "path", "default": "/etc/sysctl.d/99-slipway-kubernetes.conf"},
+}
+
+
+def run(context: Context) -> t.Dict[str, t.Any]:
+    """What the module returns."""
+    result = SysctlSettings(context.params["settings"], context.params["path"]).run(context.check_mode)
     for warning in result.pop("warnings"):
-        module.warn(warning)
-    module.exit_json(**result)
+        context.warn(warning)
+    return result
+
+
+def main() -> None:
+    run_module(ARGUMENTS, run)
 
 
 if __name__ == "__main__":

@@ -85,9 +85,9 @@ import os
 import time
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError, failure
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import (
     RUNNING,
     Unit,
@@ -113,17 +113,17 @@ def is_replaced(pid: str, proc: str = "/proc") -> bool:
 class SystemdUnit:
     """The wish for one unit."""
 
-    def __init__(self, module: AnsibleModule) -> None:
-        self._module = module
-        self._name: str = module.params["name"]
-        self._enabled: bool = module.params["enabled"]
-        self._restart_after: t.List[str] = module.params["restart_after"]
-        self._reload_after: t.List[str] = module.params["reload_after"]
-        self._written: t.Set[str] = set(module.params["written"]) if module.check_mode else set()
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._name: str = context.params["name"]
+        self._enabled: bool = context.params["enabled"]
+        self._restart_after: t.List[str] = context.params["restart_after"]
+        self._reload_after: t.List[str] = context.params["reload_after"]
+        self._written: t.Set[str] = set(context.params["written"]) if context.check_mode else set()
         self._reload = f"{_RELOADS}/{self._name}"
-        self._restart_replaced: bool = module.params["restart_replaced"]
-        self._timeout: int = module.params["timeout"]
-        self._unit = Unit(Runner(module), self._name)
+        self._restart_replaced: bool = context.params["restart_replaced"]
+        self._timeout: int = context.params["timeout"]
+        self._unit = Unit(context.runner, self._name)
 
     def run(self) -> t.Dict[str, t.Any]:
         """Bring the unit to its wished state.
@@ -132,15 +132,15 @@ class SystemdUnit:
         """
         properties = self._unit.properties()
         absent = properties.get("LoadState") == "not-found"
-        if absent and not self._module.check_mode:
+        if absent and not self._context.check_mode:
             raise SlipwayError(f"The unit {self._name} does not exist on this host; install its package first.")
-        expect_no_mask(self._name, properties, self._module.check_mode)
+        expect_no_mask(self._name, properties, self._context.check_mode)
         replaced = self._restart_replaced and is_replaced(properties.get("MainPID", "0"))
         action = self._decide(properties, replaced)
         state = properties.get("UnitFileState", "")
         is_enabled = starts_at_boot(properties)
         toggle = not is_enabled if self._enabled else state.startswith("enabled")
-        if not self._module.check_mode:
+        if not self._context.check_mode:
             now = properties
             if self._is_outdated(properties):
                 self._unit.systemctl("daemon-reload")
@@ -198,23 +198,19 @@ class SystemdUnit:
         return "restarted" if properties.get("ActiveState") == "activating" else "reloaded"
 
 
+ARGUMENTS: t.Dict[str, t.Any] = {
+    "name": {"type": "str", "required": True},
+    "enabled": {"type": "bool", "default": True},
+    "restart_after": {"type": "list", "elements": "path", "default": []},
+    "restart_replaced": {"type": "bool", "default": False},
+    "reload_after": {"type": "list", "elements": "path", "default": []},
+    "written": {"type": "list", "elements": "path", "default": []},
+    "timeout": {"type": "int", "default": 60},
+}
+
+
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "enabled": {"type": "bool", "default": True},
-            "restart_after": {"type": "list", "elements": "path", "default": []},
-            "restart_replaced": {"type": "bool", "default": False},
-            "reload_after": {"type": "list", "elements": "path", "default": []},
-            "written": {"type": "list", "elements": "path", "default": []},
-            "timeout": {"type": "int", "default": 60},
-        },
-        supports_check_mode=True,
-    )
-    try:
-        module.exit_json(**SystemdUnit(module).run())
-    except (SlipwayError, OSError) as error:
-        module.fail_json(**failure(error))
+    run_module(ARGUMENTS, lambda context: SystemdUnit(context).run())
 
 
 if __name__ == "__main__":

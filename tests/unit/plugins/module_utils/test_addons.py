@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _addons, _helm
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _addons, _helm, _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_addons
@@ -400,7 +400,7 @@ def test_what_the_role_documents_is_what_there_is() -> None:
 
 
 def test_the_module_hides_the_list(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner) -> None:
-    monkeypatch.setattr(kube_addons, "Runner", lambda _module: cluster.runner)
+    monkeypatch.setattr(_module, "Runner", lambda _module: cluster.runner)
     text = json.dumps([{**MANIFEST, "definition": config_map(sky="blue"), "secret": True}])
     done = run_module(kube_addons.main, {"addons": text})
     assert done["changed"] and "blue" not in str(done)

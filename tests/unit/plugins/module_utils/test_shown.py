@@ -11,9 +11,10 @@ import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _shown, _verify
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     CommandResult,
+    Runner,
     SlipwayError,
-    hide_credentials,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_nodes_info, package_source, release_archive
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Problem, merge, render
 
@@ -148,8 +149,8 @@ class Module:
 
 def test_ansible_hides_them_in_results() -> None:
     module = Module()
-    hide_credentials(
-        module,
+    context = Context({}, False, Runner(module), print, module)  # type: ignore[arg-type]
+    context.hide_credentials(
         "https://user:sEcReT@h/",
         "u:pw@h",
         "https://h/",
@@ -160,7 +161,7 @@ def test_ansible_hides_them_in_results() -> None:
         "https://[::1]:bracketed",
         "https://us:se/cond",
         "https://u%3Apw%40h/",
-    )  # type: ignore[arg-type]
+    )
     assert module.no_log_values == {
         *("user:sEcReT", "sEcReT", "u:pw", "hidden", "bracketed", "se", "se/cond", "u%3Apw%40h/")
     }

@@ -15,6 +15,7 @@ import urllib.parse
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.modules import cluster_verify
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, fixture
@@ -78,7 +79,7 @@ class Cluster:
             tools=("kubectl",),
         )
         clock = types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)
-        monkeypatch.setattr(cluster_verify, "Runner", lambda _module: self.runner)
+        monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(cluster_verify, "time", clock)
         monkeypatch.setattr(cluster_verify, "fetch", self._fetch)
 

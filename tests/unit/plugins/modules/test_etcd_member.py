@@ -9,6 +9,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.modules import etcd_member, etcd_member_info
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import answers, fixture
@@ -21,8 +22,7 @@ CP2 = "f73dca8770531f6f"
 @pytest.fixture
 def runner(monkeypatch: pytest.MonkeyPatch) -> FakeRunner:
     fake = FakeRunner({**answers("cp1", "cp2", "cp3"), "move-leader": "", "member remove": "removed"}, tools=("ctr",))
-    for module in (etcd_member, etcd_member_info):
-        monkeypatch.setattr(module, "Runner", lambda _module: fake)
+    monkeypatch.setattr(_module, "Runner", lambda _module: fake)
     return fake
 
 

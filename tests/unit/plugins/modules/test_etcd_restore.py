@@ -11,7 +11,13 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd, _etcd_restore, _kubeadm, _static_pods
+from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _etcd,
+    _etcd_restore,
+    _kubeadm,
+    _module,
+    _static_pods,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import etcd_restore
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import answers, fixture
@@ -76,7 +82,7 @@ class Machine:
             },
             tools=("ctr", "systemctl", "kubectl"),
         )
-        monkeypatch.setattr(etcd_restore, "Runner", lambda _module: self.runner)
+        monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(etcd_restore, "_PKI", str(self.pki))
         monkeypatch.setattr(etcd_restore._kubeadm_files, "RECORD", str(self.state / "given.json"))
         monkeypatch.setattr(etcd_restore, "_TRACES", (str(self.trace),))

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.modules import etcd_snapshot_info
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
@@ -17,7 +18,7 @@ from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import Modu
 @pytest.fixture
 def runner(monkeypatch: pytest.MonkeyPatch) -> FakeRunner:
     fake = FakeRunner({"systemctl show": "Result=success\nLoadState=loaded\n"}, tools=("systemctl",))
-    monkeypatch.setattr(etcd_snapshot_info, "Runner", lambda _module: fake)
+    monkeypatch.setattr(_module, "Runner", lambda _module: fake)
     return fake
 
 

@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _helm, _helm_work
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _helm, _helm_work, _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.modules import helm_release
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -44,7 +44,7 @@ class Cluster:
         self.files: t.List[str] = []
         answers = {"helm list": "[]\n", "helm get values": NOT_FOUND, "helm upgrade": self._upgrade, "kubectl": ""}
         self.runner = FakeRunner(answers, tools=("helm", "kubectl"))
-        monkeypatch.setattr(helm_release, "Runner", lambda _module: self.runner)
+        monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
 
     def has(self, values: t.Any = VALUES, **changes: str) -> Cluster:
         self.runner.answers["helm list"] = json.dumps([{**LISTED[0], **changes}])

@@ -376,7 +376,7 @@ def test_expected_sha256() -> None:
 def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     kubectl = FakeKubectl()
     kubectl.stderr = "Warning: careful\n"
-    monkeypatch.setattr(kube_apply, "Kubectl", lambda *_: kubectl)
+    monkeypatch.setattr(kube_apply.Kubectl, "of", lambda _context: kubectl)
     result = run_module(kube_apply.main, {"definition": config_map("a")})
     assert result["changed"] and "careful" in str(result["warnings"])
     assert run_module(kube_apply.main, {"definition": "a: ["})["failed"]

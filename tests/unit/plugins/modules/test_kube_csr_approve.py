@@ -311,7 +311,7 @@ def test_probe_without_addresses() -> None:
 
 def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     kubectl = FakeKubectl(*fixture("csr-crafted.json")["items"])
-    monkeypatch.setattr(kube_csr_approve, "Kubectl", lambda *_: kubectl)
+    monkeypatch.setattr(kube_csr_approve.Kubectl, "of", lambda _context: kubectl)
     result = run_module(kube_csr_approve.main, {"nodes": [WORKER], "wait": False, "ca_file": "/ca"})
     assert not result["failed"] and len(result["refused"]) == 7
     assert "baddns of worker1 stays pending: it asks for the name" in str(result["warnings"])

@@ -255,6 +255,6 @@ def test_bare_hosts() -> None:
 
 def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Cluster("left", "drained")
-    monkeypatch.setattr(kube_drain, "Kubectl", lambda *_: cluster)
+    monkeypatch.setattr(kube_drain.Kubectl, "of", lambda _context: cluster)
     assert run_module(kube_drain.main, {"name": "n1"})["pods"] == WEB
     assert run_module(kube_drain.main, {"name": "n1", "timeout": 0})["failed"]

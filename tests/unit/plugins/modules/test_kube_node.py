@@ -201,7 +201,7 @@ def test_bad_values() -> None:
 
 def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     kubectl = FakeKubectl(node())
-    monkeypatch.setattr(kube_node, "Kubectl", lambda *_: kubectl)
+    monkeypatch.setattr(kube_node.Kubectl, "of", lambda _context: kubectl)
     options = {"nodes": [{"name": "n1", "labels": {"a": "b"}, "taints": [{"key": "k", "effect": "NoExecute"}]}]}
     assert run_module(kube_node.main, options)["changed"]
     assert now(kubectl)["taints"] == [{"key": "k", "effect": "NoExecute"}]

@@ -263,8 +263,8 @@ def test_other_failures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     kubectl = three()
-    monkeypatch.setattr(kube_node_removal_info, "Kubectl", lambda *_: kubectl)
-    monkeypatch.setattr(kube_node_delete, "Kubectl", lambda *_: kubectl)
+    monkeypatch.setattr(kube_node_removal_info.Kubectl, "of", lambda _context: kubectl)
+    monkeypatch.setattr(kube_node_delete.Kubectl, "of", lambda _context: kubectl)
     options = {"names": ["w1"], "reachable": {"w1": {}}}
     assert run_module(kube_node_removal_info.main, options)["problems"] == []
     assert run_module(kube_node_delete.main, {"names": ["w1"]})["changed"]

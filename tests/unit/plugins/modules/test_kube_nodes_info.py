@@ -56,7 +56,7 @@ def test_bare_hosts() -> None:
 
 
 def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kube_nodes_info, "Kubectl", lambda *_: FakeKubectl(*NODES))
+    monkeypatch.setattr(kube_nodes_info.Kubectl, "of", lambda _context: FakeKubectl(*NODES))
     assert len(run_module(kube_nodes_info.main, {})["nodes"]) == 2
-    monkeypatch.setattr(kube_nodes_info, "Kubectl", lambda *_: FakeKubectl(lacking="no kubectl"))
+    monkeypatch.setattr(kube_nodes_info.Kubectl, "of", lambda _context: FakeKubectl(lacking="no kubectl"))
     assert run_module(kube_nodes_info.main, {})["msg"] == "no kubectl"

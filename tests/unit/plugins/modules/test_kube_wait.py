@@ -159,7 +159,7 @@ def test_bare_hosts() -> None:
 
 
 def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kube_wait, "Kubectl", lambda *_: cluster())
+    monkeypatch.setattr(kube_wait.Kubectl, "of", lambda _context: cluster())
     options = {key: value for key, value in PROXY.items() if value}
     assert not run_module(kube_wait.main, {"conditions": [options]})["failed"]
     late = {**options, "names": ["none"]}

@@ -15,6 +15,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _api_server,
     _certificates,
     _cluster_configuration,
+    _module,
     _static_pods,
 )
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_apiserver_cert
@@ -63,7 +64,7 @@ class ControlPlane:
             (_certificates, "KUBELET_FOLDER", str(self.root / "kubelet")),
             (_api_server, "MANIFEST", str(self.manifest)),
             (_api_server, "is_ready", lambda: True),
-            (kubeadm_apiserver_cert, "Runner", lambda _module: self.runner),
+            (_module, "Runner", lambda _module: self.runner),
             (_static_pods, "time", types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)),
             (_static_pods, "presented", self._presented),
             (_static_pods, "API_SERVER", types.SimpleNamespace(program="kube-apiserver", end=self._end)),

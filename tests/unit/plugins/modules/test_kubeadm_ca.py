@@ -9,7 +9,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm_files
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm_files, _module
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_ca
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
@@ -26,7 +26,7 @@ class Machine:
         self.kubeconfig = root / "kubelet.conf"
         self._run_module = run_module
         self.runner = FakeRunner({"config validate": "ok\n", "certs ca": self._make}, tools=("kubeadm",))
-        monkeypatch.setattr(kubeadm_ca, "Runner", lambda _module: self.runner)
+        monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(kubeadm_ca, "_KEY", str(self.key))
         monkeypatch.setattr(_kubeadm_files, "RECORD", str(root / "slipway/given.json"))
         monkeypatch.setattr(kubeadm_ca, "_KUBELET_KUBECONFIG", str(self.kubeconfig))

@@ -17,6 +17,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _api_server,
     _certificates,
     _kubelet_certificate,
+    _module,
     _static_pods,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
@@ -99,7 +100,7 @@ class ControlPlane:
             (_certificates, "KUBELET_FOLDER", str(self.root / "kubelet")),
             (_api_server, "MANIFEST", str(manifest)),
             (_api_server, "is_ready", lambda: self.ready and self.clock() >= self.ready_at),
-            (module, "Runner", lambda _module: self.runner),
+            (_module, "Runner", lambda _module: self.runner),
             (module, "ADMINISTRATORS", (str(self.root / "admin.conf"), str(self.root / "none.conf"))),
             (module, "READ_ONCE", ((self.controller, 10257), (self.scheduler, 10259))),
             (_static_pods, "API_SERVER", self.api),

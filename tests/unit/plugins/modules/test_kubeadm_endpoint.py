@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _api_server,
     _cluster_configuration,
+    _module,
     _static_pods,
 )
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_endpoint
@@ -73,7 +74,7 @@ class Machine:
             (_cluster_configuration, "read", lambda _kubectl: dict(self.cluster)),
             (_cluster_configuration, "write", self._write),
             (_static_pods, "time", types.SimpleNamespace(monotonic=clock, sleep=clock.sleep)),
-            (kubeadm_endpoint, "Runner", lambda _module: self.runner),
+            (_module, "Runner", lambda _module: self.runner),
         ):
             monkeypatch.setattr(target, name, value)
 

@@ -8,6 +8,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_images
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -21,7 +22,7 @@ OPTIONS = ["--kubernetes-version=v1.37.1", "--image-repository=registry.k8s.io"]
 @pytest.fixture
 def runner(monkeypatch: pytest.MonkeyPatch) -> FakeRunner:
     fake = FakeRunner({"images list": RECORDED, "images pull": "[config/images] Pulled"}, tools=("kubeadm",))
-    monkeypatch.setattr(kubeadm_images, "Runner", lambda _module: fake)
+    monkeypatch.setattr(_module, "Runner", lambda _module: fake)
     return fake
 
 

@@ -16,6 +16,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _kubeadm,
     _kubeadm_files,
     _kubelet,
+    _module,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_init
@@ -70,7 +71,7 @@ class Machine:
         for name in ("FOLDER", "KUBELET", "RECORD", "ASIDE"):
             monkeypatch.setattr(_kubeadm_files, name, f"{root}/{name.lower()}")
         monkeypatch.setattr(_kubeadm_files, "FOLDER", f"{root}/kubernetes")
-        monkeypatch.setattr(kubeadm_init, "Runner", lambda _module: self.runner)
+        monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(kubeadm_init, "TRACES", (str(self.kubeconfig), str(self.manifest)))
         monkeypatch.setattr(kubeadm_init, "_KUBELET_KUBECONFIG", str(self.kubelet))
         monkeypatch.setattr(kubeadm_init, "time", clock)

@@ -17,6 +17,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _kubeadm,
     _kubeadm_files,
     _kubelet,
+    _module,
     _node,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
@@ -70,7 +71,7 @@ class Machine:
         monkeypatch.setattr(_kubeadm, "shutil", types.SimpleNamespace(rmtree=lambda *_path, **_more: None))
         for name in ("FOLDER", "KUBELET", "RECORD", "ASIDE"):
             monkeypatch.setattr(_kubeadm_files, name, f"{root}/{name.lower()}")
-        monkeypatch.setattr(kubeadm_join, "Runner", lambda _module: self.runner)
+        monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(kubeadm_join, "_KUBELET_KUBECONFIG", str(self.kubeconfig))
         monkeypatch.setattr(kubeadm_join, "_KUBELET_CERTIFICATE", str(self.certificate))
         monkeypatch.setattr(kubeadm_join, "_BOOTSTRAP_KUBECONFIG", str(self.bootstrap))

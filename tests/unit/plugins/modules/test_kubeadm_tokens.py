@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _bootstrap_tokens as bootstrap
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm, _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     CommandError,
     CommandResult,
@@ -55,8 +55,7 @@ class Cluster:
             tools=("kubeadm", "kubectl"),
         )
         self.printed = (FIXTURES / "token-create.txt").read_text("utf-8")
-        for module in (kubeadm_join_info, kubeadm_token, kubeadm_token_info):
-            monkeypatch.setattr(module, "Runner", lambda _module: self.runner)
+        monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(_kubeadm, "new_token", lambda: TOKEN)
         monkeypatch.setattr(kubeadm_token, "new_token", lambda: TOKEN)
 

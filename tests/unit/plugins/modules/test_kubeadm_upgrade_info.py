@@ -8,6 +8,7 @@ import json
 import typing as t
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.module_utils._resources import quantity
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_upgrade_info as info
@@ -88,7 +89,7 @@ def run(
     kubeconfig: str = "/dev/null",
     manifest: str = "/nowhere/etcd.yaml",
 ) -> t.Dict[str, t.Any]:
-    monkeypatch.setattr(info, "Runner", lambda _module: FakeRunner(answers, tools=("kubectl", "ctr")))
+    monkeypatch.setattr(_module, "Runner", lambda _module: FakeRunner(answers, tools=("kubectl", "ctr")))
     result = run_module(info.main, {"kubeconfig": kubeconfig, "manifest": manifest})
     assert (result["failed"], result["changed"]) == (False, False)
     return result["cluster"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeconfig
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeconfig, _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeconfig_copy
 from ansible_collections.slipway.kubernetes.tests.unit.plugins import kubectl_config
@@ -36,7 +36,7 @@ class Host:
             (root / name).mkdir()
         self._run_module = run_module
         self.runner = FakeRunner({"config view": kubectl_config.view}, tools=("kubectl",))
-        monkeypatch.setattr(kubeconfig_copy, "Runner", lambda _module: self.runner)
+        monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(pwd, "getpwnam", self._account)
 
     def _account(self, name: str) -> pwd.struct_passwd:

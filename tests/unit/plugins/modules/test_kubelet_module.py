@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _certificates, _flannel, _kubelet, _systemd
+from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _certificates,
+    _flannel,
+    _kubelet,
+    _module,
+    _systemd,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kubelet
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
@@ -63,7 +69,7 @@ class Machine:
             sleep=self.clock.sleep,
         )
         monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: self._warnings.append(text))
-        monkeypatch.setattr(kubelet, "Runner", lambda _module: self.runner)
+        monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(kubelet, "time", clock)
         monkeypatch.setattr(_systemd, "time", clock)
         monkeypatch.setattr(kubelet, "socket", types.SimpleNamespace(gethostname=lambda: self.hostname))

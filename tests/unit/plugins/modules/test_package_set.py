@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._apt import Apt
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import package_set as module
@@ -327,9 +328,9 @@ def test_twice() -> None:
 
 
 def test_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(module, "Runner", lambda _module: FakeRunner({"dpkg-query": HELD}))
+    monkeypatch.setattr(_module, "Runner", lambda _module: FakeRunner({"dpkg-query": HELD}))
     params = {"packages": [KUBEADM, JQ]}
     assert run_main(module.main, params, monkeypatch, capsys)["changed"] is False
-    monkeypatch.setattr(module, "Runner", lambda _module: FakeRunner({}, tools=()))
+    monkeypatch.setattr(_module, "Runner", lambda _module: FakeRunner({}, tools=()))
     failed = run_main(module.main, params, monkeypatch, capsys)
     assert failed["failed"] and "not supported: there is no apt-get" in failed["msg"]

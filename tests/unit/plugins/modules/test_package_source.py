@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._openpgp import keyring
 from ansible_collections.slipway.kubernetes.plugins.modules import package_source as module
@@ -427,7 +428,7 @@ def test_bad_name() -> None:
 
 def test_main(host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     runner = FakeRunner(host.answers)
-    monkeypatch.setattr(module, "Runner", lambda _module: runner)
+    monkeypatch.setattr(_module, "Runner", lambda _module: runner)
     params = {"name": "kubernetes", "url": URL, "key": f"file://{FIXTURES}/kubernetes.asc", "packages": {"kubeadm": ""}}
     result = run_main(module.main, params, monkeypatch, capsys, check_mode=True)
     assert result["changed"] and result["versions"] == {"kubeadm": "1.37.1-1.1"}

@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _systemd
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module, _systemd
 from ansible_collections.slipway.kubernetes.plugins.modules import systemd_unit
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -43,7 +43,7 @@ class Machine:
             monotonic=self.clock,
             sleep=self.clock.sleep,
         )
-        monkeypatch.setattr(systemd_unit, "Runner", lambda _module: self.runner)
+        monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(systemd_unit, "time", clock)
         monkeypatch.setattr(_systemd, "time", clock)
         monkeypatch.setattr(systemd_unit, "_RELOADS", str(root / "reloads"))
