@@ -93,9 +93,17 @@ import contextlib
 import os
 import time
 import typing as t
+import urllib.parse
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _certificates, _kubeadm, _kubelet
+from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _api_server,
+    _certificates,
+    _etcd_learners,
+    _kubeadm,
+    _kubelet,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import KubeadmFiles
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE
@@ -195,12 +203,38 @@ class KubeadmJoin:
             KubeadmFiles().record_given()
         _kubeadm.write_marker(self._operation)
         try:
+            if self._control_plane and not begun:
+                kubeadm.run(documents, "join", "phase", "control-plane-prepare", "all")
+                done.append("control-plane-prepare")
+                self._expect_room_in_etcd()
             kubeadm.run(documents, "join", f"--skip-phases={','.join(done)}")
         finally:
             self._forget_token()
         self._wait_for_node()
         _kubelet.record_running(self._runner)
         _kubeadm.remove_marker()
+
+    def _expect_room_in_etcd(self) -> None:
+        """Let no other machine's member of etcd be without a vote.
+
+        etcd takes one at a time. kubeadm would ask for minutes, twice a second. Each of its attempts is kept in the log
+        of etcd 3.7, and a member that is started anew takes them for members that it tries to reach, all the time.
+
+        :raises SlipwayError: when there is one.
+        """
+        own = (_api_server.advertised(read_text(_api_server.MANIFEST)) or ("",))[0]
+        kubectl = Kubectl(self._runner, _ADMIN_KUBECONFIG, request_timeout=10)
+        waiting = [
+            member.get("name") or ", ".join(member.get("peerURLs") or ["?"])
+            for member in _etcd_learners.learners(kubectl)
+            if own not in {urllib.parse.urlsplit(url).hostname for url in member.get("peerURLs") or []}
+        ]
+        if waiting:
+            raise SlipwayError(
+                f"etcd has a member that has no vote yet, {', '.join(waiting)}, and takes no other one until it has."
+                " The `kubeadm join` of that control plane has not come to its end: run again with both, that one is"
+                " finished first; or remove that node, when its machine is lost."
+            )
 
     @staticmethod
     def _wait_for_node() -> None:

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _api_server,
     _certificates,
+    _etcd_learners,
     _kubeadm,
     _kubeadm_files,
     _kubelet,
@@ -40,6 +41,8 @@ CONFIG: t.Dict[str, t.Any] = {
 VALIDATED = "kubeadm config validate --config=/dev/stdin"
 CHECKED = "kubeadm join phase preflight --config=/dev/stdin"
 JOINED = "kubeadm join --skip-phases=preflight --config=/dev/stdin"
+PREPARED = "kubeadm join phase control-plane-prepare all --config=/dev/stdin"
+COMPLETED = "kubeadm join --skip-phases=preflight,control-plane-prepare --config=/dev/stdin"
 RESET = f"kubeadm reset --force --cert-dir={_kubeadm_files.NOWHERE} --cri-socket=unix:///c.sock"
 
 
@@ -87,6 +90,9 @@ class Machine:
 
         monkeypatch.setattr(_certificates, "node_name", lambda: "w1")
         monkeypatch.setattr(_kubelet, "ask_for_node", self._ask)
+        #: Members of etcd without a vote.
+        self.learners: t.List[t.Dict[str, t.Any]] = []
+        monkeypatch.setattr(_etcd_learners, "learners", lambda _kubectl: self.learners)
 
     def _ask(self, name: str) -> t.Any:
         assert name == "w1"
@@ -312,8 +318,9 @@ HALF_DONE = '{"operation": "join --control-plane", "started": "T"}'
 
 def test_a_control_plane_joins(machine: Machine) -> None:
     assert outcome(machine.run(**JOIN)) == (True, "joined")
-    assert machine.called() == [VALIDATED, CHECKED, "systemctl enable --quiet kubelet.service", JOINED]
-    assert machine.seen_markers == ["join --control-plane"] and not machine.marker.exists()
+    enabled = "systemctl enable --quiet kubelet.service"
+    assert machine.called() == [VALIDATED, CHECKED, enabled, PREPARED, COMPLETED]
+    assert machine.seen_markers == ["join --control-plane"] * 2 and not machine.marker.exists()
     document = json.loads(machine.runner.stdins[-1] or "")
     assert document["controlPlane"] == {"localAPIEndpoint": {"advertiseAddress": "192.0.2.2"}, "certificateKey": KEY}
     assert KEY not in json.dumps(machine.runner.calls) + json.dumps(CONTROL_PLANE)
@@ -371,4 +378,28 @@ def test_what_etcd_may_count_on_is_not_reset(machine: Machine, ready: bool, cert
 
 def test_a_control_plane_without_etcd_is_reset(machine: Machine) -> None:
     assert outcome(machine.unfinished(HALF_DONE).run(**JOIN)) == (True, "rejoined")
-    assert [line for line in machine.called() if line.startswith("kubeadm")] == [VALIDATED, RESET, CHECKED, JOINED]
+    commands = [line for line in machine.called() if line.startswith("kubeadm")]
+    assert commands == [VALIDATED, RESET, CHECKED, PREPARED, COMPLETED]
+
+
+def test_etcd_takes_one_new_member_at_a_time(machine: Machine) -> None:
+    """The join of another control plane was killed before its member had a vote."""
+    machine.learners = [
+        {"name": "cp2", "peerURLs": ["https://192.0.2.9:2380"]},
+        {"peerURLs": ["https://[fd00::9]:2380"]},
+    ]
+    failed = machine.run(**JOIN)
+    assert "etcd has a member that has no vote yet, cp2, https://[fd00::9]:2380, and takes no other" in failed["msg"]
+    # Nothing has been asked of etcd, and the next run begins anew.
+    assert machine.called()[-1] == PREPARED and machine.marker.exists()
+    machine.learners = []
+    assert outcome(machine.run(**JOIN)) == (True, "rejoined")
+
+
+def test_a_member_of_its_own_is_no_hindrance(machine: Machine) -> None:
+    """kubeadm takes a member for its own that has this machine's address, when it was killed before it wrote more."""
+    note = "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint: 192.0.2.2:6443"
+    machine.manifest.write_text(f"metadata:\n  annotations:\n    {note}\n")
+    machine.learners = [{"peerURLs": ["https://192.0.2.2:2380"]}]
+    assert outcome(machine.run(**JOIN)) == (True, "joined")
+    assert machine.called()[-1] == COMPLETED
