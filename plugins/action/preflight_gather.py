@@ -12,7 +12,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.slipway.kubernetes.plugins.module_utils._surroundings import MODULES
+from ansible_collections.slipway.kubernetes.plugins.module_utils._surroundings import known_modules
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines, _preflight_sources
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import parse_endpoint, parse_version
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_failures import explain, reason
@@ -72,7 +72,7 @@ class ActionModule(ActionBase):
         users = [str(name) for name in users if name != "root"] if is_control_plane else []
         names = dict.fromkeys([*([place[0]] if place and named else []), *self._entries(variables)])
         given = variables.get("node_prep_kernel_modules")
-        modules = [str(name) for name in (given if isinstance(given, list) else []) if name not in MODULES]
+        modules = [str(name) for name in (given if isinstance(given, list) else []) if name not in known_modules()]
         asked = {"resolve": list(names), "users": users, "modules": modules}
         return {option: values for option, values in asked.items() if values}
 

@@ -24,6 +24,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, PodNetwork
 
 KUBELET_FOLDER = "/var/lib/kubelet"
 MANIFESTS = "/etc/kubernetes/manifests"
@@ -45,7 +46,6 @@ CONFIG_MAPS = (
 #: The names of all nodes, without all that Node objects say. Source: receiving resources as Tables, in Kubernetes' API
 #: concepts.
 NODES, AS_TABLE = "/api/v1/nodes?includeObject=None", "application/json;as=Table;v=v1;g=meta.k8s.io"
-FLANNEL = ("kube-flannel", "kube-flannel-cfg", "net-conf.json")
 #: What of the addons' list was made.
 ADDONS = ("kube-system", "slipway-addons", "entries")
 #: Packages that bring containerd.
@@ -76,24 +76,6 @@ def kubelet_arguments(environment: str) -> t.Dict[str, str]:
 def without_headers(kubelet: str) -> str:
     """A KubeletConfiguration without what may be secret."""
     return _HEADERS.sub("", kubelet)
-
-
-def flannel_network(found: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-    """Networks and kind of a Flannel from its ConfigMap, without the key that its WireGuard may share.
-
-    ``release`` is the release of Helm that it is part of.
-    """
-    try:
-        configuration = json.loads(_text(found, FLANNEL[2]))
-        backend = configuration.get("Backend") or {}
-        return {
-            "network": str(configuration.get("Network") or ""),
-            "ipv6_network": str(configuration.get("IPv6Network") or ""),
-            "backend": str(backend.get("Type") or ""),
-            "release": str((found["metadata"].get("annotations") or {}).get("meta.helm.sh/release-name") or ""),
-        }
-    except (ValueError, AttributeError, KeyError):
-        return {}
 
 
 def installed_packages(status: str, names: t.Collection[str]) -> t.Dict[str, str]:
@@ -158,7 +140,7 @@ def cluster(node: str = "", timeout: float = 2) -> t.Dict[str, t.Any]:
             texts = {
                 name: _text(_object(connection, _config_map(space, name)), key) for space, name, key in CONFIG_MAPS
             }
-            flannel = _object(connection, _config_map(*FLANNEL[:2]))
+            networks = {name: pod_network(connection, network) for name, network in POD_NETWORKS.items()}
             addons = _text(_object(connection, _config_map(*ADDONS[:2])), ADDONS[2])
             found = _object(connection, f"/api/v1/nodes/{node}") if node else {}
             nodes = _object(connection, NODES, {"Accept": AS_TABLE})
@@ -167,7 +149,7 @@ def cluster(node: str = "", timeout: float = 2) -> t.Dict[str, t.Any]:
     texts["kubelet-config"] = without_headers(texts["kubelet-config"])
     return {
         "config_maps": {name: text for name, text in texts.items() if text},
-        "flannel": flannel_network(flannel) if flannel else {},
+        "pod_networks": {name: state for name, state in networks.items() if state},
         "addons": bool(addons.strip()),
         "nodes": [str(row["cells"][0]) for row in nodes.get("rows") or []],
         **({"taints": taints(found)} if found and is_marked(found) else {}),
@@ -202,6 +184,15 @@ def is_marked(node: t.Mapping[str, t.Any]) -> bool:
 def taints(node: t.Mapping[str, t.Any]) -> t.List[str]:
     """The taints of a Node, each as ``key:effect``."""
     return [f"{taint['key']}:{taint['effect']}" for taint in (node.get("spec") or {}).get("taints") or []]
+
+
+def pod_network(connection: http.client.HTTPSConnection, network: PodNetwork) -> t.Dict[str, t.Any]:
+    """What a pod network keeps in the cluster; empty when it is not there.
+
+    :raises OSError: when the API server does not give it.
+    """
+    found = _object(connection, _config_map(*network.config_map)) if network.config_map[1] else {}
+    return network.state(found) if found else {}
 
 
 def _config_map(namespace: str, name: str) -> str:

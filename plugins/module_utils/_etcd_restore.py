@@ -134,8 +134,8 @@ def forget_nodes(kubectl: Kubectl, names: t.Iterable[str]) -> None:
 def restart_agents(kubectl: Kubectl) -> None:
     """Delete the pods of DaemonSets in the network of their hosts; others are started at once.
 
-    Such agents write into the API what their machine has, and do so when they start: Flannel, for one, the address of
-    its tunnel. After a restore the API may have what an earlier machine of that name had.
+    Such agents write into the API what their machine has, and do so when they start: pod networks the address of their
+    tunnel. After a restore the API may have what an earlier machine of that name had.
     """
     for item in kubectl.get("pods", "--all-namespaces")["items"]:
         owners = [owner["kind"] for owner in item["metadata"].get("ownerReferences") or []]

@@ -23,19 +23,19 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 
 #: Mounts of pods, of their sandboxes and of their network namespaces.
 _MOUNTS = re.compile(
     r"^(/var/lib/kubelet/.+|(/var)?/run/netns/cni-[^/]+"
     r"|(/var)?/run/containerd/(io\.containerd\.grpc\.v1\.cri|io\.containerd\.runtime\.v2\.task/k8s\.io)/.+)$"
 )
-_INTERFACE = re.compile(
-    r"^(cni0|flannel(-v6)?\.\d+|flannel-wg(-v6)?|kube-ipvs0|nodelocaldns|vxlan(-v6)?\.calico|cali[0-9a-f]{11})$"
-)
+#: Regular expressions for names of interfaces of kube-proxy, of CNI plugins and of pod networks that others install.
+_INTERFACES = ("cni0", "kube-ipvs0", "nodelocaldns", r"vxlan(-v6)?\.calico", "cali[0-9a-f]{11}")
 #: The bridge that the pods' interfaces are ports of.
 _BRIDGE = "cni0"
-#: Files below /etc/cni/net.d that pod networks for Kubernetes write.
-_CNI_CONFIGURATION = re.compile(r"(flannel|calico|cilium)[^/]*$")
+#: Other pod networks for Kubernetes, which are in the names of the files below /etc/cni/net.d that they write.
+_OTHERS = ("calico", "cilium")
 _SHIM = "containerd-shim"
 #: Seconds that processes have until they have gone after SIGKILL.
 _PATIENCE = 10
@@ -142,33 +142,38 @@ def interfaces(root: str = "/sys/class/net") -> t.List[str]:
     """Interfaces of the pod network and of kube-proxy, pods' ends before the bridge that they are on."""
     names = sorted(os.listdir(root))
     ports = [name for name in names if os.path.basename(os.path.realpath(f"{root}/{name}/master")) == _BRIDGE]
-    return ports + [name for name in names if _INTERFACE.match(name)]
+    patterns = [*_INTERFACES, *(pattern for network in POD_NETWORKS.values() for pattern in network.left_interfaces)]
+    return ports + [name for name in names if any(re.fullmatch(pattern, name) for pattern in patterns)]
 
 
-def pod_network(path: str = "/run/flannel/subnet.env") -> str:
-    """The pod network, as Flannel has written it down; empty when it has not."""
-    match = re.search(r"^FLANNEL_NETWORK=(\S+)$", read_text(path), re.MULTILINE)
-    return match.group(1) if match else ""
+def pod_networks(root: str = "") -> t.List[str]:
+    """The networks of all pods, as pod networks have written them down."""
+    return list(filter(None, (network.network(root) for network in POD_NETWORKS.values())))
 
 
 def cni_files(folder: str = "/etc/cni/net.d") -> t.List[str]:
     """Configuration of pod networks; that of others (podman, containerd's own) is left out."""
     names = os.listdir(folder) if os.path.isdir(folder) else []
-    return sorted(f"{folder}/{name}" for name in names if _CNI_CONFIGURATION.search(name))
+    return sorted(f"{folder}/{name}" for name in names if any(word in name for word in (*POD_NETWORKS, *_OTHERS)))
 
 
 def cni_networks(paths: t.Iterable[str]) -> t.List[str]:
-    """The names of the networks in these files, and Flannel's."""
-    names = {"cbr0"}
+    """The names of the networks in these files, and those that pod networks of ours have."""
+    names = {network.cni_network for network in POD_NETWORKS.values()}
     for path in paths:
         with contextlib.suppress(ValueError, AttributeError):
-            names.add(str(json.loads(read_text(path)).get("name", "cbr0")))
-    return sorted(names)
+            names.add(str(json.loads(read_text(path)).get("name") or ""))
+    return sorted(names - {""})
 
 
 def cni_state(networks: t.Iterable[str], folder: str = "/var/lib/cni") -> t.List[str]:
     """What CNI plugins keep about networks of ours."""
-    found = glob.glob(f"{folder}/flannel")
+    found = [
+        path
+        for network in POD_NETWORKS.values()
+        for name in network.cni_folders
+        for path in glob.glob(f"{folder}/{name}")
+    ]
     for name in map(glob.escape, networks):
         found += glob.glob(f"{folder}/networks/{name}") + glob.glob(f"{folder}/results/{name}-*")
         found += glob.glob(f"{folder}/cache/results/{name}-*")

@@ -16,17 +16,16 @@ import struct
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 
-#: kube-proxy and the kubelet, Flannel, and the CNI plugins bridge, portmap and firewall.
-_CHAIN = re.compile(r"^(KUBE|FLANNEL|CNI)-")
-#: Rules that older Flannels put into chains that are not theirs.
-_FLANNEL_RULE = re.compile(r'--comment "?flanneld (masq|forward)"?')
+#: Chains of kube-proxy and the kubelet, and of the CNI plugins bridge, portmap and firewall.
+_CHAINS = ("KUBE-", "CNI-")
 _TARGET = re.compile(r"\s(?:-j|-g|--jump|--goto) (\S+)")
 #: The CNI plugins write the network into the rule that leads to a pod's chain.
 _NETWORK = re.compile(r'--comment "(?:dnat )?name: \\"([^\\]*)\\"')
 
-#: Tables of nftables by name: kube-proxy, Flannel, and the CNI plugins portmap and bridge.
-NFT_TABLES = ("kube-proxy", "flannel-ipv4", "flannel-ipv6", "cni_hostport", "cni_plugins_masquerade")
+#: Tables of nftables by name: kube-proxy, and the CNI plugins portmap and bridge.
+_NFT_TABLES = ("kube-proxy", "cni_hostport", "cni_plugins_masquerade")
 
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 _NETFILTER = 12
@@ -93,13 +92,17 @@ def plan(saved: str, networks: t.Container[str]) -> Plan:
     """
     names: t.List[str] = []
     text = ""
+    prefixes = (*_CHAINS, *(chain for network in POD_NETWORKS.values() for chain in network.chains))
+    strays = [rule for network in POD_NETWORKS.values() for rule in network.rules]
     for table, (chains, rules) in parse(saved).items():
         foreign = foreign_chains(rules, networks)
-        ours = [name for name in chains if _CHAIN.match(name) and name not in foreign]
+        ours = [name for name in chains if name.startswith(prefixes) and name not in foreign]
         leading = []
         for chain, rule in rules:
             target = _TARGET.search(rule)
-            if chain not in ours and ((target and target.group(1) in ours) or _FLANNEL_RULE.search(rule)):
+            if chain not in ours and (
+                (target and target.group(1) in ours) or any(re.search(stray, rule) for stray in strays)
+            ):
                 leading.append("-D" + rule[2:])
         if ours or leading:
             names += [f"{table} {name}" for name in ours]
@@ -136,8 +139,13 @@ def parse_tables(messages: t.Iterable[_netlink.Message]) -> t.List[Table]:
     return found
 
 
-def nft_tables(names: t.Container[str] = NFT_TABLES) -> t.List[Table]:
-    """Family and name of the tables with these names; none where the kernel has no nftables."""
+def table_names() -> t.Set[str]:
+    """The names of tables of nftables that are ours."""
+    return {*_NFT_TABLES, *(name for network in POD_NETWORKS.values() for name in network.nft_tables)}
+
+
+def nft_tables() -> t.List[Table]:
+    """Family and name of the tables that are ours; none where the kernel has no nftables."""
     answers: t.List[_netlink.Message] = []
     try:
         with _connection() as connection:
@@ -146,7 +154,7 @@ def nft_tables(names: t.Container[str] = NFT_TABLES) -> t.List[Table]:
                 answers += _netlink.messages(connection.recv(1 << 18))
     except OSError:
         return []
-    return [table for table in parse_tables(answers) if table[1] in names]
+    return [table for table in parse_tables(answers) if table[1] in table_names()]
 
 
 def delete_nft_table(table: Table) -> None:

@@ -18,6 +18,7 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._resolver import is_active
 
 #: Where systemd-networkd looks; of files with the same name the first one counts.
@@ -27,12 +28,6 @@ _FOLDERS = (
     "/usr/local/lib/systemd/network",
     "/usr/lib/systemd/network",
     "/lib/systemd/network",
-)
-#: Interfaces that a pod network makes, in systemd.network(5)'s words.
-_INTERFACES: t.Tuple[t.Dict[str, str], ...] = (
-    {"Name": "veth1a2b3c4d", "Type": "ether", "Kind": "veth", "Driver": "veth"},
-    {"Name": "cni0", "Type": "bridge", "Kind": "bridge", "Driver": "bridge"},
-    {"Name": "flannel.1", "Type": "ether", "Kind": "vxlan", "Driver": "vxlan"},
 )
 #: What the interfaces of pods have not, or another one of each time.
 _NEVER = ("MACAddress", "PermanentMACAddress", "Path", "Property", "WLANInterfaceType", "SSID", "BSSID")
@@ -98,7 +93,8 @@ def networkd(root: str = "") -> t.List[t.Dict[str, t.Any]]:
     """The files with which systemd-networkd would take an interface of pods, each with what it takes."""
     greedy: t.Dict[str, t.List[str]] = {}
     files = networkd_files(root)
-    for interface in _INTERFACES:
+    interfaces = {item["Name"]: item for network in POD_NETWORKS.values() for item in network.interfaces}
+    for interface in interfaces.values():
         for path, sections in files:
             if not takes(sections.get("Match", {}), interface):
                 continue

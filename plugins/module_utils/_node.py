@@ -44,6 +44,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import lines_of, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import endpoint_of
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._surroundings import Lookups, look_around
 from ansible_collections.slipway.kubernetes.plugins.module_utils._swap import active_swaps, is_swap_line, swap_units
 
@@ -53,7 +54,7 @@ MARKER = "/var/lib/slipway/kubeadm.json"
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x"}
 #: Interfaces that container networks make; they say nothing about the machine.
 _VIRTUAL = re.compile(
-    r"^(veth|cni|flannel|cali|tunl|vxlan|docker|podman|br-[0-9a-f]{12}$|virbr|kube-|cilium|lxc|ovs|antrea|weave|genev|nodelocaldns"
+    r"^(veth|cni|cali|tunl|vxlan|docker|podman|br-[0-9a-f]{12}$|virbr|kube-|cilium|lxc|ovs|antrea|weave|genev|nodelocaldns"
     r"|wireguard\.cali|wg-v6\.cali|ovn-k8s-|nerdctl|lxdbr|incusbr|vmnet|vboxnet"
     r"|dummy|ifb|sit\d|gre\d|gretap|erspan|ip6|ip_vti)"
 )
@@ -145,7 +146,8 @@ def parse_meminfo(text: str) -> t.Dict[str, int]:
 
 def is_virtual(name: str) -> bool:
     """Whether an interface of that name is one that container networks make."""
-    return _VIRTUAL.match(name) is not None
+    prefixes = tuple(prefix for network in POD_NETWORKS.values() for prefix in network.interface_prefixes)
+    return _VIRTUAL.match(name) is not None or name.startswith(prefixes)
 
 
 def first_version(text: str) -> str:

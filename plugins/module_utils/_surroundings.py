@@ -23,14 +23,13 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules, builtin_modules
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._resolver import Lookups
 
 __all__ = ["Lookups", "look_around"]
 
-#: Modules that some configuration of ours needs; preflight knows which.
-MODULES = ("overlay", "br_netfilter", "nf_conntrack", "nf_tables", "vxlan", "wireguard")
-#: Those that nobody loads by name: the kernel does, when they are used; in a container that of its host.
-_ON_DEMAND = ("nf_tables", "vxlan", "wireguard")
+#: Modules that are loaded by name, and those that the kernel loads when they are used; in a container that of its host.
+_BY_NAME, _ON_DEMAND = ("overlay", "br_netfilter", "nf_conntrack"), ("nf_tables",)
 #: Those that leave no trace where they are built in, and nothing says what is.
 _TRACELESS = ("nf_tables",)
 _KUBEADMS = ("etcd.yaml", "kube-apiserver.yaml", "kube-controller-manager.yaml", "kube-scheduler.yaml")
@@ -51,6 +50,12 @@ def cgroup_controllers(root: str = "") -> t.List[str]:
     return found
 
 
+def known_modules() -> t.List[str]:
+    """The modules that some configuration of ours needs; preflight knows which."""
+    of_networks = (name for network in POD_NETWORKS.values() for name in network.kernel_modules)
+    return list(dict.fromkeys([*_BY_NAME, *_ON_DEMAND, *of_networks]))
+
+
 def modules_missing(root: str = "", more: t.Iterable[str] = ()) -> t.List[str]:
     """Modules that can neither be found in the kernel nor be loaded.
 
@@ -60,10 +65,10 @@ def modules_missing(root: str = "", more: t.Iterable[str] = ()) -> t.List[str]:
     """
     modules = KernelModules(root)
     asked = [name.replace("-", "_") for name in more]
-    absent = [name for name in dict.fromkeys([*MODULES, *asked]) if not modules.has(name)]
+    absent = [name for name in dict.fromkeys([*known_modules(), *asked]) if not modules.has(name)]
     folder = f"{root}/lib/modules/{platform.release()}"
     if os.path.exists(f"{root}/run/systemd/container"):
-        return [] if os.path.isdir(folder) else [name for name in absent if name in asked or name not in _ON_DEMAND]
+        return [] if os.path.isdir(folder) else [name for name in absent if name in (*asked, *_BY_NAME)]
     if not os.path.exists(f"{root}/proc/modules"):
         # This kernel loads none at all.
         absent = [name for name in absent if name in asked or name not in _TRACELESS]

@@ -12,9 +12,10 @@ version_added: 0.1.0
 description:
   - Runs C(kubeadm reset), and removes what that leaves, by name. This is containers and sandboxes of pods, their
     processes, cgroups, mounts and network namespaces; the interfaces, routes and CNI configuration of the pod network;
-    the chains and tables that kube-proxy, the kubelet, Flannel and the CNI plugins have put into iptables and nftables;
-    the data of etcd and of the kubelet, certificates, kubeconfigs of that cluster, logs of pods, and our own records.
-    In C(/etc/kubernetes) it removes what kubeadm and this collection have put there; all else stays and is named.
+    the chains and tables that kube-proxy, the kubelet, the pod network and the CNI plugins have put into iptables and
+    nftables; the data of etcd and of the kubelet, certificates, kubeconfigs of that cluster, logs of pods, and our own
+    records. In C(/etc/kubernetes) it removes what kubeadm and this collection have put there; all else stays and is
+    named.
     Backups of M(slipway.kubernetes.etcd_snapshot) stay.
   - B(All data that etcd has on this machine is lost.) It does not ask the cluster anything. On a cluster that goes on
     living remove the etcd member first, and the Node object.
@@ -100,7 +101,7 @@ removed:
   returned: success
   sample:
     containers: ["3 containers of pods"]
-    interfaces: [cni0, flannel.1]
+    interfaces: [cni0, kube-ipvs0]
     nftables: [ip kube-proxy]
 kept:
   description:
@@ -142,12 +143,11 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files 
     is_ours,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._users_file import UsersFile
 
 _AUTHORITY = "/etc/kubernetes/pki/ca.crt"
 _STATE = "/var/lib/slipway"
-#: What Flannel copies among the CNI plugins, which are a package's.
-_FLANNEL_PLUGIN = "/opt/cni/bin/flannel"
 #: Records of tools that stay on the machine, and of what goes on; and backups, which outlive the node.
 _KEPT_RECORDS = ("archives", "etcd-backup", os.path.basename(_kubeadm.MARKER), os.path.basename(_run_record.PATH))
 _KUBELET = "kubelet.service"
@@ -190,9 +190,7 @@ class KubeadmReset:
         # A call that was killed may have removed already what these are read from.
         record = marker if self._begun else {}
         self._networks: t.List[str] = record.get("networks") or _leftovers.cni_networks(self._cni_files())
-        self._pod_network: str = record.get("pod_network") or _leftovers.pod_network(
-            self._at("/run/flannel/subnet.env")
-        )
+        self._pod_networks: t.List[str] = record.get("pod_networks") or _leftovers.pod_networks(root)
         etcd_data = _leftovers.etcd_data(self._at("/etc/kubernetes"))
         self._etcd_data: str = record.get("etcd_data") or (self._at(etcd_data) if etcd_data else "")
         self._authority: str = record.get("authority") or self._own_authority()
@@ -296,9 +294,10 @@ class KubeadmReset:
     def _routes(self) -> t.List[str]:
         """Routes to pods on other machines that are on no interface of the pod network."""
         ip = self._runner.which("ip", required=False)
-        if not self._pod_network or ip is None:
+        if ip is None:
             return []
-        lines = self._runner.run([ip, "route", "show", "root", self._pod_network]).stdout.splitlines()
+        shown = [self._runner.run([ip, "route", "show", "root", network]).stdout for network in self._pod_networks]
+        lines = [line for text in shown for line in text.splitlines()]
         own = set(_leftovers.interfaces())
         return [line.strip() for line in lines if " via " in line and not own & set(line.split())]
 
@@ -327,13 +326,13 @@ class KubeadmReset:
             *_leftovers.contents(self._etcd_data),
             *self._contents("/var/log/pods"),
             *self._contents("/var/log/containers"),
-            *self._contents("/run/flannel"),
+            *(path for folder in self._network_folders() for path in self._contents(folder)),
             *self._contents("/run/kubernetes"),
             # What was given has to be known as long as it is there, or the next call would take it for kubeadm's.
             *self._contents(_STATE, (*_KEPT_RECORDS, *([os.path.basename(RECORD)] if self._given else []))),
             *self._cni_files(),
             *_leftovers.cni_state(self._networks, self._at("/var/lib/cni")),
-            *([self._at(_FLANNEL_PLUGIN)] if self._is_copied_plugin() else []),
+            *self._copied_programs(),
             *self._kubeconfigs(),
             *(path for path in self._params["files"] if path not in _marks.foreign()),
             *(path for entry in services for path in entry["files"]),
@@ -367,11 +366,20 @@ class KubeadmReset:
     def _cni_files(self) -> t.List[str]:
         return _leftovers.cni_files(self._at("/etc/cni/net.d"))
 
-    def _is_copied_plugin(self) -> bool:
+    @staticmethod
+    def _network_folders() -> t.List[str]:
+        return [folder for network in POD_NETWORKS.values() for folder in network.folders]
+
+    def _copied_programs(self) -> t.List[str]:
+        """What pod networks have copied among the CNI plugins, which are a package's."""
         dpkg = self._runner.which("dpkg-query", required=False)
-        if not os.path.exists(self._at(_FLANNEL_PLUGIN)):
-            return False
-        return dpkg is None or self._runner.run([dpkg, "--search", _FLANNEL_PLUGIN], check=False).rc != 0
+        programs = [path for network in POD_NETWORKS.values() for path in network.programs]
+        return [
+            self._at(path)
+            for path in programs
+            if os.path.exists(self._at(path))
+            and (dpkg is None or self._runner.run([dpkg, "--search", path], check=False).rc != 0)
+        ]
 
     def _own_authority(self) -> str:
         """The CA of this machine's cluster, as kubeconfigs carry it."""
@@ -427,7 +435,7 @@ class KubeadmReset:
         _kubeadm.write_marker(
             "reset",
             networks=self._networks,
-            pod_network=self._pod_network,
+            pod_networks=self._pod_networks,
             etcd_data=self._etcd_data,
             authority=self._authority,
             given=sorted(self._given),
@@ -515,7 +523,8 @@ class KubeadmReset:
         _leftovers.remove_if_empty(*(os.path.dirname(file.path) for file, _text in self._users_files()))
         cni = self._at("/var/lib/cni")
         folders = [f"{cni}/networks", f"{cni}/results", f"{cni}/cache/results", f"{cni}/cache", cni]
-        folders += map(self._at, ("/run/flannel", "/run/kubernetes", "/var/log/pods", "/var/log/containers"))
+        others = (*self._network_folders(), "/run/kubernetes", "/var/log/pods", "/var/log/containers")
+        folders += map(self._at, others)
         folders += [self._etcd_data] if self._etcd_data else []
         folders += [os.path.dirname(path) for entry in self._params["services"] for path in entry["files"]]
         _leftovers.remove_if_empty(*folders)

@@ -15,10 +15,10 @@ description:
     the configuration was changed after the kubelet had started; when it runs under another name than the one in its
     certificate; and when it has run for a minute and the control plane has heard nothing of it. Pods go on meanwhile.
   - It is not restarted where it would come back under another name; that is an error.
-  - A Node object that was deleted comes back with another slice of the pod network. With O(flannel), Flannel is started
-    again when it goes by another one, the bridge C(cni0) is given the address of the new one, and pods with addresses
-    that are not of it get a new sandbox by their kubelet, as after a reboot. Nothing is deleted, and a pod whose
-    C(restartPolicy) is C(Never) ends there. Without O(flannel) a warning says what contradicts.
+  - A Node object that was deleted comes back with another slice of the pod network. The one that O(pod_network) names
+    is started again when it goes by another one, the bridge C(cni0) is given the address of the new one, and pods with
+    addresses that are not of it get a new sandbox by their kubelet, as after a reboot. Nothing is deleted, and a pod
+    whose C(restartPolicy) is C(Never) ends there. With V(none) a warning says what contradicts.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
@@ -30,12 +30,12 @@ attributes:
   idempotent:
     support: full
 options:
-  flannel:
-    description: Whether the pod network is a Flannel that goes by the slices of Nodes, which may be put right.
-    type: bool
-    default: false
+  pod_network:
+    description: The pod network that the role P(slipway.kubernetes.cni#role) has installed, which may be put right.
+    type: str
+    default: none
   timeout:
-    description: Seconds that the node may take to be there again, and Flannel to take its slice over.
+    description: Seconds that the node may take to be there again, and the pod network to take its slice over.
     type: int
     default: 300
 requirements:
@@ -46,7 +46,7 @@ requirements:
 EXAMPLES = r"""
 - name: Keep the kubelet running, and the pod network of its node right
   slipway.kubernetes.kubelet:
-    flannel: true
+    pod_network: "{{ cluster_cni }}"
 """
 
 RETURN = r"""
@@ -68,9 +68,8 @@ import socket
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _certificates, _flannel, _kubelet
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _certificates, _kubelet, _pod_networks
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import lines_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import (
@@ -94,7 +93,7 @@ class Kubelet:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._flannel: bool = context.params["flannel"]
+        self._network = _pod_networks.named(context.params["pod_network"])
         self._timeout: int = context.params["timeout"]
         self._unit = Unit(context.runner, _kubelet.UNIT)
         self._name = _certificates.node_name()
@@ -107,6 +106,9 @@ class Kubelet:
 
         :raises SlipwayError: when the kubelet cannot be brought there.
         """
+        known = (*_pod_networks.POD_NETWORKS, "none")
+        if self._context.params["pod_network"] not in known:
+            raise SlipwayError(f"pod_network is {self._context.params['pod_network']}, and none of {', '.join(known)}.")
         properties = self._unit.properties()
         if properties.get("LoadState") == "not-found" and not self._context.check_mode:
             raise SlipwayError("The kubelet is not installed on this host; install its package first.")
@@ -207,12 +209,12 @@ class Kubelet:
         )
 
     def _wait_for_node(self) -> None:
-        """Wait until the node is there and heard of, with its slice where Flannel has had one."""
+        """Wait until the node is there and heard of, with its slice where the pod network has had one."""
         deadline = time.monotonic() + self._timeout
-        needs_slice = self._flannel and bool(_flannel.subnets(read_text(_flannel.SUBNET)))
+        needs_slice = self._network.had_slice()
         while True:
             self._node = _kubelet.ask_for_node(self._name)
-            has_slice = bool(self._node) and bool(_flannel.slices(self._node or {}))
+            has_slice = bool(_pod_networks.slices(self._node or {}))
             if self._node and not _kubelet.is_silent(self._node) and (has_slice or not needs_slice):
                 return
             if time.monotonic() > deadline:
@@ -225,49 +227,53 @@ class Kubelet:
 
     def _pod_network(self) -> t.List[str]:
         """Put right, or only say, what contradicts the node's slice; what it was, in words."""
+        if self._node and not self._network.name:
+            self._warn_of_others()
         if not self._node:
             return []
-        network = self._network()
-        found = network.contradictions()
-        if found and not self._flannel:
-            if network.is_announced and network.can_be_mended:
+        state = self._on_node()
+        found = state.contradictions()
+        if found and not state.can_be_mended:
+            self._context.warn(
+                lines_shown(
+                    f"{self._name}: {'; '.join(found)}; and {self._network.title} does not run there. Once it does,"
+                    " another run puts that right."
+                )
+            )
+            return []
+        if found and not self._context.check_mode:
+            self._network.mend(lambda: _kubelet.ask_for_node(self._name), self._timeout)
+        return found
+
+    def _warn_of_others(self) -> None:
+        """Say what contradicts where the pod network is not of this collection."""
+        for state in (network.on_node(self._node or {}) for network in _pod_networks.POD_NETWORKS.values()):
+            found = state.contradictions() if state.is_announced and state.can_be_mended else []
+            if found:
                 self._context.warn(
                     lines_shown(
                         f"{self._name}: {'; '.join(found)}. No pod starts there until that is put right, and this pod"
                         " network is not of this collection: drain and reboot the machine."
                     )
                 )
-            return []
-        if found and not network.can_be_mended:
-            self._context.warn(
-                lines_shown(
-                    f"{self._name}: {'; '.join(found)}; and Flannel does not run there. Once it does, another run puts"
-                    " that right."
-                )
-            )
-            return []
-        if found and not self._context.check_mode:
-            _flannel.mend(lambda: _kubelet.ask_for_node(self._name), self._timeout)
-        return found
 
-    def _network(self) -> _flannel.PodNetwork:
-        """What there is of the pod network, once a Flannel that has run here before has had the time to come back.
+    def _on_node(self) -> _pod_networks.OnNode:
+        """What there is of the pod network, once one that has run here before has had the time to come back.
 
-        The pod of a node that was deleted is deleted with it. Where Flannel was taken away, the run may be about to
+        Its pod on a node that was deleted is deleted with that. Where it was taken away, the run may be about to
         install it, so this ends.
         """
-        network = _flannel.PodNetwork(self._node or {})
-        may_come = self._flannel and not self._context.check_mode
+        state = self._network.on_node(self._node or {})
         deadline = time.monotonic() + (self._timeout if self._is_lost else _PATIENCE)
-        while may_come and not network.can_be_mended and time.monotonic() < deadline:
+        while not self._context.check_mode and not state.can_be_mended and time.monotonic() < deadline:
             time.sleep(1)
             self._node = _kubelet.ask_for_node(self._name) or self._node
-            network = _flannel.PodNetwork(self._node or {})
-        return network
+            state = self._network.on_node(self._node or {})
+        return state
 
 
 ARGUMENTS: t.Dict[str, t.Any] = {
-    "flannel": {"type": "bool", "default": False},
+    "pod_network": {"type": "str", "default": "none"},
     "timeout": {"type": "int", "default": 300},
 }
 

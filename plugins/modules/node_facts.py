@@ -227,9 +227,10 @@ ansible_facts:
               KubeletConfiguration, C(kubelet_arguments) are those that kubeadm gave to it, C(cri_socket) is where it
               finds the container runtime, C(static_pods) are arguments of the control plane that cannot be changed.
             - Where the API server of this machine is ready, C(config_maps) are the texts of kubeadm, the kubelet and
-              kube-proxy that the cluster keeps, C(flannel) are the networks and the backend of Flannel, C(taints) those
-              of this node, C(nodes) the names of all, and C(addons) is whether something was made of a list of addons;
-              C(problem) says why when they could not be read.
+              kube-proxy that the cluster keeps, C(pod_networks) what the pod networks of
+              P(slipway.kubernetes.cni#role) keep, by their names, C(taints) are those of this node, C(nodes) the names
+              of all, and C(addons) is whether something was made of a list of addons; C(problem) says why when they
+              could not be read.
           returned: always
           type: dict
           sample: {}
@@ -323,7 +324,7 @@ ansible_facts:
             swap_at_boot: []
             hosts_at_boot: ""
             interfaces_taken: []
-            pod_networks: [10-flannel.conflist]
+            pod_networks: [87-podman-bridge.conflist]
             mounts: [{path: /var/lib, point: /, type: ext4, options: [], ftype: null, version: ""}]
             static_pods: []
             mtus: {eth0: 1500}

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import shown, without_credentials
 
 ERROR = "error"
@@ -53,7 +54,7 @@ class Failure:
 
 
 @dataclasses.dataclass(frozen=True)
-class Host:
+class Host(Settings):
     """A host as preflight sees it.
 
     :param variables: effective values, defaults of all roles included.
@@ -79,32 +80,6 @@ class Host:
     clock: t.Optional[t.Sequence[float]] = None
     sources: t.Sequence[t.Mapping[str, t.Any]] = ()
     peers: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
-
-    def text(self, name: str) -> str:
-        """The variable as text without outer blanks; empty when it is not set or is a collection."""
-        value = self.variables.get(name)
-        return "" if value is None or isinstance(value, (dict, list)) else str(value).strip()
-
-    def number(self, name: str) -> int:
-        """The variable as a number; 0 when it is none (its type is reported elsewhere)."""
-        try:
-            return int(self.text(name))
-        except ValueError:
-            return 0
-
-    def flag(self, name: str) -> bool:
-        """The variable as a truth value."""
-        return self.text(name).lower() in ("true", "yes", "on", "1")
-
-    def mapping(self, name: str) -> t.Mapping[str, t.Any]:
-        """The variable when it is a dictionary; an empty one otherwise (its type is reported elsewhere)."""
-        value = self.variables.get(name)
-        return value if isinstance(value, dict) else {}
-
-    def sequence(self, name: str) -> t.Sequence[t.Any]:
-        """The variable when it is a list; an empty one otherwise (its type is reported elsewhere)."""
-        value = self.variables.get(name)
-        return value if isinstance(value, list) else []
 
     @property
     def joined(self) -> bool:

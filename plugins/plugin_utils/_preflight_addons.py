@@ -34,17 +34,11 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_clus
     bad_key,
     bad_value,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_sources import CHARTS, is_wanted
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_sources import charts
 
 VARIABLE = "addons_list"
 CHECKSUM = re.compile(r"sha256:([0-9a-fA-F]{64}|https?://\S+)")
 VERSION = re.compile(r"v?[0-9]+\.[0-9]+\.[0-9]+([-+][-+.0-9A-Za-z]+)?")
-#: The releases of roles, by the variables' prefix.
-RELEASES = {
-    "cni_flannel": ("kube-flannel", "flannel"),
-    "metrics_server": ("kube-system", "metrics-server"),
-    "metallb": ("metallb-system", "metallb"),
-}
 #: What each condition needs besides its type.
 CONDITION_NEEDS = {
     "apiservice": ("names",),
@@ -101,12 +95,11 @@ def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
 
 def check_chart_versions(hosts: Hosts) -> t.Iterable[Problem]:
     """The versions of the charts of roles."""
-    for host in hosts:
-        for prefix, switch in CHARTS:
-            variable = f"{prefix}_chart_version"
+    for host in (host for host in hosts if host.control_plane):
+        for chart in charts(host):
+            variable = f"{chart.prefix}_chart_version"
             known = variable in host.variables and variable not in host.broken
-            wanted = host.control_plane and is_wanted(host.variables, prefix, switch)
-            if known and wanted and not VERSION.fullmatch(host.text(variable)):
+            if known and not VERSION.fullmatch(host.text(variable)):
                 yield host.problem(variable, *_inexact(host.text(variable) or "(empty)"))
 
 
@@ -163,7 +156,7 @@ def _of_objects(listed: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[Complai
 
 def _of_releases(host: Host) -> t.Iterator[Complaint]:
     """Releases that a role of ours installs with other values: each run would upgrade them twice."""
-    taken = {RELEASES[prefix]: prefix for prefix, switch in CHARTS if is_wanted(host.variables, prefix, switch)}
+    taken = {(chart.namespace, chart.release): chart.prefix for chart in charts(host)}
     for entry in entries(host):
         place = (str(entry.get("namespace")), str(entry["name"]))
         if entry.get("chart") and place in taken:

@@ -15,6 +15,7 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import is_web, split_url
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import as_network
@@ -310,11 +311,6 @@ def overlaps(first: Network, second: Network) -> bool:
     return first.version == second.version and first.overlaps(second)  # type: ignore[arg-type]
 
 
-def has_flannel(host: Host) -> bool:
-    """Whether the pod network is the one of the role cni."""
-    return (host.text("cni_provider") or host.text("cluster_cni")) == "flannel"
-
-
 def node_prefix(hosts: Hosts, version: int = 4) -> int:
     """The prefix length of the network that each node gets: kubeadm's, or what the controller manager is told."""
     found = NODE_PREFIX[version]
@@ -349,7 +345,7 @@ def check_subnets(hosts: Hosts) -> t.Iterable[Problem]:
                             f"{network} has room for {room} nodes (each a /{prefix}), the cluster {len(hosts)}.",
                             "Choose a larger network; it cannot be changed later.",
                             # Other pod networks may divide it in their own way; kubeadm wants room for one.
-                            ERROR if room == 0 or any(map(has_flannel, hosts)) else WARNING,
+                            ERROR if room == 0 or any(chosen(host).goes_by_slices for host in hosts) else WARNING,
                         )
                 elif bits > SERVICE_BITS_MAX:
                     yield Problem(

@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _apt
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen, named
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _kubeadm_config
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import (
     ABSENT,
@@ -26,7 +27,6 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_
     printable,
     same,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._containerd import merge
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._kubelet_configuration import (
     TEXT_MAX,
     parse,
@@ -305,10 +305,6 @@ def _is_fixed(path: str) -> bool:
     return any(fnmatch.fnmatchcase(path, pattern) for pattern in FIXED)
 
 
-def _has_flannel(hosts: Hosts) -> bool:
-    return any(host.text("cni_provider") == "flannel" for host in hosts)
-
-
 # What cannot be changed
 
 
@@ -361,13 +357,14 @@ def check_fixed(hosts: Hosts) -> t.Iterable[Problem]:
             continue
         yield _fixed(variable_of(host, "ClusterConfiguration", difference.path), difference)
     network = any(difference.path == "networking.podSubnet" for difference in differences)
-    yield from _check_flannel(hosts, network)
+    yield from _check_pod_network(hosts, network)
 
 
 def _is_open(difference: Difference, hosts: Hosts) -> bool:
     """A cluster whose pod network keeps its addresses elsewhere has no subnet for it; then it is just reported."""
     is_empty = difference.present in (ABSENT, None, "")
-    return difference.path == "networking.podSubnet" and is_empty and not _has_flannel(hosts)
+    is_needed = any(chosen(host).goes_by_slices for host in hosts)
+    return difference.path == "networking.podSubnet" and is_empty and not is_needed
 
 
 def _fixed(variable: str, difference: Difference, what: str = "") -> Problem:
@@ -381,35 +378,28 @@ def _fixed(variable: str, difference: Difference, what: str = "") -> Problem:
     )
 
 
-def _check_flannel(hosts: Hosts, network_is_reported: bool) -> t.Iterable[Problem]:
-    """Flannel's network and backend: each node would change at the next restart of its pod, and lose the others."""
+def _check_pod_network(hosts: Hosts, network_is_reported: bool) -> t.Iterable[Problem]:
+    """What a pod network keeps for as long as the cluster lives, and whose it is."""
     host = source(hosts)
-    present = configuration(host).get("flannel") if host is not None else None
-    if host is None or not present or host.text("cni_provider") != "flannel":
+    if host is None:
         return
-    computed = host.variables.get("__cni_flannel_network")
-    if not isinstance(computed, dict):
+    network = chosen(host)
+    present = _part(configuration(host), "pod_networks").get(network.name)
+    if network.chart is None or not present:
         return
-    if present.get("release") != "flannel":
+    if present.get("release") != network.chart.release:
         yield Problem(
             CLUSTER,
             "cluster_cni",
-            "is flannel, but the Flannel in the cluster was not installed by the chart that would be installed, and its"
-            " objects stand in the way of those of the chart.",
+            f"is {network.name}, but the {network.title} in the cluster was not installed by the chart that would be"
+            " installed, and its objects stand in the way of those of the chart.",
             "Set cluster_cni: none, which leaves it to you as it is. See docs/take-over.md.",
         )
-    values = merge(computed, host.mapping("cni_flannel_values"))
-    own = host.mapping("cni_flannel_values")
-    backend = _part(values, "flannel").get("backend")
-    if backend and present.get("backend") and not same(backend, present["backend"]):
-        variable = "cni_flannel_values" if "backend" in _part(own, "flannel") else "cni_flannel_backend"
-        yield _fixed(variable, Difference("flannel.backend", present["backend"], backend), " (Flannel's backend)")
-    for key, name in (("podCidr", "network"), ("podCidrv6", "ipv6_network")):
-        wanted = values.get(key) or ""
-        is_said = bool(wanted) and (key in own or not network_is_reported)
-        if is_said and present.get(name) and not same(wanted, present[name]):
-            variable = "cni_flannel_values" if key in own else "cluster_pod_subnet"
-            yield _fixed(variable, Difference(key, present[name], wanted), " (Flannel's network)")
+    for setting in network.lasting(host):
+        is_said = setting.variable != VARIABLES["networking.podSubnet"] or not network_is_reported
+        if is_said and present.get(setting.key) and not same(setting.wanted, present[setting.key]):
+            difference = Difference(setting.key, present[setting.key], setting.wanted)
+            yield _fixed(setting.variable, difference, f" ({setting.what})")
 
 
 def check_metrics(hosts: Hosts) -> t.Iterable[Problem]:
@@ -748,7 +738,7 @@ def _has_own_taints(host: Host) -> bool:
 
 
 def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
-    """kube-proxy and Flannel that are there and shall not be, or the other way round."""
+    """kube-proxy that is there and shall not be, or the other way round; and a pod network that shall not be."""
     host = source(hosts)
     if host is None:
         return
@@ -772,16 +762,17 @@ def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
                 f"Say in the inventory what is there, or change it by kubeadm init phase addon. See {_PAGE}.",
                 WARNING,
             )
-    flannel = _part(configuration(host), "flannel")
-    if host.text("cni_provider") == "none" and flannel.get("release") == "flannel":
-        yield Problem(
-            CLUSTER,
-            "cluster_cni",
-            "is none in the inventory, and the Flannel that this collection has installed is in the cluster; site.yml"
-            " does not remove it.",
-            "Set it to flannel as long as that is the pod network.",
-            WARNING,
-        )
+    for name, present in _part(configuration(host), "pod_networks").items():
+        network = named(name)
+        if chosen(host).name != name and network.chart and present.get("release") == network.chart.release:
+            yield Problem(
+                CLUSTER,
+                "cluster_cni",
+                f"is {chosen(host).name or 'none'} in the inventory, and the {network.title} that this collection has"
+                " installed is in the cluster; site.yml does not remove it.",
+                f"Set it to {name} as long as that is the pod network.",
+                WARNING,
+            )
 
 
 def _runtimes(hosts: Hosts) -> t.Iterable[t.Tuple[Host, str, t.Mapping[str, str]]]:

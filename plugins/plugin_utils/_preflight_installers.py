@@ -13,6 +13,7 @@ import fnmatch
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _installers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import printable
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,
@@ -37,7 +38,7 @@ _HTTP_PROXY = "nothing here: set it in the machines' own configuration (/etc/env
 KUBESPRAY: t.Dict[str, str] = {
     # The cluster
     "kube_version": "cluster_version, without v",
-    "kube_network_plugin": "cluster_cni (flannel, or none when you install another one)",
+    "kube_network_plugin": f"cluster_cni ({', '.join(POD_NETWORKS)}, or none when you install another one)",
     "kube_network_plugin_multus": _ADDON,
     "kube_pods_subnet": "cluster_pod_subnet",
     "kube_pods_subnet_ipv6": _IPV6,
@@ -180,8 +181,7 @@ KUBESPRAY: t.Dict[str, str] = {
     "calico_ipip_mode": "cluster_cni: none, and Calico installed by you",
     "calico_version": "cluster_cni: none, and Calico installed by you",
     "cilium_version": "cluster_cni: none, and Cilium installed by you",
-    "flannel_backend_type": "cni_flannel_backend",
-    "flannel_interface": "cni_flannel_interface",
+    **{name: ours for network in POD_NETWORKS.values() for name, ours in network.kubespray.items()},
     **dict.fromkeys(
         (
             "metallb_controller_nodeselector",
@@ -217,6 +217,7 @@ KUBESPRAY: t.Dict[str, str] = {
 #: Names among them that others use, too: they do not tell that an inventory is Kubespray's.
 WEAK = frozenset(
     (
+        *(name for network in POD_NETWORKS.values() for name in network.kubespray_weak),
         "argocd_enabled",
         "authorization_modes",
         "auto_renew_certificates",
@@ -233,7 +234,6 @@ WEAK = frozenset(
         "eviction_hard",
         "external_cloud_provider",
         "files_repo",
-        "flannel_interface",
         "ingress_nginx_enabled",
         "kubernetes_audit",
         "local_release_dir",

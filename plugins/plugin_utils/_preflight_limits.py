@@ -12,6 +12,7 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import as_network
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,
@@ -22,7 +23,6 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import (
     distinct,
-    has_flannel,
     networks_of,
     node_prefix,
     overlaps,
@@ -124,7 +124,7 @@ def check_pods_of_a_node(hosts: Hosts) -> t.Iterable[Problem]:
     """More pods on a node than its network has addresses. Other pod networks may give it several."""
     prefix = node_prefix(hosts)
     room = 2 ** (32 - prefix) - NOT_FOR_PODS if 0 <= prefix <= 32 else 0
-    known = [host for host in hosts if has_flannel(host)]
+    known = [host for host in hosts if chosen(host).goes_by_slices]
     several = {str(host.mapping("control_plane_kubelet_configuration").get("maxPods") or MAX_PODS) for host in known}
     for text in sorted(several):
         if text.isascii() and text.isdigit() and int(text) > room:
@@ -137,24 +137,21 @@ def check_pods_of_a_node(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
-def check_flannel_networks(hosts: Hosts) -> t.Iterable[Problem]:
-    """Flannel's own networks: it does not start with one that Go cannot read, nor beside those that nodes have."""
-    control_planes = [host for host in hosts if host.control_plane and has_flannel(host)]
-    for host in control_planes:
-        values = host.mapping("cni_flannel_values")
-        for key in (key for key in ("podCidr", "podCidrv6") if values.get(key)):
-            subject = f"cni_flannel_values[{key}]"
+def check_own_networks(hosts: Hosts) -> t.Iterable[Problem]:
+    """Networks that the pod network's own values name: it has to read them, and nodes have theirs in them."""
+    for host in (host for host in hosts if host.control_plane):
+        for own in chosen(host).networks(host):
             try:
-                network = as_network(str(values[key]), strict=False)
+                network = as_network(own.text, strict=False)
             except ValueError as error:
-                yield host.problem(subject, f"is malformed: {error}.", "Leave it out: it is cluster_pod_subnet.")
+                yield host.problem(own.variable, f"is malformed: {error}.", "Leave it out: it is cluster_pod_subnet.")
                 continue
-            for pods in networks_of([host], "cluster_pod_subnet") if key == "podCidr" else ():
+            for pods in networks_of([host], "cluster_pod_subnet") if own.holds_slices else ():
                 if pods.version != network.version or not pods.subnet_of(network):  # type: ignore[arg-type]
                     yield host.problem(
-                        subject,
-                        f"is {network}, and nodes have networks in cluster_pod_subnet {pods}, without which Flannel"
-                        " does not start.",
+                        own.variable,
+                        f"is {network}, and nodes have networks in cluster_pod_subnet {pods}, without which"
+                        f" {chosen(host).title} does not start.",
                         "Leave it out: it is cluster_pod_subnet.",
                     )
 
@@ -231,7 +228,7 @@ CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_kernel,
     check_name_lengths,
     check_pods_of_a_node,
-    check_flannel_networks,
+    check_own_networks,
     check_pools_without_network,
     check_pools_and_endpoint,
     check_foreign_bridges,

@@ -13,6 +13,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._peers import PROCESS
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import Port, chosen, interface_with
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,
     ERROR,
@@ -38,10 +39,8 @@ CONTROL_PLANE_PORTS = (
     (10257, "kube-controller-manager"),
     (10259, "kube-scheduler"),
 )
-#: UDP ports of Flannel's backends, and whether the kernel's own socket can be shared: a VXLAN can, WireGuard cannot.
-FLANNEL_PORTS = {"vxlan": (8472, True), "wireguard": (51820, False)}
 #: The port by which MetalLB's speakers know each other.
-METALLB_PORT = 7946
+METALLB_PORT = Port("tcp", 7946, "MetalLB's speaker", is_shared=True, is_tried=False)
 #: Megabytes that the build needs in file systems beside that of /var/lib: a few files, and etcd's first data.
 ROOM = {"/etc": 16, "/tmp": 16, "/var/lib/etcd": 200, "/var/lib/kubelet": 50}
 #: What kubeadm, kubelet, kubectl, containerd and what they need take in /usr, and less than that.
@@ -344,28 +343,26 @@ def check_ports(hosts: Hosts) -> t.Iterable[Problem]:
 def check_ports_of_addons(hosts: Hosts) -> t.Iterable[Problem]:
     """Ports of the pod network and of MetalLB on machines that are no nodes yet, when they are not set otherwise."""
     for host, facts in _known(hosts):
-        wanted: t.List[t.Tuple[str, int, str, bool]] = []
-        backend = host.text("cni_flannel_backend")
-        flannel = (host.text("cni_provider") or host.text("cluster_cni")) == "flannel"
-        if flannel and backend in FLANNEL_PORTS and "port" not in str(host.mapping("cni_flannel_values")).lower():
-            port, shared = FLANNEL_PORTS[backend]
-            wanted.append(("udp", port, f"Flannel's backend {backend}", shared))
-        if host.flag("metallb_enabled") and "port" not in str(host.mapping("metallb_values")).lower():
-            wanted.append(("tcp", METALLB_PORT, "MetalLB's speaker", True))
-        for protocol, port, what, shared in () if host.joined else wanted:
+        network = chosen(host)
+        wanted = [(port, f"cni_{network.name}_values") for port in network.ports(host)]
+        wanted += [(METALLB_PORT, "metallb_values")] if host.flag("metallb_enabled") else []
+        for port, values in () if host.joined else wanted:
+            if "port" in str(host.mapping(values)).lower():
+                continue
             holders = [
                 socket
                 for socket in facts["listening"]
-                if (socket["protocol"], socket["port"]) == (protocol, port) and (socket.get("process") or not shared)
+                if (socket["protocol"], socket["port"]) == (port.protocol, port.number)
+                and (socket.get("process") or not port.is_shared)
             ]
             for holder in holders[:1]:
                 name = str(holder.get("process") or "")
                 if name[:COMM_LENGTH] != PROCESS:
                     who = f"{name} (pid {holder['pid']})" if name else "the kernel, such as a WireGuard interface"
                     yield host.problem(
-                        f"port {port}/{protocol}",
-                        f"is held by {who}, and {what} needs it.",
-                        "Let that use another port; or give the chart one in cni_flannel_values or metallb_values.",
+                        f"port {port.number}/{port.protocol}",
+                        f"is held by {who}, and {port.purpose} needs it.",
+                        f"Let that use another port; or give the chart one in {values}.",
                     )
 
 
@@ -415,39 +412,22 @@ def check_node_ip(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
-def _interface_with(facts: t.Mapping[str, t.Any], address: str) -> str:
-    """The name of the interface that has the address; empty when there is none."""
-    return next(
-        (
-            str(interface["name"])
-            for interface in facts["interfaces"]
-            for entry in interface.get("addresses", [])
-            if entry["address"] == address
-        ),
-        "",
-    )
-
-
 def check_pod_network_interface(hosts: Hosts) -> t.Iterable[Problem]:
-    """Flannel takes the interface of one name everywhere, or else, without cluster_node_ip, those of default routes."""
-    known = [(host, facts, str(facts.get("default_address") or "")) for host, facts in _known(hosts)]
+    """The interface that the pod network takes is the one with the address by which other nodes know the host."""
+    known = _known(hosts)
     first = next((item for item in known if item[0].control_plane), None)
     if first is None:
         return
-    address = first[0].text("cluster_node_ip")
-    common = _interface_with(first[1], address) if address != first[2] else ""
-    for host, facts, default in known:
-        if host.text("cni_provider") != "flannel" or "--iface" in str(host.variables.get("cni_flannel_values")):
-            continue
-        own = host.text("cluster_node_ip") or default
-        wanted = _interface_with(facts, own)
-        chosen = host.text("cni_flannel_interface") or common or _interface_with(facts, default)
-        if wanted and chosen not in ("", wanted, own):
+    for host, facts in known:
+        network = chosen(host)
+        own = host.text("cluster_node_ip") or str(facts.get("default_address") or "")
+        wanted = interface_with(facts, own)
+        taken = network.interface(host, facts, *first)
+        if wanted and taken not in ("", wanted, own):
             yield host.problem(
-                "cni_flannel_interface",
-                f"{chosen} is what Flannel takes, but the host's address {own} is on {wanted}.",
-                "Set it to a name that the interface has on all hosts; where names differ, put an --iface-regex into"
-                " flannel.args of cni_flannel_values.",
+                f"cni_{network.name}_interface",
+                f"{taken} is what {network.title} takes, but the host's address {own} is on {wanted}.",
+                network.interface_remedy,
                 WARNING,
             )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen
 from ansible_collections.slipway.kubernetes.plugins.module_utils._proxies import Exceptions, parse_address
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
@@ -21,7 +22,6 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
     Problem,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import (
-    has_flannel,
     networks_of,
     parse_endpoint,
 )
@@ -224,8 +224,7 @@ def _unexcepted(host: Host, entry: t.Mapping[str, t.Any], missing: t.Sequence[st
 # Firewalls
 
 KUBELET = 10250
-#: Interfaces by which pods of a node reach it, and those that other pod networks than Flannel make for this.
-POD_INTERFACES = ("cni0", "flannel.1", "veth1a2b3c4d")
+#: Interfaces by which pods of a node reach it, where the pod network is not of this collection.
 OTHER_POD_INTERFACES = ("cali1a2b", "cilium_host", "lxc1a2b", "antrea-gw0", "kube-bridge", "ovn-k8s-mp0", "weave")
 
 
@@ -239,7 +238,7 @@ def _has_port(text: str, port: int) -> bool:
 
 
 def admits_pods(
-    admission: t.Mapping[str, str], pods: t.Sequence[t.Any], port: int, interfaces: t.Sequence[str] = POD_INTERFACES
+    admission: t.Mapping[str, str], pods: t.Sequence[t.Any], port: int, interfaces: t.Sequence[str]
 ) -> bool:
     """Whether pods may connect to the port of the node that they are on. What is not understood admits."""
     interface = admission["interface"].rstrip("+*")
@@ -258,8 +257,10 @@ def check_firewalls(hosts: Hosts) -> t.Iterable[Problem]:
     for host, around in looked_at(hosts):
         wanted = [api_port(host), KUBELET] if host.control_plane else [KUBELET]
         # Which addresses another pod network gives to pods is its own affair.
-        is_known = has_flannel(host)
-        interfaces = POD_INTERFACES if is_known else (*POD_INTERFACES, *OTHER_POD_INTERFACES)
+        is_known = bool(chosen(host).name)
+        networks = [chosen(host)] if is_known else POD_NETWORKS.values()
+        interfaces = [item["Name"] for network in networks for item in network.interfaces]
+        interfaces += [] if is_known else OTHER_POD_INTERFACES
         for firewall in around.get("firewalls") or []:
             closed = [
                 port

@@ -14,6 +14,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._peers import PROCESS
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,
@@ -34,8 +35,6 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_mach
 ENDPOINT = "cluster_endpoint"
 KUBELET = 10250
 ETCD = (2379, 2380)
-#: The port of the kernel's VXLAN that Flannel takes.
-FLANNEL = 8472
 #: Seconds that clocks may differ: from the first on there is a warning, from the second on an error.
 SKEW = (0.5, 1.0)
 
@@ -109,17 +108,15 @@ class Plan:
                         self._pair(host, control_plane, "tcp", port)
 
     def _overlay(self) -> None:
-        """Flannel's: with control planes, and along the inventory as a ring."""
+        """The pod network's: with control planes, and along the inventory as a ring."""
         first = self.joining[0]
-        if first.text("cni_provider") != "flannel" or first.text("cni_flannel_backend") != "vxlan":
-            return
-        for control_plane in (host for host in self._known if host.control_plane):
-            for host in self.joining:
-                self._pair(control_plane, host, "udp", FLANNEL)
-                self._pair(host, control_plane, "udp", FLANNEL)
-        for one, other in zip(self.joining, [*self.joining[1:], first]):
-            self._pair(one, other, "udp", FLANNEL)
-            self._pair(other, one, "udp", FLANNEL)
+        control_planes = [host for host in self._known if host.control_plane]
+        pairs = [(control_plane, host) for control_plane in control_planes for host in self.joining]
+        pairs += zip(self.joining, [*self.joining[1:], first])
+        for port in (port for port in chosen(first).ports(first) if port.is_tried):
+            for one, other in pairs:
+                self._pair(one, other, port.protocol, port.number)
+                self._pair(other, one, port.protocol, port.number)
 
     def _endpoint(self, hosts: Hosts) -> None:
         """The load balancer of the user, from each machine; and whether somebody has the VIP that is to be set up."""
@@ -186,8 +183,9 @@ def _networks(host: Host) -> t.Iterable[t.Tuple[str, t.Any]]:
 
 def _purpose(host: Host, protocol: str, port: int) -> str:
     """What a port of a node is for."""
-    if protocol == "udp":
-        return "Flannel, for the traffic between pods"
+    network = chosen(host)
+    if (protocol, port) in [(item.protocol, item.number) for item in network.ports(host)]:
+        return f"{network.title}, for the traffic between pods"
     if port in ETCD:
         return "etcd"
     return {KUBELET: "the kubelet, for logs, exec and metrics", api_port(host): "the API server"}.get(

@@ -19,7 +19,10 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _sources
 from ansible_collections.slipway.kubernetes.plugins.module_utils._apt_sources import same_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import parse_checksum
+from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, within
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen
+from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import is_web, split_url
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _addons
@@ -34,31 +37,31 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
 Values = t.Mapping[str, t.Any]
 Source = t.Dict[str, t.Any]
 
-#: Charts that the roles install: prefix of the variables, and the variable that says whether they do.
-CHARTS = (("cni_flannel", ""), ("metrics_server", "metrics_server_enabled"), ("metallb", "metallb_enabled"))
+#: Charts that roles install as their variables ``..._enabled`` say.
+ADDONS = (
+    Chart(
+        "metrics_server",
+        "kube-system",
+        "metrics-server",
+        "registry.k8s.io/metrics-server/metrics-server",
+        version="metrics_server_version",
+    ),
+    Chart("metallb", "metallb-system", "metallb", "quay.io/metallb/speaker", place=("speaker",)),
+)
 
 
 def _text(variables: Values, name: str) -> str:
-    value = variables.get(name)
-    return "" if value is None or isinstance(value, (dict, list)) else str(value).strip()
+    return Settings(variables).text(name)
 
 
 def _flag(variables: Values, name: str) -> bool:
-    return _text(variables, name).lower() in ("true", "yes", "on", "1")
+    return Settings(variables).flag(name)
 
 
-def _within(values: t.Any, *path: str) -> t.Any:
-    """A value inside of dictionaries; ``None`` when it is not there."""
-    for key in path:
-        values = values.get(key) if isinstance(values, dict) else None
-    return values
-
-
-def is_wanted(variables: Values, prefix: str, switch: str) -> bool:
-    """Whether the chart of a role will be installed."""
-    if prefix == "cni_flannel":
-        return (_text(variables, "cni_provider") or _text(variables, "cluster_cni")) == "flannel"
-    return _flag(variables, switch)
+def charts(settings: Settings) -> t.List[Chart]:
+    """The charts that the roles will install."""
+    network = chosen(settings).chart
+    return [*([network] if network else []), *(chart for chart in ADDONS if settings.flag(f"{chart.prefix}_enabled"))]
 
 
 def image_names(variables: Values, control_plane: bool) -> t.List[t.Tuple[str, str]]:
@@ -66,31 +69,8 @@ def image_names(variables: Values, control_plane: bool) -> t.List[t.Tuple[str, s
     kube = "kube-apiserver" if control_plane else "kube-proxy"
     version = _text(variables, "cluster_version")
     found = [("cluster_image_repository", f"{_text(variables, 'cluster_image_repository')}/{kube}:v{version}")]
-    defaults = {
-        "cni_flannel": (
-            ("flannel",),
-            "ghcr.io/flannel-io/flannel",
-            f"v{_text(variables, 'cni_flannel_chart_version').lstrip('v')}",
-        ),
-        "metrics_server": (
-            (),
-            "registry.k8s.io/metrics-server/metrics-server",
-            f"v{_text(variables, 'metrics_server_version')}",
-        ),
-        "metallb": (
-            ("speaker",),
-            "quay.io/metallb/speaker",
-            f"v{_text(variables, 'metallb_chart_version').lstrip('v')}",
-        ),
-    }
-    for prefix, switch in CHARTS:
-        if not is_wanted(variables, prefix, switch):
-            continue
-        place, repository, tag = defaults[prefix]
-        values = variables.get(f"{prefix}_values")
-        given = _within(values, *place, "image", "repository"), _within(values, *place, "image", "tag")
-        found.append((f"{prefix}_values", f"{given[0] or repository}:{given[1] or tag}"))
-    return found
+    settings = Settings(variables)
+    return [*found, *((f"{chart.prefix}_values", chart.image(settings)) for chart in charts(settings))]
 
 
 def endpoints(mirrors: t.Any, registry: str) -> t.List[Source]:
@@ -179,18 +159,17 @@ def asks_one_of(source: t.Any, names: t.Collection[str]) -> bool:
 
 def _charts(variables: Values) -> t.List[Source]:
     found = []
-    for prefix, switch in CHARTS:
-        if is_wanted(variables, prefix, switch):
-            found.append(
-                {
-                    "subject": f"{prefix}_chart",
-                    "kind": "chart",
-                    "chart": _text(variables, f"{prefix}_chart"),
-                    "repository": _text(variables, f"{prefix}_chart_repository"),
-                    "version": _text(variables, f"{prefix}_chart_version"),
-                    "plain_http": _flag(variables, f"{prefix}_chart_plain_http"),
-                }
-            )
+    for prefix in (chart.prefix for chart in charts(Settings(variables))):
+        found.append(
+            {
+                "subject": f"{prefix}_chart",
+                "kind": "chart",
+                "chart": _text(variables, f"{prefix}_chart"),
+                "repository": _text(variables, f"{prefix}_chart_repository"),
+                "version": _text(variables, f"{prefix}_chart_version"),
+                "plain_http": _flag(variables, f"{prefix}_chart_plain_http"),
+            }
+        )
     return found
 
 
@@ -220,7 +199,7 @@ def _addon_sources(entries: t.Any) -> t.List[Source]:
 def _packages(variables: Values, node: Values, control_plane: bool) -> t.List[str]:
     """The packages of the distribution that the roles install on a machine that has none of them."""
     found = []
-    installed = _within(node, "runtime", "containerd", "installed")
+    installed = within(node, "runtime", "containerd", "installed")
     if not installed and _text(variables, "container_runtime_source") == "distribution":
         found.append("containerd")
     if control_plane and _text(variables, "api_endpoint_provider") == "keepalived":
@@ -246,7 +225,7 @@ def has_other_source(node: Values, url: t.Any) -> bool:
 
 def docker_repository(variables: Values, node: Values) -> t.Optional[Source]:
     """The arguments of package_source for Docker's repository; ``None`` when nothing will be fetched from there."""
-    installed = _within(node, "runtime", "containerd", "installed")
+    installed = within(node, "runtime", "containerd", "installed")
     url = variables.get("container_runtime_repository_url")
     if _text(variables, "container_runtime_source") != "docker" or (installed and not has_other_source(node, url)):
         return None
@@ -296,7 +275,6 @@ ADDRESSES = (
     ("kube_packages_repository", "kube_packages_repository_url", "kube_packages_repository_key"),
     ("container_runtime_repository", "container_runtime_repository_url", "container_runtime_repository_key"),
     ("helm_download_url", "helm_archive_url"),
-    *((f"{prefix}_{part}",) for prefix, _switch in CHARTS for part in ("chart", "chart_repository")),
 )
 
 
@@ -309,8 +287,10 @@ def _is_malformed(text: str) -> bool:
 
 def check_addresses(hosts: Hosts) -> t.Iterable[Problem]:
     """Addresses that are none, and the checksum of Helm's archive."""
+    known = (*(network.chart for network in POD_NETWORKS.values() if network.chart), *ADDONS)
+    of_charts = [(f"{chart.prefix}_{part}",) for chart in known for part in ("chart", "chart_repository")]
     for host in hosts:
-        for names in ADDRESSES:
+        for names in (*ADDRESSES, *of_charts):
             name = next((name for name in names if _is_malformed(host.text(name))), "")
             if name:
                 yield host.problem(

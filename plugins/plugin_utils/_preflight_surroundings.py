@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     ERROR,
     WARNING,
@@ -35,11 +36,10 @@ KEPT = ("/etc", "/etc/kubernetes", "/var/lib", "/var/lib/etcd", "/var/lib/kubele
 PROGRAMS = ("/opt/cni/bin", "/usr/bin", "/usr/local/bin")
 #: Folders that are written to while a cluster is built.
 WRITTEN = ("/etc", "/etc/kubernetes", "/opt", "/opt/cni/bin", "/usr/bin", "/usr/local/bin", "/var/lib")
-FLANNEL = "10-flannel.conflist"
 #: What the kubelet and containerd want of the kernel's file watches for a node with a hundred pods.
 INOTIFY = {"max_user_instances": 128, "max_user_watches": 8192}
-#: IPv6 in pods and VXLAN's header want no less; Flannel's own is 50 less than the interface's.
-MTU_MINIMUM = 1330
+#: IPv6 in pods wants no less.
+MTU_MINIMUM = 1280
 
 Surroundings = t.Mapping[str, t.Any]
 
@@ -80,9 +80,7 @@ def modules_needed(host: Host) -> t.Set[str]:
     needed = {str(name).replace("-", "_") for name in host.sequence("node_prep_kernel_modules")}
     if host.text("cluster_kube_proxy_mode") == "nftables":
         needed.add("nf_tables")
-    if (host.text("cni_provider") or host.text("cluster_cni")) == "flannel":
-        needed |= {"vxlan", "wireguard"} & {host.text("cni_flannel_backend")}
-    return needed
+    return needed | chosen(host).modules(host)
 
 
 def check_modules(hosts: Hosts) -> t.Iterable[Problem]:
@@ -170,16 +168,15 @@ def check_ftype(hosts: Hosts) -> t.Iterable[Problem]:
 def check_pod_networks(hosts: Hosts) -> t.Iterable[Problem]:
     """The configuration of another pod network, which containerd would take for ours."""
     for host, around in looked_at(hosts):
-        if (host.text("cni_provider") or host.text("cluster_cni")) != "flannel":
-            continue
-        others = [name for name in around.get("pod_networks") or [] if name != FLANNEL]
+        network, title = chosen(host), chosen(host).title
+        others = [name for name in around.get("pod_networks") or [] if network.name and name != network.cni_file]
         # A plugin that calls others, as Multus does, comes first on purpose once there is a network to be called.
-        before = [name for name in others if name < FLANNEL and "multus" not in name]
+        before = [name for name in others if name < network.cni_file and "multus" not in name]
         for name in before if host.joined else others:
             yield host.problem(
                 "pod network",
                 f"/etc/cni/net.d/{name} is the configuration of another pod network, which containerd would give to"
-                " pods" + (" instead of Flannel's." if name < FLANNEL else " until Flannel's is there."),
+                " pods" + (f" instead of {title}'s." if name < network.cni_file else f" until {title}'s is there."),
                 "Remove it, and what has written it (podman, CRI-O, another plugin); or set cluster_cni to none when"
                 " that is the pod network that you want.",
                 _severity(host),
@@ -188,12 +185,13 @@ def check_pod_networks(hosts: Hosts) -> t.Iterable[Problem]:
 
 def check_interfaces_taken(hosts: Hosts) -> t.Iterable[Problem]:
     """Configuration with which systemd-networkd and the like take the interfaces of pods for the machine's own."""
+    prefixes = ["veth", "cni", *(prefix for network in POD_NETWORKS.values() for prefix in network.interface_prefixes)]
     remedies = {
         "systemd-networkd": "Let its [Match] name the machine's own interfaces (Name=en* eth*), or add"
         " Kind=!veth bridge vxlan.",
         "NetworkManager": "Set interface-name in it, or let NetworkManager leave them alone:"
-        " unmanaged-devices=interface-name:veth*;interface-name:cni*;interface-name:flannel* in [keyfile].",
-        "dhcpcd": "Write denyinterfaces veth* cni* flannel* into it.",
+        f" unmanaged-devices={';'.join(f'interface-name:{prefix}*' for prefix in prefixes)} in [keyfile].",
+        "dhcpcd": f"Write denyinterfaces {' '.join(f'{prefix}*' for prefix in prefixes)} into it.",
     }
     for host, around in looked_at(hosts):
         for entry in around.get("interfaces_taken") or []:
@@ -288,16 +286,20 @@ def _node_mtu(host: Host, around: Surroundings) -> t.Tuple[str, int]:
 
 
 def check_mtus(hosts: Hosts) -> t.Iterable[Problem]:
-    """Packets that Flannel's tunnels cannot carry: networks that are too narrow, or not equally wide."""
+    """Packets that tunnels of the pod network cannot carry: networks that are too narrow, or not equally wide."""
     known = []
     for host, around in looked_at(hosts):
-        if (host.text("cni_provider") or host.text("cluster_cni")) == "flannel":
+        if chosen(host).name:
             name, mtu = _node_mtu(host, around)
             known += [(host, name, mtu)] if mtu else []
     widest = max((mtu for _host, _name, mtu in known), default=0)
     for host, name, mtu in known:
-        if mtu < MTU_MINIMUM:
-            message = f"{mtu} on {name} is too small for pods: Flannel takes 50 for itself, and IPv6 wants 1280."
+        network = chosen(host)
+        if mtu < MTU_MINIMUM + network.overhead:
+            message = (
+                f"{mtu} on {name} is too small for pods: {network.title} takes {network.overhead} for itself, and IPv6"
+                f" wants {MTU_MINIMUM}."
+            )
         elif mtu < widest:
             message = f"{mtu} on {name}, and {widest} on other hosts: large packets between pods may be lost."
         else:

@@ -46,7 +46,9 @@ CP1: Values = {
             "kube-controller-manager": {"cluster-cidr": "10.244.0.0/16", "cluster-name": "kubernetes"},
         },
         "config_maps": CONFIG_MAPS,
-        "flannel": {"network": "10.244.0.0/16", "ipv6_network": "", "backend": "vxlan", "release": "flannel"},
+        "pod_networks": {
+            "flannel": {"network": "10.244.0.0/16", "ipv6_network": "", "backend": "vxlan", "release": "flannel"},
+        },
     },
     "runtime": {"containerd": {"packages": {"containerd": "1.6.20~ds1-1+deb12u1"}}},
 }

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _cluster_state
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.flannel import Flannel
 
 FLAGS = 'KUBELET_KUBEADM_ARGS="--container-runtime-endpoint=unix:///run/x.sock --node-ip=192.0.2.1 --v=2"\n'
 MANIFEST = """\
@@ -83,12 +84,12 @@ def test_headers_with_credentials_stay_on_the_node() -> None:
 def test_flannels_key_stays_on_the_node() -> None:
     text = json.dumps({"Network": "10.244.0.0/16", "Backend": {"Type": "wireguard", "PSK": "s3cret"}})
     about = {"annotations": {"meta.helm.sh/release-name": "flannel"}}
-    found = _cluster_state.flannel_network({"metadata": about, "data": {"net-conf.json": text}})
+    found = Flannel().state({"metadata": about, "data": {"net-conf.json": text}})
     expected = {"network": "10.244.0.0/16", "ipv6_network": "", "backend": "wireguard", "release": "flannel"}
     assert found == expected
     for text in ("no json", "[1]"):
-        assert _cluster_state.flannel_network({"metadata": {}, "data": {"net-conf.json": text}}) == {}
-    assert _cluster_state.flannel_network({"data": {"net-conf.json": "{}"}}) == {}
+        assert Flannel().state({"metadata": {}, "data": {"net-conf.json": text}}) == {}
+    assert Flannel().state({"data": {"net-conf.json": "{}"}}) == {}
 
 
 def test_packages_of_containerd() -> None:
@@ -171,7 +172,9 @@ def test_the_cluster_is_asked_by_one_connection(server: t.Type[ApiServer]) -> No
     server.maps["/api/v1/nodes/cp1"] = server.maps[_cluster_state.NODES] = {}
     expected = {
         "config_maps": {"kubeadm-config": "clusterName: a\n", "kubelet-config": "port: 1\n"},
-        "flannel": {"network": "10.244.0.0/16", "ipv6_network": "", "backend": "", "release": ""},
+        "pod_networks": {
+            "flannel": {"network": "10.244.0.0/16", "ipv6_network": "", "backend": "", "release": ""},
+        },
         "addons": False,
         "nodes": ["cp1", "worker1"],
         "taints": ["a/b:NoSchedule"],

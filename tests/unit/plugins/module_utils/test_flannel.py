@@ -15,8 +15,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _flannel, _netlink, _processes
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink, _processes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import flannel, slices
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.proc_fakes import process
 
@@ -59,10 +60,10 @@ class Machine:
         (root / "results").mkdir()
         (root / "proc").mkdir()
         self.subnet("10.244.1.1/24")
-        monkeypatch.setattr(_flannel, "time", clock)
+        monkeypatch.setattr(flannel, "time", clock)
         monkeypatch.setattr(_processes, "time", clock)
-        monkeypatch.setattr(_flannel, "SUBNET", str(root / "subnet.env"))
-        monkeypatch.setattr(_flannel, "RESULTS", str(root / "results"))
+        monkeypatch.setattr(flannel, "SUBNET", str(root / "subnet.env"))
+        monkeypatch.setattr(flannel, "RESULTS", str(root / "results"))
         monkeypatch.setattr(_processes, "PROC", str(root / "proc"))
         monkeypatch.setattr(_netlink, "interfaces", self._interfaces)
         monkeypatch.setattr(_netlink, "change_address", self._change)
@@ -106,7 +107,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def contradictions(*networks: str, announced: bool = True) -> t.List[str]:
-    return _flannel.PodNetwork(node(*networks, announced=announced)).contradictions()
+    return flannel.FlannelOnNode(node(*networks, announced=announced)).contradictions()
 
 
 def test_a_machine_that_is_well(machine: Machine) -> None:
@@ -118,7 +119,7 @@ def test_a_machine_that_is_well(machine: Machine) -> None:
 
 
 def test_nothing_is_said_before_flannel_has_run_or_without_a_slice(machine: Machine) -> None:
-    assert _flannel.PodNetwork({"spec": {}}).contradictions() == []
+    assert flannel.FlannelOnNode({"spec": {}}).contradictions() == []
     (machine.root / "subnet.env").unlink()
     assert contradictions("10.244.3.0/24") == []
 
@@ -162,13 +163,13 @@ def test_no_strays(machine: Machine, identifier: str, more: t.Dict[str, str], ad
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"result": {"interfaces": [{"name": "cni0"}]}}', '{"result": 1}'])
 def test_what_is_no_sandbox(text: str) -> None:
-    assert _flannel.sandbox(text) == ("", "", [])
+    assert flannel.sandbox(text) == ("", "", [])
 
 
 @pytest.mark.parametrize("changes", [{"cniArgs": None}, {"containerId": "web"}, {"containerId": 7}])
 def test_what_others_have_made_with_the_same_plugins_is_no_sandbox(changes: t.Dict[str, t.Any]) -> None:
     text = json.dumps({**json.loads(kept(ID, "10.244.1.5/24")), **changes})
-    assert _flannel.sandbox(text) == ("", "", [])
+    assert flannel.sandbox(text) == ("", "", [])
 
 
 def test_a_process_of_that_name_that_is_in_no_pod_is_left(machine: Machine) -> None:
@@ -187,23 +188,23 @@ def test_a_process_of_that_name_that_is_in_no_pod_is_left(machine: Machine) -> N
 )
 def test_addresses_that_others_have_put_behind_the_right_one_stay(present: t.List[str], expected: t.List[str]) -> None:
     networks = [ipaddress.ip_network("10.244.1.0/24"), ipaddress.ip_network("fd00::/64")]
-    found = _flannel.surplus([ipaddress.ip_interface(text) for text in present], networks)
+    found = flannel.surplus([ipaddress.ip_interface(text) for text in present], networks)
     assert [str(address) for address in found] == expected
 
 
 def test_there_has_to_be_a_flannel_that_takes_the_slice_over(machine: Machine) -> None:
-    assert not _flannel.PodNetwork(node("10.244.3.0/24")).can_be_mended
+    assert not flannel.FlannelOnNode(node("10.244.3.0/24")).can_be_mended
     machine.daemon(30, age=100)
-    assert _flannel.PodNetwork(node("10.244.3.0/24")).can_be_mended
+    assert flannel.FlannelOnNode(node("10.244.3.0/24")).can_be_mended
 
 
 def test_flannel_of_this_machine(machine: Machine) -> None:
     machine.daemon(30, age=100)
     machine.daemon(31, age=100, group="/system.slice/flanneld.service")
     process(machine.root / "proc", 32, "/bin/other", group="/kubepods.slice/x")
-    assert _flannel.daemons() == {30: pytest.approx(100)}
+    assert flannel.daemons() == {30: pytest.approx(100)}
     (machine.root / "proc" / "30" / "stat").write_text("30 (gone")
-    assert _flannel.daemons() == {}
+    assert flannel.daemons() == {}
 
 
 def test_everything_is_mended(machine: Machine) -> None:
@@ -216,10 +217,10 @@ def test_everything_is_mended(machine: Machine) -> None:
             machine.subnet("10.244.3.1/24")
 
     machine.on_end = start_again
-    _flannel.mend(lambda: node("10.244.3.0/24"), 60)
+    flannel.Flannel().mend(lambda: node("10.244.3.0/24"), 60)
     assert machine.bridge == ["10.244.3.1/24"]
     assert machine.ended == [(30, signal.SIGTERM), (50, signal.SIGKILL)]
-    assert _flannel.PodNetwork(node("10.244.3.0/24")).contradictions() == [
+    assert flannel.FlannelOnNode(node("10.244.3.0/24")).contradictions() == [
         "pods have addresses that are not of 10.244.3.0/24: shop/web-1"
     ]
 
@@ -227,21 +228,21 @@ def test_everything_is_mended(machine: Machine) -> None:
 def test_a_flannel_that_has_just_started_is_waited_for(machine: Machine) -> None:
     machine.daemon(30, age=1)
     answers: t.List[t.Any] = [None, node("10.244.1.0/24", announced=False), node("10.244.1.0/24")]
-    _flannel.mend(lambda: answers.pop(0), 60)
+    flannel.Flannel().mend(lambda: answers.pop(0), 60)
     assert machine.ended == [] and machine.clock.pauses == [1, 1]
 
 
 def test_a_flannel_that_does_not_come_round_is_started_again(machine: Machine) -> None:
     machine.daemon(30, age=1)
     machine.on_end = lambda _pid: machine.subnet("10.244.3.1/24")
-    _flannel.mend(lambda: node("10.244.3.0/24"), 60)
+    flannel.Flannel().mend(lambda: node("10.244.3.0/24"), 60)
     assert machine.ended == [(30, signal.SIGTERM)] and machine.clock() == 31
 
 
 def test_a_bridge_that_was_killed_half_way(machine: Machine) -> None:
     machine.subnet("10.244.3.1/24")
     machine.bridge = ["10.244.1.1/24", "10.244.3.1/24"]
-    _flannel.mend(lambda: node("10.244.3.0/24"), 60)
+    flannel.Flannel().mend(lambda: node("10.244.3.0/24"), 60)
     assert machine.bridge == ["10.244.3.1/24"] and machine.ended == []
 
 
@@ -254,7 +255,7 @@ def test_a_bridge_that_was_killed_half_way(machine: Machine) -> None:
 )
 def test_a_flannel_that_never_takes_the_slice_over(machine: Machine, answer: t.Any, said: str) -> None:
     with pytest.raises(SlipwayError) as raised:
-        _flannel.mend(lambda: answer, 5)
+        flannel.Flannel().mend(lambda: answer, 5)
     assert said in raised.value.msg and "a second run goes on from here" in raised.value.msg
     assert machine.bridge == ["10.244.1.1/24"]
 
@@ -266,7 +267,7 @@ def test_a_kernel_that_refuses(machine: Machine, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(_netlink, "change_address", refuse)
     machine.subnet("10.244.3.1/24")
     with pytest.raises(SlipwayError, match="The address of cni0 cannot be changed"):
-        _flannel.mend(lambda: node("10.244.3.0/24"), 5)
+        flannel.Flannel().mend(lambda: node("10.244.3.0/24"), 5)
 
 
 def test_a_process_that_has_ended_meanwhile(machine: Machine) -> None:
@@ -275,10 +276,10 @@ def test_a_process_that_has_ended_meanwhile(machine: Machine) -> None:
 
     machine.pod(ID, "10.244.9.5/24", 50)
     machine.on_end = gone
-    _flannel.mend(lambda: node("10.244.1.0/24"), 5)
+    flannel.Flannel().mend(lambda: node("10.244.1.0/24"), 5)
     assert machine.ended == [(50, signal.SIGKILL)]
 
 
 def test_no_slice() -> None:
-    assert _flannel.slices({}) == [] and _flannel.slices({"spec": {"podCIDR": ""}}) == []
-    assert _flannel.slices({"spec": {"podCIDR": "10.244.1.0/24"}}) == [ipaddress.ip_network("10.244.1.0/24")]
+    assert slices({}) == [] and slices({"spec": {"podCIDR": ""}}) == []
+    assert slices({"spec": {"podCIDR": "10.244.1.0/24"}}) == [ipaddress.ip_network("10.244.1.0/24")]

@@ -110,10 +110,11 @@ def test_interfaces(tmp_path: Path) -> None:
 
 
 def test_pod_network(tmp_path: Path) -> None:
-    path = tmp_path / "subnet.env"
-    assert _leftovers.pod_network(str(path)) == ""
+    path = tmp_path / "run/flannel/subnet.env"
+    assert _leftovers.pod_networks(str(tmp_path)) == []
+    path.parent.mkdir(parents=True)
     path.write_text("FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\n")
-    assert _leftovers.pod_network(str(path)) == "10.244.0.0/16"
+    assert _leftovers.pod_networks(str(tmp_path)) == ["10.244.0.0/16"]
 
 
 def test_cni(tmp_path: Path) -> None:

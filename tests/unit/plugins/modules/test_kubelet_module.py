@@ -11,14 +11,9 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _certificates,
-    _flannel,
-    _kubelet,
-    _module,
-    _systemd,
-)
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _certificates, _kubelet, _module, _systemd
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, flannel
 from ansible_collections.slipway.kubernetes.plugins.modules import kubelet
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -79,15 +74,15 @@ class Machine:
         monkeypatch.setattr(_kubelet, "outdated", lambda *_arguments: self.outdated)
         monkeypatch.setattr(_kubelet, "told_name", lambda: self.told_name)
         monkeypatch.setattr(_kubelet, "record", lambda properties: self.recorded.append(properties["MainPID"]))
-        monkeypatch.setattr(_flannel, "SUBNET", str(self.subnet))
-        monkeypatch.setattr(_flannel, "PodNetwork", self._pod_network)
-        monkeypatch.setattr(_flannel, "mend", self._mend)
+        monkeypatch.setattr(flannel, "SUBNET", str(self.subnet))
+        monkeypatch.setattr(POD_NETWORKS["flannel"], "on_node", self._on_node)
+        monkeypatch.setattr(POD_NETWORKS["flannel"], "mend", self._mend)
 
     def _ask(self, name: str) -> t.Any:
         assert name == "w1"
         return self.nodes.pop(0) if len(self.nodes) > 1 else self.nodes[0]
 
-    def _pod_network(self, _node: t.Any) -> t.Any:
+    def _on_node(self, _node: t.Any) -> t.Any:
         return types.SimpleNamespace(
             is_announced=self.is_announced,
             can_be_mended=self.can_be_mended or self.clock() > self.comes_after,
@@ -100,7 +95,7 @@ class Machine:
 
     def run(self, check: bool = False, **options: t.Any) -> t.Dict[str, t.Any]:
         self._warnings.clear()
-        result = self._run_module(kubelet.main, {"flannel": True, **options}, check=check)
+        result = self._run_module(kubelet.main, {"pod_network": "flannel", **options}, check=check)
         return {**result, "warnings": list(self._warnings)}
 
     def commands(self) -> t.List[str]:
@@ -244,7 +239,7 @@ def test_a_flannel_that_goes_with_its_node_and_comes_back_is_waited_for(machine:
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_pod_network_of_others_is_left(machine: Machine, announced: bool) -> None:
     machine.contradictions, machine.is_announced = ["cni0 has another"], announced
-    result = machine.run(flannel=False)
+    result = machine.run(pod_network="none")
     assert not result["changed"] and machine.mended == 0
     assert len(result["warnings"]) == int(announced)
 
@@ -254,8 +249,13 @@ def test_a_pod_network_that_cannot_be_mended(machine: Machine, monkeypatch: pyte
         raise SlipwayError("it stays so")
 
     machine.contradictions = ["something"]
-    monkeypatch.setattr(_flannel, "mend", fail)
+    monkeypatch.setattr(POD_NETWORKS["flannel"], "mend", fail)
     assert machine.run()["msg"] == "it stays so"
+
+
+def test_a_pod_network_that_nobody_knows(machine: Machine) -> None:
+    assert machine.run(pod_network="flanel")["msg"] == "pod_network is flanel, and none of flannel, none."
+    assert machine.commands() == []
 
 
 def test_a_kubelet_that_is_not_installed(machine: Machine) -> None:

@@ -73,10 +73,6 @@ def host(name: str, recorded: t.Mapping[str, t.Any], control_plane: bool, **give
     }
     overrides = {kind: variables.get(f"control_plane_{kind}_configuration", {}) for kind in OVERRIDES}
     variables["__control_plane_documents"] = kubeadm_init_config(settings, overrides)
-    variables["__cni_flannel_network"] = {
-        "podCidr": variables["cluster_pod_subnet"],
-        "flannel": {"backend": variables["cni_flannel_backend"]},
-    }
     return Host(name, control_plane, not control_plane, variables, facts=facts)
 
 
@@ -159,7 +155,7 @@ def test_a_new_cluster_whose_kubelets_shall_make_their_certificates_themselves()
 
 def test_a_flannel_that_somebody_else_has_installed() -> None:
     hosts = cluster()
-    hosts[0].facts["configuration"]["flannel"]["release"] = ""  # type: ignore[index]
+    hosts[0].facts["configuration"]["pod_networks"]["flannel"]["release"] = ""  # type: ignore[index]
     (problem,) = checks.check_fixed(hosts)
     assert problem.subject == "cluster_cni" and "cluster_cni: none" in problem.remedy
     hosts[0].variables["cni_provider"] = "none"  # type: ignore[index]
@@ -198,7 +194,7 @@ def test_what_cannot_be_changed(given: t.Dict[str, t.Any], expected: str) -> Non
 def test_what_cannot_be_changed_where_no_api_server_answers() -> None:
     """Each control plane, and a worker for its domain, are asked what they were made with."""
     hosts = cluster(cluster_service_subnet="10.97.0.0/16", cluster_pod_subnet="10.200.0.0/16", cluster_name="other")
-    for name in ("config_maps", "flannel"):
+    for name in ("config_maps", "pod_networks"):
         hosts[0].facts["configuration"].pop(name)  # type: ignore[index]
     subjects = [line.split(": ")[1] for line in said(hosts) if line.startswith("error ")]
     assert subjects == ["cluster_name", "cluster_pod_subnet", "cluster_service_subnet"]
@@ -210,7 +206,7 @@ def test_a_cluster_whose_pod_network_keeps_its_addresses_elsewhere() -> None:
     hosts = cluster(cni_provider="none")
     maps = hosts[0].facts["configuration"]["config_maps"]  # type: ignore[index]
     maps["kubeadm-config"] = maps["kubeadm-config"].replace("  podSubnet: 10.244.0.0/16\n", "")
-    del hosts[0].facts["configuration"]["flannel"]  # type: ignore[index]
+    del hosts[0].facts["configuration"]["pod_networks"]  # type: ignore[index]
     maps["kube-proxy"] = maps["kube-proxy"].replace("clusterCIDR: 10.244.0.0/16", 'clusterCIDR: ""')
     lines = said(hosts)
     assert [line.split(" is ")[0] for line in lines] == ["warning cluster: ClusterConfiguration.networking.podSubnet:"]
@@ -315,7 +311,7 @@ def test_kube_proxy_and_flannel_that_shall_not_be_there() -> None:
     [line] = said(hosts)
     assert "cluster_cni: is none in the inventory" in line
     # Somebody else's.
-    hosts[0].facts["configuration"]["flannel"]["release"] = "network"  # type: ignore[index]
+    hosts[0].facts["configuration"]["pod_networks"]["flannel"]["release"] = "network"  # type: ignore[index]
     assert said(hosts) == []
 
 

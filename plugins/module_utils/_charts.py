@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Charts that roles of ours install.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
+
+
+def within(values: t.Any, *path: str) -> t.Any:
+    """A value inside of dictionaries; ``None`` when it is not there."""
+    for key in path:
+        values = values.get(key) if isinstance(values, dict) else None
+    return values
+
+
+@dataclasses.dataclass(frozen=True)
+class Chart:
+    """A chart that a role installs, and one image of it.
+
+    :param prefix: that of the role's variables about it.
+    :param namespace: where its release is.
+    :param release: the name of its release.
+    :param repository: that of the image, unless its values say another one.
+    :param version: the variable with the version of the image; empty when that is the chart's.
+    :param place: where in its values the key ``image`` is.
+    """
+
+    prefix: str
+    namespace: str
+    release: str
+    repository: str
+    version: str = ""
+    place: t.Tuple[str, ...] = ()
+
+    def image(self, settings: Settings) -> str:
+        """The image that a host will pull."""
+        values = settings.variables.get(f"{self.prefix}_values")
+        version = settings.text(self.version) or settings.text(f"{self.prefix}_chart_version").lstrip("v")
+        repository = within(values, *self.place, "image", "repository") or self.repository
+        return f"{repository}:{within(values, *self.place, 'image', 'tag') or f'v{version}'}"

@@ -1,0 +1,335 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Flannel.
+
+A Node object that was deleted comes back with another slice. Flannel reads its slice when it starts; the bridge keeps
+the address that it had, so that no pod can be put on it; and pods that run keep addresses that are sent elsewhere.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import ipaddress
+import json
+import os
+import re
+import signal
+import time
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink, _processes
+from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, within
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.pod_network import (
+    AskNode,
+    Facts,
+    Lasting,
+    Network,
+    OnNode,
+    OwnNetwork,
+    PodNetwork,
+    Port,
+    interface_with,
+    slices,
+)
+from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import listed
+
+SUBNET = "/run/flannel/subnet.env"
+#: What libcni keeps of each sandbox.
+RESULTS = "/var/lib/cni/results"
+BRIDGE = "cni0"
+#: Ids of sandboxes; others that use libcni have names of their own.
+SANDBOX = re.compile(r"[0-9a-f]{64}")
+#: Flannel needs some seconds from its start until it has said where it is.
+SECONDS_TO_START = 30
+
+Interface = t.Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface]
+
+
+def is_announced(node: t.Mapping[str, t.Any]) -> bool:
+    """Whether a Flannel that goes by Nodes has written to this one where it is."""
+    annotations = (node.get("metadata") or {}).get("annotations") or {}
+    return any(key.endswith("kube-subnet-manager") and value == "true" for key, value in annotations.items())
+
+
+def subnets(environment: str) -> t.List[Interface]:
+    """The addresses that Flannel gives to the bridge."""
+    texts = re.findall(r"^FLANNEL_(?:IPV6_)?SUBNET=(\S+)$", environment, re.MULTILINE)
+    return [ipaddress.ip_interface(text) for text in texts]
+
+
+def is_foreign(address: Interface, networks: t.Iterable[Network]) -> bool:
+    """Whether an address is in none of the networks, though one of them is of its family."""
+    same = [network for network in networks if network.version == address.version]
+    return bool(same) and not any(address.ip in network for network in same)
+
+
+def bridge_addresses() -> t.Optional[t.List[Interface]]:
+    """The addresses of the bridge; ``None`` when there is no bridge."""
+    for entry in _netlink.interfaces():
+        if entry["name"] == BRIDGE:
+            return [ipaddress.ip_interface(f"{item['address']}/{item['prefix']}") for item in entry["addresses"]]
+    return None
+
+
+def sandbox(text: str) -> t.Tuple[str, str, t.List[Interface]]:
+    """Id, pod and addresses of a sandbox on the bridge, from what libcni keeps of it; empty for another."""
+    try:
+        kept = json.loads(text)
+        result = kept["result"]
+        if not any(item.get("name") == BRIDGE for item in result.get("interfaces") or []):
+            return "", "", []
+        words = {str(pair[0]): str(pair[1]) for pair in kept.get("cniArgs") or []}
+        if not SANDBOX.fullmatch(kept["containerId"]):
+            return "", "", []
+        pod = f"{words['K8S_POD_NAMESPACE']}/{words['K8S_POD_NAME']}"
+        return kept["containerId"], pod, [ipaddress.ip_interface(item["address"]) for item in result["ips"]]
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return "", "", []
+
+
+def stray_sandboxes(networks: t.Sequence[Network]) -> t.Dict[str, t.List[int]]:
+    """Pods that run with an address of another slice, and the processes that hold their sandboxes."""
+    strays = {}
+    for path in glob.glob(f"{RESULTS}/*"):
+        identifier, pod, addresses = sandbox(read_text(path))
+        if identifier and any(is_foreign(address, networks) for address in addresses):
+            strays[identifier] = pod
+    found: t.Dict[str, t.List[int]] = {}
+    proc = _processes.PROC
+    for pid in sorted(int(name) for name in os.listdir(proc) if name.isdigit()) if strays else []:
+        group = read_text(f"{proc}/{pid}/cgroup")
+        for identifier, pod in strays.items():
+            if identifier in group and _processes.is_in_pod(pid, proc):
+                found.setdefault(pod, []).append(pid)
+    return found
+
+
+def daemons() -> t.Dict[int, float]:
+    """Flannel's processes in pods of this machine, and for how many seconds they have run."""
+    found = {}
+    proc = _processes.PROC
+    for pid in [name for name in os.listdir(proc) if name.isdigit()]:
+        if read_text(f"{proc}/{pid}/comm").strip() == "flanneld" and _processes.is_in_pod(pid, proc):
+            age = _processes.age(pid, proc)
+            if age is not None:
+                found[int(pid)] = age
+    return found
+
+
+def surplus(present: t.Sequence[Interface], networks: t.Sequence[Network]) -> t.List[Interface]:
+    """The addresses of the bridge that are in none of the networks and stand before one that is.
+
+    The plugin that makes pods' interfaces is content with the first of its family that is right.
+    """
+    found: t.List[Interface] = []
+    settled: t.Set[int] = set()
+    for address in present:
+        if not is_foreign(address, networks):
+            settled.add(address.version)
+        elif address.version not in settled:
+            found.append(address)
+    return found
+
+
+class FlannelOnNode(OnNode):
+    """Flannel, the bridge and the pods of this machine, compared with its node.
+
+    :param node: its Node object.
+    """
+
+    def __init__(self, node: t.Mapping[str, t.Any]) -> None:
+        self.slices = slices(node)
+        self.subnets = subnets(read_text(SUBNET)) if self.slices else []
+        self.is_announced = is_announced(node)
+        #: Whether Flannel has run since the machine was booted; nothing can contradict before.
+        self.was_there = bool(self.subnets)
+        #: Whether Flannel goes by another slice, or has said where it is to a Node that is no more.
+        self.is_stale = self.was_there and not (
+            self.is_announced and not any(is_foreign(subnet, self.slices) for subnet in self.subnets)
+        )
+        present = (bridge_addresses() if self.was_there else None) or []
+        #: Addresses of the bridge that it must not have, and those that it has to have instead.
+        self.surplus = surplus(present, self.slices)
+        self.replacing = self.subnets if self.surplus else []
+        self.strays = stray_sandboxes(self.slices) if self.was_there else {}
+        self.can_be_mended = not self.is_stale or bool(daemons())
+
+    def contradictions(self) -> t.List[str]:
+        """What is not as the node has it, in words."""
+        now = listed(self.slices)
+        found = []
+        if self.is_stale:
+            found.append(
+                f"Flannel goes by {listed(subnet.network for subnet in self.subnets)}, and the node has {now}"
+                if any(is_foreign(subnet, self.slices) for subnet in self.subnets)
+                else "Flannel has not told the node's new object where it is"
+            )
+        if self.surplus:
+            found.append(f"{BRIDGE} has the address {listed(self.surplus)}, and the node has {now}")
+        if self.strays:
+            found.append(f"pods have addresses that are not of {now}: {listed(sorted(self.strays))}")
+        return found
+
+
+def _end(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+class Flannel(PodNetwork):
+    """Flannel, by its own chart, with the CNI plugin ``bridge``."""
+
+    name = "flannel"
+    title = "Flannel"
+    chart = Chart("cni_flannel", "kube-flannel", "flannel", "ghcr.io/flannel-io/flannel", place=("flannel",))
+    goes_by_slices = True
+    overhead = 50
+    kubespray = {"flannel_backend_type": "cni_flannel_backend", "flannel_interface": "cni_flannel_interface"}
+    kubespray_weak = ("flannel_interface",)
+
+    kernel_modules = ("vxlan", "wireguard")
+    interfaces = (
+        {"Name": "veth1a2b3c4d", "Type": "ether", "Kind": "veth", "Driver": "veth"},
+        {"Name": BRIDGE, "Type": "bridge", "Kind": "bridge", "Driver": "bridge"},
+        {"Name": "flannel.1", "Type": "ether", "Kind": "vxlan", "Driver": "vxlan"},
+    )
+    interface_prefixes = ("flannel",)
+    cni_file = "10-flannel.conflist"
+    cni_network = "cbr0"
+
+    left_interfaces = (r"flannel(-v6)?\.\d+", r"flannel-wg(-v6)?")
+    chains = ("FLANNEL-",)
+    #: Older ones have put them there.
+    rules = (r'--comment "?flanneld (masq|forward)"?',)
+    nft_tables = ("flannel-ipv4", "flannel-ipv6")
+    folders = ("/run/flannel",)
+    cni_folders = ("flannel",)
+    programs = ("/opt/cni/bin/flannel",)
+
+    config_map = ("kube-flannel", "kube-flannel-cfg")
+    interface_remedy = (
+        "Set it to a name that the interface has on all hosts; where names differ, put an --iface-regex into"
+        " flannel.args of cni_flannel_values."
+    )
+
+    def network(self, root: str = "") -> str:
+        """The network of all pods, of the file that it has written for its CNI plugin."""
+        match = re.search(r"^FLANNEL_NETWORK=(\S+)$", read_text(root + SUBNET), re.MULTILINE)
+        return match.group(1) if match else ""
+
+    def ports(self, settings: Settings) -> t.List[Port]:
+        """Those of its backends: the kernel's VXLAN can be shared, WireGuard cannot."""
+        backend = settings.text("cni_flannel_backend")
+        known = {"vxlan": (8472, True), "wireguard": (51820, False)}
+        return [
+            Port("udp", number, f"Flannel's backend {backend}", is_shared=is_vxlan, is_tried=is_vxlan)
+            for name, (number, is_vxlan) in known.items()
+            if name == backend
+        ]
+
+    def modules(self, settings: Settings) -> t.Set[str]:
+        """That of its backend."""
+        return {settings.text("cni_flannel_backend")}.intersection(self.kernel_modules)
+
+    def interface(self, settings: Settings, facts: Facts, first: Settings, first_facts: Facts) -> str:
+        """One name on all: that of cluster_node_ip's on the first; without one that of the default route."""
+        if "--iface" in str(settings.variables.get("cni_flannel_values")):
+            return ""
+        address, default = first.text("cluster_node_ip"), str(first_facts.get("default_address") or "")
+        common = interface_with(first_facts, address) if address != default else ""
+        own = str(facts.get("default_address") or "")
+        return settings.text("cni_flannel_interface") or common or interface_with(facts, own)
+
+    def networks(self, settings: Settings) -> t.List[OwnNetwork]:
+        """It does not start with one that Go cannot read, nor beside those that nodes have."""
+        values = settings.mapping("cni_flannel_values")
+        return [
+            OwnNetwork(f"cni_flannel_values[{key}]", str(values[key]), key == "podCidr")
+            for key in ("podCidr", "podCidrv6")
+            if values.get(key)
+        ]
+
+    def lasting(self, settings: Settings) -> t.List[Lasting]:
+        """Network and backend: each node would change at the next restart of its pod, and lose the others."""
+        found = []
+        for key, path, variable, what in (
+            ("backend", ("flannel", "backend"), "cni_flannel_backend", "backend"),
+            ("network", ("podCidr",), "cluster_pod_subnet", "network"),
+            ("ipv6_network", ("podCidrv6",), "", "network"),
+        ):
+            given = within(settings.mapping("cni_flannel_values"), *path)
+            wanted = settings.text(variable) if given is None else str(given)
+            if wanted:
+                found.append(
+                    Lasting(key, wanted, variable if given is None else "cni_flannel_values", f"Flannel's {what}")
+                )
+        return found
+
+    def state(self, config_map: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+        """Its networks and its backend, without the key that its WireGuard may share."""
+        try:
+            configuration = json.loads(str((config_map.get("data") or {}).get("net-conf.json") or ""))
+            backend = configuration.get("Backend") or {}
+            return {
+                "network": str(configuration.get("Network") or ""),
+                "ipv6_network": str(configuration.get("IPv6Network") or ""),
+                "backend": str(backend.get("Type") or ""),
+                "release": str(
+                    (config_map["metadata"].get("annotations") or {}).get("meta.helm.sh/release-name") or ""
+                ),
+            }
+        except (ValueError, AttributeError, KeyError):
+            return {}
+
+    def had_slice(self) -> bool:
+        """Whether it has written one down."""
+        return bool(subnets(read_text(SUBNET)))
+
+    def on_node(self, node: t.Mapping[str, t.Any]) -> OnNode:
+        """Whether it goes by the slice of its Node, and the bridge and the pods do."""
+        return FlannelOnNode(node)
+
+    def mend(self, ask: AskNode, timeout: float) -> None:
+        """Bring Flannel, the bridge and the pods to the slice that the node has.
+
+        Each step looks for itself what is left to do, so it may be killed after any of them. Nothing is deleted: whose
+        sandbox has ended gets a new one from its kubelet, which stops its containers as their pod says and starts them
+        again, as after a reboot; those that share the sandbox's process namespace end with it.
+
+        :raises SlipwayError: when Flannel does not take the slice over in time.
+        """
+        deadline = time.monotonic() + timeout
+        network = FlannelOnNode({})
+        while True:
+            node = ask()
+            network = FlannelOnNode(node) if node else network
+            if node and network.slices and not network.is_stale:
+                break
+            for pid, age in (daemons() if network.is_stale else {}).items():
+                if age > SECONDS_TO_START:
+                    _end(pid, signal.SIGTERM)
+            if time.monotonic() > deadline:
+                raise SlipwayError(
+                    f"{'; '.join(network.contradictions()) or 'The node has got no slice of the pod network'}: this has"
+                    f" not changed in {timeout:.0f} seconds. See `kubectl get pods --namespace kube-flannel"
+                    " --output=wide` and the log of this node's pod there; a second run goes on from here."
+                )
+            time.sleep(1)
+        try:
+            # The wrong one goes last: a run that is killed before finds it again.
+            for subnet in network.replacing:
+                _netlink.change_address(BRIDGE, str(subnet))
+            for address in network.surplus:
+                _netlink.change_address(BRIDGE, str(address), remove=True)
+        except OSError as error:
+            raise SlipwayError(f"The address of {BRIDGE} cannot be changed: {error}") from error
+        for pids in network.strays.values():
+            for pid in pids:
+                _end(pid, signal.SIGKILL)
