@@ -1,0 +1,21 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import named
+
+
+def pod_network_conditions(name: str) -> t.List[t.Dict[str, t.Any]]:
+    """What tells that a pod network is ready beside nodes that are."""
+    return list(named(name).conditions)
+
+
+class FilterModule:
+    """What is known about pod networks."""
+
+    def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
+        return {"pod_network_conditions": pod_network_conditions}
