@@ -12,6 +12,7 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import chosen
 from ansible_collections.slipway.kubernetes.plugins.module_utils._surroundings import known_modules
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines, _preflight_sources
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import parse_endpoint, parse_version
@@ -101,15 +102,16 @@ class ActionModule(ActionBase):
         found: t.List[t.Dict[str, t.Any]] = []
         wanted = _preflight_sources.sources(variables, node, str(task_vars.get("inventory_hostname")))
         wanted = [source for source in wanted if not self._is_unknown(source, node, variables)]
-        docker = _preflight_sources.docker_repository(variables, node)
+        repository = _preflight_sources.runtime_repository(variables, node)
+        service = chosen(str(variables.get("container_runtime_provider"))).service
         # What cannot be templated is reported by the checks on variables.
         if wanted:
-            looked = self._look("slipway.kubernetes.source_probe", {"sources": wanted}, task_vars)
+            looked = self._look("slipway.kubernetes.source_probe", {"sources": wanted, "runtime": service}, task_vars)
             found += looked.get("failures", [])
             if explain(looked):
                 found.append({"subject": "preflight_sources", "message": reason(looked), "severity": "error"})
-        if docker and not self._is_unknown(docker, node, variables):
-            looked = self._look("slipway.kubernetes.package_source", docker, task_vars)
+        if repository and not self._is_unknown(repository, node, variables):
+            looked = self._look("slipway.kubernetes.package_source", repository, task_vars)
             if explain(looked):
                 found.append({"subject": "container_runtime_repository", "message": reason(looked)})
         return found

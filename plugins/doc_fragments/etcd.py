@@ -14,11 +14,7 @@ options:
     description: The static pod of etcd, as kubeadm writes it. Image, addresses and certificates are taken from it.
     type: path
     default: /etc/kubernetes/manifests/etcd.yaml
-  cri_socket:
-    description: Socket of containerd, which runs C(etcdctl) and C(etcdutl) out of etcd's own image.
-    type: str
-    default: unix:///run/containerd/containerd.sock
 requirements:
-  - containerd with its command C(ctr)
+  - the container runtime with its own client, which runs C(etcdctl) and C(etcdutl) out of etcd's image
   - a control plane with an etcd of kubeadm
 """

@@ -48,8 +48,6 @@ CONFIG_MAPS = (
 NODES, AS_TABLE = "/api/v1/nodes?includeObject=None", "application/json;as=Table;v=v1;g=meta.k8s.io"
 #: What of the addons' list was made.
 ADDONS = ("kube-system", "slipway-addons", "entries")
-#: Packages that bring containerd.
-RUNTIME_PACKAGES = ("containerd", "containerd.io")
 
 _ARGUMENT = re.compile(r"^\s*- [\"']?--([a-z0-9-]+)=(.*?)[\"']?\s*$", re.MULTILINE)
 _CLIENT = re.compile(r"^\s*client-(certificate|key)-data: *[\"']?([A-Za-z0-9+/=]+)", re.MULTILINE)
@@ -78,9 +76,9 @@ def without_headers(kubelet: str) -> str:
     return _HEADERS.sub("", kubelet)
 
 
-def installed_packages(status: str, names: t.Collection[str]) -> t.Dict[str, str]:
+def installed_packages(names: t.Iterable[str]) -> t.Dict[str, str]:
     """Versions of those of the packages that are installed, from dpkg's status file."""
-    found = {}
+    found, status = {}, read_text(DPKG_STATUS)
     for name in names:
         _before, _name, rest = f"\n{status}".partition(f"\nPackage: {name}\n")
         entry = rest.partition("\n\n")[0]
@@ -88,11 +86,6 @@ def installed_packages(status: str, names: t.Collection[str]) -> t.Dict[str, str
         if version and re.search(r"^Status: \S+ \S+ installed$", entry, re.MULTILINE):
             found[name] = version.group(1)
     return found
-
-
-def runtime_packages() -> t.Dict[str, str]:
-    """The packages of containerd that are installed here, with their versions."""
-    return installed_packages(read_text(DPKG_STATUS), RUNTIME_PACKAGES)
 
 
 def look(joined: bool, api_ready: bool, node: str = "") -> t.Dict[str, t.Any]:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """etcd as kubeadm runs it: its static pod, its tools out of its own image, its members.
 
-etcdctl and etcdutl are in the image that etcd itself runs from. containerd starts them as a container that is deleted
-when it ends, so that nothing has to be installed and client and server always have the same version.
+etcdctl and etcdutl are in the image that etcd itself runs from. The container runtime starts them as a container that
+is deleted when it ends, so that nothing has to be installed and client and server always have the same version.
 
 Private to this collection.
 """
@@ -18,7 +18,9 @@ import re
 import typing as t
 import urllib.parse
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import CONTAINER_PREFIX, tool_argv
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 
 MANIFEST = "/etc/kubernetes/manifests/etcd.yaml"
@@ -26,10 +28,8 @@ PKI = "/etc/kubernetes/pki/etcd"
 #: Options of all modules that talk to etcd.
 ETCD_ARGUMENTS: t.Dict[str, t.Any] = {
     "manifest": {"type": "path", "default": MANIFEST},
-    "cri_socket": {"type": "str", "default": "unix:///run/containerd/containerd.sock"},
+    "cri_socket": _runtimes.CRI_SOCKET,
 }
-#: Our containers' names begin like this.
-CONTAINER_PREFIX = "slipway-etcd-"
 _FLAG = re.compile(r"^\s*- [\"']?--([a-z0-9-]+)=(.*?)[\"']?\s*$", re.MULTILINE)
 _IMAGE = re.compile(r"^\s*image: [\"']?([^\s\"']+)", re.MULTILINE)
 _ALARM = re.compile(r"alarm:(\w+)")
@@ -89,58 +89,38 @@ def read_pod(path: str = MANIFEST) -> Pod:
 
 
 class Tools:
-    """etcdctl and etcdutl out of an image that containerd has."""
+    """etcdctl and etcdutl out of an image that the container runtime has."""
 
-    def __init__(self, runner: Runner, image: str, cri_socket: str = "unix:///run/containerd/containerd.sock") -> None:
-        """:raises SlipwayError: when ``cri_socket`` is not containerd's."""
+    def __init__(self, runner: Runner, image: str, cri_socket: str) -> None:
+        """:raises SlipwayError: when ``cri_socket`` is not that of a runtime that is known."""
         self._runner = runner
         self._image = image
-        address = urllib.parse.urlsplit(cri_socket).path or cri_socket
-        if "containerd" not in address:
-            raise SlipwayError(f"etcd's tools can only be run by containerd, and {cri_socket} is not its socket.")
-        self._ctr = [runner.path("ctr"), f"--address={address}", "--namespace=k8s.io"]
-
-    def argv(self, words: t.Sequence[str], mounts: t.Mapping[str, bool]) -> t.List[str]:
-        """The command line that runs ``words`` in a container of its own.
-
-        :param mounts: folders that it sees under their own names, and whether it may write there.
-        """
-        binds = [
-            f"--mount=type=bind,src={path},dst={path},options=rbind:{'rw' if writable else 'ro'}"
-            for path, writable in mounts.items()
-        ]
-        name = f"{CONTAINER_PREFIX}{os.getpid()}"
-        return [*self._ctr, "run", "--rm", "--net-host", *binds, self._image, name, *words]
+        self._socket = cri_socket
+        self._runtime = _runtimes.chosen(cri_socket=cri_socket)
+        if not self._runtime.tool:
+            known = " or ".join(_runtimes.RUNTIMES)
+            raise SlipwayError(f"etcd's tools can only be run by {known}, and {cri_socket} is not its socket.")
+        program, *words = self._runtime.tool_at(cri_socket)
+        self._tool = [runner.path(program), *words]
 
     def run(
         self, words: t.Sequence[str], mounts: t.Mapping[str, bool], check: bool = True, failure: str = ""
     ) -> CommandResult:
         """Run ``words`` in a container of its own.
 
+        :param mounts: folders that it sees under their own names, and whether it may write there.
         :raises CommandError: when ``check`` is set and it fails.
         """
         what = failure or f"{' '.join(words[:1])} failed"
-        return self._runner.run(self.argv(words, mounts), check=check, failure=what)
+        return self._runner.run(tool_argv(self._tool, self._image, mounts, words), check=check, failure=what)
 
     def remove_leftovers(self) -> None:
         """Delete containers of ours whose process has ended: a call that was killed cannot do that itself."""
-        names = self._runner.run([*self._ctr, "containers", "ls", "--quiet"]).stdout.split()
-        ours = [name for name in names if name.startswith(CONTAINER_PREFIX)]
-        if not ours:
-            return
-        lines = [line.split() for line in self._runner.run([*self._ctr, "tasks", "ls"]).stdout.splitlines()]
-        states = {words[0]: words[-1] for words in lines if len(words) == 3}
-        for name in ours:
-            if states.get(name) == "RUNNING":
-                continue
-            if name in states:
-                self._runner.run([*self._ctr, "tasks", "rm", name], check=False)
-            self._runner.run([*self._ctr, "containers", "rm", name], check=False)
+        self._runtime.remove_ended(self._runner, self._socket, CONTAINER_PREFIX)
 
     def has_image(self) -> bool:
-        """Whether containerd has the image already."""
-        listed = self._runner.run([*self._ctr, "images", "ls", "--quiet", f"name=={self._image}"]).stdout.split()
-        return self._image in listed
+        """Whether the container runtime has the image already."""
+        return self._runtime.has_image(self._runner, self._socket, self._image)
 
 
 @dataclasses.dataclass

@@ -38,6 +38,8 @@ AUTHORITIES = (
 )  # fmt: skip
 _SUFFIX = ".tar.gz"
 _CHUNK = 1 << 20
+#: Our containers' names begin like this.
+CONTAINER_PREFIX = "slipway-etcd-"
 #: What the name of a backup that is not complete begins with.
 _WORK = ".slipway-work-"
 
@@ -52,15 +54,16 @@ class Settings:
 
     :param directory: where they are kept; it is made with mode 0700 when it is not there.
     :param keep: how many of them, at least one.
+    :param tool: how the container runtime runs a program of an image, as :func:`tool_argv` takes it.
     :param age_recipients: public keys that ``age`` encrypts for; no encryption when there are none.
     """
 
     directory: str
     cluster_name: str
     keep: int
+    tool: t.Sequence[str]
     age_recipients: t.Sequence[str] = ()
     manifest: str = "/etc/kubernetes/manifests/etcd.yaml"
-    cri_socket: str = "unix:///run/containerd/containerd.sock"
     kubeconfig: str = "/etc/kubernetes/admin.conf"
     pki: str = PKI
 
@@ -72,6 +75,8 @@ class Settings:
             )
         if not re.match(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", self.cluster_name):
             raise BackupError(f"cluster_name is {self.cluster_name!r}, which is no DNS label.")
+        if not self.tool:
+            raise BackupError("etcd's tools are run by the container runtime, and none that is known has this socket.")
         if not os.path.exists(self.manifest):
             raise BackupError(f"There is no {self.manifest} on this host, so kubeadm runs no etcd here.")
 
@@ -124,6 +129,18 @@ def sha256_of_file(path: str) -> str:
     """The SHA-256 of a file."""
     with open(path, "rb") as stream:
         return sha256_of(stream)
+
+
+def tool_argv(tool: t.Sequence[str], image: str, mounts: t.Mapping[str, bool], words: t.Sequence[str]) -> t.List[str]:
+    """The command line that runs ``words`` in a container of ``image`` that is deleted when it ends.
+
+    :param tool: as ``Runtime.tool_at`` returns it.
+    :param mounts: folders that it sees under their own names, and whether it may write there.
+    """
+    names = {"image": image, "name": f"{CONTAINER_PREFIX}{os.getpid()}"}
+    folders = [{"path": path, "access": "rw" if writable else "ro"} for path, writable in mounts.items()]
+    argv = [word.format(**names, **folder) for word in tool for folder in (folders if "{path}" in word else [{}])]
+    return [*argv, *words]
 
 
 def status_words(snapshot: str) -> t.List[str]:
@@ -181,24 +198,21 @@ class Backup:
         self._settings = settings
         with open(settings.manifest, encoding="utf-8") as stream:
             self._pod = stream.read()
-        self._ctr = shutil.which("ctr") or "/usr/bin/ctr"
 
     def _flag(self, name: str, default: str = "") -> str:
         match = re.search(rf"^\s*- [\"']?--{name}=(.*?)[\"']?\s*$", self._pod, re.MULTILINE)
         return match.group(1) if match else default
 
-    def tool_argv(self, mounts: t.Mapping[str, str], *words: str) -> t.List[str]:
-        """The command line that runs ``words`` in a container of etcd's image."""
+    def image(self) -> str:
+        """etcd's image."""
         image = re.search(r"^\s*image: [\"']?([^\s\"']+)", self._pod, re.MULTILINE)
         if image is None:
             raise BackupError(f"{self._settings.manifest} names no image.")
-        address = self._settings.cri_socket.replace("unix://", "", 1)
-        binds = [
-            f"--mount=type=bind,src={path},dst={path},options=rbind:{access}" for path, access in sorted(mounts.items())
-        ]
-        name = f"slipway-etcd-{os.getpid()}"
-        start = [self._ctr, f"--address={address}", "--namespace=k8s.io", "run", "--rm", "--net-host"]
-        return [*start, *binds, image.group(1), name, *words]
+        return image.group(1)
+
+    def _tool(self, mounts: t.Mapping[str, bool], words: t.Sequence[str]) -> t.List[str]:
+        """The command line that runs ``words`` in a container of etcd's image."""
+        return tool_argv(self._settings.tool, self.image(), mounts, words)
 
     def save_argv(self, path: str) -> t.List[str]:
         """The command line that saves a snapshot of this machine's member in ``path``."""
@@ -216,8 +230,8 @@ class Backup:
             "--dial-timeout=10s",
             "--command-timeout=600s",
         ]
-        mounts = {etcd: "ro", os.path.dirname(path): "rw"}
-        return self.tool_argv(mounts, "etcdctl", *options, "snapshot", "save", path)
+        mounts = {etcd: False, os.path.dirname(path): True}
+        return self._tool(mounts, ["etcdctl", *options, "snapshot", "save", path])
 
     def run(self) -> t.Dict[str, t.Any]:
         """Take the backup, keep it, delete old ones.
@@ -271,7 +285,7 @@ class Backup:
         self._expect_room(work)
         snapshot = os.path.join(work, "snapshot.db")
         run(self.save_argv(snapshot))
-        status = parse_status(run(self.tool_argv({work: "ro"}, *status_words(snapshot))))
+        status = parse_status(run(self._tool({work: False}, status_words(snapshot))))
         configuration = run(self._kubectl("get", "configmaps", "kubeadm-config", "kubelet-config", "kube-proxy"))
         created = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         contents = self._contents(snapshot, configuration.encode())
@@ -280,7 +294,7 @@ class Backup:
             "created": created,
             "cluster_name": settings.cluster_name,
             "member": self._flag("name"),
-            "image": self.tool_argv({})[-2],
+            "image": self.image(),
             "snapshot": status,
             "files": {name: self._digest(item) for name, item in contents.items()},
         }

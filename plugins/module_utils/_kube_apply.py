@@ -21,6 +21,7 @@ from collections import Counter
 from ansible.module_utils.urls import open_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._documents import merged
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 
@@ -325,7 +326,7 @@ class KubeApply:
             if kube.lacks_webhook(result.stderr):
                 self._plan.pending.add("a webhook that checks them")
                 pairs = [(item, self._find(live, item)) for item in tried]
-                return {self._reference(item): kube.merged(found, item) for item, found in pairs if found}
+                return {self._reference(item): merged(found, item) for item, found in pairs if found}
             kinds, namespaces = kube.missing_kinds(result.stderr), kube.missing_namespaces(result.stderr)
             self._plan.pending |= {f"kind {kind}" for _version, kind in kinds}
             self._plan.pending |= {f"namespace {name}" for name in namespaces}

@@ -154,13 +154,6 @@ def lacks_webhook(stderr: str) -> bool:
     return "failed calling webhook" in stderr
 
 
-def merged(live: t.Any, wanted: t.Any) -> t.Any:
-    """``live`` with the fields of ``wanted``, as near as can be had without the API server; lists are replaced."""
-    if not isinstance(live, dict) or not isinstance(wanted, dict):
-        return wanted
-    return {**live, **{key: merged(live.get(key), value) for key, value in wanted.items()}}
-
-
 def is_transient(stderr: str) -> bool:
     """Whether what kubectl prints may pass by itself while something in the cluster comes up."""
     return bool(_TRANSIENT.search(stderr))

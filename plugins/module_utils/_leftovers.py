@@ -20,23 +20,19 @@ import signal
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 
-#: Mounts of pods, of their sandboxes and of their network namespaces.
-_MOUNTS = re.compile(
-    r"^(/var/lib/kubelet/.+|(/var)?/run/netns/cni-[^/]+"
-    r"|(/var)?/run/containerd/(io\.containerd\.grpc\.v1\.cri|io\.containerd\.runtime\.v2\.task/k8s\.io)/.+)$"
-)
+#: Mounts of pods and of their network namespaces; those of their sandboxes are the container runtime's.
+_MOUNTS = r"/var/lib/kubelet/.+|(/var)?/run/netns/cni-[^/]+"
 #: Regular expressions for names of interfaces of kube-proxy, of CNI plugins and of pod networks that others install.
 _INTERFACES = ("cni0", "kube-ipvs0", "nodelocaldns", r"vxlan(-v6)?\.calico", "cali[0-9a-f]{11}")
 #: The bridge that the pods' interfaces are ports of.
 _BRIDGE = "cni0"
 #: Other pod networks for Kubernetes, which are in the names of the files below /etc/cni/net.d that they write.
 _OTHERS = ("calico", "cilium")
-_SHIM = "containerd-shim"
 #: Seconds that processes have until they have gone after SIGKILL.
 _PATIENCE = 10
 #: Where kubeadm lets etcd keep its data unless told otherwise.
@@ -56,7 +52,8 @@ def parse_mounts(text: str) -> t.List[str]:
 def mounts(text: t.Optional[str] = None) -> t.List[str]:
     """Mount points of pods, the deepest first."""
     points = parse_mounts(read_text("/proc/self/mountinfo") if text is None else text)
-    return [path for path in points if _MOUNTS.match(path)]
+    pattern = "|".join([_MOUNTS, *filter(None, (runtime.mounts for runtime in _runtimes.RUNTIMES.values()))])
+    return [path for path in points if re.fullmatch(pattern, path)]
 
 
 def cgroups(root: str = "/sys/fs/cgroup") -> t.List[str]:
@@ -90,17 +87,10 @@ def processes(groups: t.Iterable[str], address: str = "", proc: str = "/proc") -
             found.update(int(word) for word in read_text(f"{folder}/cgroup.procs").split())
     for name in filter(str.isdigit, os.listdir(proc)):
         words = _processes.words(name, proc)
-        shim = os.path.basename(words[0]).startswith(_SHIM) and "k8s.io" in words
-        if shim and _is_socket(words, address) and _processes.is_of_this_machine(name, proc):
+        holds_pod = any(runtime.holds_pod(words, address) for runtime in _runtimes.RUNTIMES.values())
+        if holds_pod and _processes.is_of_this_machine(name, proc):
             found.add(int(name))
     return sorted(found - {0})
-
-
-def _is_socket(words: t.Sequence[str], address: str) -> bool:
-    """Whether the command line of a shim names that socket of a runtime, or none."""
-    named = [words[index + 1] for index, word in enumerate(words[:-1]) if word in ("-address", "--address")]
-    wanted = address.replace("unix://", "")
-    return not (named and wanted) or os.path.realpath(named[0]) == os.path.realpath(wanted)
 
 
 def kill(pids: t.Iterable[int]) -> None:
@@ -152,7 +142,7 @@ def pod_networks(root: str = "") -> t.List[str]:
 
 
 def cni_files(folder: str = "/etc/cni/net.d") -> t.List[str]:
-    """Configuration of pod networks; that of others (podman, containerd's own) is left out."""
+    """Configuration of pod networks; that of others (podman, a runtime's own) is left out."""
     names = os.listdir(folder) if os.path.isdir(folder) else []
     return sorted(f"{folder}/{name}" for name in names if any(word in name for word in (*POD_NETWORKS, *_OTHERS)))
 

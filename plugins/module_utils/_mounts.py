@@ -14,9 +14,10 @@ import re
 import struct
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 
-#: Folders that the build writes to, or whose programs are run.
+#: Folders that the build writes to, or whose programs are run; beside them those of the container runtimes.
 FOLDERS = (
     "/etc",
     "/etc/kubernetes",
@@ -25,7 +26,6 @@ FOLDERS = (
     "/usr/bin",
     "/usr/local/bin",
     "/var/lib",
-    "/var/lib/containerd",
     "/var/lib/etcd",
     "/var/lib/kubelet",
 )
@@ -88,7 +88,7 @@ def look(root: str = "") -> t.List[t.Dict[str, t.Any]]:
     """
     mounts = parse_mounts(read_text(f"{root}/proc/self/mountinfo"))
     found = []
-    for folder in FOLDERS:
+    for folder in (*FOLDERS, *(runtime.data for runtime in _runtimes.RUNTIMES.values())):
         mount = mount_of(folder if root else os.path.realpath(folder), mounts)
         if mount:
             entry = {"path": folder, "point": mount.point, "type": mount.kind, "options": mount.options}

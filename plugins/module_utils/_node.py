@@ -26,7 +26,6 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _apt_sources,
     _certificates,
     _cluster_state,
-    _containerd_state,
     _der,
     _hosts_file,
     _installers,
@@ -36,6 +35,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _netlink,
     _processes,
     _run_record,
+    _runtimes,
     _serving_timer,
     _upgrade,
     _x509,
@@ -58,19 +58,17 @@ _VIRTUAL = re.compile(
     r"|wireguard\.cali|wg-v6\.cali|ovn-k8s-|nerdctl|lxdbr|incusbr|vmnet|vboxnet"
     r"|dummy|ifb|sit\d|gre\d|gretap|erspan|ip6|ip_vti)"
 )
-#: The paths whose file systems Kubernetes, its runtime and their packages fill; those that exist are looked at.
-_DISKS = ("/var/lib", "/var/lib/containerd", "/var/lib/etcd", "/var/lib/kubelet", "/etc", "/tmp")
+#: The paths whose file systems Kubernetes and packages fill, and the runtimes'; those that exist are looked at.
+_DISKS = ("/var/lib", "/var/lib/etcd", "/var/lib/kubelet", "/etc", "/tmp")
 #: How each program says its version.
 _PROGRAMS = {
     "kubeadm": ("version", "--output=short"),
     "kubelet": ("--version",),
     "kubectl": ("version", "--client=true"),
     "helm": ("version", "--short"),
-    "containerd": ("--version",),
 }
 #: Services that synchronise the clock, as distributions name them.
 _TIME_SYNC = ("systemd-timesyncd", "chrony", "chronyd", "ntpsec", "ntp", "ntpd", "openntpd")
-_SOCKET = "/run/containerd/containerd.sock"
 #: Seconds that a program may take to say its version.
 _PATIENCE = 20
 
@@ -233,17 +231,6 @@ def ufw_is_active(text: str) -> bool:
     return re.search(r"^\s*ENABLED\s*=\s*[\"']?yes", text, re.MULTILINE | re.IGNORECASE) is not None
 
 
-def accepts_connections(path: str) -> bool:
-    """Whether somebody listens on the Unix socket ``path``."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(2)
-        try:
-            connection.connect(path)
-        except OSError:
-            return False
-    return True
-
-
 def socket_owners(inodes: t.Set[str], proc: str = "/proc") -> t.Dict[str, int]:
     """The lowest process that holds each socket, by the socket's inode.
 
@@ -348,7 +335,9 @@ class NodeFacts:
 
     def collect(self) -> t.Dict[str, t.Any]:
         """All facts; each key is always there."""
-        asked = Versions(self._runner, _PROGRAMS)
+        runtimes = _runtimes.RUNTIMES.values()
+        programs = {**_PROGRAMS, **{runtime.program: ("--version",) for runtime in runtimes}}
+        asked = Versions(self._runner, programs)
         lookups = Lookups(self._names)
         interfaces = [{**entry, "virtual": is_virtual(entry["name"])} for entry in _netlink.interfaces()]
         memory = parse_meminfo(read_text("/proc/meminfo"))
@@ -393,13 +382,14 @@ class NodeFacts:
             **facts,
             "surroundings": {**around, "names": lookups.result()},
             "runtime": {
-                "containerd": {
-                    "installed": bool(asked.paths["containerd"]),
-                    "version": versions["containerd"],
-                    "active": accepts_connections(_SOCKET),
-                    **_containerd_state.state(self._runner, asked.paths["containerd"]),
-                    "packages": _cluster_state.runtime_packages(),
+                runtime.name: {
+                    "installed": bool(asked.paths[runtime.program]),
+                    "version": versions[runtime.program],
+                    "active": runtime.is_active(),
+                    **runtime.state(self._runner, asked.paths[runtime.program]),
+                    "packages": _cluster_state.installed_packages(runtime.packages),
                 }
+                for runtime in runtimes
             },
             "kubernetes": {
                 **kubernetes,
@@ -417,7 +407,8 @@ class NodeFacts:
     @staticmethod
     def _disk() -> t.List[t.Dict[str, t.Any]]:
         disks = []
-        for path in filter(os.path.isdir, _DISKS):
+        paths = (*_DISKS, *(runtime.data for runtime in _runtimes.RUNTIMES.values()))
+        for path in filter(os.path.isdir, paths):
             usage = shutil.disk_usage(path)
             disks.append({"path": path, "free_mb": usage.free // 1048576, "size_mb": usage.total // 1048576})
         return disks

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes past a proxy, as programs in Go (kubeadm, the kubelet, containerd, Helm) read no_proxy.
+"""What goes past a proxy, as programs in Go (kubeadm, the kubelet, runtimes, Helm) read no_proxy.
 
 Source: golang.org/x/net/http/httpproxy. Private to this collection.
 """

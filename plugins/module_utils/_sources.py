@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Asks sources whether they have what will be fetched from them, and fetches none of it.
 
-Registries are asked as containerd and Helm ask them, by the OCI distribution specification: mirrors in their order,
-then the registry itself, with a bearer token where one is demanded. Private to this collection.
+Registries are asked as container runtimes and Helm ask them, by the OCI distribution specification: mirrors in their
+order, then the registry itself, with a bearer token where one is demanded. Private to this collection.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class Image(t.NamedTuple):
 
 
 def parse_image(text: str) -> Image:
-    """The parts of an image's name, as Docker and containerd read it.
+    """The parts of an image's name, as Docker and container runtimes read it.
 
     :raises SlipwayError: when it has no tag.
     """
@@ -183,7 +183,7 @@ def parse_image(text: str) -> Image:
 
 
 def challenge(*headers: str) -> t.Tuple[str, t.Dict[str, str]]:
-    """Scheme and parameters of the headers WWW-Authenticate: of the one with a token, as containerd prefers it."""
+    """Scheme and parameters of the headers WWW-Authenticate: of the one with a token, as runtimes prefer it."""
     found = []
     for header in headers:
         scheme, _blank, rest = header.strip().partition(" ")

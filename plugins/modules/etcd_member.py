@@ -18,6 +18,7 @@ description:
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
+  - slipway.kubernetes.cri_socket
   - slipway.kubernetes.etcd
 attributes:
   check_mode:

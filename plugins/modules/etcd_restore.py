@@ -21,6 +21,7 @@ description:
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
+  - slipway.kubernetes.cri_socket
   - slipway.kubernetes.etcd
 attributes:
   check_mode:
@@ -330,7 +331,7 @@ class EtcdRestore:
     def _expect_tools(self, pod: _etcd.Pod) -> None:
         if not _etcd.Tools(self._runner, pod.image, self._params["cri_socket"]).has_image():
             raise SlipwayError(
-                f"containerd has no image {pod.image} any more, in which etcdutl is. Pull it through the CRI"
+                f"The container runtime has no image {pod.image} any more, in which etcdutl is. Pull it through the CRI"
                 " (`crictl pull`, or `kubeadm config images pull`) and run again."
             )
 

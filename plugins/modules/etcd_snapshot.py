@@ -17,6 +17,7 @@ description:
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
+  - slipway.kubernetes.cri_socket
   - slipway.kubernetes.etcd
 attributes:
   check_mode:
@@ -98,6 +99,7 @@ deleted:
 
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import ETCD_ARGUMENTS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import Backup, BackupError, Settings
@@ -116,7 +118,9 @@ ARGUMENTS: t.Dict[str, t.Any] = {
 def run(context: Context) -> t.Dict[str, t.Any]:
     """What the module returns."""
     try:
-        backup = Backup(Settings(**context.params))
+        options = dict(context.params)
+        cri_socket = options.pop("cri_socket")
+        backup = Backup(Settings(**options, tool=_runtimes.chosen(cri_socket=cri_socket).tool_at(cri_socket)))
         backup.check_directory()
         return {"changed": True, **({} if context.check_mode else backup.run())}
     except (BackupError, OSError) as error:

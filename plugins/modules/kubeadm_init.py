@@ -92,6 +92,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _etcd_restore,
     _kubeadm,
     _kubelet,
+    _runtimes,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
@@ -218,7 +219,7 @@ class KubeadmInit:
         pod = _etcd.read_pod(_etcd.MANIFEST)
         # For its own configuration only; kubeadm writes it again when it is its turn.
         os.unlink(_etcd.MANIFEST)
-        tools = _etcd.Tools(self._runner, pod.image, cri_socket or _etcd.ETCD_ARGUMENTS["cri_socket"]["default"])
+        tools = _etcd.Tools(self._runner, pod.image, cri_socket or _runtimes.CRI_SOCKET["default"])
         if not tools.has_image():
             kubeadm.run(documents, "config", "images", "pull")
         revision = _etcd_restore.revision_now()

@@ -20,11 +20,12 @@ description:
   - B(All data that etcd has on this machine is lost.) It does not ask the cluster anything. On a cluster that goes on
     living remove the etcd member first, and the Node object.
   - Packages, the container runtime and its images stay. So does whatever belongs to others, such as rules of
-    iptables, Docker's containers, and namespaces of containerd other than C(k8s.io).
+    iptables, and containers that the runtime has for others, such as Docker's.
   - A call that was killed is finished by the next one.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
+  - slipway.kubernetes.cri_socket
 attributes:
   check_mode:
     support: full
@@ -35,11 +36,6 @@ attributes:
   idempotent:
     support: full
 options:
-  cri_socket:
-    description:
-      - The container runtime's socket.
-    type: str
-    default: unix:///run/containerd/containerd.sock
   users:
     description:
       - Users whose C(~/.kube/config) is removed when it is one of this cluster, and of no other. A link to what is
@@ -133,6 +129,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _netfilter,
     _node,
     _run_record,
+    _runtimes,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
@@ -181,6 +178,7 @@ class KubeadmReset:
         """:param root: the folder that stands for ``/``, for tests."""
         self._root = root
         self._params = params
+        self._runtime = _runtimes.chosen(cri_socket=params["cri_socket"])
         self._runner = runner
         self._check_mode = check_mode
         self._kubectl = _kubeconfig.Kubeconfigs(runner)
@@ -280,16 +278,9 @@ class KubeadmReset:
     def _processes(self, groups: t.Iterable[str]) -> t.List[int]:
         return _leftovers.processes(groups, self._params["cri_socket"])
 
-    def _ctr(self, *arguments: str) -> t.List[str]:
-        """The command line of containerd's own client; empty where it is not installed or does not run."""
-        address = self._params["cri_socket"].replace("unix://", "")
-        ctr = self._runner.which("ctr", required=False)
-        usable = ctr is not None and _node.accepts_connections(address)
-        return [ctr, f"--address={address}", "--namespace=k8s.io", *arguments] if ctr and usable else []
-
     def _containers(self) -> t.List[str]:
-        argv = self._ctr("containers", "list", "--quiet")
-        return self._runner.run(argv).stdout.split() if argv else []
+        socket = self._params["cri_socket"]
+        return self._runtime.containers(self._runner, socket) if self._runtime.is_active(socket) else []
 
     def _routes(self) -> t.List[str]:
         """Routes to pods on other machines that are on no interface of the pod network."""
@@ -471,9 +462,7 @@ class KubeadmReset:
     def _remove_containers(self) -> None:
         """Remove the containers that kubeadm has left or that it did not run for."""
         for name in self._containers():
-            for arguments in (("task", "kill", "--signal=SIGKILL", name), ("task", "delete", "--force", name)):
-                self._runner.run(self._ctr(*arguments), check=False)
-            self._runner.run(self._ctr("containers", "delete", name), check=False)
+            self._runtime.remove(self._runner, self._params["cri_socket"], name)
 
     def _remove_cgroups(self) -> None:
         groups = _leftovers.cgroups()
@@ -533,7 +522,7 @@ class KubeadmReset:
 
 
 ARGUMENTS: t.Dict[str, t.Any] = {
-    "cri_socket": {"type": "str", "default": "unix:///run/containerd/containerd.sock"},
+    "cri_socket": _runtimes.CRI_SOCKET,
     "users": {"type": "list", "elements": "str", "default": ["root"]},
     "services": {
         "type": "list",

@@ -17,6 +17,7 @@ author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
   - slipway.kubernetes.attributes.read_only
+  - slipway.kubernetes.cri_socket
   - slipway.kubernetes.etcd
   - slipway.kubernetes.kubectl
 """

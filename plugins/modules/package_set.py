@@ -30,7 +30,7 @@ attributes:
     support: full
 notes:
   - Services of a package are started by its installation as the distribution does it. Debian's and Docker's
-    containerd packages start containerd; those of Kubernetes enable the kubelet.
+    packages of a container runtime start it; those of Kubernetes enable the kubelet.
 options:
   packages:
     description:

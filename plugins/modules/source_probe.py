@@ -97,6 +97,10 @@ options:
         description: Versions that are asked for, by the names of packages.
         type: dict
         default: {}
+  runtime:
+    description: Service of the container runtime, whose proxies count for images. None does when empty.
+    type: str
+    default: ""
   timeout:
     description: Seconds that a server may take to answer.
     type: int
@@ -264,9 +268,9 @@ class Packages:
 class SourceProbe:
     """Asks all sources at once."""
 
-    def __init__(self, runner: Runner, timeout: float) -> None:
+    def __init__(self, runner: Runner, timeout: float, runtime: str = "") -> None:
         self._client = _sources.Client(timeout, os.environ)
-        self._registries = _sources.Client(timeout, _boot_settings.service_environment("containerd"))
+        self._registries = _sources.Client(timeout, _boot_settings.service_environment(runtime) if runtime else {})
         self._packages = Packages(runner, self._client)
 
     def look(self, source: _sources.Source) -> t.List[Failure]:
@@ -302,6 +306,7 @@ def urls_of(source: _sources.Source) -> t.List[t.Optional[str]]:
 
 ARGUMENTS: t.Dict[str, t.Any] = {
     "sources": {"type": "list", "elements": "dict", "required": True, "options": SOURCE},
+    "runtime": {"type": "str", "default": ""},
     "timeout": {"type": "int", "default": 10},
 }
 
@@ -310,7 +315,7 @@ def run(context: Context) -> t.Dict[str, t.Any]:
     """What the module returns."""
     for source in context.params["sources"]:
         context.hide_credentials(*urls_of(source))
-    probe = SourceProbe(context.runner, context.params["timeout"])
+    probe = SourceProbe(context.runner, context.params["timeout"], context.params["runtime"])
     return {"failures": probe.run(context.params["sources"])}
 
 

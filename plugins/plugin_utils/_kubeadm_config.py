@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm_names
 from ansible_collections.slipway.kubernetes.plugins.module_utils._control_plane_files import DIRECTORY
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._containerd import merge
+from ansible_collections.slipway.kubernetes.plugins.module_utils._documents import merged
 
 API_VERSION = "kubeadm.k8s.io/v1beta4"
 
@@ -27,17 +27,14 @@ FILES_VOLUME = {
 
 
 def merge_documents(base: t.Any, over: t.Any) -> t.Any:
-    """Like :func:`merge`, but lists of ``{name, value}``, kubeadm's extraArgs, are merged by name."""
+    """Like :func:`merged`, but lists of ``{name, value}``, kubeadm's extraArgs, are merged by name."""
     if isinstance(base, dict) and isinstance(over, dict):
-        merged = dict(base)
-        for key, value in over.items():
-            merged[key] = merge_documents(base[key], value) if key in base else value
-        return merged
+        return {**base, **{key: merge_documents(base.get(key), value) for key, value in over.items()}}
     if _is_arguments(base) and _is_arguments(over):
         # A name may stand there more than once, as --service-account-issuer does; all of those in `over` count.
         names = {item["name"] for item in over}
         return [item for item in base if item["name"] not in names] + over
-    return merge(base, over)
+    return merged(base, over)
 
 
 def _is_arguments(value: t.Any) -> bool:

@@ -16,6 +16,7 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import DEFAULT
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import is_web, split_url
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import as_network
@@ -263,7 +264,7 @@ def check_names(hosts: Hosts) -> t.Iterable[Problem]:
                 host,
                 "cluster_cri_socket",
                 f"{url_shown(text) or '(empty)'} is not a unix:// URL.",
-                "Write it as unix:///run/containerd/containerd.sock.",
+                f"Write it as unix://{DEFAULT.socket}.",
             )
 
 
@@ -442,7 +443,7 @@ def check_registry_mirrors(hosts: Hosts) -> t.Iterable[Problem]:
             if upstream in ("index.docker.io", "registry-1.docker.io"):
                 yield host.problem(
                     subject,
-                    "is not asked for: containerd looks for the mirrors of Docker Hub by the name docker.io.",
+                    "is not asked for: the container runtime looks for mirrors of Docker Hub by the name docker.io.",
                     "Write docker.io.",
                     WARNING,
                 )

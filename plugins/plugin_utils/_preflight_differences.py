@@ -776,26 +776,26 @@ def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
 
 
 def _runtimes(hosts: Hosts) -> t.Iterable[t.Tuple[Host, str, t.Mapping[str, str]]]:
-    """Nodes with the package of containerd that they shall have, and those that they have."""
+    """Nodes with the package of the container runtime that they shall have, and those that they have."""
     if any(host.flag("preflight_moves_endpoint") for host in hosts):
         return  # it leaves the runtime alone
     for host in hosts:
-        runtime = ((host.facts or {}).get("runtime") or {}).get("containerd") or {}
-        packages = {name: printable(str(version)) for name, version in (runtime.get("packages") or {}).items()}
+        installed = [entry.get("packages") or {} for entry in ((host.facts or {}).get("runtime") or {}).values()]
+        packages = {name: printable(str(version)) for entry in installed for name, version in entry.items()}
         package = str(host.variables.get("__container_runtime_package") or "")
         if configuration(host) and packages and package:
             yield host, package, packages
 
 
 def other_runtimes(hosts: Hosts) -> t.Iterable[t.Tuple[Host, str]]:
-    """Nodes that shall have another version of the containerd that they have, and the one that they have."""
+    """Nodes that shall have another version of the container runtime that they have, and the one that they have."""
     for host, package, packages in _runtimes(hosts):
         if package in packages and not _apt.version_matches(host.text("container_runtime_version"), packages[package]):
             yield host, f"{package} {packages[package]}"
 
 
 def check_runtime_version(hosts: Hosts) -> t.Iterable[Problem]:
-    """Another containerd on nodes: site.yml would install and restart it on all of them at once."""
+    """Another container runtime on nodes: site.yml would install and restart it on all of them at once."""
     for host, present in other_runtimes(hosts):
         if not host.flag("container_runtime_keep"):
             wanted = host.text("container_runtime_version")

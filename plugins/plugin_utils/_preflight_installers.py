@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _installers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import RUNTIMES
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import printable
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,
@@ -32,7 +33,7 @@ _NOTHING = "nothing here"
 _ADDON = "an entry of addons_list, with its own chart"
 _FILE = f"control_plane_files, and extraArgs of apiServer in {_CLUSTER}"
 _IPV6 = "nothing here, IPv6 is not supported yet"
-_HTTP_PROXY = "nothing here: set it in the machines' own configuration (/etc/environment, apt, a drop-in of containerd)"
+_HTTP_PROXY = "nothing here: set it in the machines' own configuration (/etc/environment, apt, the runtime's drop-in)"
 
 #: Kubespray's variables, and which of ours is meant.
 KUBESPRAY: t.Dict[str, str] = {
@@ -95,14 +96,8 @@ KUBESPRAY: t.Dict[str, str] = {
     "skydns_server": f"clusterDNS in {_KUBELET}",
     "manual_dns_server": f"clusterDNS in {_KUBELET}",
     # The container runtime
-    "container_manager": "container_runtime_provider (containerd)",
-    "containerd_version": "container_runtime_version",
-    "containerd_registries_mirrors": "cluster_registry_mirrors",
-    "containerd_insecure_registries": "cluster_registry_mirrors",
-    "containerd_registry_auth": "cluster_registry_mirrors",
-    "containerd_additional_runtimes": "container_runtime_config",
-    "containerd_default_runtime": "container_runtime_config",
-    "containerd_storage_dir": "container_runtime_config",
+    "container_manager": f"container_runtime_provider ({' or '.join(RUNTIMES)})",
+    **{name: ours for runtime in RUNTIMES.values() for name, ours in runtime.kubespray.items()},
     "deploy_container_engine": _NOTHING,
     "docker_insecure_registries": "cluster_registry_mirrors",
     "docker_registry_mirrors": "cluster_registry_mirrors",
@@ -226,7 +221,7 @@ WEAK = frozenset(
         "cilium_version",
         "cloud_provider",
         "cluster_id",
-        "containerd_version",
+        *(f"{name}_version" for name in RUNTIMES),
         "dashboard_enabled",
         "dns_domain",
         "etcd_data_dir",
@@ -271,7 +266,7 @@ AMBIGUOUS = frozenset(
 PREFIXES = (
     "calico_",
     "cilium_",
-    "containerd_",
+    *(f"{name}_" for name in RUNTIMES),
     "coredns_",
     "crio_",
     "credentials_dir",

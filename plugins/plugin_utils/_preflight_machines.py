@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._peers import PROCESS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import Port, chosen, interface_with
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
@@ -43,7 +44,7 @@ CONTROL_PLANE_PORTS = (
 METALLB_PORT = Port("tcp", 7946, "MetalLB's speaker", is_shared=True, is_tried=False)
 #: Megabytes that the build needs in file systems beside that of /var/lib: a few files, and etcd's first data.
 ROOM = {"/etc": 16, "/tmp": 16, "/var/lib/etcd": 200, "/var/lib/kubelet": 50}
-#: What kubeadm, kubelet, kubectl, containerd and what they need take in /usr, and less than that.
+#: What kubeadm, kubelet, kubectl, the container runtime and what they need take in /usr, and less than that.
 ROOM_FOR_PACKAGES = 300
 #: Addresses of virtual routers, which several machines have by design (RFC 9568, section 7.3).
 VRRP_MACS = ("00:00:5e:00:01:", "00:00:5e:00:02:")
@@ -213,7 +214,8 @@ def _full_disks(host: Host, facts: t.Mapping[str, t.Any], severity: str) -> t.It
     """File systems of their own beside /var/lib. That of /etc is most often that of /usr, where packages go."""
     disks = {disk["path"]: (disk["free_mb"], disk.get("size_mb")) for disk in facts.get("disk", [])}
     bare = not facts["kubernetes"].get("kubeadm_version")
-    needed = {**ROOM, "/var/lib/containerd": host.number("preflight_minimum_disk_mb")}
+    runtime = _runtimes.chosen(host.text("container_runtime_provider"))
+    needed = {**ROOM, runtime.data: host.number("preflight_minimum_disk_mb")}
     needed["/etc"] = ROOM_FOR_PACKAGES if bare else needed["/etc"]
     for path, least in needed.items():
         free, size = disks.get(path, (least, 0))
@@ -254,7 +256,7 @@ def check_platform(hosts: Hosts) -> t.Iterable[Problem]:
         if facts["service_manager"] != "systemd":
             yield host.problem(
                 "service_manager",
-                f"is {facts['service_manager'] or 'unknown'}, not systemd; kubelet and containerd are run by it.",
+                f"is {facts['service_manager'] or 'unknown'}, not systemd; kubelet and runtime are run by it.",
                 "Use a machine, or a container, whose process 1 is systemd.",
             )
 

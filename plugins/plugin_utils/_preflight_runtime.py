@@ -13,109 +13,20 @@ import os
 import typing as t
 import urllib.parse
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._containerd_state import CONFIG, meaning
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _containerd
+from ansible_collections.slipway.kubernetes.plugins.module_utils._registry_mirrors import authority
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import ERROR, WARNING, Host, Hosts, Problem
 
-#: The package of containerd by container_runtime_source, on Debian and its like.
-PACKAGES = {"distribution": "containerd", "docker": "containerd.io"}
 MIRRORS = "container_runtime_registry_mirrors"
 
 Values = t.Mapping[str, t.Any]
 
 
-def _runtimes(hosts: Hosts) -> t.Iterator[t.Tuple[Host, Values]]:
-    """What is known of containerd on the hosts."""
+def check_runtime(hosts: Hosts) -> t.Iterable[Problem]:
+    """What the container runtime itself has to say: other packages and files, settings that it cannot have."""
     for host in hosts:
-        runtime = (host.facts or {}).get("runtime", {}).get("containerd", {})
-        if runtime:
-            yield host, runtime
-
-
-def check_runtime_package(hosts: Hosts) -> t.Iterable[Problem]:
-    """A containerd that is installed from elsewhere than the inventory says: the packages exclude each other."""
-    sources = {package: source for source, package in PACKAGES.items()}
-    for host, runtime in _runtimes(hosts):
-        source = host.text("container_runtime_source")
-        if not runtime.get("installed") or "package" not in runtime or source not in PACKAGES:
-            continue
-        wanted, found = PACKAGES[source], runtime["package"]
-        if not found and host.facts and host.facts["os"].get("family") == "debian":
-            yield host.problem(
-                "containerd",
-                f"{runtime.get('path')} is part of no package, and {wanted} would be installed beside it.",
-                "Remove it together with its systemd unit.",
-            )
-        elif found in sources and found != wanted:
-            yield host.problem(
-                "container_runtime_source",
-                f"is {source}, whose package is {wanted}, but {found} is installed, and they exclude each other.",
-                f"Set container_runtime_source: {sources[found]}, or remove {found} first (what runs in its containers,"
-                " Docker's too, stops then).",
-            )
-
-
-def _folders(upstream: str) -> t.Set[str]:
-    """The folders that containerd looks for this registry in before it takes ours."""
-    host, colon, port = upstream.rpartition(":")
-    return {upstream, f"{host}_{port}_"} if colon else {upstream}
-
-
-def _same_hosts(host: Host, runtime: Values) -> t.Set[str]:
-    """Files of others that say what ours would say."""
-    try:
-        files = _containerd.registry_hosts(host.mapping(MIRRORS))
-    except (ValueError, TypeError, AttributeError):
-        return set()  # reported by the checks on mirrors
-    ours = {file["path"]: meaning(file["content"]) for file in files if "content" in file}
-    return {path for path, said in (runtime.get("foreign_hosts") or {}).items() if ours.get(path) == said}
-
-
-def check_foreign_files(hosts: Hosts) -> t.Iterable[Problem]:
-    """Configuration of containerd that somebody else wrote where ours would be."""
-    for host, runtime in _runtimes(hosts):
-        if host.text("container_runtime_foreign_files") == "copy":
-            continue
-        folders = set().union(*(_folders(str(name)) for name in host.mapping(MIRRORS)))
-        same = _same_hosts(host, runtime)
-        for path in runtime.get("foreign_files", []):
-            if path == CONFIG:
-                yield host.problem(
-                    path,
-                    "was not written by this collection and differs from containerd's default; it would be replaced.",
-                    "Take over what is needed of it (container_runtime_config, or a file in /etc/containerd/conf.d) and"
-                    " move it away; or set container_runtime_foreign_files: copy, which keeps it beside the new one.",
-                )
-            elif os.path.basename(os.path.dirname(path)) in folders and path not in same:
-                yield host.problem(
-                    path,
-                    "was not written by this collection, and the mirrors of this registry would replace it.",
-                    "Move it away, or take this registry out of cluster_registry_mirrors; or set"
-                    " container_runtime_foreign_files: copy, which keeps it beside the new one.",
-                )
-
-
-def check_drop_ins(hosts: Hosts) -> t.Iterable[Problem]:
-    """Drop-ins with which containerd 1.x would not work: it takes whole sections from them, and no later version."""
-    for host, runtime in _runtimes(hosts):
-        if not str(runtime.get("version", "")).startswith("1."):
-            continue
-        for entry in runtime.get("drop_ins", []):
-            if entry["version"] > 2:
-                yield host.problem(
-                    entry["path"],
-                    f"is of version {entry['version']}, and containerd {runtime['version']} reads version 2.",
-                    "Write it for version 2, or remove it.",
-                )
-            elif entry["cri"] and not (entry["systemd_cgroup"] and (entry["registries"] or not host.mapping(MIRRORS))):
-                lost = "the mirrors of registries" if entry["systemd_cgroup"] else "SystemdCgroup = true"
-                yield host.problem(
-                    entry["path"],
-                    f"replaces all that {CONFIG} says of the CRI plugin, since containerd 1.x does not merge sections,"
-                    f" and so takes {lost} away.",
-                    "Put its settings into container_runtime_config instead, or all of that section into the file"
-                    " (containerd config dump shows it), or use containerd 2 (container_runtime_source: docker).",
-                )
+        for finding in chosen(host.text("container_runtime_provider")).findings(host):
+            yield host.problem(*finding)
 
 
 def _mirrors(host: Host) -> t.Iterator[t.Tuple[str, Values]]:
@@ -131,7 +42,7 @@ def _authority_problem(mirror: Values) -> t.Optional[t.Tuple[str, str, str]]:
     if not isinstance(mirror.get("ca", ""), str):
         return "has a mirror whose ca is no text.", "Give a certificate in PEM, or the path of a file.", ERROR
     try:
-        _text, path = _containerd.authority(mirror)
+        _text, path = authority(mirror)
     except ValueError as error:
         return f"has a mirror with an unusable ca: {error}.", "Give the certificate of the authority, in PEM.", ERROR
     if path and not os.path.isabs(path):
@@ -168,7 +79,7 @@ def check_mirror_settings(hosts: Hosts) -> t.Iterable[Problem]:
             if logins.setdefault(url.netloc, login) != login and url.username is None:
                 yield host.problem(
                     subject,
-                    f"has another login for {url.netloc} than another mirror, and containerd knows one for each host.",
+                    f"has another login for {url.netloc} than another mirror, and the runtime knows one for each host.",
                     "Use one login, or another name or port of that host.",
                 )
             if url.scheme == "http":
@@ -180,19 +91,4 @@ def check_mirror_settings(hosts: Hosts) -> t.Iterable[Problem]:
                 )
 
 
-def check_settings(hosts: Hosts) -> t.Iterable[Problem]:
-    """Settings that containerd's configuration cannot have."""
-    for host in hosts:
-        try:
-            _containerd.to_toml(host.mapping("container_runtime_config"))
-        except ValueError as error:
-            yield host.problem("container_runtime_config", f"{error}.", "See containerd's docs/cri/config.md.")
-
-
-CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
-    check_runtime_package,
-    check_foreign_files,
-    check_drop_ins,
-    check_mirror_settings,
-    check_settings,
-)
+CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (check_runtime, check_mirror_settings)

@@ -16,17 +16,18 @@ import json
 import re
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _sources
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes, _sources
 from ansible_collections.slipway.kubernetes.plugins.module_utils._apt_sources import same_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import parse_checksum
 from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, within
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen
+from ansible_collections.slipway.kubernetes.plugins.module_utils._registry_mirrors import authority
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import Source as RuntimeSource
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import is_web, split_url
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _addons
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._containerd import authority
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     ERROR,
     WARNING,
@@ -83,7 +84,7 @@ def endpoints(mirrors: t.Any, registry: str) -> t.List[Source]:
         if not url or "resolve" not in (entry.get("capabilities") or ["resolve"]):
             continue
         try:
-            # containerd adds /v2 to a URL without a path; with one it is the API's already, unless that is denied.
+            # The runtime adds /v2 to a URL without a path; with one it is the API's already, unless that is denied.
             is_api = entry.get("override_path", bool(split_url(url).path.strip("/")))
             text, file = authority(entry)
         except ValueError:
@@ -101,7 +102,7 @@ def endpoints(mirrors: t.Any, registry: str) -> t.List[Source]:
 
 
 def registry_of(image: str) -> str:
-    """The registry that containerd asks for an image: that of Docker where the name says none."""
+    """The registry that the container runtime asks for an image: that of Docker where the name says none."""
     try:
         return _sources.parse_image(image).registry
     except SlipwayError:
@@ -196,12 +197,22 @@ def _addon_sources(entries: t.Any) -> t.List[Source]:
     return found
 
 
+def runtime_source(variables: Values) -> t.Optional[RuntimeSource]:
+    """Where the package of the container runtime comes from; ``None`` when that is unknown."""
+    sources_of_it = _runtimes.chosen(_text(variables, "container_runtime_provider")).sources
+    return sources_of_it.get(_text(variables, "container_runtime_source"))
+
+
+def has_runtime(variables: Values, node: Values) -> bool:
+    """Whether the container runtime is installed."""
+    return bool(within(node, "runtime", _text(variables, "container_runtime_provider"), "installed"))
+
+
 def _packages(variables: Values, node: Values, control_plane: bool) -> t.List[str]:
     """The packages of the distribution that the roles install on a machine that has none of them."""
-    found = []
-    installed = within(node, "runtime", "containerd", "installed")
-    if not installed and _text(variables, "container_runtime_source") == "distribution":
-        found.append("containerd")
+    runtime = runtime_source(variables)
+    is_there = has_runtime(variables, node)
+    found = [runtime.package] if runtime and not runtime.repository and not is_there else []
     if control_plane and _text(variables, "api_endpoint_provider") == "keepalived":
         found += ["haproxy", "keepalived", "curl"]
     if control_plane and _flag(variables, "kubeconfig_bash_completion"):
@@ -214,8 +225,8 @@ def _packages(variables: Values, node: Values, control_plane: bool) -> t.List[st
 def _versions(variables: Values, packages: t.Collection[str]) -> t.Dict[str, str]:
     """The versions that are asked for, of these packages."""
     version = _text(variables, "container_runtime_version")
-    is_kept = _flag(variables, "container_runtime_keep")
-    return {"containerd": version} if version and not is_kept and "containerd" in packages else {}
+    is_kept, runtime = _flag(variables, "container_runtime_keep"), runtime_source(variables)
+    return {runtime.package: version} if version and not is_kept and runtime and runtime.package in packages else {}
 
 
 def has_other_source(node: Values, url: t.Any) -> bool:
@@ -223,21 +234,21 @@ def has_other_source(node: Values, url: t.Any) -> bool:
     return any(same_url(entry["url"], str(url)) for entry in node.get("package_sources", ()))
 
 
-def docker_repository(variables: Values, node: Values) -> t.Optional[Source]:
-    """The arguments of package_source for Docker's repository; ``None`` when nothing will be fetched from there."""
-    installed = within(node, "runtime", "containerd", "installed")
-    url = variables.get("container_runtime_repository_url")
-    if _text(variables, "container_runtime_source") != "docker" or (installed and not has_other_source(node, url)):
+def runtime_repository(variables: Values, node: Values) -> t.Optional[Source]:
+    """The arguments of package_source for the container runtime's; ``None`` when nothing will be fetched from there."""
+    runtime, url = runtime_source(variables), variables.get("container_runtime_repository_url")
+    is_there = has_runtime(variables, node) and not has_other_source(node, url)
+    if runtime is None or not runtime.repository or is_there:
         return None
     version = _text(variables, "container_runtime_version")
     return {
-        "name": "docker",
+        "name": runtime.repository,
         "url": url,
         "suite": node["os"].get("codename"),
         "components": ["stable"],
         "key": variables.get("container_runtime_repository_key"),
         "key_fingerprints": variables.get("container_runtime_repository_key_fingerprints"),
-        "packages": {"containerd.io": version or "*"},
+        "packages": {runtime.package: version or "*"},
     }
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     ERROR,
@@ -36,7 +37,7 @@ KEPT = ("/etc", "/etc/kubernetes", "/var/lib", "/var/lib/etcd", "/var/lib/kubele
 PROGRAMS = ("/opt/cni/bin", "/usr/bin", "/usr/local/bin")
 #: Folders that are written to while a cluster is built.
 WRITTEN = ("/etc", "/etc/kubernetes", "/opt", "/opt/cni/bin", "/usr/bin", "/usr/local/bin", "/var/lib")
-#: What the kubelet and containerd want of the kernel's file watches for a node with a hundred pods.
+#: What the kubelet and the container runtime want of the kernel's file watches for a node with a hundred pods.
 INOTIFY = {"max_user_instances": 128, "max_user_watches": 8192}
 #: IPv6 in pods wants no less.
 MTU_MINIMUM = 1280
@@ -99,19 +100,19 @@ def check_modules(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
-def has_other_snapshotter(host: Host) -> bool:
-    """Whether containerd is told to keep containers otherwise than by overlays."""
-    return "snapshotter" in str(host.mapping("container_runtime_config"))
+def layers_of(host: Host) -> str:
+    """The folder in which the container runtime keeps containers by overlays; empty when it keeps them otherwise."""
+    runtime = _runtimes.chosen(host.text("container_runtime_provider"))
+    return runtime.data if runtime.has_overlays(host) else ""
 
 
 def check_mounts(hosts: Hosts) -> t.Iterable[Problem]:
     """Folders that cannot be written to, from which nothing can be run, or on which no container can live."""
     for host, around in looked_at(hosts):
         seen: t.Set[t.Tuple[str, str]] = set()
+        layers = layers_of(host)
         for mount in around.get("mounts") or []:
-            for option, message, severity in _mount_problems(mount):
-                if option == "overlay" and has_other_snapshotter(host):
-                    continue
+            for option, message, severity in _mount_problems(mount, layers):
                 if (mount["point"], option) not in seen:
                     seen.add((mount["point"], option))
                     yield host.problem(
@@ -122,8 +123,11 @@ def check_mounts(hosts: Hosts) -> t.Iterable[Problem]:
                     )
 
 
-def _mount_problems(mount: t.Mapping[str, t.Any]) -> t.Iterable[t.Tuple[str, str, str]]:
-    """What is wrong with the mount of one folder: a key, the end of a sentence, the severity."""
+def _mount_problems(mount: t.Mapping[str, t.Any], layers: str) -> t.Iterable[t.Tuple[str, str, str]]:
+    """What is wrong with the mount of one folder: a key, the end of a sentence, the severity.
+
+    :param layers: the folder of the container runtime's overlays.
+    """
     path, options = mount["path"], mount["options"]
     if "ro" in options and (path in WRITTEN or path.startswith("/var/lib/")):
         yield "ro", "which is mounted read-only, and the build writes there.", ERROR
@@ -134,10 +138,10 @@ def _mount_problems(mount: t.Mapping[str, t.Any]) -> t.Iterable[t.Tuple[str, str
         yield "noexec", "which is mounted noexec: programs in volumes of pods cannot be run.", WARNING
     if mount["type"] in IN_MEMORY and path in KEPT:
         yield "memory", "which is in memory: the node is gone after a boot.", WARNING
-    if mount["type"] in NO_OVERLAY and path == "/var/lib/containerd":
-        yield "overlay", "on which containerd cannot make the overlays that containers live on.", ERROR
+    if mount["type"] in NO_OVERLAY and path == layers:
+        yield "overlay", "on which the container runtime cannot make the overlays that containers live on.", ERROR
     version = re.match(r"([0-9]+)\.([0-9]+)", str(mount.get("version") or "")) if mount["type"] == "zfs" else None
-    if version and (int(version[1]), int(version[2])) < ZFS_WITH_OVERLAY and path == "/var/lib/containerd":
+    if version and (int(version[1]), int(version[2])) < ZFS_WITH_OVERLAY and path == layers:
         yield (
             "overlay",
             f"whose version {mount['version']} cannot hold the overlays that containers live on"
@@ -147,18 +151,16 @@ def _mount_problems(mount: t.Mapping[str, t.Any]) -> t.Iterable[t.Tuple[str, str
 
 
 def check_ftype(hosts: Hosts) -> t.Iterable[Problem]:
-    """XFS that was made with ftype=0: containerd starts there, but not its overlays, and so no container.
-
-    Source: NewSnapshotter in containerd's snapshots/overlay.
-    """
+    """XFS that was made with ftype=0: the container runtime starts there, but not its overlays, and so no container."""
     for host, around in looked_at(hosts):
-        for mount in [] if has_other_snapshotter(host) else around.get("mounts") or []:
+        layers = layers_of(host)
+        for mount in around.get("mounts") or []:
             # None is another file system, or one that did not answer.
-            if mount["path"] == "/var/lib/containerd" and mount.get("ftype") is False:
+            if mount["path"] == layers and mount.get("ftype") is False:
                 yield host.problem(
                     "mounts",
-                    f"{mount['path']} is on {mount['point']} ({mount['type']}), which was made with ftype=0: containerd"
-                    " cannot make the overlays that containers live on.",
+                    f"{mount['path']} is on {mount['point']} ({mount['type']}), which was made with ftype=0: the"
+                    " container runtime cannot make the overlays that containers live on.",
                     "Make that file system anew, since ftype cannot be changed (mkfs.xfs takes 1 unless it is told"
                     " otherwise), or mount another one at the folder.",
                     _severity(host),
@@ -166,7 +168,7 @@ def check_ftype(hosts: Hosts) -> t.Iterable[Problem]:
 
 
 def check_pod_networks(hosts: Hosts) -> t.Iterable[Problem]:
-    """The configuration of another pod network, which containerd would take for ours."""
+    """The configuration of another pod network, which the container runtime would take for ours."""
     for host, around in looked_at(hosts):
         network, title = chosen(host), chosen(host).title
         others = [name for name in around.get("pod_networks") or [] if network.name and name != network.cni_file]
@@ -175,8 +177,9 @@ def check_pod_networks(hosts: Hosts) -> t.Iterable[Problem]:
         for name in before if host.joined else others:
             yield host.problem(
                 "pod network",
-                f"/etc/cni/net.d/{name} is the configuration of another pod network, which containerd would give to"
-                " pods" + (f" instead of {title}'s." if name < network.cni_file else f" until {title}'s is there."),
+                f"/etc/cni/net.d/{name} is the configuration of another pod network, which the container runtime"
+                " would give to pods"
+                + (f" instead of {title}'s." if name < network.cni_file else f" until {title}'s is there."),
                 "Remove it, and what has written it (podman, CRI-O, another plugin); or set cluster_cni to none when"
                 " that is the pod network that you want.",
                 _severity(host),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._controller_files import unwritable
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,
@@ -31,8 +32,6 @@ Version = t.Tuple[int, int, int]
 KUBELET_SKEW = 3
 #: kube-proxy's IPVS mode is behind this feature gate.
 IPVS_GATE, IPVS_GATED = "KubeProxyIPVS", (1, 37)
-#: The kubelet does without containerd 1.x from here on.
-CONTAINERD_2 = (1, 38)
 #: What kubeadm calls nothing: kubelets serve with it, and go on working when it has expired.
 SERVING = "kubelet-server"
 
@@ -342,17 +341,16 @@ def check_removed(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
             *([] if gated else [WARNING]),
         )
     for node in cluster.get("nodes") or []:
-        if node["runtime"].startswith("containerd://1."):
-            gone = target[:2] >= CONTAINERD_2
-            yield Problem(
-                node["name"],
-                "containerd",
-                f"{node['runtime'][13:]} does not work with kubelets of {_dotted(CONTAINERD_2)} and newer.",
-                "Upgrade it to 2.x before that, node by node (upgrade_container_runtime). Where the package repository"
-                " has none: remove_node.yml, remove the package, and add the node again with"
-                " container_runtime_source: docker.",
-                *([] if gone else [WARNING]),
-            )
+        runtime, _sign, version = node["runtime"].partition("://")
+        for beginning, since, remedy in chosen(runtime).dropped:
+            if version.startswith(beginning):
+                yield Problem(
+                    node["name"],
+                    runtime,
+                    f"{version} does not work with kubelets of {_dotted(since)} and newer.",
+                    remedy,
+                    *([] if target[:2] >= since else [WARNING]),
+                )
 
 
 def checks(cluster: Cluster) -> t.List[Check]:

@@ -496,7 +496,7 @@ CASES = [
     Case("mirror-key", ["unknown key uri. Did you mean url?"], mirrors("docker.io", {"uri": "https://a"})),
     Case(
         "mirror-logins",
-        ["[quay.io]: has another login for m.example.com than another mirror, and containerd knows one for each host"],
+        ["[quay.io]: has another login for m.example.com than another mirror, and the runtime knows one for each host"],
         {"cluster_registry_mirrors": {"docker.io": [login("one")], "quay.io": [login("two")]}},
     ),
     Case(

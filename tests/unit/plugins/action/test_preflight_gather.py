@@ -193,6 +193,7 @@ def test_all_sources_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
         {"subject": "container_runtime_repository", "message": "no such key."},
     ]
     assert {source["kind"] for source in called["source_probe"]["sources"]} == {"image"}
+    assert called["source_probe"]["runtime"] == "containerd"
     assert called["package_source"]["packages"] == {"containerd.io": "*"}
 
 

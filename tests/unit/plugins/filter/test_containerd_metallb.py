@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.slipway.kubernetes.plugins.filter import containerd, metallb
+from ansible_collections.slipway.kubernetes.plugins.filter import container_runtime, metallb
 
 
 def test_errors_name_the_filter():
-    filters = containerd.FilterModule().filters()
+    filters = container_runtime.FilterModule().filters()
     with pytest.raises(AnsibleFilterError, match="registry_hosts: the mirror"):
         filters["registry_hosts"]({"quay.io": [{"url": "x"}]})
     assert "version = 3" in filters["containerd_config"]("2.4.2")

@@ -15,7 +15,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _cluster_state
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _cluster_state, _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.flannel import Flannel
 
 FLAGS = 'KUBELET_KUBEADM_ARGS="--container-runtime-endpoint=unix:///run/x.sock --node-ip=192.0.2.1 --v=2"\n'
@@ -92,8 +92,10 @@ def test_flannels_key_stays_on_the_node() -> None:
     assert Flannel().state({"data": {"net-conf.json": "{}"}}) == {}
 
 
-def test_packages_of_containerd() -> None:
-    found = _cluster_state.installed_packages(STATUS, _cluster_state.RUNTIME_PACKAGES)
+def test_packages_of_the_container_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "status").write_text(STATUS)
+    monkeypatch.setattr(_cluster_state, "DPKG_STATUS", str(tmp_path / "status"))
+    found = _cluster_state.installed_packages(_runtimes.DEFAULT.packages)
     assert found == {"containerd": "1.6.20~ds1-1+deb12u1"}
 
 

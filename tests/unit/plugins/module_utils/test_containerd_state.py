@@ -9,8 +9,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _containerd_state as state
 from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import MARK
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import containerd as state
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 
 DEFAULT = """version = 2

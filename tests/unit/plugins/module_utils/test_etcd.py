@@ -8,7 +8,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd, _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import answers, fixture
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -23,7 +23,7 @@ def members(*names: str, **options: t.Any) -> t.List[_etcd.Member]:
 
 def tools(said: t.Optional[t.Mapping[str, t.Any]] = None) -> t.Tuple[_etcd.Tools, FakeRunner]:
     runner = FakeRunner(said or {}, tools=("ctr",))
-    return _etcd.Tools(runner, "registry.k8s.io/etcd:3.7.0-0"), runner
+    return _etcd.Tools(runner, "registry.k8s.io/etcd:3.7.0-0", _runtimes.CRI_SOCKET["default"]), runner
 
 
 def test_pod() -> None:

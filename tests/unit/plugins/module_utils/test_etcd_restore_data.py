@@ -53,7 +53,7 @@ class Member:
         return {path.name: (path / "db").read_text() for path in self.data.iterdir()}
 
     def restore(self, again: bool = False, revision: int = 1_795_500_000_000_000) -> t.Dict[str, str]:
-        tools = _etcd.Tools(self.runner, self.pod.image)
+        tools = _etcd.Tools(self.runner, self.pod.image, "/run/containerd/containerd.sock")
         _etcd_restore.restore(
             tools, self.pod, str(self.snapshot), CLUSTER, revision, again, lambda: self.kept.append({**self._named()})
         )

@@ -202,16 +202,6 @@ def test_time_sync(tmp_path: Path) -> None:
     assert _node.time_sync(str(tmp_path)) == "container"
 
 
-def test_accepts_connections(tmp_path: Path) -> None:
-    path = str(tmp_path / "s")
-    assert not _node.accepts_connections(path)
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(path)
-        server.listen(1)
-        assert _node.accepts_connections(path)
-    assert not _node.accepts_connections(path)
-
-
 def process(proc: Path, pid: str, namespace: str, *handles: str) -> None:
     (proc / pid / "ns").mkdir(parents=True)
     (proc / pid / "ns/net").symlink_to(f"net:[{namespace}]")

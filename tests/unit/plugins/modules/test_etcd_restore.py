@@ -244,7 +244,7 @@ def test_processes_that_do_not_end(machine: Machine) -> None:
 
 def test_nothing_is_stopped_when_it_cannot_go_on(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.runner.answers["images ls"] = ""
-    assert f"containerd has no image {IMAGE}" in machine.take("checked")["msg"]
+    assert f"container runtime has no image {IMAGE}" in machine.take("checked")["msg"]
     machine.runner.answers["images ls"] = IMAGE
     monkeypatch.setattr(
         _etcd_restore.shutil, "disk_usage", lambda _path: types.SimpleNamespace(free=1, total=1, used=0)

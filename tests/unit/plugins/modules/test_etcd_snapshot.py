@@ -13,7 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd_backup
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd_backup, _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import Archive, BackupError, Settings
 from ansible_collections.slipway.kubernetes.plugins.modules import etcd_snapshot
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import fixture
@@ -61,6 +61,7 @@ def settings(machine: Path, **more: t.Any) -> Settings:
         "directory": str(machine / "backups"),
         "cluster_name": "lab",
         "keep": 2,
+        "tool": _runtimes.DEFAULT.tool_at("/run/c.sock"),
         "manifest": str(machine / "manifests" / "etcd.yaml"),
         "pki": str(machine / "pki"),
     }
@@ -175,6 +176,7 @@ def test_empty_snapshot(machine: Path, status: t.Dict[str, t.Any]) -> None:
     [
         ({"keep": 0}, "keep is 0: every backup would be deleted"),
         ({"keep": -1}, "keep is -1"),
+        ({"tool": []}, "none that is known"),
         ({"cluster_name": "../x"}, "no DNS label"),
         ({"manifest": "/nonexistent"}, "kubeadm runs no etcd here"),
     ],
@@ -192,7 +194,7 @@ def test_failing_tools(machine: Path) -> None:
         _etcd_backup.run(["/nonexistent"])
     (machine / "manifests" / "etcd.yaml").write_text("spec: {}\n")
     with pytest.raises(BackupError, match="names no image"):
-        _etcd_backup.Backup(settings(machine)).tool_argv({})
+        _etcd_backup.Backup(settings(machine)).image()
 
 
 def test_full_disk(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,9 +18,9 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _leftovers,
     _marks,
     _netfilter,
-    _node,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import Runtime
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_reset
 from ansible_collections.slipway.kubernetes.tests.unit.plugins import kubectl_config
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -52,7 +52,7 @@ class Machine:
                 "systemctl show": lambda _words: self.kubelet,
                 "systemctl disable": self._disable,
                 "systemctl": "",
-                "containers list": lambda _words: "\n".join(self.containers),
+                "containers ls": lambda _words: "\n".join(self.containers),
                 "containers delete": lambda words: self.containers.remove(words[-1]) or "",
                 "ctr": "",
                 "ip route show": lambda _words: self.routes,
@@ -93,7 +93,7 @@ class Machine:
         monkeypatch.setattr(_netfilter, "nft_tables", lambda: list(self.tables))
         monkeypatch.setattr(_netfilter, "delete_nft_table", self._delete_table)
         monkeypatch.setattr(_kubeadm, "wait_for_running", lambda _timeout: False)
-        monkeypatch.setattr(_node, "accepts_connections", lambda _path: True)
+        monkeypatch.setattr(Runtime, "is_active", lambda _runtime, _socket: True)
         monkeypatch.setattr(kubeadm_reset.pwd, "getpwnam", self._account)
         monkeypatch.setattr(_kubeadm_files, "RECORD", "/var/lib/slipway/given.json")
         monkeypatch.setattr(_kubeadm, "MARKER", f"{root}/var/lib/slipway/kubeadm.json")

@@ -15,6 +15,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
 VARIABLES: t.Dict[str, t.Any] = {
     "cluster_version": "1.37.1",
     "cluster_node_ip": "",
+    "container_runtime_provider": "containerd",
     "kube_packages_version": "1.37.1",
     "node_prep_swap": "absent",
     "preflight_supported_os": {"debian": ["12", "13"], "broken": 1},
@@ -126,7 +127,7 @@ SYSTEM = machine()["os"]
         (
             {"service_manager": "init"},
             {},
-            "service_manager: is init, not systemd; kubelet and containerd are run by it.",
+            "service_manager: is init, not systemd; kubelet and runtime are run by it.",
         ),
         ({"service_manager": ""}, {}, "service_manager: is unknown"),
         (

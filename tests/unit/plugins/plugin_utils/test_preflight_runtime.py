@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils._containerd_state import meaning
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.containerd import meaning
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_runtime as checks
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host, run_checks
 
@@ -33,7 +33,12 @@ server = "https://quay.io"
 def said(containerd: t.Optional[t.Dict[str, t.Any]] = None, **given: t.Any) -> t.List[str]:
     runtime = {"installed": True, "version": "1.7.24", "path": "/usr/bin/containerd", "package": "containerd"}
     facts = {"os": {"family": "debian"}, "runtime": {"containerd": {**runtime, **(containerd or {})}}}
-    variables = {"container_runtime_source": "distribution", "container_runtime_foreign_files": "refuse", **given}
+    variables = {
+        "container_runtime_provider": "containerd",
+        "container_runtime_source": "distribution",
+        "container_runtime_foreign_files": "refuse",
+        **given,
+    }
     hosts = [Host("cp1", True, False, variables, facts=facts), Host("cp2", True, False, {})]
     problems = run_checks(checks.CHECKS, hosts)
     return [f"{problem.severity}: {problem.subject}: {problem.message} {problem.remedy}" for problem in problems]

@@ -26,6 +26,7 @@ VARIABLES: t.Dict[str, t.Any] = {
     "metrics_server_version": "0.9.0",
     "metallb_enabled": "no",
     "metallb_values": {},
+    "container_runtime_provider": "containerd",
     "container_runtime_source": "distribution",
     "container_runtime_registry_mirrors": {
         "registry.k8s.io": [
@@ -163,19 +164,19 @@ def test_mirrors_as_containerd_asks_them() -> None:
 
 def test_dockers_repository() -> None:
     given = {**VARIABLES, "container_runtime_source": "docker", "container_runtime_repository_url": "https://d"}
-    found = sources.docker_repository(given, node())
+    found = sources.runtime_repository(given, node())
     assert found and (found["url"], found["suite"], found["packages"]) == (
         "https://d",
         "bookworm",
         {"containerd.io": "*"},
     )
-    assert sources.docker_repository(given, node(containerd=True)) is None
+    assert sources.runtime_repository(given, node(containerd=True)) is None
     by_hand = {
         **node(containerd=True),
         "package_sources": [{"path": "/etc/apt/sources.list.d/d.list", "url": "https://d/"}],
     }
-    assert sources.docker_repository(given, by_hand)
-    assert sources.docker_repository(VARIABLES, node()) is None
+    assert sources.runtime_repository(given, by_hand)
+    assert sources.runtime_repository(VARIABLES, node()) is None
 
 
 def test_the_report() -> None:

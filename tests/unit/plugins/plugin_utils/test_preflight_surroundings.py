@@ -18,6 +18,7 @@ GOOD: t.Dict[str, t.Any] = {
     "cluster_endpoint": "api.example.com:8443",
     "cluster_cni": "flannel",
     "cluster_kube_proxy_mode": "nftables",
+    "container_runtime_provider": "containerd",
     "cni_flannel_backend": "vxlan",
     "node_prep_kernel_modules": ["overlay", "br_netfilter"],
     "node_prep_swap": "absent",
@@ -118,7 +119,7 @@ FORWARDING = {"path": "/etc/sysctl.d/99-z.conf", "setting": "net.ipv4.conf.all.f
         ),
         (
             xfs("/var/lib/containerd", False),
-            "error node1: mounts: /var/lib/containerd is on /var (xfs), which was made with ftype=0: containerd cannot",
+            "error node1: mounts: /var/lib/containerd is on /var (xfs), which was made with ftype=0: the container",
         ),
         (xfs("/var/lib/containerd", False), "Make that file system anew, since ftype cannot be changed"),
         (

@@ -9,7 +9,10 @@ import re
 import sys
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _containerd
+from ansible_collections.slipway.kubernetes.plugins.module_utils._documents import merged
+from ansible_collections.slipway.kubernetes.plugins.module_utils._registry_mirrors import authority
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import containerd
+from ansible_collections.slipway.kubernetes.plugins.module_utils._toml import to_toml
 
 if sys.version_info >= (3, 11):
     import tomllib as toml
@@ -20,7 +23,7 @@ PAUSE = "registry.k8s.io/pause:3.10.2"
 
 
 def test_merge_goes_into_dictionaries_and_replaces_the_rest():
-    assert _containerd.merge({"a": {"b": 1, "c": [1]}, "d": 1}, {"a": {"c": [2]}, "d": {"e": 1}}) == {
+    assert merged({"a": {"b": 1, "c": [1]}, "d": 1}, {"a": {"c": [2]}, "d": {"e": 1}}) == {
         "a": {"b": 1, "c": [2]},
         "d": {"e": 1},
     }
@@ -34,7 +37,7 @@ def test_toml_survives_a_round_trip():
         "names": ["a", 'quo"te'],
         "tables": {"io.x.v1": {"empty": {}, "text": "back\\slash\nline"}, "plain-key": {"inline": [{"a": 1}]}},
     }
-    assert toml.loads(_containerd.to_toml(document)) == document
+    assert toml.loads(to_toml(document)) == document
 
 
 @pytest.mark.parametrize(
@@ -54,12 +57,12 @@ def test_toml_survives_a_round_trip():
 )
 def test_what_toml_cannot_say(document, expected):
     with pytest.raises(ValueError, match=re.escape(expected)):
-        _containerd.to_toml(document)
+        to_toml(document)
 
 
 @pytest.mark.parametrize("version", ["1.6.20~ds1-1+deb12u1", "1.7.24", "1.7.27-0ubuntu1"])
 def test_config_of_generation_1(version):
-    text = _containerd.containerd_config(version, sandbox_image=PAUSE)
+    text = containerd.containerd_config(version, sandbox_image=PAUSE)
     assert text.startswith("# Ansible managed")
     config = toml.loads(text)
     cri = config["plugins"]["io.containerd.grpc.v1.cri"]
@@ -73,7 +76,7 @@ def test_config_of_generation_1(version):
 
 @pytest.mark.parametrize("version", ["2.4.2", "2.4.2-1", "2.0.5-0ubuntu1", "1:2.1.3"])
 def test_config_of_generation_2(version):
-    config = toml.loads(_containerd.containerd_config(version, sandbox_image=PAUSE))
+    config = toml.loads(containerd.containerd_config(version, sandbox_image=PAUSE))
     assert config["version"] == 3
     plugins = config["plugins"]
     assert plugins["io.containerd.cri.v1.images"]["pinned_images"]["sandbox"] == PAUSE
@@ -83,11 +86,11 @@ def test_config_of_generation_2(version):
 
 @pytest.mark.parametrize("version", ["1.7.24", "2.4.2"])
 def test_without_a_sandbox_image_containerd_keeps_its_own(version):
-    assert "sandbox" not in _containerd.containerd_config(version)
+    assert "sandbox" not in containerd.containerd_config(version)
 
 
 def test_overrides_win():
-    text = _containerd.containerd_config("2.4.2", overrides={"debug": {"level": "debug"}, "version": 4})
+    text = containerd.containerd_config("2.4.2", overrides={"debug": {"level": "debug"}, "version": 4})
     assert toml.loads(text)["debug"] == {"level": "debug"}
     assert toml.loads(text)["version"] == 4
 
@@ -95,11 +98,11 @@ def test_overrides_win():
 @pytest.mark.parametrize("version", ["", "latest"])
 def test_no_version(version):
     with pytest.raises(ValueError, match="is no version"):
-        _containerd.containerd_config(version)
+        containerd.containerd_config(version)
 
 
 def test_hosts_of_a_mirror_with_a_path():
-    (file,) = _containerd.registry_hosts({"registry.k8s.io": [{"url": "http://172.30.0.1:5000/v2/registry.k8s.io/"}]})
+    (file,) = containerd.registry_hosts({"registry.k8s.io": [{"url": "http://172.30.0.1:5000/v2/registry.k8s.io/"}]})
     assert file["path"] == "/etc/containerd/certs.d/registry.k8s.io/hosts.toml"
     assert file["mode"] == "0644"
     assert toml.loads(file["content"]) == {
@@ -115,7 +118,7 @@ def test_hosts_keep_the_order_of_mirrors_and_have_no_login():
         {"url": "https://b.example.com", "username": "u", "password": "p", "ca": "/etc/ssl/b-on-nodes.pem"},
         {"url": "https://a.example.com", "capabilities": ["pull"]},
     ]
-    (file,) = _containerd.registry_hosts({"docker.io": mirrors}, config_path="/x")
+    (file,) = containerd.registry_hosts({"docker.io": mirrors}, config_path="/x")
     assert (file["path"], file["mode"]) == ("/x/docker.io/hosts.toml", "0644")
     hosts = toml.loads(file["content"])
     assert hosts["server"] == "https://registry-1.docker.io"
@@ -137,13 +140,13 @@ def test_hosts_keep_the_order_of_mirrors_and_have_no_login():
     ],
 )
 def test_override_path_is_honoured_as_given(given, expected):
-    (file,) = _containerd.registry_hosts({"quay.io": [given]})
+    (file,) = containerd.registry_hosts({"quay.io": [given]})
     ((_url, host),) = toml.loads(file["content"])["host"].items()
     assert host.get("override_path") is expected
 
 
 def test_mirrors_of_any_registry_have_no_server():
-    (file,) = _containerd.registry_hosts({"_default": [{"url": "https://m"}]})
+    (file,) = containerd.registry_hosts({"_default": [{"url": "https://m"}]})
     assert list(toml.loads(file["content"])) == ["host"]
     assert file["path"].endswith("/certs.d/_default/hosts.toml")
 
@@ -156,7 +159,7 @@ LOGIN = {"url": "https://m.example.com:5000/v2/x", "username": "u", "password": 
 )
 def test_logins_stand_in_the_configuration_by_the_host_of_the_mirror(version, plugin):
     mirrors = {"docker.io": [LOGIN, {"url": "https://other"}], "quay.io": [LOGIN]}
-    config, *hosts = _containerd.containerd_files(version, mirrors)
+    config, *hosts = containerd.containerd_files(version, mirrors)
     registry = toml.loads(config["secret_content"])["plugins"][plugin]["registry"]
     login = {"username": "u", "password": LOGIN["password"]}
     assert registry == {"config_path": "/etc/containerd/certs.d", "configs": {"m.example.com:5000": {"auth": login}}}
@@ -166,24 +169,24 @@ def test_logins_stand_in_the_configuration_by_the_host_of_the_mirror(version, pl
 
 
 def test_only_passwords_make_a_configuration_secret():
-    (config,) = _containerd.containerd_files("2.4.2", {}, overrides={"debug": {"level": "debug"}})
+    (config,) = containerd.containerd_files("2.4.2", {}, overrides={"debug": {"level": "debug"}})
     assert (config["mode"], "content" in config) == ("0644", True)
     auth = {"plugins": {"x": {"registry": {"configs": {"m": {"auth": {"password": "p"}}}}}}}
     header = {"plugins": {"x": {"registry": {"headers": {"Authorization": ["Basic dTpw"]}}}}}
     for overrides in (auth, header):
-        (config,) = _containerd.containerd_files("2.4.2", {}, overrides=overrides)
+        (config,) = containerd.containerd_files("2.4.2", {}, overrides=overrides)
         assert (config["mode"], "content" in config) == ("0600", False)
 
 
 def test_one_host_has_one_login():
     with pytest.raises(ValueError, match=r"m\.example\.com:5000 have several logins") as error:
-        _containerd.registry_logins({"docker.io": [LOGIN], "quay.io": [{**LOGIN, "password": "another"}]})
+        containerd.registry_logins({"docker.io": [LOGIN], "quay.io": [{**LOGIN, "password": "another"}]})
     assert "another" not in str(error.value)
 
 
 @pytest.mark.parametrize("version", ["1.6.20", "1.7.24", "2.4.2"])
 def test_drop_ins_of_others_are_imported(version):
-    assert toml.loads(_containerd.containerd_config(version))["imports"] == ["/etc/containerd/conf.d/*.toml"]
+    assert toml.loads(containerd.containerd_config(version))["imports"] == ["/etc/containerd/conf.d/*.toml"]
 
 
 PEM = "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----"
@@ -193,8 +196,8 @@ def test_the_authority_of_a_mirror_is_put_on_nodes(tmp_path):
     path = tmp_path / "ca.crt"
     path.write_text(PEM)
     mirrors = {"docker.io": [{"url": "https://a", "ca": PEM}, {"url": "https://b", "ca": str(path)}]}
-    first, second, hosts = _containerd.registry_hosts(mirrors)
-    assert first["content"] == second["content"] == _containerd.MANAGED + PEM + "\n"
+    first, second, hosts = containerd.registry_hosts(mirrors)
+    assert first["content"] == second["content"] == containerd.MANAGED + PEM + "\n"
     paths = [file["path"] for file in (first, second)]
     assert paths == [f"/etc/containerd/certs.d/docker.io/slipway-{number}.crt" for number in (1, 2)]
     assert [host["ca"] for host in toml.loads(hosts["content"])["host"].values()] == paths
@@ -206,14 +209,14 @@ def test_a_file_that_is_no_authority_gets_to_no_node(tmp_path, text):
     path.write_text(text)
     for given in (str(path), f"{text}\n-----"):
         with pytest.raises(ValueError, match=r"no certificate|private key") as error:
-            _containerd.authority({"ca": given})
+            authority({"ca": given})
         assert "c2VjcmV0" not in str(error.value)
 
 
 @pytest.mark.parametrize("url", ["https://u:hunter2@m", "u:hunter2@m", "https://u:hunter2@[m", "ftp://u:hunter2@m"])
 def test_a_password_in_a_url_is_not_shown(url):
     with pytest.raises(ValueError, match="is no http") as error:
-        _containerd.registry_hosts({"quay.io": [{"url": url}]})
+        containerd.registry_hosts({"quay.io": [{"url": url}]})
     assert "hunter2" not in str(error.value)
 
 
@@ -222,4 +225,4 @@ def test_a_password_in_a_url_is_not_shown(url):
 )
 def test_a_mirror_needs_a_url(url):
     with pytest.raises(ValueError, match=r"(?s)mirror .* of quay\.io is no http"):
-        _containerd.registry_hosts({"quay.io": [{"url": url}]})
+        containerd.registry_hosts({"quay.io": [{"url": url}]})

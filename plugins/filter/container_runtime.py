@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _containerd
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import RUNTIMES, chosen
 
 
 def _reporting(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
@@ -22,12 +22,15 @@ def _reporting(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
     return call
 
 
+def container_runtime(cri_socket: str) -> t.Dict[str, t.Any]:
+    """The service at a socket, and how it runs a program of an image."""
+    runtime = chosen(cri_socket=cri_socket)
+    return {"name": runtime.name, "service": runtime.service, "tool": runtime.tool_at(cri_socket)}
+
+
 class FilterModule:
-    """Configuration of containerd."""
+    """The container runtimes that are known, and their configuration."""
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
-        return {
-            "containerd_files": _reporting(_containerd.containerd_files),
-            "containerd_config": _reporting(_containerd.containerd_config),
-            "registry_hosts": _reporting(_containerd.registry_hosts),
-        }
+        own = {name: _reporting(filter_) for runtime in RUNTIMES.values() for name, filter_ in runtime.filters.items()}
+        return {"container_runtime": container_runtime, **own}

@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a container runtime is.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import typing as t
+import urllib.parse
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
+
+#: The kubelet's minor version, such as (1, 38).
+Minor = t.Tuple[int, int]
+Values = t.Mapping[str, t.Any]
+
+
+class Source(t.NamedTuple):
+    """Where a runtime's package comes from.
+
+    :param package: its name, on Debian and its like.
+    :param repository: the name of the repository that is added for it; empty where the distribution has the package.
+    """
+
+    package: str
+    repository: str = ""
+
+
+class Finding(t.NamedTuple):
+    """What is wrong with a machine's runtime or its settings: a ``Problem`` of preflight without the host."""
+
+    subject: str
+    message: str
+    remedy: str
+    severity: str = "error"
+
+
+class Machine(t.Protocol):
+    """A host as preflight sees it: what was seen of it, and its variables."""
+
+    @property
+    def facts(self) -> t.Optional[Values]:
+        """What node_facts returned."""
+
+    def text(self, name: str) -> str:
+        """A variable as text."""
+
+    def mapping(self, name: str) -> Values:
+        """A variable that is a dictionary."""
+
+
+def path_of(cri_socket: str) -> str:
+    """The path of a socket that may be written as a ``unix://`` URL."""
+    return urllib.parse.urlsplit(cri_socket).path or cri_socket
+
+
+@dataclasses.dataclass(frozen=True)
+class Runtime:
+    """A container runtime. What one has nothing of is left as it is here; of an unknown one that is everything.
+
+    :param name: its name, which is part of the path of its socket, and begins the version that Nodes tell.
+    :param socket: the path of its socket.
+    :param service: its systemd unit, without the suffix.
+    :param program: the program that says its version with ``--version``.
+    :param data: the folder of its images and containers, which it lays over each other by overlays.
+    :param sources: its packages by what ``container_runtime_source`` may be.
+    :param mounts: a pattern of the mount points of pods that it makes.
+    :param tool: the command line that runs words in a container of an image: words with ``{path}`` and ``{access}``
+        (``ro`` or ``rw``) stand there once for each folder that it sees, ``{image}``, ``{name}`` and ``{socket}`` for
+        these; the words follow.
+    :param dropped: beginnings of versions, since which minor version the kubelet does not work with them, and a remedy.
+    :param filters: filters that are public, by their names.
+    :param kubespray: variables of Kubespray, and which of ours is meant.
+    """
+
+    name: str = ""
+    socket: str = ""
+    service: str = ""
+    program: str = ""
+    data: str = ""
+    sources: t.Mapping[str, Source] = dataclasses.field(default_factory=dict)
+    mounts: str = ""
+    tool: t.Sequence[str] = ()
+    dropped: t.Sequence[t.Tuple[str, Minor, str]] = ()
+    filters: t.Mapping[str, t.Callable[..., t.Any]] = dataclasses.field(default_factory=dict)
+    kubespray: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def packages(self) -> t.List[str]:
+        """All packages that bring it."""
+        return [source.package for source in self.sources.values()]
+
+    def tool_at(self, cri_socket: str) -> t.List[str]:
+        """:attr:`tool` for the runtime at that socket."""
+        return [word.replace("{socket}", path_of(cri_socket)) for word in self.tool]
+
+    def is_active(self, cri_socket: str = "") -> bool:
+        """Whether it listens on that socket, or on its own."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(2)
+            try:
+                connection.connect(path_of(cri_socket or self.socket))
+            except OSError:
+                return False
+        return True
+
+    # --- on nodes
+
+    def state(self, runner: Runner, program: str) -> t.Dict[str, t.Any]:
+        """What node_facts tells of it besides its version.
+
+        :param program: where its program is; empty when it is not installed.
+        """
+        return {"path": program}
+
+    def has_image(self, runner: Runner, cri_socket: str, image: str) -> bool:
+        """Whether it has an image already."""
+        return False
+
+    def containers(self, runner: Runner, cri_socket: str) -> t.List[str]:
+        """The containers of Kubernetes, those that :attr:`tool` runs among them; none where it does not run."""
+        return []
+
+    def remove(self, runner: Runner, cri_socket: str, container: str) -> None:
+        """Remove a container, whether it runs or not."""
+
+    def remove_ended(self, runner: Runner, cri_socket: str, prefix: str) -> None:
+        """Remove containers of :attr:`tool` with such names whose process has ended: a killed call left them."""
+
+    def holds_pod(self, words: t.Sequence[str], cri_socket: str) -> bool:
+        """Whether that is the command line of a process that holds a pod's container for the runtime there."""
+        return False
+
+    # --- on the controller
+
+    def findings(self, machine: Machine) -> t.Iterator[Finding]:
+        """What is wrong with it on a machine, and with its settings in the inventory."""
+        yield from ()
+
+    def has_overlays(self, machine: Machine) -> bool:
+        """Whether it lays images over each other by the kernel's overlays."""
+        return True

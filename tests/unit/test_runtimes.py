@@ -1,0 +1,224 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A container runtime is one row of the table: a made-up one gets everything, and nothing else names a real one."""
+
+from __future__ import annotations
+
+import ast
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.slipway.kubernetes.plugins.filter import container_runtime as filters
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd, _leftovers, _mounts, _node, _runtimes
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import Backup, Settings
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import (
+    Finding,
+    Machine,
+    Runtime,
+    Source,
+)
+from ansible_collections.slipway.kubernetes.plugins.modules.kubeadm_reset import KubeadmReset
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import (
+    _preflight_machines,
+    _preflight_runtime,
+    _preflight_sources,
+    _preflight_surroundings,
+    _preflight_upgrade,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import fixture
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.proc_fakes import process
+
+ROOT = Path(__file__).resolve().parents[2]
+SOCKET = "unix:///run/testrun.sock"
+
+
+class Fake(Runtime):
+    """A runtime that there is not."""
+
+    def state(self, runner: Runner, program: str) -> t.Dict[str, t.Any]:
+        return {"path": program, "mood": "good"}
+
+    def containers(self, runner: Runner, cri_socket: str) -> t.List[str]:
+        return runner.run(["testctl", "ps"]).stdout.split()
+
+    def remove(self, runner: Runner, cri_socket: str, container: str) -> None:
+        runner.run(["testctl", "rm", container])
+
+    def has_image(self, runner: Runner, cri_socket: str, image: str) -> bool:
+        return image in runner.run(["testctl", "images"]).stdout
+
+    def remove_ended(self, runner: Runner, cri_socket: str, prefix: str) -> None:
+        runner.run(["testctl", "prune", prefix])
+
+    def holds_pod(self, words: t.Sequence[str], cri_socket: str) -> bool:
+        return words[0] == "/usr/bin/testmon"
+
+    def findings(self, machine: Machine) -> t.Iterator[Finding]:
+        if machine.mapping("container_runtime_config"):
+            yield Finding("container_runtime_config", "is nothing that testrun has.", "Take it out.")
+
+
+TESTRUN = Fake(
+    name="testrun",
+    socket="/run/testrun.sock",
+    service="testrund",
+    program="testrun",
+    data="/var/lib/testrun",
+    sources={"distribution": Source("testrun"), "docker": Source("testrun-ce", "testrepo")},
+    mounts=r"/run/testrun/.+",
+    tool=("testctl", "--socket={socket}", "run", "--volume={path}:{access}", "--name={name}", "{image}"),
+    dropped=(("0.", (1, 30), "Upgrade it."),),
+)
+
+
+@pytest.fixture(autouse=True)
+def table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(_runtimes.RUNTIMES, "testrun", TESTRUN)
+
+
+def host(given: t.Optional[t.Dict[str, t.Any]] = None, **facts: t.Any) -> Host:
+    variables = {"container_runtime_provider": "testrun", "preflight_minimum_disk_mb": 2048, **(given or {})}
+    return Host("cp1", True, False, variables, facts={"kubernetes": {}, **facts})
+
+
+def test_chosen_by_name_and_by_socket() -> None:
+    assert _runtimes.chosen("testrun") is _runtimes.chosen(cri_socket=SOCKET) is TESTRUN
+    assert _runtimes.chosen(cri_socket="/run/testrun.sock") is TESTRUN
+    assert _runtimes.chosen("other") == _runtimes.chosen(cri_socket="unix:///run/other.sock") == Runtime()
+
+
+def test_settings_machines_and_sources_by_preflight() -> None:
+    (problem,) = _preflight_runtime.check_runtime([host({"container_runtime_config": {"a": 1}})])
+    assert (problem.host, problem.message) == ("cp1", "is nothing that testrun has.")
+    mount = {"path": "/var/lib/testrun", "point": "/n", "type": "nfs", "options": []}
+    around = {"surroundings": {"mounts": [mount]}}
+    (problem,) = _preflight_surroundings.check_mounts([host(**around)])
+    assert "/var/lib/testrun is on /n (nfs), on which the container runtime" in problem.message
+    (problem,) = _preflight_surroundings.check_ftype([host(surroundings={"mounts": [{**mount, "ftype": False}]})])
+    assert "made with ftype=0" in problem.message
+    disks = {"disk": [{"path": "/var/lib/testrun", "free_mb": 1}], "memory_mb": 4000, "cpu_count": 4}
+    found = [problem.message for problem in _preflight_machines.check_resources([host(**disks)])]
+    assert "1 MB are free in /var/lib/testrun, and 2048 MB are needed." in found
+
+
+def test_where_its_package_comes_from() -> None:
+    node = {"runtime": {"testrun": {"installed": False}}, "os": {"codename": "x"}}
+    variables = {"container_runtime_provider": "testrun", "container_runtime_source": "distribution"}
+    assert _preflight_sources._packages(variables, node, control_plane=False) == ["testrun"]
+    assert _preflight_sources.runtime_repository(variables, node) is None
+    repository = _preflight_sources.runtime_repository({**variables, "container_runtime_source": "docker"}, node)
+    assert repository is not None
+    assert (repository["name"], repository["packages"]) == ("testrepo", {"testrun-ce": "*"})
+
+
+def test_a_version_that_the_kubelet_drops() -> None:
+    node = {"name": "w1", "runtime": "testrun://0.9"}
+    (problem,) = _preflight_upgrade.check_removed([host({"cluster_version": "1.37.1"})], {"nodes": [node]})
+    assert (problem.subject, problem.remedy, problem.severity) == ("testrun", "Upgrade it.", "error")
+
+
+def test_what_a_machine_tells_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "proc/self").mkdir(parents=True)
+    (tmp_path / "proc/self/mountinfo").write_text("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n")
+    assert "/var/lib/testrun" in [mount["path"] for mount in _mounts.look(str(tmp_path))]
+    facts = _node.NodeFacts(FakeRunner({"config default": ""}, tools=())).collect()
+    assert facts["runtime"]["testrun"] == {
+        **{"installed": False, "version": "", "active": False, "path": "", "mood": "good", "packages": {}}
+    }
+
+
+def test_reset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "".join(f"1 2 0:3 / {path} rw - tmpfs x rw\n" for path in ("/run/testrun/a", "/run/other/a"))
+    assert _leftovers.mounts(text) == ["/run/testrun/a"]
+    process(tmp_path, 40, "/usr/bin/testmon")
+    process(tmp_path, 41, "/usr/bin/othermon")
+    assert _leftovers.processes((), SOCKET, str(tmp_path)) == [40]
+    monkeypatch.setattr(Runtime, "is_active", lambda _runtime, _socket: True)
+    runner = FakeRunner({"testctl ps": "a b", "testctl rm": ""}, tools=())
+    reset = KubeadmReset({"cri_socket": SOCKET, "users": [], "services": []}, runner, True, str(tmp_path))
+    reset._remove_containers()
+    assert runner.called("rm") == [["testctl", "rm", "a"], ["testctl", "rm", "b"]]
+
+
+def test_etcd_s_tools(tmp_path: Path) -> None:
+    runner = FakeRunner({"testctl images": "etcd:1", "testctl": ""}, tools=("testctl",))
+    tools = _etcd.Tools(runner, "etcd:1", SOCKET)
+    tools.run(["etcdctl", "version"], {"/a": False, "/b": True})
+    name = runner.calls[0][5]
+    assert name.startswith("--name=slipway-etcd-")
+    volumes = ["--volume=/a:ro", "--volume=/b:rw"]
+    start = ["/usr/bin/testctl", "--socket=/run/testrun.sock", "run", *volumes]
+    assert runner.calls == [[*start, name, "etcd:1", "etcdctl", "version"]]
+    assert tools.has_image()
+    tools.remove_leftovers()
+    assert runner.calls[-1] == ["testctl", "prune", "slipway-etcd-"]
+    # The timer's program is told by its settings, which the role writes.
+    manifest = tmp_path / "etcd.yaml"
+    manifest.write_text(fixture("etcd.yaml"))
+    told = filters.container_runtime(SOCKET)
+    backup = Backup(Settings("/b", "lab", 1, told["tool"], manifest=str(manifest), pki="/p"))
+    argv = backup.save_argv("/b/snapshot.db")
+    assert argv[:5] == ["testctl", "--socket=/run/testrun.sock", "run", "--volume=/p/etcd:ro", "--volume=/b:rw"]
+    assert argv[6:8] == ["registry.k8s.io/etcd:3.7.0-0", "etcdctl"] and told["service"] == "testrund"
+
+
+# The roles, and the word
+
+
+def role(name: str, path: str) -> t.Dict[str, t.Any]:
+    return dict(yaml.safe_load((ROOT / "roles" / name / path).read_text(encoding="utf-8")))
+
+
+def test_the_role_has_the_runtimes_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(_runtimes.RUNTIMES, "testrun")
+    options = role("container_runtime", "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    provider = options["container_runtime_provider"]
+    assert provider["choices"] == list(_runtimes.RUNTIMES) and provider["default"] == _runtimes.DEFAULT.name
+    sources = {source for runtime in _runtimes.RUNTIMES.values() for source in runtime.sources}
+    assert set(options["container_runtime_source"]["choices"]) == sources
+    platforms = role("container_runtime", "vars/main.yml")["__container_runtime_platforms"]
+    for name, runtime in _runtimes.RUNTIMES.items():
+        assert (ROOT / f"roles/container_runtime/tasks/main_{name}.yml").exists()
+        packages = {source: entry.package for source, entry in runtime.sources.items()}
+        assert {family: entry["packages"] for family, entry in platforms[name].items()}["debian"] == packages
+    assert role("cluster", "defaults/main.yml")["cluster_cri_socket"] == _runtimes.CRI_SOCKET["default"]
+
+
+#: Where a runtime may be named: its file, the table, and what is public for everybody to read.
+OWN = ("module_utils/_runtimes/", "doc_fragments/cri_socket.py")
+PAGES = ("DOCUMENTATION", "EXAMPLES", "RETURN")
+NAMES = re.compile(rf"(?i:{'|'.join(_runtimes.RUNTIMES)})|\bctr\b")
+
+
+def named(text: str) -> t.List[str]:
+    """Lines of a plugin that name a runtime, those of its documentation left out."""
+    lines = text.splitlines()
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in PAGES:
+            lines[node.lineno - 1 : node.end_lineno] = [""] * ((node.end_lineno or 0) - node.lineno + 1)
+    return [line for line in lines if NAMES.search(line)]
+
+
+def test_code_names_no_runtime() -> None:
+    folder = ROOT / "plugins"
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")}
+    found = {name: named(path.read_text(encoding="utf-8")) for name, path in files.items() if not name.startswith(OWN)}
+    assert found and not {name: lines for name, lines in found.items() if lines}
+
+
+def test_a_name_is_found() -> None:
+    name = _runtimes.DEFAULT.name
+    assert named(f'DOCUMENTATION = """\n{name}\n"""\nx = "{name.upper()}"  # ctr\n') == [f'x = "{name.upper()}"  # ctr']
+
+
+def test_tasks_name_no_runtime() -> None:
+    tasks = [*(ROOT / "roles").glob("*/tasks/*.yml"), *(ROOT / "playbooks").rglob("*.yml")]
+    others = [path for path in tasks if path.stem[len("main_") :] not in _runtimes.RUNTIMES]
+    assert others and not [path for path in others if NAMES.search(path.read_text(encoding="utf-8"))]
