@@ -73,21 +73,6 @@ def owner_of(program: str, root: str = "") -> str:
     return ""
 
 
-def is_as_packaged(path: str, root: str = "") -> bool:
-    """Whether a file is the one that its package brought, by dpkg's list of configuration files.
-
-    Debian's containerd brings a config.toml. A run that was killed after it was installed finds it there.
-    """
-    recorded = re.search(
-        rf"^ {re.escape(path)} ([0-9a-f]{{32}})$", read_text(f"{root}/var/lib/dpkg/status"), re.MULTILINE
-    )
-    try:
-        with open(root + path, "rb") as stream:
-            return recorded is not None and hashlib.md5(stream.read()).hexdigest() == recorded.group(1)
-    except (OSError, ValueError):
-        return False  # ValueError: this machine is told to have no MD5
-
-
 def _told(document: str) -> t.List[str]:
     """The lines of a document in TOML that say something."""
     return [line for line in map(str.strip, document.splitlines()) if line and line[0] != "#"]
@@ -131,9 +116,7 @@ def drop_ins(pattern: str = DROP_INS) -> t.List[t.Dict[str, t.Any]]:
 def foreign_files(runner: Runner, program: str) -> t.List[str]:
     """Configuration of containerd that is neither ours nor a default that nobody has changed."""
     found = foreign([_HOSTS])
-    if not is_foreign(CONFIG) or is_as_packaged(CONFIG):
-        return found
-    if not (program and is_default(read_text(CONFIG), _default(runner, program))):
+    if is_foreign(CONFIG) and not (program and is_default(read_text(CONFIG), _default(runner, program))):
         found.insert(0, CONFIG)
     return found
 
@@ -144,21 +127,6 @@ def _default(runner: Runner, program: str) -> str:
         return runner.run([program, "config", "default"], check=False).stdout
     except SlipwayError:
         return ""
-
-
-def state(runner: Runner, program: str) -> t.Dict[str, t.Any]:
-    """The part of node_facts that is about containerd's package and configuration.
-
-    :param program: where the program is; empty when it is not installed.
-    """
-    others = foreign_files(runner, program)
-    return {
-        "path": program,
-        "package": owner_of(program) if program else "",
-        "foreign_files": others,
-        "foreign_hosts": {path: meaning(read_text(path)) for path in others if path != CONFIG},
-        "drop_ins": drop_ins(),
-    }
 
 
 # Configuration
@@ -388,7 +356,14 @@ class Containerd(Runtime):
         return [runner.path("ctr"), f"--address={path_of(cri_socket)}", "--namespace=k8s.io", *words]
 
     def state(self, runner: Runner, program: str) -> t.Dict[str, t.Any]:
-        return state(runner, program)
+        others = foreign_files(runner, program)
+        return {
+            "path": program,
+            "package": owner_of(program) if program else "",
+            "foreign_files": others,
+            "foreign_hosts": {path: meaning(read_text(path)) for path in others if path != CONFIG},
+            "drop_ins": drop_ins(),
+        }
 
     def has_image(self, runner: Runner, cri_socket: str, image: str) -> bool:
         argv = self._ctr(runner, cri_socket, "images", "ls", "--quiet", f"name=={image}")

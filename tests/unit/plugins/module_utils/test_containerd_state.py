@@ -9,7 +9,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import MARK
+from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import MARK, is_foreign
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import containerd as state
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 
@@ -102,18 +102,12 @@ def test_configuration_of_others_is_found(machine: Path) -> None:
 
 def test_what_the_package_has_brought_is_nobodys(tmp_path: Path) -> None:
     """A run that was killed after it had installed Debian's containerd is finished by the next one."""
-    status = tmp_path / "var/lib/dpkg/status"
-    status.parent.mkdir(parents=True)
-    brought = (
-        "Package: containerd\nConffiles:\n /etc/containerd/config.toml 5d41402abc4b2a76b9719d911017c592\nVersion: 1\n"
-    )
-    status.write_text(brought)
-    config = tmp_path / "etc/containerd/config.toml"
-    assert not state.is_as_packaged("/etc/containerd/config.toml", str(tmp_path))
-    config.parent.mkdir(parents=True)
-    for text, expected in (("hello", True), ("hello, changed", False)):
+    status, config = tmp_path / "status", tmp_path / "config.toml"
+    status.write_text(f"Package: containerd\nConffiles:\n {config} 5d41402abc4b2a76b9719d911017c592\nVersion: 1\n")
+    assert not is_foreign(str(config), str(status))
+    for text, expected in (("hello", False), ("hello, changed", True)):
         config.write_text(text)
-        assert state.is_as_packaged("/etc/containerd/config.toml", str(tmp_path)) is expected
+        assert is_foreign(str(config), str(status)) is expected
     status.write_text("Package: containerd\n")
     config.write_text("hello")
-    assert not state.is_as_packaged("/etc/containerd/config.toml", str(tmp_path))
+    assert is_foreign(str(config), str(status))
