@@ -73,8 +73,8 @@ def test_the_collections_own_roles_can_be_read() -> None:
     catalogue = options.read_catalogue(roles)
     assert {"cluster_version", "preflight_supported_os"} <= catalogue.options.keys()
     undocumented = {name for name in catalogue.base if not name.startswith("__")} - catalogue.options.keys()
-    # What was seen of a machine is no setting.
-    assert undocumented == {"cluster_node"}
+    # What was seen of a machine is no setting, and an addon says itself what tells that it is ready.
+    assert undocumented == {"cluster_node", "metallb_conditions", "metrics_server_conditions"}
 
 
 @pytest.mark.parametrize(
