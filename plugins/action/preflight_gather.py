@@ -132,7 +132,6 @@ class ActionModule(ActionBase):
         arguments = {
             "name": "kubernetes",
             "url": url,
-            "suite": "/",
             "key": variables.get("kube_packages_repository_key"),
             "key_fingerprints": variables.get("kube_packages_repository_key_fingerprints"),
             "packages": dict.fromkeys(variables.get("kube_packages_names") or [], asked),

@@ -28,7 +28,6 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks i
 
 KUBELET_FOLDER = "/var/lib/kubelet"
 MANIFESTS = "/etc/kubernetes/manifests"
-DPKG_STATUS = "/var/lib/dpkg/status"
 #: The administrator, who may read what kubeadm keeps; other certificates here may not.
 ADMIN = "/etc/kubernetes/admin.conf"
 #: Arguments of static pods that say where a control plane is and what it was built for.
@@ -74,18 +73,6 @@ def kubelet_arguments(environment: str) -> t.Dict[str, str]:
 def without_headers(kubelet: str) -> str:
     """A KubeletConfiguration without what may be secret."""
     return _HEADERS.sub("", kubelet)
-
-
-def installed_packages(names: t.Iterable[str]) -> t.Dict[str, str]:
-    """Versions of those of the packages that are installed, from dpkg's status file."""
-    found, status = {}, read_text(DPKG_STATUS)
-    for name in names:
-        _before, _name, rest = f"\n{status}".partition(f"\nPackage: {name}\n")
-        entry = rest.partition("\n\n")[0]
-        version = re.search(r"^Version: (\S+)$", entry, re.MULTILINE)
-        if version and re.search(r"^Status: \S+ \S+ installed$", entry, re.MULTILINE):
-            found[name] = version.group(1)
-    return found
 
 
 def look(joined: bool, api_ready: bool, node: str = "") -> t.Dict[str, t.Any]:

@@ -70,7 +70,7 @@ class CommandError(SlipwayError):
         self.result = result
 
 
-#: Where root's programs are: dpkg and kubeadm look for others there, and `su` leaves the path of an ordinary user.
+#: Where root's programs are: package managers and kubeadm run others, and `su` leaves the path of an ordinary user.
 _PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 

@@ -178,6 +178,12 @@ def replacing(path: str, mode: int) -> t.Iterator[t.BinaryIO]:
             os.unlink(temporary)
 
 
+def publish(path: str, content: bytes) -> None:
+    """Replace the file at once by ``content``, readable by everybody."""
+    with replacing(path, 0o644) as file:
+        file.write(content)
+
+
 def lines_of(text: str) -> t.List[str]:
     """The lines with their ends. What else Python takes for the end of a line, such as a form feed, is text here."""
     return re.findall(r".*\n|.+", text)

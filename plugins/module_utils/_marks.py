@@ -9,7 +9,6 @@ Private to this collection.
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import re
 import typing as t
@@ -32,10 +31,10 @@ WRITTEN = (
     "/usr/local/share/zsh/site-functions/_kubeadm",
     "/usr/local/share/zsh/site-functions/_kubectl",
 )
-#: What dpkg knows about packages, among it the checksums of their configuration files.
-_DPKG_STATUS = "/var/lib/dpkg/status"
 #: What the name of a copy ends with.
 KEPT = ".before-slipway"
+
+Test = t.Callable[[str], bool]
 
 
 def is_managed(path: str) -> bool:
@@ -48,31 +47,20 @@ def is_marked(text: str) -> bool:
     return _LINE.search(text[:_HEAD]) is not None
 
 
-def is_package_default(path: str, status: str = _DPKG_STATUS) -> bool:
-    """Whether the file is what its package has brought, and nobody has changed it."""
-    known = re.search(rf"^ {re.escape(path)} ([0-9a-f]{{32}})\b", read_exactly(status), re.MULTILINE)
-    if known is None:
-        return False
-    with open(path, "rb") as stream:
-        content = stream.read()
-    try:
-        return hashlib.md5(content).hexdigest() == known.group(1)
-    except ValueError:
-        # Where MD5 is forbidden nothing can be compared, and the file is taken for somebody's.
-        return False
+def is_foreign(path: str, is_pristine: Test) -> bool:
+    """Whether somebody else has put something into this file.
 
-
-def is_foreign(path: str, status: str = _DPKG_STATUS) -> bool:
-    """Whether somebody else has put something into this file."""
+    :param is_pristine: whether a file is what its package has brought, and nobody has changed it.
+    """
     if not os.path.isfile(path) or is_managed(path):
         return False
-    return bool(read_exactly(path).strip()) and not is_package_default(path, status)
+    return bool(read_exactly(path).strip()) and not is_pristine(path)
 
 
-def foreign(patterns: t.Optional[t.Iterable[str]] = None, status: str = _DPKG_STATUS) -> t.List[str]:
+def foreign(is_pristine: Test, patterns: t.Optional[t.Iterable[str]] = None) -> t.List[str]:
     """The files of somebody else among those that match; among :data:`WRITTEN` when no patterns are given."""
     paths = {path for pattern in patterns or WRITTEN for path in glob.glob(pattern)}
-    return sorted(path for path in paths if is_foreign(path, status))
+    return sorted(path for path in paths if is_foreign(path, is_pristine))
 
 
 def keep(path: str) -> str:

@@ -23,7 +23,6 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _api_server,
-    _apt_sources,
     _certificates,
     _cluster_state,
     _der,
@@ -44,6 +43,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import lines_of, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import endpoint_of
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._surroundings import Lookups, look_around
 from ansible_collections.slipway.kubernetes.plugins.module_utils._swap import active_swaps, is_swap_line, swap_units
@@ -343,6 +343,7 @@ class NodeFacts:
         memory = parse_meminfo(read_text("/proc/meminfo"))
         modules = KernelModules()
         kubernetes = kubernetes_state()
+        packages = package_manager(self._runner)
         facts = {
             "hostname": platform.node(),
             "machine_id": read_text("/etc/machine-id").strip(),
@@ -370,8 +371,9 @@ class NodeFacts:
                 "ufw": ufw_is_active(read_text("/etc/ufw/ufw.conf")),
                 "firewalld": os.path.lexists("/run/systemd/units/invocation:firewalld.service"),
             },
-            "foreign_files": _marks.foreign(),
-            "package_sources": _apt_sources.of_others(),
+            "foreign_files": _marks.foreign(packages.is_pristine),
+            "package_manager": packages.name,
+            "package_sources": packages.sources_of_others(),
             "unknown_users": [name for name in self._users if not _is_user(name)],
             "hosts_file": _hosts_file.look(read_text(_hosts_file.PATH), platform.node()),
         }
@@ -386,8 +388,8 @@ class NodeFacts:
                     "installed": bool(asked.paths[runtime.program]),
                     "version": versions[runtime.program],
                     "active": runtime.is_active(),
-                    **runtime.state(self._runner, asked.paths[runtime.program]),
-                    "packages": _cluster_state.installed_packages(runtime.packages),
+                    **runtime.state(self._runner, packages, asked.paths[runtime.program]),
+                    "packages": packages.versions(runtime.packages),
                 }
                 for runtime in runtimes
             },

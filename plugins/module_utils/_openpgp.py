@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read OpenPGP public keys without gpg: fingerprints of the keys in a file, armoured or binary.
 
-Strict: whatever is read here, gpg reads the same (tests/integration/differential tries it). The readers of apt differ
-from each other and from gpg: some take the first block of any label, some text around it. So what is written for apt is
-what was understood here, and nothing else: the packets of the keys, in binary form.
+Strict: whatever is read here, gpg reads the same (tests/integration/differential tries it). The readers of package
+managers differ from each other and from gpg: some take the first block of any label, some text around it. So what is
+written for them is what was understood here, and nothing else: the packets of the keys.
 
 No signature is verified here; that is left to the package manager. Formats: RFC 9580 (armour: section 6, packet
 headers: section 4.2, public keys: section 5.5). Private to this collection.

@@ -143,6 +143,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubecon
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, deletion_diff, read_exactly
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
 
 Values = t.Mapping[str, t.Any]
 
@@ -212,7 +213,7 @@ def emptied_folders(unwanted: t.Iterable[str], purge: t.Sequence[Values]) -> t.L
     return sorted(folders, key=len, reverse=True)
 
 
-def _is_somebody_elses(file: TextFile) -> bool:
+def _is_somebody_elses(file: TextFile, is_pristine: _marks.Test) -> bool:
     """Whether ours would take the place of what somebody else has written, which is kept then.
 
     A kubeconfig has no mark; an earlier one of the same cluster, or of one that was at its address, is not kept.
@@ -221,16 +222,20 @@ def _is_somebody_elses(file: TextFile) -> bool:
         before = read_exactly(file.path)
         ours = _kubeconfig.is_copy(before, file.content) or _kubeconfig.is_of_rebuilt_cluster(before, file.content)
         return bool(before.strip()) and not ours
-    return _marks.is_marked(file.content) and _marks.is_foreign(file.path)
+    return _marks.is_marked(file.content) and _marks.is_foreign(file.path, is_pristine)
 
 
 class ConfigFiles:
     """A set of text files.
 
+    :param is_pristine: whether a file is what its package has brought, and nobody has changed it.
     :raises SlipwayError: when it is not well described.
     """
 
-    def __init__(self, files: t.Sequence[Values], purge: t.Sequence[Values], directory_mode: str) -> None:
+    def __init__(
+        self, files: t.Sequence[Values], purge: t.Sequence[Values], directory_mode: str, is_pristine: _marks.Test
+    ) -> None:
+        self._is_pristine = is_pristine
         self._files = wanted_files(files, mode_bits(directory_mode, "directory_mode"))
         self._unwanted = unwanted_files(files, purge, [file.path for file in self._files])
         self._folders = emptied_folders(self._unwanted, purge)
@@ -244,7 +249,7 @@ class ConfigFiles:
         for file in self._files:
             file.expect_place()
         differing = [file for file in self._files if file.differs()]
-        foreign = [file.path for file in differing if _is_somebody_elses(file)]
+        foreign = [file.path for file in differing if _is_somebody_elses(file, self._is_pristine)]
         copies = []
         diff = [file.diff() for file in differing] + [deletion_diff(path) for path in self._unwanted]
         if not check_mode:
@@ -301,7 +306,9 @@ ARGUMENTS: t.Dict[str, t.Any] = {
 def run(context: Context) -> t.Dict[str, t.Any]:
     """What the module returns."""
     params = context.params
-    result = ConfigFiles(params["files"], params["purge"], params["directory_mode"]).run(context.check_mode)
+    is_pristine = package_manager(context.runner).is_pristine
+    files = ConfigFiles(params["files"], params["purge"], params["directory_mode"], is_pristine)
+    result = files.run(context.check_mode)
     for path in result["foreign_paths"]:
         context.warn(f"{path} was somebody else's. What was in it is kept beside it ({_marks.KEPT}).")
     return result

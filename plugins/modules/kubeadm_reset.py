@@ -140,6 +140,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files 
     is_ours,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._users_file import UsersFile
 
@@ -180,6 +181,7 @@ class KubeadmReset:
         self._params = params
         self._runtime = _runtimes.chosen(cri_socket=params["cri_socket"])
         self._runner = runner
+        self._packages = package_manager(runner)
         self._check_mode = check_mode
         self._kubectl = _kubeconfig.Kubeconfigs(runner)
         marker = _node.read_marker(_kubeadm.MARKER) or {}
@@ -325,7 +327,7 @@ class KubeadmReset:
             *_leftovers.cni_state(self._networks, self._at("/var/lib/cni")),
             *self._copied_programs(),
             *self._kubeconfigs(),
-            *(path for path in self._params["files"] if path not in _marks.foreign()),
+            *(path for path in self._params["files"] if path not in _marks.foreign(self._packages.is_pristine)),
             *(path for entry in services for path in entry["files"]),
             # The last, since it says that the service is ours.
             *(entry["configuration"] for entry in services),
@@ -363,13 +365,9 @@ class KubeadmReset:
 
     def _copied_programs(self) -> t.List[str]:
         """What pod networks have copied among the CNI plugins, which are a package's."""
-        dpkg = self._runner.which("dpkg-query", required=False)
         programs = [path for network in POD_NETWORKS.values() for path in network.programs]
         return [
-            self._at(path)
-            for path in programs
-            if os.path.exists(self._at(path))
-            and (dpkg is None or self._runner.run([dpkg, "--search", path], check=False).rc != 0)
+            self._at(path) for path in programs if os.path.exists(self._at(path)) and not self._packages.owner(path)
         ]
 
     def _own_authority(self) -> str:

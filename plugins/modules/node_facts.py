@@ -160,8 +160,8 @@ ansible_facts:
           sample: [{protocol: tcp, address: 0.0.0.0, port: 22, pid: 201, process: sshd}]
         runtime:
           description:
-            - Whether containerd is installed and answers on its socket, its version, C(path) and Debian C(package), and
-              the installed C(packages) that bring one, with their versions.
+            - Whether containerd is installed and answers on its socket, its version, C(path) and C(package) (null when
+              the package manager is not known), and the installed C(packages) that bring one, with their versions.
             - C(foreign_files) are C(config.toml) and files C(hosts.toml) that neither this collection nor a package has
               written. A C(config.toml) that says only what C(containerd config default) says, but for what we set, too,
               is none of them. C(foreign_hosts) has a checksum of what each of these C(hosts.toml) says.
@@ -283,6 +283,11 @@ ansible_facts:
           type: list
           elements: str
           sample: [/etc/haproxy/haproxy.cfg]
+        package_manager:
+          description: The package manager of the machine; empty when it is none that this collection knows.
+          returned: always
+          type: str
+          sample: apt
         package_sources:
           description: C(path) and C(url) of the package sources that this collection has not written.
           returned: always

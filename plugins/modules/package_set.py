@@ -15,7 +15,7 @@ description:
   - Finishes an installation that was interrupted (the machine or the run was killed) when it stands in the way.
   - Waits for the locks of the package manager, for example while unattended upgrades run.
   - Never removes a package, changes a held one or goes back to an older version unless it was asked to.
-  - Only apt is supported. It does not need python3-apt on the host.
+  - Debian's and Ubuntu's package manager is supported. No Python library of it is needed on the host.
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
 attributes:
@@ -47,8 +47,8 @@ options:
       version:
         description:
           - The whole version (V(1.37.1-1.1)), the upstream version (V(1.37.1)), or a shell pattern (V(1.37.*)).
-          - Any installed version is fine when it is absent or V(*); a package that is not installed gets the candidate
-            of apt then, which follows pins and does not take from backports unless told to.
+          - Any installed version is fine when it is absent or V(*); a package that is not installed gets the package
+            manager's candidate then, which follows pins and does not take from backports unless told to.
           - Of several versions that a pattern means it is the candidate, too, else the newest.
         type: str
       hold:
@@ -155,23 +155,19 @@ index_refreshed:
   type: bool
 """
 
-import re
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._apt import (
-    Apt,
-    Installed,
-    Policy,
-    compare_versions,
-    complaints,
-    find_version,
-    index_age,
-    listed_packages,
-    parse_simulation,
-    version_matches,
-)
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import expect_package_manager
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import (
+    Installed,
+    Offer,
+    PackageManager,
+    Refused,
+    State,
+    Transaction,
+)
 
 ARGUMENTS: t.Dict[str, t.Any] = {
     "packages": {
@@ -191,6 +187,10 @@ ARGUMENTS: t.Dict[str, t.Any] = {
 }
 
 
+Packages = t.Dict[str, Installed]
+Targets = t.Dict[str, t.Optional[str]]
+
+
 class Wanted(t.NamedTuple):
     """A package as the user asked for it."""
 
@@ -199,38 +199,17 @@ class Wanted(t.NamedTuple):
     hold: t.Optional[bool] = None
     present: bool = True
 
-    def satisfied_by(self, package: t.Optional[Installed]) -> bool:
-        """Whether version and state are as asked; being held is another matter."""
-        if not self.present:
-            return package is None or package.state in ("config-files", "not-installed")
-        return package is not None and package.present and version_matches(self.version, package.version)
 
-    def choose(self, policy: t.Optional[Policy]) -> t.Optional[str]:
-        """The version to install of those that the package sources offer: apt's candidate unless another is asked for.
-
-        The highest version of all is not what ``apt-get install`` takes: backports, experimental and pins are for
-        those who ask for them.
-        """
-        if policy is None or not self.version:
-            return policy.candidate if policy else None
-        offered = policy.candidate if policy.candidate in policy.versions else None
-        if offered and version_matches(self.version, offered):
-            return offered
-        return find_version(self.version, policy.versions)
-
-
-Packages = t.Dict[str, Installed]
-
-
-def parse_wanted(packages: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[Wanted]:
+def parse_wanted(packages: t.Sequence[t.Mapping[str, t.Any]], names: t.Pattern[str]) -> t.List[Wanted]:
     """The option ``packages``, checked.
 
+    :param names: what the name of a package looks like.
     :raises SlipwayError: for a name that is no package name, or is there twice.
     """
     wanted: t.Dict[str, Wanted] = {}
     for item in packages:
         name = item["name"]
-        if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name):
+        if not names.fullmatch(name):
             raise SlipwayError(f"packages: {name!r} is not the name of a package.")
         if name in wanted:
             raise SlipwayError(f"packages: {name} is there twice.")
@@ -239,13 +218,13 @@ def parse_wanted(packages: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[Wanted]:
     return list(wanted.values())
 
 
-def version_of(packages: Packages, name: str) -> t.Optional[str]:
-    """Version of an installed package; ``None`` when it is not installed or not wholly so.
+def versions_of(packages: Packages) -> Targets:
+    """Versions by the names of packages; ``None`` for one that is not wholly installed.
 
-    Triggers that have not run yet are no part of the package.
+    What others have still to do about a package is no part of it.
     """
-    package = packages.get(name)
-    return package.version if package and (package.present or package.state.startswith("triggers-")) else None
+    usable = (State.WHOLE, State.WAITING)
+    return {name: package.version if package.state in usable else None for name, package in packages.items()}
 
 
 def holds(wanted: t.Sequence[Wanted], packages: Packages) -> t.Tuple[t.List[str], t.List[str]]:
@@ -261,22 +240,6 @@ def holds(wanted: t.Sequence[Wanted], packages: Packages) -> t.Tuple[t.List[str]
     return held, released
 
 
-def difference(before: t.Mapping[str, t.Optional[str]], after: t.Mapping[str, t.Optional[str]]) -> t.Dict[str, t.Any]:
-    """What happened to packages between two maps of name to version (``None``: not installed)."""
-    result: t.Dict[str, t.List[str]] = {"installed": [], "upgraded": [], "downgraded": [], "removed": []}
-    for name in sorted({*before, *after}):
-        old, new = before.get(name), after.get(name)
-        if old == new:
-            continue
-        if old is None:
-            result["installed"].append(name)
-        elif new is None:
-            result["removed"].append(name)
-        else:
-            result["upgraded" if compare_versions(old, new) < 0 else "downgraded"].append(name)
-    return result
-
-
 def describe(versions: t.Mapping[str, t.Optional[str]], held: t.Container[str], names: t.Iterable[str]) -> str:
     """One line a package, for the diff."""
     return "".join(
@@ -286,10 +249,12 @@ def describe(versions: t.Mapping[str, t.Optional[str]], held: t.Container[str], 
 
 
 class PackageSet:
-    """A set of packages on a host with apt."""
+    """A set of packages on a host."""
 
-    def __init__(self, apt: Apt, wanted: t.Sequence[Wanted], allow_downgrade: bool, max_age: int) -> None:
-        self.apt = apt
+    def __init__(
+        self, manager: PackageManager, wanted: t.Sequence[Wanted], allow_downgrade: bool, max_age: int
+    ) -> None:
+        self.manager = manager
         self.wanted = wanted
         self.allow_downgrade = allow_downgrade
         self.max_age = max_age
@@ -297,56 +262,31 @@ class PackageSet:
         self.refresh_failure = ""
         self.repaired = False
 
-    def install_argv(
-        self, targets: t.Mapping[str, t.Optional[str]], change_held: bool = False, simulate: bool = False
-    ) -> t.List[str]:
-        """Arguments for apt-get; ``targets`` maps names to versions, ``None`` removes."""
-        words = [f"{name}={version}" if version else f"{name}-" for name, version in sorted(targets.items())]
-        flags = [
-            ("--simulate", simulate),
-            ("--fix-broken", self.repaired),
-            # A package that dpkg was killed in has its version already, as far as apt is concerned.
-            ("--reinstall", self.repaired),
-            ("--no-remove", None not in targets.values()),
-            ("--allow-downgrades", self.allow_downgrade),
-            ("--allow-change-held-packages", change_held),
-        ]
-        return [
-            "--quiet",
-            "--assume-yes",
-            "--no-install-recommends",
-            *(flag for flag, on in flags if on),
-            *("-o", "Dpkg::Use-Pty=0"),
-            *("-o", f"DPkg::Lock::Timeout={self.apt.lock_timeout}"),
-            *("-o", "Dpkg::Options::=--force-confdef"),
-            *("-o", "Dpkg::Options::=--force-confold"),
-            "install",
-            *words,
-        ]
-
     def run(self, check_mode: bool) -> t.Dict[str, t.Any]:
         """Bring the packages to what is asked."""
-        start = self.apt.installed()
+        start = self.manager.installed()
         packages = start
-        if any(not item.satisfied_by(packages.get(item.name)) for item in self.wanted):
+        if self._pending(packages):
             packages = self._repair(packages, check_mode)
-        pending = [item for item in self.wanted if not item.satisfied_by(packages.get(item.name))]
-        before = {name: version_of(start, name) for name in start}
+        pending = self._pending(packages)
+        before = versions_of(start)
         if pending and check_mode:
             after = {**before, **self._predict(pending, packages)}
         elif pending:
             self._install(pending, packages)
-            packages = self.apt.installed()
-            self._expect(pending, packages)
+            packages = self.manager.installed()
+            self._expect(packages)
         if not check_mode:
-            after = {name: version_of(packages, name) for name in packages}
+            after = versions_of(packages)
         elif not pending:
             after = before
         if not check_mode:
-            # Looked at again: apt releases a held package when it changes its version.
-            self._set_holds(*holds(self.wanted, packages))
+            # Looked at again: a held package may be released when its version changes.
+            wrong = holds(self.wanted, packages)
+            if any(wrong):
+                self.manager.hold(*wrong)
         held, released = holds(self.wanted, start)
-        changes = difference(before, after)
+        changes = self._difference(before, after)
         touched = {name for names in changes.values() for name in names} | {*held, *released}
         on_hold = {name for name, package in start.items() if package.hold}
         return {
@@ -363,54 +303,85 @@ class PackageSet:
             },
         }
 
-    def _repair(self, packages: Packages, check_mode: bool) -> Packages:
-        """Finish what an earlier, killed run of dpkg left behind; packages as they are then.
+    def _is_satisfied(self, item: Wanted, packages: Packages) -> bool:
+        """Whether version and state are as asked; being held is another matter."""
+        package = packages.get(item.name)
+        if not item.present:
+            return package is None or package.state is State.REMOVED
+        return package is not None and package.present and self._matches(item, package.version)
 
-        What dpkg cannot finish by itself (a package half unpacked, a missing dependency) apt does with --fix-broken.
+    def _matches(self, item: Wanted, version: str) -> bool:
+        return self.manager.version_matches(item.version, version)
+
+    def _pending(self, packages: Packages) -> t.List[Wanted]:
+        return [item for item in self.wanted if not self._is_satisfied(item, packages)]
+
+    def _choose(self, item: Wanted, offer: t.Optional[Offer]) -> t.Optional[str]:
+        """The version to install of those that the package sources offer: the candidate unless another is asked for.
+
+        The highest version of all is not what a package manager takes: backports, experimental and pins are for those
+        who ask for them.
         """
+        if offer is None or not item.version:
+            return offer.candidate if offer else None
+        candidate = offer.candidate if offer.candidate in offer.versions else None
+        if candidate and self._matches(item, candidate):
+            return candidate
+        return self.manager.find_version(item.version, offer.versions)
+
+    def _difference(self, before: Targets, after: Targets) -> t.Dict[str, t.List[str]]:
+        """What happened to packages between two maps of name to version (``None``: not installed)."""
+        result: t.Dict[str, t.List[str]] = {"installed": [], "upgraded": [], "downgraded": [], "removed": []}
+        for name in sorted({*before, *after}):
+            old, new = before.get(name), after.get(name)
+            if old == new:
+                continue
+            if old is None:
+                result["installed"].append(name)
+            elif new is None:
+                result["removed"].append(name)
+            else:
+                result["upgraded" if self.manager.compare_versions(old, new) < 0 else "downgraded"].append(name)
+        return result
+
+    def _repair(self, packages: Packages, check_mode: bool) -> Packages:
+        """Finish what an earlier transaction that was killed left behind; packages as they are then."""
         if not any(package.broken for package in packages.values()):
             return packages
         self.repaired = True
         if check_mode:
             return packages
-        self.apt.run("dpkg", ["--force-confdef", "--force-confold", "--configure", "--pending"])
-        return self.apt.installed()
+        self.manager.repair()
+        return self.manager.installed()
 
-    def _targets(
-        self, pending: t.Sequence[Wanted], packages: Packages, policies: t.Mapping[str, Policy]
-    ) -> t.Tuple[t.Dict[str, t.Optional[str]], t.List[str]]:
+    def _targets(self, pending: t.Sequence[Wanted], packages: Packages) -> t.Tuple[Targets, t.List[str]]:
         """Exact versions by name (``None``: to be removed), and what cannot be had."""
-        targets: t.Dict[str, t.Optional[str]] = {}
+        offers = self.manager.offered(item.name for item in pending if item.present)
+        targets: Targets = {}
         missing = []
         for item in pending:
-            policy = policies.get(item.name)
-            if not item.present:
-                targets[item.name] = None
-                continue
-            version = item.choose(policy)
-            if version:
+            offer = offers.get(item.name)
+            version = self._choose(item, offer) if item.present else None
+            if version or not item.present:
                 targets[item.name] = version
             else:
-                missing.append(self.apt.explain_missing(item.name, item.version, policy))
-        # apt does nothing at all unless these are mended, which takes their archives.
+                missing.append(self.manager.explain_missing(item.name, item.version, offer))
         for name, package in packages.items():
             if package.reinstall:
                 targets.setdefault(name, package.version)
         self._refuse_unasked(pending, packages, targets)
         return targets, missing
 
-    def _refuse_unasked(
-        self, pending: t.Sequence[Wanted], packages: Packages, targets: t.Mapping[str, t.Optional[str]]
-    ) -> None:
+    def _refuse_unasked(self, pending: t.Sequence[Wanted], packages: Packages, targets: Targets) -> None:
         """Refuse older versions and changes of held packages, unless they are asked for.
 
         :raises SlipwayError: with what would have happened.
         """
         for item in pending:
             package, target = packages.get(item.name), targets.get(item.name)
-            if package is None or package.state in ("config-files", "not-installed"):
+            if package is None or package.state is State.REMOVED:
                 continue
-            if target and not self.allow_downgrade and compare_versions(target, package.version) < 0:
+            if target and not self.allow_downgrade and self.manager.compare_versions(target, package.version) < 0:
                 raise SlipwayError(
                     f"{item.name} {package.version} is installed, which is newer than the wanted {target}. "
                     "Nothing was changed. Set allow_downgrade to go back."
@@ -422,92 +393,74 @@ class PackageSet:
                     "Set hold: true to change it and keep it on hold, or false to release it."
                 )
 
-    def _change_held(self, pending: t.Sequence[Wanted], packages: Packages) -> bool:
-        """Whether a package that is on hold has to change, which only happens when ``hold`` was given for it."""
-        return any(item.name in packages and packages[item.name].hold for item in pending)
+    def _transaction(self, pending: t.Sequence[Wanted], packages: Packages, targets: Targets) -> Transaction:
+        """What is to be done. A package on hold changes only when ``hold`` was given for it."""
+        change_held = any(item.name in packages and packages[item.name].hold for item in pending)
+        return Transaction(targets, self.allow_downgrade, change_held, self.repaired)
 
-    def _simulate(
-        self, pending: t.Sequence[Wanted], packages: Packages, targets: t.Mapping[str, t.Optional[str]]
-    ) -> t.Dict[str, t.Optional[str]]:
-        """What apt would do: names and versions (``None``: removed).
+    def _plan(self, transaction: Transaction, packages: Packages) -> Targets:
+        """What would be done: names and versions (``None``: removed).
 
         :raises SlipwayError: when it cannot, or when it would touch held packages or remove some that nobody asked for.
         """
-        change_held = self._change_held(pending, packages)
-        result = self.apt.run("apt-get", self.install_argv(targets, change_held, simulate=True))
-        if result.rc != 0:
-            raise self._failure(result, "cannot be installed or removed together; nothing was changed")
-        steps = parse_simulation(result.stdout)
-        others = sorted(
-            step.name
-            for step in steps
-            if step.name not in targets and step.name in packages and packages[step.name].hold
-        )
-        if others:
-            raise SlipwayError(f"Packages on hold would have to change: {', '.join(others)}. Nothing was changed.")
-        planned = {step.name: step.after for step in steps}
-        self._refuse_removals(targets, planned)
+        try:
+            planned = self.manager.plan(transaction)
+        except Refused as refused:
+            raise self._failure(refused, "cannot be installed or removed together; nothing was changed") from refused
+        others = sorted(name for name in planned if name not in transaction.targets)
+        held = [name for name in others if name in packages and packages[name].hold]
+        if held:
+            raise SlipwayError(f"Packages on hold would have to change: {', '.join(held)}. Nothing was changed.")
+        removals = [name for name in others if planned[name] is None]
+        if removals:
+            raise self._removals(removals)
         return planned
 
-    def _predict(self, pending: t.Sequence[Wanted], packages: Packages) -> t.Dict[str, t.Optional[str]]:
+    def _predict(self, pending: t.Sequence[Wanted], packages: Packages) -> Targets:
         """What would be installed and removed, for check mode on any host."""
-        policies = self.apt.policy(item.name for item in pending if item.present)
-        targets, missing = self._targets(pending, packages, policies)
-        predicted: t.Dict[str, t.Optional[str]] = {}
+        targets, missing = self._targets(pending, packages)
+        predicted: Targets = {}
         if targets and not missing and not self.repaired:
-            predicted = self._simulate(pending, packages, targets)
+            predicted = self._plan(self._transaction(pending, packages, targets), packages)
         # What no source has yet stands there as it was asked for.
         asked = {item.name: item.version or "newest version" for item in pending if item.present}
         return {**asked, **predicted, **targets}
 
     def _install(self, pending: t.Sequence[Wanted], packages: Packages) -> None:
-        names = [item.name for item in pending if item.present]
-        if names and index_age() > self.max_age:
+        if not self.refreshed and any(item.present for item in pending) and self.manager.index_age() > self.max_age:
             self._refresh()
-        targets, missing = self._targets(pending, packages, self.apt.policy(names))
+        targets, missing = self._targets(pending, packages)
         if missing and not self.refreshed:
             self._refresh()
-            targets, missing = self._targets(pending, packages, self.apt.policy(names))
+            targets, missing = self._targets(pending, packages)
         if missing:
             raise SlipwayError(
                 f"The package sources of this host lack what is wanted: {'; '.join(missing)}. "
                 f"Nothing was changed.{self.refresh_failure}"
             )
-        change_held = self._change_held(pending, packages)
-        if change_held or None in targets.values():
-            self._simulate(pending, packages, targets)
-        result = self.apt.run("apt-get", self.install_argv(targets, change_held))
-        if result.rc != 0 and not self.refreshed and re.search(r"Unable to fetch|Failed to fetch", result.stderr):
-            # The index names files that the mirror has replaced since.
+        transaction = self._transaction(pending, packages, targets)
+        if transaction.change_held or None in targets.values():
+            self._plan(transaction, packages)
+        try:
+            self.manager.install(transaction)
+        except Refused as refused:
+            if not refused.outdated or self.refreshed:
+                raise self._failure(refused, "could not be installed") from refused
             self._refresh()
-            targets, _missing = self._targets(pending, packages, self.apt.policy(names))
-            result = self.apt.run("apt-get", self.install_argv(targets, change_held))
-        if result.rc != 0:
-            raise self._failure(result, "could not be installed")
+            self._install(pending, packages)
 
-    @staticmethod
-    def _expect(wanted: t.Sequence[Wanted], packages: Packages) -> None:
-        """Believe apt's success only when it is to be seen.
+    def _expect(self, packages: Packages) -> None:
+        """Believe in success only when it is to be seen.
 
-        :raises SlipwayError: with what dpkg says of packages that are not as they should be.
+        :raises SlipwayError: with what is said of packages that are not as they should be.
         """
-        wrong = [item.name for item in wanted if not item.satisfied_by(packages.get(item.name))]
-        states = [f"{name} is {packages[name].state if name in packages else 'not-installed'}" for name in wrong]
+        names = [item.name for item in self._pending(packages)]
+        states = [f"{name} is {packages[name].words if name in packages else 'not installed'}" for name in names]
         if states:
             raise SlipwayError(
-                f"apt-get ended well, but {', '.join(states)}. See what `dpkg --audit` says on this host."
+                f"{self.manager.tool} ended well, but {', '.join(states)}. See what `{self.manager.audit}` says on "
+                "this host."
             )
-
-    def _refuse_removals(
-        self, targets: t.Mapping[str, t.Optional[str]], planned: t.Mapping[str, t.Optional[str]]
-    ) -> None:
-        """Refuse removals of packages that are not themselves to be removed.
-
-        :raises SlipwayError: with their names.
-        """
-        others = sorted(name for name, version in planned.items() if version is None and name not in targets)
-        if others:
-            raise self._removals(others)
 
     @staticmethod
     def _removals(names: t.Sequence[str]) -> SlipwayError:
@@ -515,41 +468,20 @@ class PackageSet:
             f"{', '.join(names)} would have to be removed. Nothing was changed. List what may go with state: absent."
         )
 
-    def _failure(self, result: CommandResult, what: str) -> SlipwayError:
-        """The error for a failed transaction."""
-        if "Packages need to be removed but remove is disabled" in result.stderr:
-            return self._removals(listed_packages(result.stdout, "The following packages will be REMOVED:"))
-        reason = complaints(result.stderr if result.stderr.strip() else result.stdout)
-        if result.rc < 0:
-            reason = f"apt-get was killed by signal {-result.rc}. The next run finishes what it left."
-        unmet = re.search(r"The following packages have unmet dependencies:\n((?: .*\n?)+)", result.stdout)
-        if unmet:
-            reason += "\n" + unmet.group(1).rstrip()
+    def _failure(self, refused: Refused, what: str) -> SlipwayError:
+        """The error for a transaction that was refused."""
+        if refused.removals:
+            return self._removals(refused.removals)
         names = ", ".join(item.name for item in self.wanted)
-        return SlipwayError(f"The packages {names} {what} (rc {result.rc}): {reason}", **result.as_return_values())
+        rc = refused.details["rc"]
+        return SlipwayError(f"The packages {names} {what} (rc {rc}): {refused.msg}", **refused.details)
 
     def _refresh(self) -> None:
         """Fetch the package index. A source that fails only matters when a wanted package is missing then."""
         self.refreshed = True
-        result = self.apt.update()
-        if result.rc != 0:
-            said = complaints(result.stdout + result.stderr)
-            self.refresh_failure = f" Fetching the package index failed, too: {said}"
-
-    def _set_holds(self, held: t.Sequence[str], released: t.Sequence[str]) -> None:
-        """Hold and release packages, as apt-mark does it but in one call.
-
-        :raises SlipwayError: when dpkg refuses.
-        """
-        selections = [*(f"{name} hold\n" for name in held), *(f"{name} install\n" for name in released)]
-        if not selections:
-            return
-        result = self.apt.run("dpkg", ["--set-selections"], stdin="".join(selections))
-        if result.rc != 0:
-            raise SlipwayError(
-                f"The packages could not be put on hold or released: {complaints(result.stderr)}",
-                **result.as_return_values(),
-            )
+        failure = self.manager.refresh()
+        if failure:
+            self.refresh_failure = f" Fetching the package index failed, too: {failure}"
 
 
 def run(context: Context) -> t.Dict[str, t.Any]:
@@ -558,15 +490,10 @@ def run(context: Context) -> t.Dict[str, t.Any]:
     :raises SlipwayError: when it cannot be done.
     """
     params = context.params
-    runner = context.runner
-    wanted = parse_wanted(params["packages"])
-    if not runner.which("apt-get", required=False):
-        raise SlipwayError(
-            "The package manager of this host is not supported: there is no apt-get. Packages can be installed on "
-            "Debian and Ubuntu."
-        )
-    apt = Apt(runner, lock_timeout=params["lock_timeout"])
-    return PackageSet(apt, wanted, params["allow_downgrade"], params["update_cache_max_age"]).run(context.check_mode)
+    manager = expect_package_manager(context.runner, params["lock_timeout"])
+    wanted = parse_wanted(params["packages"], manager.names)
+    packages = PackageSet(manager, wanted, params["allow_downgrade"], params["update_cache_max_age"])
+    return packages.run(context.check_mode)
 
 
 def main() -> None:

@@ -140,20 +140,15 @@ failures:
 """
 
 import concurrent.futures
-import glob
 import os
 import pathlib
-import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _boot_settings, _sources
-from ansible_collections.slipway.kubernetes.plugins.module_utils._apt import Apt, find_version, index_age
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
-    Runner,
-    SlipwayError,
-)
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
 
 ENDPOINT: t.Dict[str, t.Any] = {
     "url": {"type": "str", "required": True},
@@ -188,16 +183,6 @@ AT_ONCE = 8
 #: A package index that is older is fetched anew before anything is installed from it.
 FRESH = 86400
 
-#: Settings of apt by which it reaches servers otherwise than we do, for all servers or for one. Those of
-#: certificates are CaInfo, CaPath, CrlFile, IssuerCert, SslCert, SslKey, Verify-Peer and Verify-Host.
-_OWN_WAYS = re.compile(
-    r"^Acquire::https?::(\S+::)?(Proxy\S*|Ca(Info|Path)|Ssl\w+|Verify-\w+|IssuerCert|CrlFile)(::\S+)? \"[^\"]+\"",
-    re.MULTILINE | re.IGNORECASE,
-)
-
-#: What a folder of packages has that is nobody's repository ([trusted=yes]), as dpkg-scanpackages makes it.
-_FLAT = ("Packages", "Packages.gz", "Packages.xz")
-
 Failure = t.Dict[str, str]
 
 
@@ -206,56 +191,42 @@ def failure(subject: str, message: str, severity: str = "error") -> Failure:
     return {"subject": subject, "message": message, "severity": severity}
 
 
-def index_urls(text: str) -> t.List[str]:
-    """What ``apt-get --print-uris update`` would fetch first of each source, as far as HTTP can ask for it."""
-    return list(dict.fromkeys(re.findall(r"^'(https?://[^']+/(?:InRelease|Release))'", text, re.MULTILINE)))
-
-
 class Packages:
     """Packages of the distribution, from the sources of the host as they are."""
 
-    def __init__(self, runner: Runner, client: _sources.Client) -> None:
-        self._runner, self._apt, self._client = runner, Apt(runner), client
+    def __init__(self, manager: PackageManager, client: _sources.Client) -> None:
+        self._manager, self._client = manager, client
 
     def look(self, source: _sources.Source) -> t.List[Failure]:
         """What is wrong with the package sources."""
-        if not self._runner.which("apt-get", required=False):
+        if not self._manager.name:
             return []
         subject, names = str(source["subject"]), list(source["packages"])
-        known = self._apt.policy(names) if index_age() < FRESH else {}
+        known = self._manager.offered(names) if self._manager.index_age() < FRESH else {}
         unknown = [name for name in names if known and (name not in known or not known[name].candidate)]
         if unknown:
             return [failure(subject, f"no package source of the host has {', '.join(unknown)}.")]
         lacking = [
-            self._apt.explain_missing(name, wanted, known[name])
+            self._manager.explain_missing(name, wanted, known[name])
             for name, wanted in ((name, str(wanted)) for name, wanted in (source.get("versions") or {}).items())
-            if name in known and find_version(wanted, known[name].versions) is None
+            if name in known and self._manager.find_version(wanted, known[name].versions) is None
         ]
         if lacking:
             return [failure(subject, f"{text}.") for text in lacking]
-        printed = self._apt.run("apt-get", ["--print-uris", "update"])
-        urls = index_urls(printed.stdout)
-        if printed.rc != 0 or self._has_ways_of_its_own():
-            return []
-        lost = [(url, why) for url in urls for why in [self._why_not(url)] if why]
-        severity = "error" if len(lost) == len(urls) else "warning"
+        indexes = self._manager.indexes()
+        lost = [(urls[0], why) for urls in indexes for why in [self._why_not(urls)] if why]
+        severity = "error" if len(lost) == len(indexes) else "warning"
         return [
             failure(subject, f"the package source {_sources.shown(url)} cannot be reached: {why}.", severity)
             for url, why in lost
         ]
 
-    def _has_ways_of_its_own(self) -> bool:
-        """Whether apt has a proxy, certificates or a login of its own, by which it reaches what others do not."""
-        own = _OWN_WAYS.search(self._apt.run("apt-config", ["dump"]).stdout)
-        return bool(own or glob.glob("/etc/apt/auth.conf.d/*") or read_text("/etc/apt/auth.conf"))
-
-    def _why_not(self, url: str) -> str:
-        """Why apt would not get the index; empty when it would. Not all repositories have what it asks for first."""
-        folder, name = url.rsplit("/", 1)
+    def _why_not(self, urls: t.Sequence[str]) -> str:
+        """Why the package manager would not get an index that is at one of these URLs; empty when it would."""
         said = ""
-        for other in (name, "Release", *(_FLAT if "/dists/" not in url else ())):
+        for url in urls:
             try:
-                self._client.exists(f"{folder}/{other}")
+                self._client.exists(url)
             except SlipwayError as error:
                 said = said or error.msg
             else:
@@ -271,7 +242,7 @@ class SourceProbe:
     def __init__(self, runner: Runner, timeout: float, runtime: str = "") -> None:
         self._client = _sources.Client(timeout, os.environ)
         self._registries = _sources.Client(timeout, _boot_settings.service_environment(runtime) if runtime else {})
-        self._packages = Packages(runner, self._client)
+        self._packages = Packages(package_manager(runner), self._client)
 
     def look(self, source: _sources.Source) -> t.List[Failure]:
         """What is wrong with one source."""

@@ -14,8 +14,8 @@ import fnmatch
 import ipaddress
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _apt
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager_named
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen, named
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _kubeadm_config
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import (
@@ -790,7 +790,9 @@ def _runtimes(hosts: Hosts) -> t.Iterable[t.Tuple[Host, str, t.Mapping[str, str]
 def other_runtimes(hosts: Hosts) -> t.Iterable[t.Tuple[Host, str]]:
     """Nodes that shall have another version of the container runtime that they have, and the one that they have."""
     for host, package, packages in _runtimes(hosts):
-        if package in packages and not _apt.version_matches(host.text("container_runtime_version"), packages[package]):
+        manager = package_manager_named(str((host.facts or {}).get("package_manager")))
+        wanted = host.text("container_runtime_version")
+        if package in packages and not manager.version_matches(wanted, packages[package]):
             yield host, f"{package} {packages[package]}"
 
 

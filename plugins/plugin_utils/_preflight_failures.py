@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _packages
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Failure
 
 #: Lines of a failed module's output that are kept.
@@ -69,11 +70,12 @@ def explain(result: t.Mapping[str, t.Any]) -> t.Optional[Failure]:
             f"Python {version} is too old for Ansible's modules ({old[1] or '3.8'} or newer).",
             "Install a newer one and set ansible_python_interpreter to it.",
         )
+    install = " or ".join(f"{manager.tool} install python3" for manager in _packages.MANAGERS)
     if _NO_PYTHON.search(everything) or (result.get("rc") == 127 and "python" in everything):
         return Failure(
             "python",
             "no Python was found on the host.",
-            "Install it (apt-get install python3), or set ansible_python_interpreter to where it is.",
+            f"Install it ({install}), or set ansible_python_interpreter to where it is.",
         )
     if _NO_TTY.search(everything):
         return Failure(

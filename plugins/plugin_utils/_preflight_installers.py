@@ -33,7 +33,10 @@ _NOTHING = "nothing here"
 _ADDON = "an entry of addons_list, with its own chart"
 _FILE = f"control_plane_files, and extraArgs of apiServer in {_CLUSTER}"
 _IPV6 = "nothing here, IPv6 is not supported yet"
-_HTTP_PROXY = "nothing here: set it in the machines' own configuration (/etc/environment, apt, the runtime's drop-in)"
+_HTTP_PROXY = (
+    "nothing here: set it in the machines' own configuration (/etc/environment, the package manager, the runtime's"
+    " drop-in)"
+)
 
 #: Kubespray's variables, and which of ours is meant.
 KUBESPRAY: t.Dict[str, str] = {

@@ -17,10 +17,10 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes, _sources
-from ansible_collections.slipway.kubernetes.plugins.module_utils._apt_sources import same_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import parse_checksum
 from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, within
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import same_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen
 from ansible_collections.slipway.kubernetes.plugins.module_utils._registry_mirrors import authority
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import Source as RuntimeSource
@@ -230,7 +230,7 @@ def _versions(variables: Values, packages: t.Collection[str]) -> t.Dict[str, str
 
 
 def has_other_source(node: Values, url: t.Any) -> bool:
-    """Whether a file of others names this package repository; then ours could contradict it, and apt would refuse."""
+    """Whether a file of others names this package repository; then ours could contradict it."""
     return any(same_url(entry["url"], str(url)) for entry in node.get("package_sources", ()))
 
 
@@ -244,8 +244,7 @@ def runtime_repository(variables: Values, node: Values) -> t.Optional[Source]:
     return {
         "name": runtime.repository,
         "url": url,
-        "suite": node["os"].get("codename"),
-        "components": ["stable"],
+        "settings": (variables.get("__container_runtime_platform") or {}).get("repository") or {},
         "key": variables.get("container_runtime_repository_key"),
         "key_fingerprints": variables.get("container_runtime_repository_key_fingerprints"),
         "packages": {runtime.package: version or "*"},
@@ -256,7 +255,7 @@ _REMEDIES = {
     "cluster_image_repository": "Check cluster_version, cluster_image_repository and cluster_registry_mirrors.",
     "container_runtime_repository": "Check container_runtime_repository and container_runtime_version.",
     "helm_download_url": "Check helm_version and helm_download_url, or what is between the host and the server.",
-    "packages": "Correct the host's package sources (/etc/apt) or container_runtime_version, or what is between the"
+    "packages": "Correct the host's package sources or container_runtime_version, or what is between the"
     " host and the server.",
 }
 

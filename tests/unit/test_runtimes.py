@@ -16,6 +16,7 @@ from ansible_collections.slipway.kubernetes.plugins.filter import container_runt
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd, _leftovers, _mounts, _node, _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import Backup, Settings
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import (
     Finding,
     Machine,
@@ -42,7 +43,7 @@ SOCKET = "unix:///run/testrun.sock"
 class Fake(Runtime):
     """A runtime that there is not."""
 
-    def state(self, runner: Runner, program: str) -> t.Dict[str, t.Any]:
+    def state(self, runner: Runner, packages: PackageManager, program: str) -> t.Dict[str, t.Any]:
         return {"path": program, "mood": "good"}
 
     def containers(self, runner: Runner, cri_socket: str) -> t.List[str]:

@@ -26,6 +26,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._documents import merged
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import MARK, foreign, is_foreign
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._registry_mirrors import Mirrors, address, authority
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import (
     Finding,
@@ -61,16 +62,6 @@ _SERVERS = {"docker.io": "https://registry-1.docker.io"}
 
 
 # The machine
-
-
-def owner_of(program: str, root: str = "") -> str:
-    """The package that a program is part of, by dpkg's lists; empty when it is part of none."""
-    # /bin may be a link to /usr/bin, whichever of them the path and the package name.
-    names = {re.sub(r"^(/usr)?/(s?bin/)", rf"{usr}/\2", program) for usr in ("", "/usr")}
-    for path in sorted(glob.glob(f"{root}/var/lib/dpkg/info/containerd*.list")):
-        if names & set(read_text(path).splitlines()):
-            return os.path.basename(path)[: -len(".list")].partition(":")[0]
-    return ""
 
 
 def _told(document: str) -> t.List[str]:
@@ -113,10 +104,14 @@ def drop_ins(pattern: str = DROP_INS) -> t.List[t.Dict[str, t.Any]]:
     return found
 
 
-def foreign_files(runner: Runner, program: str) -> t.List[str]:
-    """Configuration of containerd that is neither ours nor a default that nobody has changed."""
-    found = foreign([_HOSTS])
-    if is_foreign(CONFIG) and not (program and is_default(read_text(CONFIG), _default(runner, program))):
+def foreign_files(runner: Runner, packages: PackageManager, program: str) -> t.List[str]:
+    """Configuration of containerd that is neither ours nor a default that nobody has changed.
+
+    Debian's containerd brings a config.toml. A run that was killed after it was installed finds it there.
+    """
+    found = foreign(packages.is_pristine, [_HOSTS])
+    is_others = is_foreign(CONFIG, packages.is_pristine)
+    if is_others and not (program and is_default(read_text(CONFIG), _default(runner, program))):
         found.insert(0, CONFIG)
     return found
 
@@ -272,7 +267,7 @@ def _package_findings(machine: Machine, known: Values) -> t.Iterator[Finding]:
         return
     wanted, found = sources[source].package, known["package"]
     others = {other.package: name for name, other in sources.items()}
-    if not found and machine.facts and machine.facts["os"].get("family") == "debian":
+    if found == "":
         yield Finding(
             "containerd",
             f"{known.get('path')} is part of no package, and {wanted} would be installed beside it.",
@@ -355,11 +350,11 @@ class Containerd(Runtime):
     def _ctr(runner: Runner, cri_socket: str, *words: str) -> t.List[str]:
         return [runner.path("ctr"), f"--address={path_of(cri_socket)}", "--namespace=k8s.io", *words]
 
-    def state(self, runner: Runner, program: str) -> t.Dict[str, t.Any]:
-        others = foreign_files(runner, program)
+    def state(self, runner: Runner, packages: PackageManager, program: str) -> t.Dict[str, t.Any]:
+        others = foreign_files(runner, packages, program)
         return {
             "path": program,
-            "package": owner_of(program) if program else "",
+            "package": packages.owner(program) if program else "",
             "foreign_files": others,
             "foreign_hosts": {path: meaning(read_text(path)) for path in others if path != CONFIG},
             "drop_ins": drop_ins(),

@@ -14,6 +14,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
 
 #: The kubelet's minor version, such as (1, 38).
 Minor = t.Tuple[int, int]
@@ -111,9 +112,10 @@ class Runtime:
 
     # --- on nodes
 
-    def state(self, runner: Runner, program: str) -> t.Dict[str, t.Any]:
+    def state(self, runner: Runner, packages: PackageManager, program: str) -> t.Dict[str, t.Any]:
         """What node_facts tells of it besides its version.
 
+        :param packages: the machine's package manager, which knows what is part of a package.
         :param program: where its program is; empty when it is not installed.
         """
         return {"path": program}

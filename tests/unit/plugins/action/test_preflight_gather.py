@@ -88,6 +88,17 @@ def test_the_repository_is_asked_for_what_is_not_installed(monkeypatch: pytest.M
     assert source["packages"]["kubelet"] == "1.36.4"
 
 
+def test_dockers_repository_is_asked_for_what_the_machine_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = node("1.37.1")
+    looked["ansible_facts"]["slipway_node"]["os"]["codename"] = "trixie"
+    given = {"cluster_version": "1.37.1", "preflight_sources": True, "container_runtime_source": "docker"}
+    results = {"node_facts": looked, "source_probe": {"failures": []}, "package_source": {"changed": True}}
+    _facts, called = gather(monkeypatch, results, **given)
+    source = called["package_source"]
+    assert source["url"] == "https://download.docker.com/linux/debian"
+    assert source["settings"] == {"suite": "trixie", "components": ["stable"]}
+
+
 def test_the_repository_is_asked_when_others_have_set_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
     looked = node("1.37.1")
     url = "https://pkgs.k8s.io/core:/stable:/v1.37/deb"

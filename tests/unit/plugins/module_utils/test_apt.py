@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _apt as apt
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import apt
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.apt import Apt
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import Offer
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner, fixture
 
 
@@ -29,16 +32,16 @@ from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes imp
     ],
 )
 def test_order_of_versions(older: str, newer: str) -> None:
-    assert apt.compare_versions(older, newer) < 0 < apt.compare_versions(newer, older)
+    assert Apt.compare_versions(older, newer) < 0 < Apt.compare_versions(newer, older)
 
 
 def test_equal_versions() -> None:
-    assert apt.compare_versions("0:1.0-1", "1.0-1") == 0
-    assert apt.compare_versions("1.00", "1.0") == 0
+    assert Apt.compare_versions("0:1.0-1", "1.0-1") == 0
+    assert Apt.compare_versions("1.00", "1.0") == 0
 
 
 def test_sorted_newest_first_and_once() -> None:
-    assert apt.sort_versions(["1.9", "1.10", "1.9", "1:1.0"]) == ["1:1.0", "1.10", "1.9"]
+    assert Apt.sort_versions(["1.9", "1.10", "1.9", "1:1.0"]) == ["1:1.0", "1.10", "1.9"]
 
 
 @pytest.mark.parametrize(
@@ -63,23 +66,23 @@ def test_sorted_newest_first_and_once() -> None:
     ],
 )
 def test_what_a_wanted_version_means(wanted: t.Optional[str], version: str, expected: bool) -> None:
-    assert apt.version_matches(wanted, version) is expected
+    assert Apt.version_matches(wanted, version) is expected
 
 
 def test_newest_match_wins() -> None:
-    assert apt.find_version("1.37.1", ["1.37.1-1.1", "1.37.1-2.1", "1.37.2-1.1"]) == "1.37.1-2.1"
-    assert apt.find_version("1.38.0", ["1.37.1-1.1"]) is None
+    assert Apt.find_version("1.37.1", ["1.37.1-1.1", "1.37.1-2.1", "1.37.2-1.1"]) == "1.37.1-2.1"
+    assert Apt.find_version("1.38.0", ["1.37.1-1.1"]) is None
 
 
 def test_nearest_versions_first() -> None:
     versions = ["1.38.0-1.1", "1.37.1-1.1", "1.37.0-1.1", "1.36.4-1.1"]
-    assert apt.nearest_versions("1.37.9", versions, 3) == ["1.37.1-1.1", "1.37.0-1.1", "1.38.0-1.1"]
+    assert Apt.nearest_versions("1.37.9", versions, 3) == ["1.37.1-1.1", "1.37.0-1.1", "1.38.0-1.1"]
 
 
 @pytest.mark.parametrize("system", ["bookworm", "trixie"])
 def test_policy(system: str) -> None:
     found = apt.parse_policy(fixture(f"policy-{system}.txt"))
-    assert found["kubeadm"] == apt.Policy("1.37.1-1.1", ("1.37.1-1.1", "1.37.0-1.1"))
+    assert found["kubeadm"] == Offer("1.37.1-1.1", ("1.37.1-1.1", "1.37.0-1.1"))
     # Installed and offered; a purely virtual package is unknown.
     assert len(found["bash"].versions) == 1
     assert "awk" not in found
@@ -90,7 +93,7 @@ def test_policy_of_what_is_only_installed() -> None:
         "kubeadm:\n  Installed: 1.30.0-1.1\n  Candidate: 1.30.0-1.1\n  Version table:\n *** 1.30.0-1.1 100\n"
         "        100 /var/lib/dpkg/status\n"
     )
-    assert apt.parse_policy(text) == {"kubeadm": apt.Policy("1.30.0-1.1", ())}
+    assert apt.parse_policy(text) == {"kubeadm": Offer("1.30.0-1.1", ())}
     assert apt.parse_policy("") == {}
 
 
@@ -103,7 +106,7 @@ def test_policy_of_a_version_that_is_phased(place: int, mark: str) -> None:
     for number, version in enumerate(versions):
         row = f" {mark} {version} 500 (phased 10%)\n" if number == place else f"     {version} 500\n"
         text += f"{row}        500 http://archive.ubuntu.com/ubuntu noble-updates/main amd64 Packages\n"
-    assert apt.parse_policy(text)["containerd"] == apt.Policy(versions[0], tuple(versions))
+    assert apt.parse_policy(text)["containerd"] == Offer(versions[0], tuple(versions))
 
 
 def test_policy_of_a_version_from_two_sources() -> None:
@@ -126,12 +129,12 @@ def test_dpkg_query() -> None:
 
 
 def test_simulation() -> None:
-    assert apt.parse_simulation(fixture("simulate-trixie.txt")) == [
-        apt.Step("containerd", "1.7.24~ds1-6+deb13u1", None),
-        apt.Step("runc", "1.1.15+ds1-2+b4", None),
-        apt.Step("containerd.io", None, "2.4.2-1~debian.12~bookworm"),
-        apt.Step("kubeadm", "1.37.1-1.1", "1.37.0-1.1"),
-    ]
+    assert apt.parse_simulation(fixture("simulate-trixie.txt")) == {
+        "containerd": None,
+        "runc": None,
+        "containerd.io": "2.4.2-1~debian.12~bookworm",
+        "kubeadm": "1.37.0-1.1",
+    }
 
 
 def test_listed_packages() -> None:
@@ -177,38 +180,118 @@ def test_waits_for_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: t.List[float] = []
     monkeypatch.setattr(time, "sleep", pauses.append)
     runner = FakeRunner({"update": [LOCKED, LOCKED, ""]})
-    assert apt.Apt(runner, "/scratch/apt.conf").update().rc == 0
+    assert Apt(runner, configuration="/scratch/apt.conf").update().rc == 0
     assert runner.calls[0] == ["apt-get", "-c", "/scratch/apt.conf", "--quiet", "update"]
     assert len(pauses) == 2
 
 
 def test_gives_up_on_a_lock() -> None:
     with pytest.raises(SlipwayError, match=r"holding a lock of the package manager for 0 s.*process 17"):
-        apt.Apt(FakeRunner({"update": LOCKED}), lock_timeout=0).update()
+        Apt(FakeRunner({"update": LOCKED}), lock_timeout=0).update()
 
 
 def test_other_failures_are_returned() -> None:
-    assert apt.Apt(FakeRunner({"dpkg": (1, "", "dpkg: error: no")}), "/x").run("dpkg", ["--pending"]).rc == 1
+    assert Apt(FakeRunner({"dpkg": (1, "", "dpkg: error: no")}), configuration="/x").run("dpkg", ["--pending"]).rc == 1
 
 
 def test_nothing_to_ask_for() -> None:
-    assert apt.Apt(FakeRunner({})).policy([]) == {}
+    assert Apt(FakeRunner({})).offered([]) == {}
 
 
 def test_missing_packages_are_explained() -> None:
-    tools = apt.Apt(FakeRunner({"pkgnames ku": "kubelet\nkubectl\nkubeadm\n", "pkgnames": ""}))
+    tools = Apt(FakeRunner({"pkgnames ku": "kubelet\nkubectl\nkubeadm\n", "pkgnames": ""}))
     assert "similar names are kubelet" in tools.explain_missing("kubelt", "1.0", None)
     assert tools.explain_missing("zz", None, None) == "package zz is unknown"
-    policy = apt.Policy("1.37.1-1.1", ("1.37.1-1.1",))
+    policy = Offer("1.37.1-1.1", ("1.37.1-1.1",))
     assert tools.explain_missing("kubeadm", "1.3", policy) == "kubeadm has no version 1.3; available are 1.37.1-1.1"
-    assert tools.explain_missing("kubeadm", "1.3", apt.Policy(None, ())).endswith("available are none")
+    assert tools.explain_missing("kubeadm", "1.3", Offer(None, ())).endswith("available are none")
 
 
 def test_age_of_the_index(tmp_path: Path) -> None:
-    assert apt.index_age(str(tmp_path / "none")) == float("inf")
-    assert apt.index_age(str(tmp_path)) == float("inf")
-    (tmp_path / "mirror_dists_stable_InRelease").touch()
-    assert apt.index_age(str(tmp_path)) == float("inf")
-    (tmp_path / "partial").mkdir()
-    os.utime(tmp_path / "partial", (time.time() - 100, time.time() - 100))
-    assert 99 < apt.index_age(str(tmp_path)) < 200
+    manager = Apt(FakeRunner({}), root=str(tmp_path))
+    lists = tmp_path / "var/lib/apt/lists"
+    assert manager.index_age() == float("inf")
+    lists.mkdir(parents=True)
+    assert manager.index_age() == float("inf")
+    (lists / "mirror_dists_stable_InRelease").touch()
+    assert manager.index_age() == float("inf")
+    (lists / "partial").mkdir()
+    os.utime(lists / "partial", (time.time() - 100, time.time() - 100))
+    assert 99 < manager.index_age() < 200
+
+
+def test_the_package_of_a_program(tmp_path: Path) -> None:
+    info = tmp_path / "var/lib/dpkg/info"
+    info.mkdir(parents=True)
+    manager = Apt(FakeRunner({}), root=str(tmp_path))
+    (info / "containerd:amd64.list").write_text("/etc/containerd\n")
+    (info / "containerd.io.list").write_text("/usr/bin\n/usr/bin/containerd\n")
+    assert manager.owner("/usr/bin/containerd") == "containerd.io"
+    assert manager.owner("/usr/local/bin/containerd") == ""
+    assert manager.owner("/bin/containerd") == "containerd.io"
+    assert manager.owner("/etc/containerd") == "containerd"
+    (info / "containerd.io.list").write_text("/bin/containerd\n")
+    assert manager.owner("/usr/bin/containerd") == "containerd.io"
+
+
+def test_what_the_package_has_brought_is_nobodys(tmp_path: Path) -> None:
+    """A run that was killed after it had installed Debian's containerd is finished by the next one."""
+    manager = Apt(FakeRunner({}), root=str(tmp_path))
+    status = tmp_path / "var/lib/dpkg/status"
+    status.parent.mkdir(parents=True)
+    brought = (
+        "Package: containerd\nConffiles:\n /etc/containerd/config.toml 5d41402abc4b2a76b9719d911017c592\nVersion: 1\n"
+    )
+    status.write_text(brought)
+    config = tmp_path / "etc/containerd/config.toml"
+    assert not manager.is_pristine("/etc/containerd/config.toml")
+    config.parent.mkdir(parents=True)
+    for text, expected in (("hello", True), ("hello, changed", False)):
+        config.write_text(text)
+        assert manager.is_pristine("/etc/containerd/config.toml") is expected
+    config.write_text("hello")
+    status.write_text(brought.replace("c592", "c592 obsolete"))
+    assert manager.is_pristine("/etc/containerd/config.toml")
+    status.write_text("Package: containerd\n")
+    assert not manager.is_pristine("/etc/containerd/config.toml")
+
+
+def test_without_md5_a_file_is_taken_for_somebodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = Apt(FakeRunner({}), root=str(tmp_path))
+    status = tmp_path / "var/lib/dpkg/status"
+    status.parent.mkdir(parents=True)
+    (tmp_path / "a.cfg").write_text("of the package\n")
+    status.write_text(f" /a.cfg {hashlib.md5(b'of the package' + bytes([10])).hexdigest()}\n")
+    assert manager.is_pristine("/a.cfg")
+
+    def forbidden(_content: bytes) -> None:
+        raise ValueError("disabled for FIPS")
+
+    monkeypatch.setattr(hashlib, "md5", forbidden)
+    assert not manager.is_pristine("/a.cfg")
+
+
+STATUS = """\
+Package: containerd.io
+Status: deinstall ok config-files
+Version: 1.7.1-1
+
+Package: containerd
+Status: hold ok installed
+Maintainer: somebody
+Version: 1.6.20~ds1-1+deb12u1
+Description: a runtime
+ more of it
+
+Package: containers-common
+Status: install ok installed
+Version: 5
+"""
+
+
+def test_versions_of_what_is_installed(tmp_path: Path) -> None:
+    status = tmp_path / "var/lib/dpkg/status"
+    status.parent.mkdir(parents=True)
+    status.write_text(STATUS)
+    found = Apt(FakeRunner({}), root=str(tmp_path)).versions(["containerd", "containerd.io"])
+    assert found == {"containerd": "1.6.20~ds1-1+deb12u1"}

@@ -15,7 +15,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _cluster_state, _runtimes
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _cluster_state
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.flannel import Flannel
 
 FLAGS = 'KUBELET_KUBEADM_ARGS="--container-runtime-endpoint=unix:///run/x.sock --node-ip=192.0.2.1 --v=2"\n'
@@ -30,22 +30,6 @@ spec:
     - --advertise-address=192.0.2.1
     - --oidc-client-secret=s3cret
     - --service-cluster-ip-range=10.96.0.0/12
-"""
-STATUS = """\
-Package: containerd.io
-Status: deinstall ok config-files
-Version: 1.7.1-1
-
-Package: containerd
-Status: hold ok installed
-Maintainer: somebody
-Version: 1.6.20~ds1-1+deb12u1
-Description: a runtime
- more of it
-
-Package: containers-common
-Status: install ok installed
-Version: 5
 """
 
 
@@ -90,13 +74,6 @@ def test_flannels_key_stays_on_the_node() -> None:
     for text in ("no json", "[1]"):
         assert Flannel().state({"metadata": {}, "data": {"net-conf.json": text}}) == {}
     assert Flannel().state({"data": {"net-conf.json": "{}"}}) == {}
-
-
-def test_packages_of_the_container_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "status").write_text(STATUS)
-    monkeypatch.setattr(_cluster_state, "DPKG_STATUS", str(tmp_path / "status"))
-    found = _cluster_state.installed_packages(_runtimes.DEFAULT.packages)
-    assert found == {"containerd": "1.6.20~ds1-1+deb12u1"}
 
 
 def test_a_machine_that_is_no_node_tells_nothing() -> None:

@@ -9,7 +9,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import MARK, is_foreign
+from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import MARK
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import containerd as state
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 
@@ -49,18 +50,6 @@ def test_what_says_only_what_containerd_says_by_default(text: str, default: bool
     assert state.is_default(text, DEFAULT) is default
 
 
-def test_the_package_of_a_program(tmp_path: Path) -> None:
-    info = tmp_path / "var/lib/dpkg/info"
-    info.mkdir(parents=True)
-    (info / "containerd.list").write_text("/etc/containerd\n")
-    (info / "containerd.io.list").write_text("/usr/bin\n/usr/bin/containerd\n")
-    assert state.owner_of("/usr/bin/containerd", str(tmp_path)) == "containerd.io"
-    assert state.owner_of("/usr/local/bin/containerd", str(tmp_path)) == ""
-    assert state.owner_of("/bin/containerd", str(tmp_path)) == "containerd.io"
-    (info / "containerd.io.list").write_text("/bin/containerd\n")
-    assert state.owner_of("/usr/bin/containerd", str(tmp_path)) == "containerd.io"
-
-
 def test_drop_ins(tmp_path: Path) -> None:
     (tmp_path / "b.toml").write_text('version = 3\n[plugins."io.containerd.cri.v1.runtime"]\n')
     (tmp_path / "a.toml").write_text("# version = 1\n[plugins.'io.containerd.grpc.v1.cri'.x]\n SystemdCgroup = true\n")
@@ -81,8 +70,8 @@ def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_configuration_of_others_is_found(machine: Path) -> None:
     runner = FakeRunner({"config default": DEFAULT})
-    program = "/usr/bin/containerd"
-    assert state.foreign_files(runner, program) == []
+    packages, program = PackageManager(runner), "/usr/bin/containerd"
+    assert state.foreign_files(runner, packages, program) == []
     assert runner.calls == []
     files: t.Dict[str, str] = {
         "config.toml": 'imports = ["/opt/x.toml"]\n',
@@ -92,22 +81,14 @@ def test_configuration_of_others_is_found(machine: Path) -> None:
     for name, text in files.items():
         (machine / name).parent.mkdir(parents=True, exist_ok=True)
         (machine / name).write_text(text)
-    assert state.foreign_files(runner, program) == [f"{machine}/config.toml", f"{machine}/certs.d/quay.io/hosts.toml"]
+    assert state.foreign_files(runner, packages, program) == [
+        f"{machine}/config.toml",
+        f"{machine}/certs.d/quay.io/hosts.toml",
+    ]
     (machine / "config.toml").write_text(DEFAULT)
-    assert state.foreign_files(runner, program) == [f"{machine}/certs.d/quay.io/hosts.toml"]
+    assert state.foreign_files(runner, packages, program) == [f"{machine}/certs.d/quay.io/hosts.toml"]
     # Without the program nobody knows what its default is.
-    assert f"{machine}/config.toml" in state.foreign_files(runner, "")
-    assert f"{machine}/config.toml" in state.foreign_files(FakeRunner({"config default": (1, "", "x")}), program)
-
-
-def test_what_the_package_has_brought_is_nobodys(tmp_path: Path) -> None:
-    """A run that was killed after it had installed Debian's containerd is finished by the next one."""
-    status, config = tmp_path / "status", tmp_path / "config.toml"
-    status.write_text(f"Package: containerd\nConffiles:\n {config} 5d41402abc4b2a76b9719d911017c592\nVersion: 1\n")
-    assert not is_foreign(str(config), str(status))
-    for text, expected in (("hello", False), ("hello, changed", True)):
-        config.write_text(text)
-        assert is_foreign(str(config), str(status)) is expected
-    status.write_text("Package: containerd\n")
-    config.write_text("hello")
-    assert is_foreign(str(config), str(status))
+    assert f"{machine}/config.toml" in state.foreign_files(runner, packages, "")
+    assert f"{machine}/config.toml" in state.foreign_files(
+        FakeRunner({"config default": (1, "", "x")}), packages, program
+    )

@@ -15,8 +15,11 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
     SlipwayError,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context
-from ansible_collections.slipway.kubernetes.plugins.modules import kube_nodes_info, package_source, release_archive
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.apt import Apt
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import Repository
+from ansible_collections.slipway.kubernetes.plugins.modules import kube_nodes_info, release_archive
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Problem, merge, render
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 
 EVIL = "n1\x1b[2J\x1b]0;t\x07\r\n- cp1: ok\x9b\u202e\u2066\u200b\u2028\u061c\udc1b\U000e0041"
 CONTROLS = [character for character in EVIL if not character.isprintable()]
@@ -170,12 +173,12 @@ def test_ansible_hides_them_in_results() -> None:
 @pytest.mark.parametrize("url", URLS)
 def test_modules_that_take_urls(url: str, tmp_path: t.Any) -> None:
     text = url.format(SECRET)
-    source = package_source.Source("example", text)
+    source = Apt(FakeRunner({})).source(Repository("example", text), 30)
     try:
         source.check()
     except SlipwayError as error:
         assert SECRET not in error.msg
-    assert SECRET not in source.render("/key", b"", text).replace(f"URIs: {text}", "")
+    assert SECRET not in source.render("/key", b"", text).decode().replace(f"URIs: {text}", "")
     files = [release_archive.File(None, str(tmp_path / "x"), 0o755)]
     archive = release_archive.ReleaseArchive("x", text, "sha256:" + "0" * 64, files, lambda *_: None, str(tmp_path))
     assert SECRET not in archive._describe(files[0], None, 0o755)

@@ -8,8 +8,8 @@ import typing as t
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
-from ansible_collections.slipway.kubernetes.plugins.module_utils._apt import Apt
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.apt import Apt
 from ansible_collections.slipway.kubernetes.plugins.modules import package_set as module
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner, fixture, run_main
 
@@ -31,7 +31,7 @@ SIMULATED = "Inst jq (1.6-1 Debian [amd64])\nInst libjq1 (1.6-1 Debian [amd64])\
 
 @pytest.fixture(autouse=True)
 def fresh_index(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "index_age", lambda: 10.0)
+    monkeypatch.setattr(Apt, "index_age", lambda _self: 10.0)
 
 
 def run(
@@ -43,7 +43,7 @@ def run(
 ) -> t.Tuple[t.Dict[str, t.Any], FakeRunner]:
     runner = FakeRunner(answers)
     items = [{"version": None, "hold": None, "state": "present", **package} for package in packages]
-    wanted = module.parse_wanted(items)
+    wanted = module.parse_wanted(items, Apt.names)
     return module.PackageSet(Apt(runner), wanted, allow_downgrade, max_age).run(check), runner
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import time
 import typing as t
 from pathlib import Path
 
@@ -14,6 +15,9 @@ import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._openpgp import keyring
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import apt
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.apt import Apt
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageSource, Repository
 from ansible_collections.slipway.kubernetes.plugins.modules import package_source as module
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import (
     FIXTURES,
@@ -42,9 +46,10 @@ class Host:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.sources, self.keyrings, self.lists = root / "sources", root / "keyrings", root / "lists"
+        self.sources, self.keyrings = root / "etc/apt/sources.list.d", root / "etc/apt/keyrings"
+        self.lists = root / "var/lib/apt/lists"
         for path in (self.sources, self.lists):
-            path.mkdir()
+            path.mkdir(parents=True)
         self.key = KEY
         self.fetched: t.List[str] = []
         self.runner = FakeRunner({})
@@ -67,23 +72,19 @@ class Host:
         self.fetched.append(url)
         return self.key
 
-    def backend(self, url: str = URL, **params: t.Any) -> module.AptSource:
+    def setup(self, url: str = URL, settings: t.Mapping[str, t.Any] = {}, **params: t.Any) -> module.Setup:
         self.runner, self.fetched = FakeRunner(self.answers), []
-        return module.AptSource(
-            self.runner,
-            module.Source("kubernetes", url),
-            self.fetch,
-            {**PARAMS, **params},
-            str(self.keyrings),
-            str(self.sources),
-            str(self.lists),
-        )
+        values = {**PARAMS, **params}
+        repository = Repository("kubernetes", url, settings)
+        source = Apt(self.runner, root=str(self.root)).source(repository, values["timeout"])
+        return module.Setup(source, self.fetch, values)
 
     def present(self, check: bool = False, **params: t.Any) -> t.Dict[str, t.Any]:
-        return self.backend(**params).present(check)
+        return self.setup(**params).present(check)
 
     def files(self) -> t.List[str]:
-        return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
+        places = (self.keyrings, self.lists, self.sources)
+        return sorted(f"{place.name}/{path.name}" for place in places for path in place.glob("*") if path.is_file())
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_check_run_check_run(host: Host) -> None:
     result = host.present()
     assert result["changed"] and result["key_fingerprints"] == [FINGERPRINT]
     assert result["available"] == {"kubeadm": ["1.37.1-1.1", "1.37.0-1.1"]}
-    assert host.files() == [*DONE, "sources/slipway-kubernetes.sources"]
+    assert host.files() == [*DONE, "sources.list.d/slipway-kubernetes.sources"]
     assert (host.lists / "mirror_Packages").read_text() == "packages"
     text = (host.sources / "slipway-kubernetes.sources").read_text()
     assert text.startswith("# Ansible managed") and result["diff"]["after"] == text
@@ -129,12 +130,13 @@ def test_what_is_fetched_only_root_may_write_and_apt_may_read(host: Host, umask:
     assert host.scratch_modes == {0o755}
 
 
-@pytest.mark.parametrize("name", ["keyrings/slipway-kubernetes.gpg", "sources/slipway-kubernetes.sources"])
+@pytest.mark.parametrize("name", ["keyrings/slipway-kubernetes.gpg", "sources.list.d/slipway-kubernetes.sources"])
 def test_a_file_that_apt_may_not_read_any_more(host: Host, name: str) -> None:
     host.present()
-    (host.root / name).chmod(0o600)
+    path = host.root / "etc/apt" / name
+    path.chmod(0o600)
     assert host.present(check=True)["changed"] and host.present()["changed"]
-    assert (host.root / name).stat().st_mode & 0o777 == 0o644
+    assert path.stat().st_mode & 0o777 == 0o644
     assert not host.present()["changed"]
 
 
@@ -276,7 +278,7 @@ def test_an_equal_source_of_another_file_serves(host: Host, name: str, text: str
     other = host.sources / name
     other.write_text(text.format(key=key, url=URL, bare=URL.rstrip("/")))
     predicted = host.present(check=True, key_fingerprints=[FINGERPRINT])
-    assert predicted["changed"] and len(host.files()) == len(DONE) + 3
+    assert predicted["changed"] and len(host.files()) == len(DONE) + 2
     result = host.present(key_fingerprints=[FINGERPRINT])
     assert (result["source_path"], result["key_path"]) == (str(other), str(key))
     assert result["changed"] and result["versions"] == {"kubeadm": "1.37.1-1.1"} and not host.fetched
@@ -313,9 +315,8 @@ def test_a_source_of_another_file_that_is_not_equal_does_not_serve(host: Host, t
     (host.sources / f"k.{'list' if 'deb [' in text or 'deb {' in text else 'sources'}").write_text(
         text.format(url=URL, **paths) + "\n"
     )
-    backend = host.backend(key_fingerprints=[FINGERPRINT])
-    backend.source = module.Source("kubernetes", URL, architectures=("amd64",))
-    assert backend.present(False)["source_path"].endswith("slipway-kubernetes.sources")
+    result = host.present(key_fingerprints=[FINGERPRINT], settings={"architectures": ["amd64"]})
+    assert result["source_path"].endswith("slipway-kubernetes.sources")
 
 
 def test_an_architecture_that_the_host_does_not_have(host: Host) -> None:
@@ -365,7 +366,7 @@ def test_busy_lists_are_left_alone(host: Host, monkeypatch: pytest.MonkeyPatch) 
         raise OSError("busy")
 
     monkeypatch.setattr(fcntl, "lockf", busy)
-    monkeypatch.setattr(module.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
     assert host.present(timeout=0)["changed"]
     assert "lists/mirror_Packages" not in host.files()
 
@@ -379,24 +380,29 @@ def test_waits_for_the_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
             raise answer
 
     monkeypatch.setattr(fcntl, "lockf", once_busy)
-    monkeypatch.setattr(module.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
     with open(tmp_path / "lock", "w", encoding="utf-8") as file:
-        assert module.lock_file(file, 5)
+        assert apt.lock_file(file, 5)
 
 
 def test_absent(host: Host) -> None:
-    assert not host.backend().absent(False)["changed"]
+    assert not host.setup().absent(False)["changed"]
     host.present()
-    assert host.backend().absent(True)["changed"] and "sources/slipway-kubernetes.sources" in host.files()
-    result = host.backend().absent(False)
+    assert host.setup().absent(True)["changed"] and "sources.list.d/slipway-kubernetes.sources" in host.files()
+    result = host.setup().absent(False)
     assert result["changed"] and URL in result["diff"]["before"] and result["diff"]["after"] == ""
     assert not [name for name in host.files() if "slipway" in name]
 
 
+def repository(*values: t.Any) -> PackageSource:
+    return Apt(FakeRunner({})).source(Repository(*values), 30)
+
+
 def test_source_with_suite_and_architecture() -> None:
-    source = module.Source("docker", "https://x/debian", "bookworm", ("stable", "test"), ("amd64",))
+    settings = {"suite": "bookworm", "components": ["stable", "test"], "architectures": "amd64"}
+    source = repository("docker", "https://x/debian", settings)
     source.check()
-    text = source.render("/k.asc", KEY, None)
+    text = source.render("/k.asc", KEY, None).decode()
     assert "Suites: bookworm\nComponents: stable test\nArchitectures: amd64\nSigned-By: /k.asc\n" in text
     assert " from " not in text
 
@@ -410,20 +416,21 @@ def test_source_with_suite_and_architecture() -> None:
         (("x", "https://mirror/a b"), "malformed"),
         (("x", "https://mirror/a\nSigned-By: x"), "malformed"),
         (("x", " https://mirror/"), "malformed"),
-        (("x", "https://mirror/", ""), "may be empty"),
-        (("x", "https://mirror/", "/", ("main",)), "repository is flat"),
-        (("x", "https://mirror/", "bookworm"), "needs at least one"),
+        (("x", "https://mirror/", {"suite": ""}), "may be empty"),
+        (("x", "https://mirror/", {"suite": "/", "components": ["main"]}), "repository is flat"),
+        (("x", "https://mirror/", {"suite": "bookworm"}), "needs at least one"),
+        (("x", "https://mirror/", {"enabled": 1}), "settings: enabled cannot be said of a repository here"),
     ],
 )
 def test_bad_sources(values: t.Tuple[t.Any, ...], message: str) -> None:
     with pytest.raises(SlipwayError, match=message) as caught:
-        module.Source(*values).check()
+        repository(*values).check()
     assert "secret" not in caught.value.msg
 
 
 def test_bad_name() -> None:
     with pytest.raises(SlipwayError, match="cannot be part of a file name"):
-        module.Source("../x")
+        Repository("../x")
 
 
 def test_main(host: Host, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

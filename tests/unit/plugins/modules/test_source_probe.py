@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _sources
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.apt import Apt
 from ansible_collections.slipway.kubernetes.plugins.modules import source_probe
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -352,7 +353,7 @@ def packages(machine: Machine, *names: str, **versions: str) -> t.List[t.Dict[st
 
 
 def test_package_sources(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source_probe, "index_age", lambda: float("inf"))
+    monkeypatch.setattr(Apt, "index_age", lambda _self: float("inf"))
     good, lost = (f"'{base}/{name}/dists/x/InRelease' x 0\n" for name in ("debian", "lost"))
     assert packages(Machine(good + "'file:///x' x 0\n")) == []
     assert packages(Machine(good + lost)) == [
@@ -382,7 +383,7 @@ def test_package_sources(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_ways_of_apt_that_are_not_ours(base: str, setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source_probe, "index_age", lambda: float("inf"))
+    monkeypatch.setattr(Apt, "index_age", lambda _self: float("inf"))
     lost = f"'{base}/lost/dists/x/InRelease' x 0\n"
     assert packages(Machine(lost, config=f"{setting}\n")) == []
     others = 'Acquire::https "";\nAcquire::https::Proxy "";\nAcquire::http::Timeout "10";\n'
@@ -391,19 +392,19 @@ def test_ways_of_apt_that_are_not_ours(base: str, setting: str, monkeypatch: pyt
 
 
 def test_a_package_that_no_source_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source_probe, "index_age", lambda: 60.0)
+    monkeypatch.setattr(Apt, "index_age", lambda _self: 60.0)
     (found,) = packages(Machine(), "containerd", "keepalived")
     assert found["message"] == "no package source of the host has keepalived."
     assert packages(Machine(), "containerd") == []
 
 
 def test_a_version_that_no_source_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source_probe, "index_age", lambda: 60.0)
+    monkeypatch.setattr(Apt, "index_age", lambda _self: 60.0)
     (found,) = packages(Machine(), containerd="2.9.9")
     assert found["message"] == "containerd has no version 2.9.9; available are 1.7."
     assert packages(Machine(), containerd="1.7") == []
     # Of an index that is too old nothing is known.
-    monkeypatch.setattr(source_probe, "index_age", lambda: float("inf"))
+    monkeypatch.setattr(Apt, "index_age", lambda _self: float("inf"))
     assert packages(Machine(), containerd="2.9.9") == []
 
 

@@ -60,6 +60,8 @@ def drop_in(**more: t.Any) -> t.Dict[str, t.Any]:
         ({"installed": False, "package": "", "path": ""}, {}),
         ({"package": "containerd.io"}, {"container_runtime_source": "docker"}),
         ({"package": "containerd-app"}, {}),
+        # The machine's package manager is not known.
+        ({"package": None}, {}),
         # A registry without a mirror in the inventory keeps what somebody wrote for it.
         ({"foreign_files": [QUAY]}, mirrors("docker.io", MIRROR)),
         ({"foreign_files": [CONFIG, QUAY]}, {**mirrors("quay.io", MIRROR), "container_runtime_foreign_files": "copy"}),

@@ -163,11 +163,16 @@ def test_mirrors_as_containerd_asks_them() -> None:
 
 
 def test_dockers_repository() -> None:
-    given = {**VARIABLES, "container_runtime_source": "docker", "container_runtime_repository_url": "https://d"}
+    given = {
+        **VARIABLES,
+        "container_runtime_source": "docker",
+        "container_runtime_repository_url": "https://d",
+        "__container_runtime_platform": {"repository": {"suite": "bookworm"}},
+    }
     found = sources.runtime_repository(given, node())
-    assert found and (found["url"], found["suite"], found["packages"]) == (
+    assert found and (found["url"], found["settings"], found["packages"]) == (
         "https://d",
-        "bookworm",
+        {"suite": "bookworm"},
         {"containerd.io": "*"},
     )
     assert sources.runtime_repository(given, node(containerd=True)) is None
