@@ -604,7 +604,7 @@ class AptSource(PackageSource):
         if not architectures:
             return True
         # That of the packages, which is not always the kernel's.
-        own = self.architectures or self._apt.run("dpkg", ["--print-architecture"]).stdout.split()
+        own = self.architectures or self._apt.runner.run(["dpkg", "--print-architecture"]).stdout.split()
         return not set(own) - set(architectures)
 
     def expect_agreement(self, content: bytes) -> None:
