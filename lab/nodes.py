@@ -166,8 +166,10 @@ def ensure_image(os: str) -> str:
                 reference,
                 context,
             ]
-            run(build, env={"DOCKER_BUILDKIT": "0"})
-            engine.docker("image", "prune", "--force", "--filter", f"label={engine.LABEL}")
+            # One at a time: what a build has not come to the end of looks like an image that nobody uses any more.
+            with lock("image-build"):
+                run(build, env={"DOCKER_BUILDKIT": "0"})
+                engine.docker("image", "prune", "--force", "--filter", f"label={engine.LABEL}")
     return reference
 
 
