@@ -9,7 +9,6 @@ Private to this collection.
 from __future__ import annotations
 
 import dataclasses
-import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -29,8 +28,6 @@ class Context:
     :param params: the options, validated.
     :param warn: tells the user something beside the result.
     :param module: for those functions of Ansible's that take nothing else, such as ``fetch_url``.
-    :param clock: seconds that only grow.
-    :param sleep: waits for seconds.
     """
 
     params: t.Mapping[str, t.Any]
@@ -38,8 +35,6 @@ class Context:
     runner: Runner
     warn: t.Callable[[str], None]
     module: AnsibleModule
-    clock: t.Callable[[], float] = time.monotonic
-    sleep: t.Callable[[float], None] = time.sleep
 
     @classmethod
     def of(cls, module: AnsibleModule) -> Context:

@@ -25,7 +25,9 @@ Values = t.Mapping[str, t.Any]
 def check_runtime(hosts: Hosts) -> t.Iterable[Problem]:
     """What the container runtime itself has to say: other packages and files, settings that it cannot have."""
     for host in hosts:
-        for finding in chosen(host.text("container_runtime_provider")).findings(host):
+        runtime = chosen(host.text("container_runtime_provider"))
+        known = ((host.facts or {}).get("runtime") or {}).get(runtime.name) or {}
+        for finding in runtime.findings(host, known):
             yield host.problem(*finding)
 
 

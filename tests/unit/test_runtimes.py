@@ -13,13 +13,19 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.slipway.kubernetes.plugins.filter import container_runtime as filters
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd, _leftovers, _mounts, _node, _runtimes
+from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _etcd,
+    _leftovers,
+    _mounts,
+    _node,
+    _runtimes,
+    _settings,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import Backup, Settings
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import (
     Finding,
-    Machine,
     Runtime,
     Source,
 )
@@ -61,8 +67,8 @@ class Fake(Runtime):
     def holds_pod(self, words: t.Sequence[str], cri_socket: str) -> bool:
         return words[0] == "/usr/bin/testmon"
 
-    def findings(self, machine: Machine) -> t.Iterator[Finding]:
-        if machine.mapping("container_runtime_config"):
+    def findings(self, settings: _settings.Settings, known: t.Mapping[str, t.Any]) -> t.Iterator[Finding]:
+        if settings.mapping("container_runtime_config"):
             yield Finding("container_runtime_config", "is nothing that testrun has.", "Take it out.")
 
 

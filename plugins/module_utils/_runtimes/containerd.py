@@ -30,12 +30,12 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.inter
 from ansible_collections.slipway.kubernetes.plugins.module_utils._registry_mirrors import Mirrors, address, authority
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import (
     Finding,
-    Machine,
     Runtime,
     Source,
     Values,
     path_of,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 from ansible_collections.slipway.kubernetes.plugins.module_utils._toml import to_toml
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import split_url
 
@@ -260,9 +260,9 @@ def registry_hosts(mirrors: Mirrors, config_path: str = _REGISTRIES) -> t.List[t
 # Preflight
 
 
-def _package_findings(machine: Machine, known: Values) -> t.Iterator[Finding]:
+def _package_findings(settings: Settings, known: Values) -> t.Iterator[Finding]:
     """A containerd that is installed from elsewhere than the inventory says: the packages exclude each other."""
-    source, sources = machine.text("container_runtime_source"), CONTAINERD.sources
+    source, sources = settings.text("container_runtime_source"), CONTAINERD.sources
     if not known.get("installed") or "package" not in known or source not in sources:
         return
     wanted, found = sources[source].package, known["package"]
@@ -298,11 +298,11 @@ def _same_hosts(mirrors: Mirrors, known: Values) -> t.Set[str]:
     return {path for path, said in (known.get("foreign_hosts") or {}).items() if ours.get(path) == said}
 
 
-def _file_findings(machine: Machine, known: Values) -> t.Iterator[Finding]:
+def _file_findings(settings: Settings, known: Values) -> t.Iterator[Finding]:
     """Configuration of containerd that somebody else wrote where ours would be."""
-    if machine.text("container_runtime_foreign_files") == "copy":
+    if settings.text("container_runtime_foreign_files") == "copy":
         return
-    mirrors = machine.mapping("container_runtime_registry_mirrors")
+    mirrors = settings.mapping("container_runtime_registry_mirrors")
     folders = set().union(*(_folders(str(name)) for name in mirrors))
     same = _same_hosts(mirrors, known)
     for path in known.get("foreign_files", []):
@@ -322,9 +322,9 @@ def _file_findings(machine: Machine, known: Values) -> t.Iterator[Finding]:
             )
 
 
-def _drop_in_findings(machine: Machine, known: Values) -> t.Iterator[Finding]:
+def _drop_in_findings(settings: Settings, known: Values) -> t.Iterator[Finding]:
     """Drop-ins with which containerd 1.x would not work: it takes whole sections from them, and no later version."""
-    mirrors = machine.mapping("container_runtime_registry_mirrors")
+    mirrors = settings.mapping("container_runtime_registry_mirrors")
     for entry in known.get("drop_ins", []) if str(known.get("version", "")).startswith("1.") else []:
         if entry["version"] > 2:
             yield Finding(
@@ -394,17 +394,16 @@ class Containerd(Runtime):
         ours = not (named and cri_socket) or os.path.realpath(named[0]) == os.path.realpath(path_of(cri_socket))
         return os.path.basename(words[0]).startswith("containerd-shim") and "k8s.io" in words and ours
 
-    def findings(self, machine: Machine) -> t.Iterator[Finding]:
-        known = ((machine.facts or {}).get("runtime") or {}).get(self.name) or {}
+    def findings(self, settings: Settings, known: Values) -> t.Iterator[Finding]:
         for look in (_package_findings, _file_findings, _drop_in_findings):
-            yield from look(machine, known)
+            yield from look(settings, known)
         try:
-            to_toml(machine.mapping("container_runtime_config"))
+            to_toml(settings.mapping("container_runtime_config"))
         except ValueError as error:
             yield Finding("container_runtime_config", f"{error}.", "See containerd's docs/cri/config.md.")
 
-    def has_overlays(self, machine: Machine) -> bool:
-        return "snapshotter" not in str(machine.mapping("container_runtime_config"))
+    def has_overlays(self, settings: Settings) -> bool:
+        return "snapshotter" not in str(settings.mapping("container_runtime_config"))
 
 
 CONTAINERD = Containerd(

@@ -15,6 +15,7 @@ import urllib.parse
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
+from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
 #: The kubelet's minor version, such as (1, 38).
 Minor = t.Tuple[int, int]
@@ -39,20 +40,6 @@ class Finding(t.NamedTuple):
     message: str
     remedy: str
     severity: str = "error"
-
-
-class Machine(t.Protocol):
-    """A host as preflight sees it: what was seen of it, and its variables."""
-
-    @property
-    def facts(self) -> t.Optional[Values]:
-        """What node_facts returned."""
-
-    def text(self, name: str) -> str:
-        """A variable as text."""
-
-    def mapping(self, name: str) -> Values:
-        """A variable that is a dictionary."""
 
 
 def path_of(cri_socket: str) -> str:
@@ -140,10 +127,13 @@ class Runtime:
 
     # --- on the controller
 
-    def findings(self, machine: Machine) -> t.Iterator[Finding]:
-        """What is wrong with it on a machine, and with its settings in the inventory."""
+    def findings(self, settings: Settings, known: Values) -> t.Iterator[Finding]:
+        """What is wrong with it on a machine, and with its settings in the inventory.
+
+        :param known: what node_facts tells of it there.
+        """
         yield from ()
 
-    def has_overlays(self, machine: Machine) -> bool:
+    def has_overlays(self, settings: Settings) -> bool:
         """Whether it lays images over each other by the kernel's overlays."""
         return True
