@@ -6,14 +6,12 @@ from __future__ import annotations
 
 import http.server
 import socket
-import ssl
-import subprocess
-import threading
 import typing as t
 from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.tls_fakes import certificate, serving
 
 MANIFEST = """\
 metadata:
@@ -45,13 +43,7 @@ def test_a_manifest_without_an_address() -> None:
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the certificate, and its key, that the server below has."""
     folder = tmp_path_factory.mktemp("pki")
-    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    names = ["-subj", "/CN=kube-apiserver", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-    subprocess.run(
-        [*new, *names, "-keyout", str(folder / "tls.key"), "-out", str(folder / "ca.crt")],
-        check=True,
-        capture_output=True,
-    )
+    certificate(folder)
     return folder
 
 
@@ -67,19 +59,13 @@ def server(authority: Path, request: pytest.FixtureRequest) -> t.Iterator[int]:
         def log_message(self, *_args: t.Any) -> None:
             """Say nothing."""
 
-    httpd = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority / "ca.crt", authority / "tls.key")
-    httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
-    yield httpd.server_address[1]
-    httpd.shutdown()
-    httpd.server_close()
+    with serving(Handler, authority / "tls.crt", authority / "tls.key") as port:
+        yield port
 
 
 @pytest.mark.parametrize(("server", "ready"), [(200, True), (500, False)], indirect=["server"])
 def test_answers_ready(server: int, ready: bool, authority: Path) -> None:
-    assert _api_server.answers_ready("127.0.0.1", server, str(authority / "ca.crt")) is ready
+    assert _api_server.answers_ready("127.0.0.1", server, str(authority / "tls.crt")) is ready
 
 
 @pytest.mark.parametrize("server", [200], indirect=True)
@@ -92,7 +78,7 @@ def test_nobody_answers(authority: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    assert not _api_server.answers_ready("127.0.0.1", port, str(authority / "ca.crt"))
+    assert not _api_server.answers_ready("127.0.0.1", port, str(authority / "tls.crt"))
 
 
 @pytest.mark.parametrize("server", [200], indirect=True)
@@ -102,6 +88,6 @@ def test_is_ready(server: int, authority: Path, tmp_path: Path, monkeypatch: pyt
     if lacking != "manifest":
         manifest.write_text("" if lacking == "address" else MANIFEST.format(f"127.0.0.1:{server}"))
     monkeypatch.setattr(_api_server, "MANIFEST", str(manifest))
-    ca = authority / "ca.crt" if lacking != "ca.crt" else tmp_path / "none"
+    ca = authority / "tls.crt" if lacking != "ca.crt" else tmp_path / "none"
     monkeypatch.setattr(_api_server, "AUTHORITY", str(ca))
     assert _api_server.is_ready() is not bool(lacking)

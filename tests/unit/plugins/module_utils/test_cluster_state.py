@@ -8,15 +8,13 @@ from __future__ import annotations
 import base64
 import http.server
 import json
-import ssl
-import subprocess
-import threading
 import typing as t
 from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _cluster_state
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.flannel import Flannel
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.tls_fakes import certificate, serving
 
 FLAGS = 'KUBELET_KUBEADM_ARGS="--container-runtime-endpoint=unix:///run/x.sock --node-ip=192.0.2.1 --v=2"\n'
 MANIFEST = """\
@@ -110,31 +108,18 @@ class ApiServer(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Type[ApiServer]]:
     """An API server on this machine, with a certificate that is its own CA and the client's, too."""
-    key, crt = tmp_path / "key", tmp_path / "crt"
-    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(crt)]
-    extensions = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*argv, "-days", "1", *extensions], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(crt, key)
-    context.load_verify_locations(crt)
-    context.verify_mode = ssl.CERT_REQUIRED
-    handler = type("Handler", (ApiServer,), {"maps": {}, "connections": set()})
-    listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    listener.socket = context.wrap_socket(listener.socket, server_side=True)
-    thread = threading.Thread(target=listener.serve_forever)
-    thread.start()
+    crt, key = certificate(tmp_path)
     manifest = tmp_path / "kube-apiserver.yaml"
-    manifest.write_text(MANIFEST.replace("192.0.2.1:6443", f"127.0.0.1:{listener.server_address[1]}"))
     monkeypatch.setattr(_api_server, "MANIFEST", str(manifest))
     monkeypatch.setattr(_api_server, "AUTHORITY", str(crt))
     words = {name: base64.b64encode(path.read_bytes()).decode() for name, path in (("certificate", crt), ("key", key))}
     admin = tmp_path / "admin.conf"
     admin.write_text("users:\n- user:\n" + "".join(f"    client-{name}-data: {text}\n" for name, text in words.items()))
     monkeypatch.setattr(_cluster_state, "ADMIN", str(admin))
-    yield handler
-    listener.shutdown()
-    thread.join()
-    listener.server_close()
+    handler = type("Handler", (ApiServer,), {"maps": {}, "connections": set()})
+    with serving(handler, crt, key, asks_clients=True) as port:
+        manifest.write_text(MANIFEST.replace("192.0.2.1:6443", f"127.0.0.1:{port}"))
+        yield handler
 
 
 PLACE = "/api/v1/namespaces/{}/configmaps/{}"

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import ssl
-import subprocess
-import threading
 import typing as t
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd_le
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.tls_fakes import certificate, serving
 
 #: Recorded from etcd 3.7.0, with a member that was added and has not started.
 MEMBERS = [
@@ -50,25 +48,12 @@ class Gateway(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Tuple[str, t.Type[Gateway]]]:
     """An etcd on this machine, with a certificate that is its own CA and the client's, too."""
-    key, crt = tmp_path / "client.key", tmp_path / "client.crt"
-    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(crt)]
-    extensions = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*argv, "-days", "1", *extensions], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(crt, key)
-    context.load_verify_locations(crt)
-    context.verify_mode = ssl.CERT_REQUIRED
+    crt, key = certificate(tmp_path)
     handler = type("Handler", (Gateway,), {"asked": []})
-    listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    listener.socket = context.wrap_socket(listener.socket, server_side=True)
-    thread = threading.Thread(target=listener.serve_forever)
-    thread.start()
     monkeypatch.setattr(_etcd_learners, "AUTHORITY", str(crt))
-    monkeypatch.setattr(_etcd_learners, "CLIENT", str(tmp_path / "client"))
-    yield f"https://127.0.0.1:{listener.server_address[1]}", handler
-    listener.shutdown()
-    thread.join()
-    listener.server_close()
+    monkeypatch.setattr(_etcd_learners, "CLIENT", str(tmp_path / "tls"))
+    with serving(handler, crt, key, asks_clients=True) as port:
+        yield f"https://127.0.0.1:{port}", handler
 
 
 def cluster(*urls: str) -> Kubectl:

@@ -8,9 +8,6 @@ from __future__ import annotations
 import http.server
 import json
 import os
-import ssl
-import subprocess
-import threading
 import typing as t
 from pathlib import Path
 
@@ -21,6 +18,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _kubelet,
     _processes,
 )
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.tls_fakes import certificate, serving
 
 NOW = 1_000_000.0
 STARTED = NOW - 1000
@@ -199,28 +197,15 @@ class ApiServer(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Path]:
     """A kubeconfig that leads to an API server, with a certificate that is its own CA and the client's, too."""
-    both, crt = tmp_path / "client.pem", tmp_path / "crt"
-    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(both), "-out", str(crt)]
-    extensions = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*argv, "-days", "1", *extensions], check=True, capture_output=True)
-    both.write_text(crt.read_text() + both.read_text())
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(both)
-    context.load_verify_locations(crt)
-    context.verify_mode = ssl.CERT_REQUIRED
-    listener = http.server.ThreadingHTTPServer(("127.0.0.1", 0), ApiServer)
-    listener.socket = context.wrap_socket(listener.socket, server_side=True)
-    thread = threading.Thread(target=listener.serve_forever)
-    thread.start()
-    kubeconfig = tmp_path / "kubelet.conf"
-    kubeconfig.write_text(f"clusters:\n- cluster:\n    server: https://127.0.0.1:{listener.server_address[1]}\n")
+    both, kubeconfig = tmp_path / "client.pem", tmp_path / "kubelet.conf"
+    crt, key = certificate(tmp_path)
+    both.write_text(crt.read_text() + key.read_text())
     monkeypatch.setattr(_api_server, "AUTHORITY", str(crt))
     monkeypatch.setattr(_kubelet, "CERTIFICATE", str(both))
     monkeypatch.setattr(_kubelet, "KUBECONFIG", str(kubeconfig))
-    yield kubeconfig
-    listener.shutdown()
-    thread.join()
-    listener.server_close()
+    with serving(ApiServer, crt, key, asks_clients=True) as port:
+        kubeconfig.write_text(f"clusters:\n- cluster:\n    server: https://127.0.0.1:{port}\n")
+        yield kubeconfig
 
 
 def test_the_api_server_is_asked_with_the_certificate_of_the_kubelet(place: Path) -> None:

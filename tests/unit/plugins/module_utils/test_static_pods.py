@@ -8,9 +8,6 @@ import http.server
 import os
 import signal
 import socket
-import ssl
-import subprocess
-import threading
 import time
 import typing as t
 from pathlib import Path
@@ -19,6 +16,7 @@ import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _static_pods, _x509
 from ansible_collections.slipway.kubernetes.plugins.module_utils._static_pods import Component
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.proc_fakes import process
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.tls_fakes import certificate, serving
 
 
 class Proc:
@@ -104,10 +102,7 @@ def test_first_address(urls: str, expected: t.Any) -> None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[t.Tuple[int, str]]:
     """Port and certificate of a server whose /healthz is well."""
-    folder = tmp_path_factory.mktemp("tls")
-    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    files = ["-keyout", str(folder / "tls.key"), "-out", str(folder / "tls.crt")]
-    subprocess.run([*new, "-subj", "/CN=x", "-days", "2", *files], check=True, capture_output=True)
+    crt, key = certificate(tmp_path_factory.mktemp("tls"))
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -117,14 +112,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[t.Tuple[int, 
         def log_message(self, *_args: t.Any) -> None:
             """Say nothing."""
 
-    httpd = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
-    httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
-    yield httpd.server_address[1], (folder / "tls.crt").read_text()
-    httpd.shutdown()
-    httpd.server_close()
+    with serving(Handler, crt, key) as port:
+        yield port, crt.read_text()
 
 
 def test_what_a_server_presents(server: t.Tuple[int, str]) -> None:
