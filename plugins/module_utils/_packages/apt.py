@@ -275,11 +275,10 @@ class Apt(PackageManager):
     def owner(self, path: str) -> t.Optional[str]:
         # /bin may be a link to /usr/bin, whichever of them the path and the package name.
         names = {re.sub(r"^(/usr)?/(s?bin/)", rf"{usr}/\2", path) for usr in ("", "/usr")}
-        lines = [f"\n{name}\n".encode() for name in names]
         for file in sorted(glob.glob(f"{self.root}/var/lib/dpkg/info/*.list")):
-            with open(file, "rb") as stream:
-                listed = b"\n" + stream.read()
-            if any(line in listed for line in lines):
+            # Empty where dpkg is just removing the package.
+            listed = f"\n{read_exactly(file)}"
+            if any(f"\n{name}\n" in listed for name in names):
                 return os.path.basename(file)[: -len(".list")].partition(":")[0]
         return ""
 

@@ -228,6 +228,9 @@ def test_the_package_of_a_program(tmp_path: Path) -> None:
     (info / "containerd.io.list").write_text("/usr/bin\n/usr/bin/containerd\n")
     assert manager.owner("/usr/bin/containerd") == "containerd.io"
     assert manager.owner("/usr/local/bin/containerd") == ""
+    # dpkg removes a package while we look.
+    (info / "a-gone.list").symlink_to(info / "nowhere")
+    assert manager.owner("/usr/bin/containerd") == "containerd.io"
     assert manager.owner("/bin/containerd") == "containerd.io"
     assert manager.owner("/etc/containerd") == "containerd"
     (info / "containerd.io.list").write_text("/bin/containerd\n")
