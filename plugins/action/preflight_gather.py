@@ -72,8 +72,8 @@ class ActionModule(ActionBase):
         users = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else []
         users = [str(name) for name in users if name != "root"] if is_control_plane else []
         names = dict.fromkeys([*([place[0]] if place and named else []), *self._entries(variables)])
-        given = variables.get("node_prep_kernel_modules")
-        modules = [str(name) for name in (given if isinstance(given, list) else []) if name not in known_modules()]
+        given, known = variables.get("node_prep_kernel_modules"), known_modules()
+        modules = [str(name) for name in (given if isinstance(given, list) else []) if name not in known]
         asked = {"resolve": list(names), "users": users, "modules": modules}
         return {option: values for option, values in asked.items() if values}
 

@@ -154,7 +154,8 @@ def nft_tables() -> t.List[Table]:
                 answers += _netlink.messages(connection.recv(1 << 18))
     except OSError:
         return []
-    return [table for table in parse_tables(answers) if table[1] in table_names()]
+    names = table_names()
+    return [table for table in parse_tables(answers) if table[1] in names]
 
 
 def delete_nft_table(table: Table) -> None:

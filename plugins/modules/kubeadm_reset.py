@@ -313,6 +313,7 @@ class KubeadmReset:
 
     def _files(self) -> t.List[str]:
         services = self._managed_services()
+        foreign = _marks.foreign(self._packages.is_pristine)
         paths = [
             *self._kubernetes_files(),
             *self._contents(_KUBELET_FOLDER, _LOGINS),
@@ -327,7 +328,7 @@ class KubeadmReset:
             *_leftovers.cni_state(self._networks, self._at("/var/lib/cni")),
             *self._copied_programs(),
             *self._kubeconfigs(),
-            *(path for path in self._params["files"] if path not in _marks.foreign(self._packages.is_pristine)),
+            *(path for path in self._params["files"] if path not in foreign),
             *(path for entry in services for path in entry["files"]),
             # The last, since it says that the service is ours.
             *(entry["configuration"] for entry in services),
