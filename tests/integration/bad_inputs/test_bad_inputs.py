@@ -469,7 +469,7 @@ CASES = [
     ),
     Case(
         "mirror-of-docker",
-        ["looks for the mirrors of Docker Hub by the name docker.io."],
+        ["looks for mirrors of Docker Hub by the name docker.io."],
         mirrors("index.docker.io"),
         warning=True,
     ),

@@ -72,10 +72,12 @@ class Host:
         self.fetched.append(url)
         return self.key
 
-    def setup(self, url: str = URL, settings: t.Mapping[str, t.Any] = {}, **params: t.Any) -> module.Setup:
+    def setup(
+        self, url: str = URL, settings: t.Optional[t.Mapping[str, t.Any]] = None, **params: t.Any
+    ) -> module.Setup:
         self.runner, self.fetched = FakeRunner(self.answers), []
         values = {**PARAMS, **params}
-        repository = Repository("kubernetes", url, settings)
+        repository = Repository("kubernetes", url, settings or {})
         source = Apt(self.runner, root=str(self.root)).source(repository, values["timeout"])
         return module.Setup(source, self.fetch, values)
 
