@@ -10,7 +10,7 @@ import typing as t
 import urllib.request
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.slipway.kubernetes.plugins.module_utils._verify import table
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.verify import table
 
 _MODULE = "slipway.kubernetes.cluster_verify"
 _LOAD_BALANCER = "the load balancer answers from the controller"

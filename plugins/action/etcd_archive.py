@@ -12,9 +12,9 @@ import typing as t
 
 from ansible import constants
 from ansible.plugins.action import ActionBase
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd_restore
-from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import BackupError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import endpoint_with_port
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd_restore
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd.etcd_backup import BackupError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import endpoint_with_port
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _etcd_archive
 
 ARGUMENTS = {
@@ -60,7 +60,7 @@ class ActionModule(ActionBase):
             "about": {name: archive.about[name] for name in _SHOWN},
             "checksum": archive.about["files"]["snapshot.db"],
             "authorities": _etcd_archive.extract(archive, folder),
-            "revision": _etcd_restore.revision_now(),
+            "revision": etcd_restore.revision_now(),
             "version": str(cluster.get("kubernetesVersion", "")).lstrip("v"),
             "authority": archive.read("pki/ca.crt").decode(),
             "etcd_authority": archive.read("pki/etcd/ca.crt").decode(),

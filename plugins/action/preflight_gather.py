@@ -12,8 +12,8 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.surroundings import known_modules
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import chosen
-from ansible_collections.slipway.kubernetes.plugins.module_utils._surroundings import known_modules
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines, _preflight_sources
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import parse_endpoint, parse_version
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_failures import explain, reason

@@ -8,8 +8,8 @@ import base64
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_exactly
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeconfig import plain
-from ansible_collections.slipway.kubernetes.plugins.module_utils._x509 import certificate_pins
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubeconfig import plain
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki.x509 import certificate_pins
 
 
 def _pins(authority: t.Any) -> t.Set[str]:

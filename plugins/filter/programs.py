@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _serving_timer
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import serving_timer
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _programs
 
 
@@ -27,7 +27,7 @@ def program_files(name: str, folder: str) -> t.List[t.Dict[str, t.Any]]:
 
 def files_digest(files: t.Sequence[t.Mapping[str, str]]) -> str:
     """What node_facts says of a machine that has just these files, as ``files`` of the module ``config_files``."""
-    return _serving_timer.digest({file["path"]: file["content"] for file in files})
+    return serving_timer.digest({file["path"]: file["content"] for file in files})
 
 
 class FilterModule:

@@ -108,14 +108,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _kubelet_requests,
-    _predicates,
-    _spread,
-    _verify,
-)
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import spread
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import verify as _verify
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet_requests
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, listed, shown
 
@@ -195,7 +193,7 @@ class ClusterVerify:
         return _verify.Check(title, [problem] if absent else [], f"{len(wanted)} machines")
 
     def _warn_of_crowds(self) -> None:
-        for crowd in _spread.find(self._kubectl, ["kube-system/coredns"]):
+        for crowd in spread.find(self._kubectl, ["kube-system/coredns"]):
             self._context.warn(
                 f"All {len(crowd.pods)} pods of {crowd.name} are on {crowd.node}: when that machine fails, no name is"
                 " resolved for minutes. site.yml moves one of them to another node."
@@ -203,9 +201,9 @@ class ClusterVerify:
 
     def _warn_of_requests(self) -> None:
         for item in self._kubectl.get("certificatesigningrequests")["items"]:
-            if _kubelet_requests.is_pending(item):
+            if kubelet_requests.is_pending(item):
                 self._context.warn(
-                    f"{_kubelet_requests.describe(item)} site.yml approves what the inventory has for that node."
+                    f"{kubelet_requests.describe(item)} site.yml approves what the inventory has for that node."
                 )
 
     def clean(self) -> t.Dict[str, t.Any]:

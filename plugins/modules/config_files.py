@@ -80,7 +80,9 @@ options:
         type: path
         required: true
       pattern:
-        description: Shell pattern of paths below the folder, for example V(*/hosts.toml). It does not match dot files.
+        description:
+          - Shell pattern of paths below the folder, for example V(*/hosts.toml). V(**) is any number of folders.
+          - It does not match dot files.
         type: str
         required: true
       managed:
@@ -139,9 +141,10 @@ import os
 import re
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeconfig, _marks
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, deletion_diff, read_exactly
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kubeconfig
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
 
@@ -194,7 +197,7 @@ def unwanted_files(entries: t.Sequence[Values], purge: t.Sequence[Values], keep:
         directory, pattern = os.path.normpath(rule["directory"]), rule["pattern"]
         if not os.path.isabs(directory) or os.path.isabs(pattern) or ".." in pattern.split("/"):
             raise SlipwayError(f"purge: {pattern} has to stay below {directory}, which has to be an absolute path.")
-        matching = glob.glob(os.path.join(glob.escape(directory), pattern))
+        matching = glob.glob(os.path.join(glob.escape(directory), pattern), recursive=True)
         found.update(path for path in matching if not rule["managed"] or _marks.is_managed(path))
     return sorted(path for path in found - set(keep) if os.path.islink(path) or os.path.isfile(path))
 
@@ -218,9 +221,9 @@ def _is_somebody_elses(file: TextFile, is_pristine: _marks.Test) -> bool:
 
     A kubeconfig has no mark; an earlier one of the same cluster, or of one that was at its address, is not kept.
     """
-    if _kubeconfig.plain(file.content):
+    if kubeconfig.plain(file.content):
         before = read_exactly(file.path)
-        ours = _kubeconfig.is_copy(before, file.content) or _kubeconfig.is_of_rebuilt_cluster(before, file.content)
+        ours = kubeconfig.is_copy(before, file.content) or kubeconfig.is_of_rebuilt_cluster(before, file.content)
         return bool(before.strip()) and not ours
     return _marks.is_marked(file.content) and _marks.is_foreign(file.path, is_pristine)
 

@@ -96,12 +96,6 @@ import os
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _api_server,
-    _control_plane_files,
-    _leftovers,
-    _static_pods,
-)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     TextFile,
@@ -109,16 +103,22 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     read_exactly,
     read_text,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server as _api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import (
+    control_plane_files,
+    leftovers,
+    static_pods,
+)
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.static_pods import Component
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
-from ansible_collections.slipway.kubernetes.plugins.module_utils._static_pods import Component
 
 MANIFESTS = "/etc/kubernetes/manifests"
-DIRECTORY = _control_plane_files.DIRECTORY
+DIRECTORY = control_plane_files.DIRECTORY
 #: What may read the files, with the port of its health; the API server is asked in another way.
 COMPONENTS = (
-    (_static_pods.API_SERVER, 0),
-    (_static_pods.CONTROLLER_MANAGER, 10257),
-    (_static_pods.SCHEDULER, 10259),
+    (static_pods.API_SERVER, 0),
+    (static_pods.CONTROLLER_MANAGER, 10257),
+    (static_pods.SCHEDULER, 10259),
 )
 
 #: Seconds that the kubelet lets pass at most before it starts again what has died again and again, and for the start.
@@ -135,7 +135,7 @@ def wanted_files(entries: t.Sequence[Values], directory: str) -> t.Dict[str, Tex
     files: t.Dict[str, TextFile] = {}
     for entry in entries:
         name = entry["name"]
-        if not _control_plane_files.is_name(name):
+        if not control_plane_files.is_name(name):
             raise SlipwayError(f"files: {name!r} is no name of a file below {directory}.")
         if name in files:
             raise SlipwayError(f"files: {name} stands there twice.")
@@ -144,7 +144,7 @@ def wanted_files(entries: t.Sequence[Values], directory: str) -> t.Dict[str, Tex
             raise SlipwayError(f"files: {name} needs either `content` or `source`.")
         secret = entry["secret"] or entry["secret_content"] is not None
         try:
-            mode = _control_plane_files.mode_of(entry["mode"], secret)
+            mode = control_plane_files.mode_of(entry["mode"], secret)
         except ValueError as error:
             raise SlipwayError(f"files: {name}: {error}.") from error
         files[name] = TextFile(f"{directory}/{name}", texts[0], mode, secret=secret, directory_mode=0o755)
@@ -198,7 +198,7 @@ class ControlPlaneFiles:
             for path in doomed:
                 os.unlink(path)
             folders = [folder for folder, _folders, _names in os.walk(DIRECTORY, topdown=False)]
-            _leftovers.remove_if_empty(*(folder for folder in folders if folder != DIRECTORY))
+            leftovers.remove_if_empty(*(folder for folder in folders if folder != DIRECTORY))
             for file in differing:
                 file.write()
         self._warn_of_unseen([file for file in differing if file in self._read_by_pods()])
@@ -218,11 +218,11 @@ class ControlPlaneFiles:
         return DIRECTORY in read_text(self._manifest(component))
 
     def _read_by_pods(self) -> t.List[TextFile]:
-        return [file for name, file in self._files.items() if not _control_plane_files.is_patch(name)]
+        return [file for name, file in self._files.items() if not control_plane_files.is_patch(name)]
 
     def _warn_of_unseen(self, differing: t.Sequence[TextFile]) -> None:
         """A cluster that was built without such files has no volume for them."""
-        api_server = _static_pods.API_SERVER
+        api_server = static_pods.API_SERVER
         if differing and os.path.exists(self._manifest(api_server)) and not self._sees_the_folder(api_server):
             self._context.warn(
                 f"The API server of this control plane does not see {DIRECTORY}: the cluster was built without files."
@@ -234,7 +234,7 @@ class ControlPlaneFiles:
         pid = component.pid()
         if not pid:
             return False
-        began = _static_pods.started(pid)
+        began = static_pods.started(pid)
         times = [os.stat(file.path).st_mtime for file in self._read_by_pods() if os.path.exists(file.path)]
         return any(began < written <= time.time() for written in times)
 
@@ -249,10 +249,10 @@ class ControlPlaneFiles:
     def _is_well(self, component: Component, port: int) -> bool:
         if not component.pid() or self._is_older(component):
             return False
-        if component is _static_pods.API_SERVER:
+        if component is static_pods.API_SERVER:
             return _api_server.is_ready()
         host = component.argument("bind-address")
-        return _static_pods.is_healthy(
+        return static_pods.is_healthy(
             "127.0.0.1" if host in ("", "0.0.0.0", "::") else host, int(component.argument("secure-port") or port)
         )
 
@@ -278,7 +278,7 @@ class ControlPlaneFiles:
         :raises SlipwayError: when it did not come.
         """
         is_well = functools.partial(self._is_well, component, port)
-        if _static_pods.within(self._timeout, is_well):
+        if static_pods.within(self._timeout, is_well):
             return
         paths = ", ".join(file.path for file in written) or DIRECTORY
         kept = {file.path for file in before}
@@ -288,7 +288,7 @@ class ControlPlaneFiles:
             if file.path not in kept:
                 os.unlink(file.path)
         component.end()
-        well = _static_pods.within(max(self._timeout, BACK_OFF), is_well) if written else False
+        well = static_pods.within(max(self._timeout, BACK_OFF), is_well) if written else False
         raise SlipwayError(
             f"After {self._timeout} seconds {component.program} is not healthy on this machine with the files that were"
             f" written ({paths})."

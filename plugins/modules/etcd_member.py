@@ -85,8 +85,8 @@ members:
 
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd as _etcd
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 

@@ -133,25 +133,25 @@ image:
 
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 
 def run(context: Context) -> t.Dict[str, t.Any]:
     """What the module returns."""
-    pod = _etcd.read_pod(context.params["manifest"])
-    members = _etcd.Etcd(context.runner, pod, context.params["cri_socket"]).members()
+    pod = etcd.read_pod(context.params["manifest"])
+    members = etcd.Etcd(context.runner, pod, context.params["cri_socket"]).members()
     return {
-        "msg": _etcd.describe(members),
+        "msg": etcd.describe(members),
         "members": [member.as_dict() for member in members],
-        "quorum": _etcd.quorum(members),
+        "quorum": etcd.quorum(members),
         "version": next((member.version for member in members if member.name == pod.name), ""),
         "image": pod.image,
     }
 
 
 def main() -> None:
-    run_module(_etcd.ETCD_ARGUMENTS, run)
+    run_module(etcd.ETCD_ARGUMENTS, run)
 
 
 if __name__ == "__main__":

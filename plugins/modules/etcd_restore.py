@@ -162,21 +162,21 @@ import signal
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _api_server,
-    _etcd,
-    _etcd_restore,
-    _kubeadm,
-    _kubeadm_files,
-    _marks,
-    _node,
-    _static_pods,
-    _upgrade,
-)
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd as _etcd
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd_restore
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import (
+    kubeadm,
+    kubeadm_files,
+    static_pods,
+    upgrade,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts
 
 _PKI = "/etc/kubernetes/pki"
 #: Files of a node; a machine without any of them is bare.
@@ -186,10 +186,10 @@ _TRACES = (
     "/etc/kubernetes/manifests/kube-apiserver.yaml",
 )
 _COMPONENTS = (
-    _static_pods.CONTROLLER_MANAGER,
-    _static_pods.SCHEDULER,
-    _static_pods.API_SERVER,
-    _static_pods.ETCD,
+    static_pods.CONTROLLER_MANAGER,
+    static_pods.SCHEDULER,
+    static_pods.API_SERVER,
+    static_pods.ETCD,
 )
 #: An etcd without it has no cluster of kubeadm, such as one that has started anew after it lost its data.
 _PROOF = "/registry/configmaps/kube-system/kubeadm-config"
@@ -226,7 +226,7 @@ class EtcdRestore:
         completed = bool((marker or {}).get("completed"))
         unfinished = marker is not None and (not completed or self._is_the_same(marker))
         # What a `kubeadm init` with a snapshot has left half done is done anew, as on a bare machine.
-        member = os.path.exists(self._params["manifest"]) and not os.path.exists(_etcd_restore.PENDING)
+        member = os.path.exists(self._params["manifest"]) and not os.path.exists(etcd_restore.PENDING)
         self._expect_same_cluster(member)
         if not member:
             found = [path for path in _TRACES if os.path.exists(path)]
@@ -256,11 +256,11 @@ class EtcdRestore:
 
         :raises SlipwayError: when something else has not.
         """
-        marker = _node.read_marker(_kubeadm.MARKER)
+        marker = node_facts.read_marker(kubeadm.MARKER)
         if marker is None:
-            return {} if os.path.exists(_etcd_restore.PENDING) else None
-        if not (marker.get("operation") == "init" and os.path.exists(_etcd_restore.PENDING)):
-            _kubeadm.unfinished("restore")
+            return {} if os.path.exists(etcd_restore.PENDING) else None
+        if not (marker.get("operation") == "init" and os.path.exists(etcd_restore.PENDING)):
+            kubeadm.unfinished("restore")
         return marker
 
     def _expect_same_cluster(self, member: bool) -> None:
@@ -276,7 +276,7 @@ class EtcdRestore:
                     f"The snapshot is of another cluster: its CA is not the one in {path} on this host. Nothing was"
                     " changed."
                 )
-        version, here = self._params["version"], _upgrade.kube_version(_upgrade.static_pods()).get("kube-apiserver", "")
+        version, here = self._params["version"], upgrade.kube_version(upgrade.static_pods()).get("kube-apiserver", "")
         if member and version and here and not same_minor(version, here):
             raise SlipwayError(
                 f"The snapshot is of Kubernetes {version}, and the control plane of this host of {here}. Restore one of"
@@ -288,7 +288,7 @@ class EtcdRestore:
 
     def _in_use(self, pod: _etcd.Pod) -> bool:
         """When etcd cannot be asked, the API server of this host knows whether it works."""
-        if not _static_pods.ETCD.pid():
+        if not static_pods.ETCD.pid():
             return False
         etcd = _etcd.Etcd(self._runner, pod, self._params["cri_socket"])
         try:
@@ -296,7 +296,7 @@ class EtcdRestore:
                 return _PROOF in etcd.ctl("get", _PROOF, "--keys-only").stdout
         except SlipwayError:
             pass
-        return _api_server.is_ready()
+        return api_server.is_ready()
 
     # --- control planes
 
@@ -306,7 +306,7 @@ class EtcdRestore:
             pod = self._pod()
             self._expect_tools(pod)
             if os.path.isdir(pod.data):
-                _etcd_restore.expect_room(pod.data, self._params["snapshot"])
+                etcd_restore.expect_room(pod.data, self._params["snapshot"])
         return {"changed": False}
 
     def _stopped(self) -> t.Dict[str, t.Any]:
@@ -314,16 +314,16 @@ class EtcdRestore:
         if not self._check_mode:
             # From here on it is unfinished work. What an earlier try has put in place is not data of before, unless it
             # has been in use since.
-            marker = _node.read_marker(_kubeadm.MARKER)
+            marker = node_facts.read_marker(kubeadm.MARKER)
             if marker is None or marker.get("completed"):
-                _kubeadm.write_marker("restore")
+                kubeadm.write_marker("restore")
             self._systemctl("stop")
             for component in _COMPONENTS:
                 component.end()
-            if not _static_pods.within(_PATIENCE, lambda: not self._running()):
+            if not static_pods.within(_PATIENCE, lambda: not self._running()):
                 for component in self._running():
                     component.end(signal.SIGKILL)
-                if not _static_pods.within(_PATIENCE, lambda: not self._running()):
+                if not static_pods.within(_PATIENCE, lambda: not self._running()):
                     names = ", ".join(component.program for component in self._running())
                     raise SlipwayError(f"{names} cannot be ended on this host. Restart the machine and run again.")
         return {"changed": True}
@@ -336,7 +336,7 @@ class EtcdRestore:
             )
 
     @staticmethod
-    def _running() -> t.List[_static_pods.Component]:
+    def _running() -> t.List[static_pods.Component]:
         return [component for component in _COMPONENTS if component.pid()]
 
     def _systemctl(self, verb: str) -> None:
@@ -348,17 +348,17 @@ class EtcdRestore:
         if cluster.get(pod.name) != pod.peer_url:
             raise SlipwayError(f"initial_cluster must have {pod.name}: {pod.peer_url}, the member of this host.")
         if not self._check_mode:
-            if _static_pods.ETCD.pid():
+            if static_pods.ETCD.pid():
                 raise SlipwayError("etcd runs on this host; the step `stopped` comes first.")
-            marker = _node.read_marker(_kubeadm.MARKER) or {}
-            _etcd_restore.restore(
+            marker = node_facts.read_marker(kubeadm.MARKER) or {}
+            etcd_restore.restore(
                 _etcd.Tools(self._runner, pod.image, self._params["cri_socket"]),
                 pod,
                 self._params["snapshot"],
                 cluster,
                 self._params["revision"],
                 again=bool(marker.get("restored")),
-                kept=lambda: _kubeadm.write_marker("restore", restored=True),
+                kept=lambda: kubeadm.write_marker("restore", restored=True),
             )
         return {"changed": True}
 
@@ -371,9 +371,9 @@ class EtcdRestore:
         if not self._check_mode:
             deadline = time.monotonic() + self._params["timeout"]
             etcd = _etcd.Etcd(self._runner, self._pod(), self._params["cri_socket"])
-            _static_pods.until("the API server", _api_server.is_ready, self._params["timeout"])
-            _static_pods.until("etcd", lambda: self._is_whole(etcd), max(deadline - time.monotonic(), 1))
-            _kubeadm.write_marker("restore", completed=True, checksum=self._params["checksum"])
+            static_pods.until("the API server", api_server.is_ready, self._params["timeout"])
+            static_pods.until("etcd", lambda: self._is_whole(etcd), max(deadline - time.monotonic(), 1))
+            kubeadm.write_marker("restore", completed=True, checksum=self._params["checksum"])
         return {"changed": False}
 
     @staticmethod
@@ -388,19 +388,19 @@ class EtcdRestore:
         if self._check_mode:
             return {"changed": True, "forgotten": []}
         # By the cluster's endpoint, whose load balancers may need a moment.
-        _static_pods.until("the cluster's endpoint", self._answers, self._params["timeout"])
-        gone = [name for name in _etcd_restore.node_names(self._kubectl) if name in self._params["forget_nodes"]]
-        _etcd_restore.forget_nodes(self._kubectl, gone)
-        _etcd_restore.restart_agents(self._kubectl)
-        first = _etcd_restore.heartbeats(self._kubectl)
+        static_pods.until("the cluster's endpoint", self._answers, self._params["timeout"])
+        gone = [name for name in etcd_restore.node_names(self._kubectl) if name in self._params["forget_nodes"]]
+        etcd_restore.forget_nodes(self._kubectl, gone)
+        etcd_restore.restart_agents(self._kubectl)
+        first = etcd_restore.heartbeats(self._kubectl)
         silent: t.List[str] = []
 
         def all_report() -> bool:
-            now = _etcd_restore.heartbeats(self._kubectl)
+            now = etcd_restore.heartbeats(self._kubectl)
             silent[:] = [name for name in self._params["nodes"] if now.get(name) in (None, first.get(name))]
             return not silent
 
-        if not _static_pods.within(self._params["timeout"], all_report):
+        if not static_pods.within(self._params["timeout"], all_report):
             raise SlipwayError(
                 f"The cluster is restored, and after {self._params['timeout']} seconds the kubelets of"
                 f" {', '.join(silent)} do not report. See what they say (`journalctl -u kubelet`), then run"
@@ -415,29 +415,29 @@ class EtcdRestore:
         if not self._check_mode:
             if os.path.exists(self._params["snapshot"]):
                 os.unlink(self._params["snapshot"])
-            shutil.rmtree(_etcd_restore.STATE, ignore_errors=True)
-            _kubeadm.remove_marker()
+            shutil.rmtree(etcd_restore.STATE, ignore_errors=True)
+            kubeadm.remove_marker()
         return {"changed": True}
 
     # --- bare machines
 
     def _seeded(self) -> t.Dict[str, t.Any]:
         if not self._check_mode:
-            _kubeadm.wait_for_running(self._params["timeout"])
-            begun = _node.read_marker(_kubeadm.MARKER) or {}
+            kubeadm.wait_for_running(self._params["timeout"])
+            begun = node_facts.read_marker(kubeadm.MARKER) or {}
             if not begun and any(os.path.exists(path) for path in _TRACES):
                 raise SlipwayError(
                     "A control plane has come up on this host meanwhile, by an earlier run that was killed. Run"
                     " site.yml, which completes the cluster."
                 )
             # What a killed `kubeadm init` has left is cleaned up by the next, which begins with this snapshot again.
-            _kubeadm.write_marker("restore")
+            kubeadm.write_marker("restore")
             self._write_authorities()
-            os.replace(self._params["snapshot"], _etcd_restore.PENDING)
+            os.replace(self._params["snapshot"], etcd_restore.PENDING)
             if begun.get("operation") == "init":
-                _kubeadm.write_marker("init", token_id=begun.get("token_id", ""))
+                kubeadm.write_marker("init", token_id=begun.get("token_id", ""))
             else:
-                _kubeadm.remove_marker()
+                kubeadm.remove_marker()
         return {"changed": True}
 
     def _write_authorities(self) -> None:
@@ -453,7 +453,7 @@ class EtcdRestore:
             file.write()
             made.append(path)
         # kubeadm init finds them there, and they are not the user's.
-        _kubeadm_files.KubeadmFiles().record_made(made)
+        kubeadm_files.KubeadmFiles().record_made(made)
 
 
 ARGUMENTS: t.Dict[str, t.Any] = {
@@ -473,7 +473,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
         ],
         "required": True,
     },
-    "snapshot": {"type": "path", "default": _etcd_restore.SNAPSHOT},
+    "snapshot": {"type": "path", "default": etcd_restore.SNAPSHOT},
     "checksum": {"type": "str", "default": ""},
     "authority": {"type": "str"},
     "etcd_authority": {"type": "str"},

@@ -101,8 +101,8 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import ETCD_ARGUMENTS
-from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import Backup, BackupError, Settings
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd.etcd import ETCD_ARGUMENTS
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd.etcd_backup import Backup, BackupError, Settings
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 ARGUMENTS: t.Dict[str, t.Any] = {

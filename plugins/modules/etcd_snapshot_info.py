@@ -86,7 +86,7 @@ import time
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import archives, taken_at
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd.etcd_backup import archives, taken_at
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 SERVICE = "slipway-etcd-backup.service"

@@ -108,7 +108,7 @@ recovered:
 
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._helm import HelmRelease
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.helm import HelmRelease
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 ARGUMENTS: t.Dict[str, t.Any] = {

@@ -51,9 +51,9 @@ import os
 import stat
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _hosts_file
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_exactly
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import hosts_file
 
 ARGUMENTS: t.Dict[str, t.Any] = {
     "lines": {"type": "list", "elements": "str", "default": []},
@@ -63,10 +63,10 @@ ARGUMENTS: t.Dict[str, t.Any] = {
 
 def run(context: Context) -> t.Dict[str, t.Any]:
     """What the module returns."""
-    path = _hosts_file.PATH
+    path = hosts_file.PATH
     before = read_exactly(path)
     mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else 0o644
-    text = _hosts_file.wanted(before, context.params["lines"], context.params["hostname"])
+    text = hosts_file.wanted(before, context.params["lines"], context.params["hostname"])
     file = TextFile(path, text, mode)
     changed = text != before
     diff = file.diff() if changed else {}

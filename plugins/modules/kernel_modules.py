@@ -59,7 +59,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules as Kernel
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.kernel import KernelModules as Kernel
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 _MANAGED = "# Ansible managed (slipway.kubernetes): changes made here by hand are lost.\n"

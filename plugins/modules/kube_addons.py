@@ -109,8 +109,8 @@ addons:
 
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._addons import Addons, read_entries
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.addons import Addons, read_entries
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 ARGUMENTS: t.Dict[str, t.Any] = {

@@ -208,11 +208,12 @@ import ssl
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubelet_requests, _tls
-from ansible_collections.slipway.kubernetes.plugins.module_utils._cluster_memory import SERVING_IDENTITIES
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet_requests import Identity
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.cluster_memory import SERVING_IDENTITIES
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet_requests
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet.kubelet_requests import Identity
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, shown
 
@@ -334,7 +335,7 @@ class KubeCsrApprove:
     def _remember(self) -> bool:
         """Whether the cluster had to be told, or would have to be, what the nodes' certificates may bear."""
         known = SERVING_IDENTITIES.read(self._kubectl)
-        wanted = {**known, **{name: _kubelet_requests.as_text(node) for name, node in self._nodes.items()}}
+        wanted = {**known, **{name: kubelet_requests.as_text(node) for name, node in self._nodes.items()}}
         if wanted != known and not self._check_mode:
             SERVING_IDENTITIES.write(self._kubectl, wanted)
         return wanted != known
@@ -346,12 +347,12 @@ class KubeCsrApprove:
         pending = [
             item
             for item in items
-            if _kubelet_requests.is_pending(item) and item["metadata"]["name"] not in self._approved
+            if kubelet_requests.is_pending(item) and item["metadata"]["name"] not in self._approved
         ]
-        waiting = _kubelet_requests.later(pending)
+        waiting = kubelet_requests.later(pending)
         late = {name for names in waiting.values() for name in names}
         for node, names in waiting.items():
-            reason = f"its node has {len(names)} more such requests than the {_kubelet_requests.MOST} that come first"
+            reason = f"its node has {len(names)} more such requests than the {kubelet_requests.MOST} that come first"
             self._refused[names[0]] = {
                 "request": shown(names[0], LONGEST),
                 "node": shown(node, LONGEST),
@@ -361,8 +362,8 @@ class KubeCsrApprove:
             name = item["metadata"]["name"]
             if name in late:
                 continue
-            node = _kubelet_requests.node_name(item)
-            request, reasons = _kubelet_requests.judge(item, self._nodes)
+            node = kubelet_requests.node_name(item)
+            request, reasons = kubelet_requests.judge(item, self._nodes)
             if request is None or reasons:
                 user = shown(node or item["spec"].get("username", ""), LONGEST)
                 self._refused[name] = {"request": shown(name, LONGEST), "node": user, "reasons": reasons}
@@ -370,11 +371,11 @@ class KubeCsrApprove:
             wanted.append((item, node, request))
         owners: t.Mapping[str, t.Sequence[str]] = {}
         if any(request.addresses for _item, _node, request in wanted):
-            owners = _kubelet_requests.owners(self._kubectl.get("nodes")["items"])
+            owners = kubelet_requests.owners(self._kubectl.get("nodes")["items"])
         good = []
         for item, node, request in wanted:
             name = item["metadata"]["name"]
-            reasons = _kubelet_requests.taken(request.addresses, node, owners, self._nodes)
+            reasons = kubelet_requests.taken(request.addresses, node, owners, self._nodes)
             if reasons:
                 self._refused[name] = {"request": name, "node": node, "reasons": reasons}
                 continue
@@ -384,7 +385,7 @@ class KubeCsrApprove:
 
     def _approve_examined(self, good: t.Sequence[t.Tuple[t.Mapping[str, t.Any], t.Dict[str, t.Any]]]) -> None:
         """:param good: requests, and what is returned of each."""
-        with concurrent.futures.ThreadPoolExecutor(_kubelet_requests.AT_ONCE) as pool:
+        with concurrent.futures.ThreadPoolExecutor(kubelet_requests.AT_ONCE) as pool:
             done = list(pool.map(lambda entry: self._check_mode or self._approve_one(entry[0]), good))
         for is_approved, (_item, entry) in zip(done, good):
             if is_approved:
@@ -398,11 +399,11 @@ class KubeCsrApprove:
 
         :raises CommandError: when it fails for another reason.
         """
-        arguments, text = _kubelet_requests.approval(item)
+        arguments, text = kubelet_requests.approval(item)
         try:
             self._kubectl.run(*arguments, stdin=text)
         except CommandError as error:
-            if _kubelet_requests.is_another(error.result.stderr):
+            if kubelet_requests.is_another(error.result.stderr):
                 return False
             raise
         return True

@@ -107,11 +107,11 @@ gone:
 
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _node_removal
-from ansible_collections.slipway.kubernetes.plugins.module_utils._cluster_memory import REMOVED_NODES
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import node_removal
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.cluster_memory import REMOVED_NODES
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 
@@ -134,7 +134,7 @@ class KubeNodeRemovalInfo:
         if result.rc != 0:
             raise SlipwayError(f"Cannot read nodes: {kube.complaint(result)}")
         nodes = kube.expand(kube.documents(result.stdout), "kubectl")
-        removal = _node_removal.Removal(
+        removal = node_removal.Removal(
             self._params["names"],
             nodes,
             {member["name"]: member["healthy"] for member in self._params["etcd_members"] if not member.get("learner")},

@@ -65,9 +65,9 @@ import time
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _spread
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import spread
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 #: Seconds between two looks.
@@ -89,7 +89,7 @@ class KubeSpread:
         sleep: t.Callable[[float], None] = time.sleep,
     ) -> None:
         for name in names:
-            _spread.split(name)
+            spread.split(name)
         self._kubectl = kubectl
         self._names = names
         self._timeout = timeout
@@ -104,7 +104,7 @@ class KubeSpread:
             if not self._check_mode:
                 raise SlipwayError(lacking)
             return {"changed": False, "msg": lacking, "moved": []}
-        crowds = _spread.find(self._kubectl, self._names)
+        crowds = spread.find(self._kubectl, self._names)
         result: t.Dict[str, t.Any] = {"changed": bool(crowds), "moved": [crowd.name for crowd in crowds]}
         lines = [f"{crowd.name} was on {crowd.node} only, a pod of it was moved" for crowd in crowds]
         result["msg"] = "; ".join(lines) or "nothing is on one node only that could be on several"
@@ -119,10 +119,10 @@ class KubeSpread:
         result["warnings"] = [
             f"All pods of {crowd.name} are on {crowd.node}, and a PodDisruptionBudget allows no eviction of one at this"
             " moment: nothing was moved. Look at `kubectl get poddisruptionbudgets --namespace"
-            f" {_spread.split(crowd.name)[0]}`, and run this again when it does."
+            f" {spread.split(crowd.name)[0]}`, and run this again when it does."
             for crowd in kept
         ]
-        again = _spread.find(self._kubectl, result["moved"]) if result["moved"] else []
+        again = spread.find(self._kubectl, result["moved"]) if result["moved"] else []
         if again:
             result["warnings"] += [
                 f"All pods of {crowd.name} are on {crowd.node}: the scheduler has put the one that it lost there again."
@@ -131,12 +131,12 @@ class KubeSpread:
             ]
         return result
 
-    def _move(self, crowd: _spread.Crowd) -> bool:
+    def _move(self, crowd: spread.Crowd) -> bool:
         """Evict one pod and wait for its successor; false when a budget does not let it go now.
 
         :raises SlipwayError: when nothing takes its place in time.
         """
-        namespace, _name = _spread.split(crowd.name)
+        namespace, _name = spread.split(crowd.name)
         pod = crowd.pods[-1]
         eviction = {
             "apiVersion": "policy/v1",
@@ -153,7 +153,7 @@ class KubeSpread:
             raise
         deadline = self._clock() + self._timeout
         while True:
-            deployment = _spread.read_deployment(self._kubectl, crowd.name)
+            deployment = spread.read_deployment(self._kubectl, crowd.name)
             pods = self._kubectl.get("pods", f"--namespace={namespace}")["items"]
             missing = self._missing(deployment, pods, pod, len(crowd.pods))
             if not missing:
@@ -167,12 +167,12 @@ class KubeSpread:
 
     @staticmethod
     def _missing(
-        deployment: t.Optional[_spread.Object], pods: t.Sequence[_spread.Object], gone: str, wanted: int
+        deployment: t.Optional[spread.Object], pods: t.Sequence[spread.Object], gone: str, wanted: int
     ) -> t.List[str]:
         """What lacks until as many pods serve as before, without the one that was evicted."""
         if deployment is None:
             return []
-        serving = [pod for pod in _spread.ready_pods(deployment, pods) if pod["metadata"]["name"] != gone]
+        serving = [pod for pod in spread.ready_pods(deployment, pods) if pod["metadata"]["name"] != gone]
         if len(serving) >= min(wanted, deployment["spec"].get("replicas", 1)):
             return []
         mine = predicates.selected(pods, deployment["spec"]["selector"])

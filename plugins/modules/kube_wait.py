@@ -159,9 +159,9 @@ load_balancers:
 
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _spread
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube_wait import CONDITION_ARGUMENTS, KubeWait
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import spread
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kube_wait import CONDITION_ARGUMENTS, KubeWait
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 ARGUMENTS: t.Dict[str, t.Any] = {
@@ -178,7 +178,7 @@ def run(context: Context) -> t.Dict[str, t.Any]:
     kubectl = Kubectl.of(context)
     result = KubeWait(context.params, kubectl, context.check_mode).run()
     if not result["missing"] and not result.get("skipped"):
-        result["crowded"] = [crowd.name for crowd in _spread.find(kubectl, context.params["spread"])]
+        result["crowded"] = [crowd.name for crowd in spread.find(kubectl, context.params["spread"])]
     return result
 
 

@@ -84,18 +84,14 @@ import shutil
 import tempfile
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _api_server,
-    _certificates,
-    _cluster_configuration,
-    _kubeadm_names,
-    _static_pods,
-)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_endpoints, api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_configuration, static_pods
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 
 #: Of the folder for a new certificate; a call that was killed leaves one behind.
 _PREFIX = ".slipway-"
@@ -109,9 +105,9 @@ class KubeadmApiserverCert:
         self._timeout: int = context.params["timeout"]
         self._runner = context.runner
         self._kubectl = Kubectl.of(context)
-        self._folder = os.path.join(_certificates.FOLDER, "pki")
+        self._folder = os.path.join(certificates.FOLDER, "pki")
         try:
-            self._sans = sorted({_kubeadm_names.canonical(name) for name in context.params["sans"]})
+            self._sans = sorted({api_endpoints.canonical(name) for name in context.params["sans"]})
         except ValueError as error:
             raise SlipwayError(f"sans: {error}.") from error
 
@@ -121,18 +117,18 @@ class KubeadmApiserverCert:
         :raises SlipwayError: when there is no control plane, it does not answer, or the CA's key is not here.
         """
         path = os.path.join(self._folder, "apiserver.crt")
-        place = _api_server.advertised(read_text(_api_server.MANIFEST))
+        place = api_server.advertised(read_text(api_server.MANIFEST))
         if place is None or not os.path.exists(path):
             if self._check_mode:
                 return _result([], self._sans, changed=True)
             raise SlipwayError(f"There is no API server on this host that kubeadm made ({path}).")
-        cluster = _cluster_configuration.read(self._kubectl)
+        cluster = cluster_configuration.read(self._kubectl)
         server = cluster.setdefault("apiServer", {})
         is_configured = sorted(server.get("certSANs") or []) == self._sans
         server["certSANs"] = self._sans
         try:
             present = sorted(_names(path))
-            wanted = _kubeadm_names.apiserver_names(cluster, _cluster_configuration.node_name(), place[0])
+            wanted = api_endpoints.apiserver_names(cluster, cluster_configuration.node_name(), place[0])
         except ValueError as error:
             raise SlipwayError(f"The names for {path} cannot be computed: {error}.") from error
         restarted = False
@@ -144,12 +140,12 @@ class KubeadmApiserverCert:
             )
         if not self._check_mode:
             if not is_configured:
-                _cluster_configuration.write(self._runner, cluster, place)
+                cluster_configuration.write(self._runner, cluster, place)
             if present != wanted:
-                self._make([_cluster_configuration.init_configuration(place), cluster], wanted)
-            restarted = _static_pods.take_up(_static_pods.API_SERVER, path, place, self._timeout)
+                self._make([cluster_configuration.init_configuration(place), cluster], wanted)
+            restarted = static_pods.take_up(static_pods.API_SERVER, path, place, self._timeout)
             if present != wanted:
-                _static_pods.until("the API server", _api_server.is_ready, self._timeout)
+                static_pods.until("the API server", api_server.is_ready, self._timeout)
         changed = present != wanted or not is_configured or restarted
         return {**_result(present, wanted, changed), "restarted": restarted}
 
@@ -186,7 +182,7 @@ def _names(path: str) -> t.List[str]:
 
     :raises _der.DerError: when it cannot be read.
     """
-    names = _certificates.read(path).names
+    names = certificates.read(path).names
     return [name.lower() for name in names.dns_names] + names.addresses
 
 

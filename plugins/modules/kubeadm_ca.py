@@ -67,11 +67,11 @@ import hmac
 import os
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import KubeadmFiles
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm import Kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import KubeadmFiles
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 _KEY = "/etc/kubernetes/pki/ca.key"
@@ -96,10 +96,10 @@ class KubeadmCa:
 
         :raises SlipwayError: when kubeadm fails, or this is a node that has lost its CA.
         """
-        absent = not os.path.exists(_api_server.AUTHORITY)
+        absent = not os.path.exists(api_server.AUTHORITY)
         if absent and os.path.exists(_KUBELET_KUBECONFIG):
             raise SlipwayError(
-                f"This host is a node of a cluster and {_api_server.AUTHORITY} is missing: another CA would not be the"
+                f"This host is a node of a cluster and {api_server.AUTHORITY} is missing: another CA would not be the"
                 " cluster's. Copy the file from another node."
             )
         if absent and not self._context.check_mode:
@@ -107,8 +107,8 @@ class KubeadmCa:
             kubeadm.validate(self._documents)
             kubeadm.run(self._documents, "init", "phase", "certs", "ca")
             # kubeadm init finds them there, and they are not the user's.
-            KubeadmFiles().record_made([_api_server.AUTHORITY, _KEY])
-        result: t.Dict[str, t.Any] = {"changed": absent, "certificate": read_text(_api_server.AUTHORITY)}
+            KubeadmFiles().record_made([api_server.AUTHORITY, _KEY])
+        result: t.Dict[str, t.Any] = {"changed": absent, "certificate": read_text(api_server.AUTHORITY)}
         if self._purpose is not None:
             result["secret"] = derived(read_text(_KEY), self._purpose)
         return result

@@ -125,19 +125,19 @@ import platform
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _certificates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 
 
-def describe(entries: t.Sequence[_certificates.Entry], now: float, soon: int) -> t.Dict[str, t.Any]:
+def describe(entries: t.Sequence[certificates.Entry], now: float, soon: int) -> t.Dict[str, t.Any]:
     """What this module returns."""
     found = [entry.as_dict(now, soon) for entry in entries]
     return {
         "changed": False,
         "certificates": found,
-        "expired": _certificates.names_of(found, "expired"),
-        "expiring": _certificates.names_of(found, "soon"),
-        "table": _certificates.table(found),
+        "expired": certificates.names_of(found, "expired"),
+        "expiring": certificates.names_of(found, "soon"),
+        "table": certificates.table(found),
     }
 
 
@@ -158,7 +158,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {"soon": {"type": "int", "default": 30}}
 
 def run(context: Context) -> t.Dict[str, t.Any]:
     """What the module returns."""
-    result = describe(_certificates.collect(), time.time(), context.params["soon"])
+    result = describe(certificates.collect(), time.time(), context.params["soon"])
     for sentence in warnings(result, context.params["soon"]):
         context.warn(f"{platform.node()}: {sentence}")
     return result

@@ -114,36 +114,34 @@ import os
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _api_server,
-    _certificates,
-    _kubeadm,
-    _kubelet_certificate,
-    _static_pods,
-)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm as _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import static_pods
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm import Kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.static_pods import Component
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet_certificate
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
-from ansible_collections.slipway.kubernetes.plugins.module_utils._static_pods import Component
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 
 #: Kubeconfigs that may read kubeadm's configuration.
 ADMINISTRATORS = ("/etc/kubernetes/admin.conf", "/etc/kubernetes/super-admin.conf")
 _CONFIGURATION = "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
 #: What reads its file once, and the port of its health unless it was given another.
-READ_ONCE = ((_static_pods.CONTROLLER_MANAGER, 10257), (_static_pods.SCHEDULER, 10259))
+READ_ONCE = ((static_pods.CONTROLLER_MANAGER, 10257), (static_pods.SCHEDULER, 10259))
 
 
 def select(
-    entries: t.Sequence[_certificates.Entry], names: t.Container[str], everything: bool, below: int, now: float
-) -> t.Tuple[t.List[_certificates.Entry], t.List[str]]:
+    entries: t.Sequence[certificates.Entry], names: t.Container[str], everything: bool, below: int, now: float
+) -> t.Tuple[t.List[certificates.Entry], t.List[str]]:
     """What is to be renewed, and the names of what cannot and need not be.
 
     :raises SlipwayError: when something that expires soon cannot be renewed here.
     """
     urgent = {entry.name for entry in entries if entry.urgency(now, below) != "valid"}
-    candidates = [entry for entry in entries if entry.name in _certificates.RENEWABLE_NAMES]
+    candidates = [entry for entry in entries if entry.name in certificates.RENEWABLE_NAMES]
     chosen = [entry for entry in candidates if not names or entry.name in names]
     due = [entry for entry in chosen if everything or entry.name in urgent]
     external = [entry.name for entry in due if entry.external]
@@ -185,7 +183,7 @@ class KubeadmCertsRenew:
 
         :raises SlipwayError: when that is not possible, or something is not healthy afterwards.
         """
-        entries = _certificates.collect()
+        entries = certificates.collect()
         now = time.time()
         try:
             due, external = select(entries, self._params["names"], self._params["all"], self._params["below"], now)
@@ -197,15 +195,15 @@ class KubeadmCertsRenew:
         if self._context.check_mode:
             self._restarted = self._foreseen(names)
         else:
-            ready = _api_server.is_ready()
+            ready = api_server.is_ready()
             if due:
                 self._renew([entry.name for entry in due])
             if kubelet:
-                _kubelet_certificate.renew(self._runner, kubelet[0])
+                kubelet_certificate.renew(self._runner, kubelet[0])
             self._take_up(ready, bool(kubelet))
         after = dict.fromkeys(names, "renewed")
         if not self._context.check_mode:
-            after = {entry.name: self._expires(entry, now) for entry in _certificates.collect() if entry.name in before}
+            after = {entry.name: self._expires(entry, now) for entry in certificates.collect() if entry.name in before}
         return {
             "changed": bool(names or self._restarted),
             "renewed": names,
@@ -215,15 +213,15 @@ class KubeadmCertsRenew:
         }
 
     @staticmethod
-    def _expires(entry: _certificates.Entry, now: float) -> str:
+    def _expires(entry: certificates.Entry, now: float) -> str:
         return f"expires {entry.as_dict(now, 0)['expires']}"
 
-    def _expired_kubelet(self, entries: t.Sequence[_certificates.Entry], now: float) -> t.List[_certificates.Entry]:
+    def _expired_kubelet(self, entries: t.Sequence[certificates.Entry], now: float) -> t.List[certificates.Entry]:
         names = self._params["names"]
         return [
             entry
             for entry in entries
-            if entry.name == _certificates.KUBELET_CLIENT
+            if entry.name == certificates.KUBELET_CLIENT
             and (not names or entry.name in names)
             and entry.urgency(now, 0) == "expired"
         ]
@@ -231,7 +229,7 @@ class KubeadmCertsRenew:
     @staticmethod
     def _foreseen(names: t.Sequence[str]) -> t.List[str]:
         """The programs that will be restarted."""
-        found = ["kubelet"] if _certificates.KUBELET_CLIENT in names else []
+        found = ["kubelet"] if certificates.KUBELET_CLIENT in names else []
         for component, _port in READ_ONCE:
             if os.path.basename(component.file) in names or component.is_older_than_its_file():
                 found.append(component.program)
@@ -264,29 +262,29 @@ class KubeadmCertsRenew:
         """Let everything that runs use the certificates in the files."""
         wait = self._params["wait"]
         # What has died again and again is started by the kubelet after minutes only; a new kubelet starts it at once.
-        components = [component for component, _port in READ_ONCE] + [_static_pods.API_SERVER, _static_pods.ETCD]
+        components = [component for component, _port in READ_ONCE] + [static_pods.API_SERVER, static_pods.ETCD]
         died = [item for item in components if os.path.exists(item.file) and not item.pid()]
         if kubelet_renewed or (died and not was_ready):
             self._runner.run([self._runner.path("systemctl"), "restart", "kubelet.service"])
             self._restarted.append("kubelet")
-        etcd = _static_pods.ETCD
-        for argument, file in (("listen-client-urls", etcd.file), ("listen-peer-urls", _static_pods.ETCD_PEER)):
-            self._reload(etcd, file, _static_pods.first_address(etcd.argument(argument)))
-        advertised = _api_server.advertised(read_text(_api_server.MANIFEST))
-        self._reload(_static_pods.API_SERVER, _static_pods.API_SERVER.file, advertised)
+        etcd = static_pods.ETCD
+        for argument, file in (("listen-client-urls", etcd.file), ("listen-peer-urls", static_pods.ETCD_PEER)):
+            self._reload(etcd, file, static_pods.first_address(etcd.argument(argument)))
+        advertised = api_server.advertised(read_text(api_server.MANIFEST))
+        self._reload(static_pods.API_SERVER, static_pods.API_SERVER.file, advertised)
         if wait:
-            _static_pods.until("the API server", _api_server.is_ready, self._params["timeout"])
+            static_pods.until("the API server", api_server.is_ready, self._params["timeout"])
         for component, port in READ_ONCE:
             if component.is_older_than_its_file():
                 component.end()
                 self._restarted.append(component.program)
                 if wait:
                     is_well = functools.partial(_is_new_and_healthy, component, port)
-                    _static_pods.until(component.program, is_well, self._params["timeout"])
+                    static_pods.until(component.program, is_well, self._params["timeout"])
 
     def _reload(self, component: Component, file: str, place: t.Optional[t.Tuple[str, int]]) -> None:
         timeout = self._params["timeout"] if self._params["wait"] else 0
-        if place is not None and _static_pods.take_up(component, file, place, timeout):
+        if place is not None and static_pods.take_up(component, file, place, timeout):
             self._restarted.append(component.program)
 
 
@@ -294,7 +292,7 @@ def _is_new_and_healthy(component: Component, port: int) -> bool:
     if not component.pid() or component.is_older_than_its_file():
         return False
     host = component.argument("bind-address")
-    return _static_pods.is_healthy(
+    return static_pods.is_healthy(
         "127.0.0.1" if host in ("", "0.0.0.0", "::") else host, int(component.argument("secure-port") or port)
     )
 
@@ -305,7 +303,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "names": {
         "type": "list",
         "elements": "str",
-        "choices": [*_certificates.RENEWABLE_NAMES, _certificates.KUBELET_CLIENT],
+        "choices": [*certificates.RENEWABLE_NAMES, certificates.KUBELET_CLIENT],
         "default": [],
     },
     "wait": {"type": "bool", "default": True},

@@ -93,15 +93,11 @@ import re
 import stat
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _api_server,
-    _cluster_configuration,
-    _kubeadm_names,
-    _static_pods,
-)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_exactly, read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_endpoints, api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_configuration, static_pods
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 _SERVER = re.compile(r"^([ \t]*server:[ \t]+)(\S+)[ \t]*$", re.MULTILINE)
@@ -152,7 +148,7 @@ class KubeadmEndpoint:
         self._params = context.params
         self._runner = context.runner
         self._kubectl = Kubectl.of(context)
-        self._endpoint = _kubeadm_names.endpoint_with_port(context.params["endpoint"])
+        self._endpoint = api_endpoints.endpoint_with_port(context.params["endpoint"])
         self._server = f"https://{self._endpoint}"
 
     def run(self) -> t.Dict[str, t.Any]:
@@ -185,13 +181,13 @@ class KubeadmEndpoint:
 
         :raises SlipwayError: when it does not, or with a certificate that is not right.
         """
-        host, port = _kubeadm_names.endpoint_place(self._endpoint)
-        answers = functools.partial(_api_server.answers_ready, host, port, _api_server.AUTHORITY)
-        if not _static_pods.within(self._params["timeout"], answers):
+        host, port = api_endpoints.endpoint_place(self._endpoint)
+        answers = functools.partial(api_server.answers_ready, host, port, api_server.AUTHORITY)
+        if not static_pods.within(self._params["timeout"], answers):
             raise SlipwayError(
                 f"After {self._params['timeout']} seconds {self._server}/readyz does not say on this host that an API"
                 f" server is ready, with a certificate of the cluster's CA for {host}. Nothing was changed here: see"
-                f" `curl --cacert {_api_server.AUTHORITY} {self._server}/readyz`, and run again."
+                f" `curl --cacert {api_server.AUTHORITY} {self._server}/readyz`, and run again."
             )
 
     # The cluster
@@ -218,16 +214,16 @@ class KubeadmEndpoint:
 
         :raises SlipwayError: when there is no API server on this machine.
         """
-        place = _api_server.advertised(read_text(_api_server.MANIFEST))
+        place = api_server.advertised(read_text(api_server.MANIFEST))
         if place is None:
-            raise SlipwayError(f"There is no API server on this host that kubeadm made ({_api_server.MANIFEST}).")
-        cluster = _cluster_configuration.read(self._kubectl)
+            raise SlipwayError(f"There is no API server on this host that kubeadm made ({api_server.MANIFEST}).")
+        cluster = cluster_configuration.read(self._kubectl)
         wanted = {**cluster, "controlPlaneEndpoint": self._endpoint}
         present = cluster.get("controlPlaneEndpoint") or ""
         return Client(
             "configmap/kube-system/kubeadm-config",
-            f"https://{_kubeadm_names.endpoint_with_port(present)}" if present else "",
-            functools.partial(_cluster_configuration.write, self._runner, wanted, place),
+            f"https://{api_endpoints.endpoint_with_port(present)}" if present else "",
+            functools.partial(cluster_configuration.write, self._runner, wanted, place),
         )
 
     def _has_older_pods(self, proxy: t.Mapping[str, t.Any]) -> bool:

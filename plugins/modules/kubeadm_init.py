@@ -87,18 +87,15 @@ import socket
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _etcd,
-    _etcd_restore,
-    _kubeadm,
-    _kubelet,
-    _runtimes,
-)
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd, etcd_restore
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import KubeadmFiles
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm as _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm import Kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import KubeadmFiles
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 #: Files that only a control plane, or the beginning of one, has.
@@ -202,11 +199,11 @@ class KubeadmInit:
         if not again:
             KubeadmFiles().record_given()
         _kubeadm.write_marker("init", token_id=token_id)
-        if os.path.exists(_etcd_restore.PENDING):
+        if os.path.exists(etcd_restore.PENDING):
             self._restore(kubeadm, documents, cri_socket)
         skipped = ",".join(["preflight", *(phase for phase in self._skip_phases if phase != "preflight")])
         kubeadm.run(documents, "init", "--skip-token-print", f"--skip-phases={skipped}")
-        _kubelet.record_running(self._runner)
+        kubelet.record_running(self._runner)
         self._finish(token_id)
 
     def _registration(self) -> t.Mapping[str, t.Any]:
@@ -216,22 +213,22 @@ class KubeadmInit:
     def _restore(self, kubeadm: Kubeadm, documents: t.Sequence[t.Mapping[str, t.Any]], cri_socket: str) -> None:
         """Make etcd's data out of the snapshot, for the member that kubeadm will start."""
         kubeadm.run(documents, "init", "phase", "etcd", "local")
-        pod = _etcd.read_pod(_etcd.MANIFEST)
+        pod = etcd.read_pod(etcd.MANIFEST)
         # For its own configuration only; kubeadm writes it again when it is its turn.
-        os.unlink(_etcd.MANIFEST)
-        tools = _etcd.Tools(self._runner, pod.image, cri_socket or _runtimes.CRI_SOCKET["default"])
+        os.unlink(etcd.MANIFEST)
+        tools = etcd.Tools(self._runner, pod.image, cri_socket or _runtimes.CRI_SOCKET["default"])
         if not tools.has_image():
             kubeadm.run(documents, "config", "images", "pull")
-        revision = _etcd_restore.revision_now()
-        _etcd_restore.restore(tools, pod, _etcd_restore.PENDING, {pod.name: pod.peer_url}, revision)
+        revision = etcd_restore.revision_now()
+        etcd_restore.restore(tools, pod, etcd_restore.PENDING, {pod.name: pod.peer_url}, revision)
 
     def _finish(self, token_id: str) -> None:
         """Revoke kubeadm's token, then forget that something was unfinished."""
-        if os.path.exists(_etcd_restore.PENDING):
+        if os.path.exists(etcd_restore.PENDING):
             own = str(self._registration().get("name") or socket.gethostname().lower())
-            others = [name for name in _etcd_restore.node_names(self._kubectl) if name != own]
-            _etcd_restore.forget_nodes(self._kubectl, others)
-            shutil.rmtree(_etcd_restore.STATE)
+            others = [name for name in etcd_restore.node_names(self._kubectl) if name != own]
+            etcd_restore.forget_nodes(self._kubectl, others)
+            shutil.rmtree(etcd_restore.STATE)
         if token_id:
             self._kubectl.run(
                 "delete", "secret", f"bootstrap-token-{token_id}", "--namespace=kube-system", "--ignore-not-found"
@@ -261,7 +258,7 @@ class KubeadmInit:
             self._expect_ready()
             return True
         # What a snapshot has says nothing about how far kubeadm has come.
-        if os.path.exists(_etcd_restore.PENDING):
+        if os.path.exists(etcd_restore.PENDING):
             return False
         # A kubelet that rotates no certificate leaves no such trace; a control plane that has just begun comes up soon.
         if not all(os.path.exists(path) for path in TRACES) or not self._wait_until_ready(_GRACE):

@@ -95,20 +95,18 @@ import time
 import typing as t
 import urllib.parse
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _api_server,
-    _certificates,
-    _etcd_learners,
-    _kubeadm,
-    _kubelet,
-)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd_learners
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import Kubeadm
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import KubeadmFiles
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import CONTROL_PLANE
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm as _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm import Kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import KubeadmFiles
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 
 _KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
 _KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
@@ -163,7 +161,7 @@ class KubeadmJoin:
             _kubeadm.wait_for_running(self._context.params["timeout"])
         marker = _kubeadm.unfinished(self._operation)
         if marker is None and os.path.exists(_KUBELET_KUBECONFIG):
-            if self._control_plane and not os.path.exists(_api_server.MANIFEST):
+            if self._control_plane and not os.path.exists(api_server.MANIFEST):
                 raise SlipwayError(
                     "This host is a worker of a cluster already, and kubeadm cannot make a control plane of it: it is"
                     " left as it is. Remove the node, which drains and resets it, then let it join anew."
@@ -211,7 +209,7 @@ class KubeadmJoin:
         finally:
             self._forget_token()
         self._wait_for_node()
-        _kubelet.record_running(self._runner)
+        kubelet.record_running(self._runner)
         _kubeadm.remove_marker()
 
     def _expect_room_in_etcd(self) -> None:
@@ -222,11 +220,11 @@ class KubeadmJoin:
 
         :raises SlipwayError: when there is one.
         """
-        own = (_api_server.advertised(read_text(_api_server.MANIFEST)) or ("",))[0]
+        own = (api_server.advertised(read_text(api_server.MANIFEST)) or ("",))[0]
         kubectl = Kubectl(self._runner, _ADMIN_KUBECONFIG, request_timeout=10)
         waiting = [
             member.get("name") or ", ".join(member.get("peerURLs") or ["?"])
-            for member in _etcd_learners.learners(kubectl)
+            for member in etcd_learners.learners(kubectl)
             if own not in {urllib.parse.urlsplit(url).hostname for url in member.get("peerURLs") or []}
         ]
         if waiting:
@@ -242,9 +240,9 @@ class KubeadmJoin:
 
         :raises SlipwayError: when the API server says that there is no such node after all.
         """
-        name = _certificates.node_name()
+        name = certificates.node_name()
         deadline = time.monotonic() + _REGISTRATION
-        while _kubelet.ask_for_node(name) == {}:
+        while kubelet.ask_for_node(name) == {}:
             if time.monotonic() > deadline:
                 raise SlipwayError(
                     f"`kubeadm join` came to its end, and {_REGISTRATION} seconds later the cluster has no node {name}:"
@@ -262,7 +260,7 @@ class KubeadmJoin:
         """Whether kubeadm had come to its end, though nobody saw it."""
         if not self._control_plane:
             return self._is_registered()
-        if not _api_server.is_ready():
+        if not api_server.is_ready():
             return False
         kubectl = Kubectl(self._runner, _ADMIN_KUBECONFIG, request_timeout=10)
         wanted = f"--selector={CONTROL_PLANE}"

@@ -104,18 +104,21 @@ import secrets
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm
-from ansible_collections.slipway.kubernetes.plugins.module_utils._bootstrap_tokens import (
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.bootstrap_tokens import (
     GROUP,
     BootstrapTokens,
     duration_seconds,
     parse_time,
     timestamp,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import INIT_DESCRIPTION, TOKEN_DESCRIPTION
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm as _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm import (
+    INIT_DESCRIPTION,
+    TOKEN_DESCRIPTION,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 _REVOKED = ", revoked at the end of the run"

@@ -120,34 +120,28 @@ import os
 import pwd
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _control_plane_files,
-    _kubeadm,
-    _kubeconfig,
-    _leftovers,
-    _marks,
-    _netfilter,
-    _node,
-    _run_record,
-    _runtimes,
-)
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks, _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_files import (
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kubeconfig
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.users_file import UsersFile
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import control_plane_files, kubeadm, leftovers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import (
     RECORD,
     KubeadmFiles,
     has_content,
     is_ours,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts, run_record
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
-from ansible_collections.slipway.kubernetes.plugins.module_utils._users_file import UsersFile
 
 _AUTHORITY = "/etc/kubernetes/pki/ca.crt"
 _STATE = "/var/lib/slipway"
 #: Records of tools that stay on the machine, and of what goes on; and backups, which outlive the node.
-_KEPT_RECORDS = ("archives", "etcd-backup", os.path.basename(_kubeadm.MARKER), os.path.basename(_run_record.PATH))
+_KEPT_RECORDS = ("archives", "etcd-backup", os.path.basename(kubeadm.MARKER), os.path.basename(run_record.PATH))
 _KUBELET = "kubelet.service"
 _KUBELET_FOLDER = "/var/lib/kubelet"
 #: Logins of registries, which the kubelet reads there and which only people write.
@@ -183,21 +177,21 @@ class KubeadmReset:
         self._runner = runner
         self._packages = package_manager(runner)
         self._check_mode = check_mode
-        self._kubectl = _kubeconfig.Kubeconfigs(runner)
-        marker = _node.read_marker(_kubeadm.MARKER) or {}
+        self._kubectl = kubeconfig.Kubeconfigs(runner)
+        marker = node_facts.read_marker(kubeadm.MARKER) or {}
         self._begun = marker.get("operation") == "reset"
-        self._marker = os.path.exists(_kubeadm.MARKER)
+        self._marker = os.path.exists(kubeadm.MARKER)
         # A call that was killed may have removed already what these are read from.
         record = marker if self._begun else {}
-        self._networks: t.List[str] = record.get("networks") or _leftovers.cni_networks(self._cni_files())
-        self._pod_networks: t.List[str] = record.get("pod_networks") or _leftovers.pod_networks(root)
-        etcd_data = _leftovers.etcd_data(self._at("/etc/kubernetes"))
+        self._networks: t.List[str] = record.get("networks") or leftovers.cni_networks(self._cni_files())
+        self._pod_networks: t.List[str] = record.get("pod_networks") or leftovers.pod_networks(root)
+        etcd_data = leftovers.etcd_data(self._at("/etc/kubernetes"))
         self._etcd_data: str = record.get("etcd_data") or (self._at(etcd_data) if etcd_data else "")
         self._authority: str = record.get("authority") or self._own_authority()
         self._kubeadm_files = KubeadmFiles(root)
         if not check_mode:
             # An earlier call that was killed may have left a kubeadm that still empties folders, and something aside.
-            _kubeadm.wait_for_running(params["timeout"])
+            kubeadm.wait_for_running(params["timeout"])
             self._kubeadm_files.put_back()
         # What had been here before the first kubeadm command, such as a PKI of the user; and what we had made for it.
         self._given: t.Set[str] = set(record.get("given") or self._kubeadm_files.given())
@@ -223,8 +217,8 @@ class KubeadmReset:
                     f"Something of the node is still there, or has come again: {summary(left)}.", left=left
                 )
             self._kubeadm_files.record_left(self._given)
-            _kubeadm.remove_marker()
-            _leftovers.remove_if_empty(self._at(_STATE))
+            kubeadm.remove_marker()
+            leftovers.remove_if_empty(self._at(_STATE))
         before = "".join(f"{kind}: {item}\n" for kind, items in found.items() for item in items)
         return {
             "changed": changed,
@@ -241,19 +235,19 @@ class KubeadmReset:
 
     def _survey(self) -> Found:
         """What there is to remove, by kind, in the order in which it is removed."""
-        groups = _leftovers.cgroups()
+        groups = leftovers.cgroups()
         containers = self._containers()
         found = {
             "services": self._services(),
             "containers": [f"{len(containers)} containers of pods"] if containers else [],
             "processes": [f"{pid} {read_text(f'/proc/{pid}/comm').strip()}" for pid in self._processes(groups)],
             "cgroups": groups,
-            "mounts": _leftovers.mounts(),
-            "network namespaces": _leftovers.network_namespaces(),
-            "interfaces": _leftovers.interfaces(),
+            "mounts": leftovers.mounts(),
+            "network namespaces": leftovers.network_namespaces(),
+            "interfaces": leftovers.interfaces(),
             "routes": self._routes(),
             "iptables": [f"{tool} {name}" for tool, plan in self._plans() for name in plan.names],
-            "nftables": [" ".join(table) for table in _netfilter.nft_tables()],
+            "nftables": [" ".join(table) for table in netfilter.nft_tables()],
             "files": self._files(),
             "kubeconfigs": sorted(self._merged()),
         }
@@ -278,7 +272,7 @@ class KubeadmReset:
         return [entry for entry in self._params["services"] if _marks.is_managed(entry["configuration"])]
 
     def _processes(self, groups: t.Iterable[str]) -> t.List[int]:
-        return _leftovers.processes(groups, self._params["cri_socket"])
+        return leftovers.processes(groups, self._params["cri_socket"])
 
     def _containers(self) -> t.List[str]:
         socket = self._params["cri_socket"]
@@ -291,7 +285,7 @@ class KubeadmReset:
             return []
         shown = [self._runner.run([ip, "route", "show", "root", network]).stdout for network in self._pod_networks]
         lines = [line for text in shown for line in text.splitlines()]
-        own = set(_leftovers.interfaces())
+        own = set(leftovers.interfaces())
         return [line.strip() for line in lines if " via " in line and not own & set(line.split())]
 
     def _variants(self, family: str, tables: str) -> t.List[str]:
@@ -304,10 +298,10 @@ class KubeadmReset:
             found = [family]
         return found
 
-    def _plans(self) -> t.Iterator[t.Tuple[str, _netfilter.Plan]]:
+    def _plans(self) -> t.Iterator[t.Tuple[str, netfilter.Plan]]:
         for tool in self._iptables:
             saved = self._runner.run([self._runner.path(f"{tool}-save")]).stdout
-            plan = _netfilter.plan(saved, self._networks)
+            plan = netfilter.plan(saved, self._networks)
             if plan.text:
                 yield tool, plan
 
@@ -317,7 +311,7 @@ class KubeadmReset:
         paths = [
             *self._kubernetes_files(),
             *self._contents(_KUBELET_FOLDER, _LOGINS),
-            *_leftovers.contents(self._etcd_data),
+            *leftovers.contents(self._etcd_data),
             *self._contents("/var/log/pods"),
             *self._contents("/var/log/containers"),
             *(path for folder in self._network_folders() for path in self._contents(folder)),
@@ -325,7 +319,7 @@ class KubeadmReset:
             # What was given has to be known as long as it is there, or the next call would take it for kubeadm's.
             *self._contents(_STATE, (*_KEPT_RECORDS, *([os.path.basename(RECORD)] if self._given else []))),
             *self._cni_files(),
-            *_leftovers.cni_state(self._networks, self._at("/var/lib/cni")),
+            *leftovers.cni_state(self._networks, self._at("/var/lib/cni")),
             *self._copied_programs(),
             *self._kubeconfigs(),
             *(path for path in self._params["files"] if path not in foreign),
@@ -355,10 +349,10 @@ class KubeadmReset:
         return [path for path in paths if os.path.lexists(path)]
 
     def _contents(self, folder: str, kept: t.Container[str] = ()) -> t.List[str]:
-        return _leftovers.contents(self._at(folder), kept)
+        return leftovers.contents(self._at(folder), kept)
 
     def _cni_files(self) -> t.List[str]:
-        return _leftovers.cni_files(self._at("/etc/cni/net.d"))
+        return leftovers.cni_files(self._at("/etc/cni/net.d"))
 
     @staticmethod
     def _network_folders() -> t.List[str]:
@@ -377,11 +371,11 @@ class KubeadmReset:
 
     def _kubeconfigs(self) -> t.Dict[str, UsersFile]:
         """Users' copies of the administrator's kubeconfig, in which is nothing else, by their paths."""
-        authority = _kubeconfig.bodies(_decoded(self._authority))
+        authority = kubeconfig.bodies(_decoded(self._authority))
         return {
             file.path: file
             for file, text in self._users_files()
-            if authority & _kubeconfig.bodies(_decoded(_kubeconfig.plain(text).get("authority", "")))
+            if authority & kubeconfig.bodies(_decoded(kubeconfig.plain(text).get("authority", "")))
         }
 
     def _users_files(self) -> t.List[t.Tuple[UsersFile, str]]:
@@ -393,9 +387,9 @@ class KubeadmReset:
                 found.append((file, file.read()))
         return found
 
-    def _merged(self) -> t.Dict[str, t.Tuple[UsersFile, _kubeconfig.Config]]:
+    def _merged(self) -> t.Dict[str, t.Tuple[UsersFile, kubeconfig.Config]]:
         """Users' files that our cluster is in beside others, without it."""
-        authority = _kubeconfig.bodies(_decoded(self._authority))
+        authority = kubeconfig.bodies(_decoded(self._authority))
         copies = self._kubeconfigs()
         found = {}
         for file, text in self._users_files():
@@ -404,7 +398,7 @@ class KubeadmReset:
             # Somebody's file that cannot be read has nothing of ours in it.
             with contextlib.suppress(SlipwayError):
                 before = self._kubectl.read(text, file.path)
-                after = _kubeconfig.without_cluster(before, authority, _decoded)
+                after = kubeconfig.without_cluster(before, authority, _decoded)
                 if after != before:
                     found[file.path] = file, after
         return found
@@ -413,7 +407,7 @@ class KubeadmReset:
         for file in self._kubeconfigs().values():
             file.remove()
         for path, (file, config) in self._merged().items():
-            if _kubeconfig.is_empty(config):
+            if kubeconfig.is_empty(config):
                 file.remove()
             else:
                 file.write(self._kubectl.text(config, path))
@@ -422,7 +416,7 @@ class KubeadmReset:
 
     def _remove(self, found: Found) -> None:
         # From here on only a reset that has come to its end makes this machine one that can be a node.
-        _kubeadm.write_marker(
+        kubeadm.write_marker(
             "reset",
             networks=self._networks,
             pod_networks=self._pod_networks,
@@ -437,15 +431,15 @@ class KubeadmReset:
             self._runner.run([systemctl, "disable", "--now", "--quiet", *found["services"]])
         self._reset()
         self._remove_containers()
-        _leftovers.kill(self._processes(_leftovers.cgroups()))
+        leftovers.kill(self._processes(leftovers.cgroups()))
         self._remove_cgroups()
         self._unmount()
-        for path in _leftovers.network_namespaces():
-            _leftovers.remove(path)
+        for path in leftovers.network_namespaces():
+            leftovers.remove(path)
         self._remove_network()
         self._remove_from_kubeconfigs()
         for path in self._files():
-            _leftovers.remove(path)
+            leftovers.remove(path)
         self._tidy()
 
     def _reset(self) -> None:
@@ -456,7 +450,7 @@ class KubeadmReset:
             # The etcd member is the caller's business; preflight would only ask whether one is sure.
             skipped = "--skip-phases=preflight,remove-etcd-member"
             aside = sorted({*self._kubeadm_files.in_the_way(), *self._logins()}.intersection(self._kept()))
-            _kubeadm.Kubeadm(self._runner).run_reset(self._params["cri_socket"], self._kubeadm_files, aside, skipped)
+            kubeadm.Kubeadm(self._runner).run_reset(self._params["cri_socket"], self._kubeadm_files, aside, skipped)
 
     def _remove_containers(self) -> None:
         """Remove the containers that kubeadm has left or that it did not run for."""
@@ -464,22 +458,22 @@ class KubeadmReset:
             self._runtime.remove(self._runner, self._params["cri_socket"], name)
 
     def _remove_cgroups(self) -> None:
-        groups = _leftovers.cgroups()
+        groups = leftovers.cgroups()
         if any(path.endswith(".slice") for path in groups):
             self._runner.run([self._runner.path("systemctl"), "stop", "kubepods.slice"], check=False)
-        for path in _leftovers.cgroups():
+        for path in leftovers.cgroups():
             try:
-                _leftovers.remove_cgroup(path)
+                leftovers.remove_cgroup(path)
             except OSError as error:
                 raise SlipwayError(f"The control group {path} cannot be removed: {error}.") from error
 
     def _unmount(self) -> None:
-        points = _leftovers.mounts()
+        points = leftovers.mounts()
         if not points:
             return
         umount = self._runner.path("umount")
         self._runner.run([umount, "--", *points], check=False)
-        for path in _leftovers.mounts():
+        for path in leftovers.mounts():
             # A server that does not answer any more, or somebody who looks at it: out of sight is what matters.
             self._runner.run([umount, "--lazy", "--", path], failure=f"{path} cannot be unmounted")
 
@@ -487,7 +481,7 @@ class KubeadmReset:
         ip = self._runner.which("ip", required=False)
         for line in self._routes():
             self._runner.run([str(ip), "route", "delete", *line.split()[:3]], check=False)
-        for name in _leftovers.interfaces():
+        for name in leftovers.interfaces():
             # A pod's end of a cable goes with the other one.
             self._runner.run([self._runner.path("ip"), "link", "delete", name], check=False)
         for tool, plan in self._plans():
@@ -496,26 +490,26 @@ class KubeadmReset:
                 stdin=plan.text,
                 failure=f"{tool} does not remove the rules of Kubernetes",
             )
-        for table in _netfilter.nft_tables():
+        for table in netfilter.nft_tables():
             try:
-                _netfilter.delete_nft_table(table)
+                netfilter.delete_nft_table(table)
             except OSError as error:
                 raise SlipwayError(f"The table {' '.join(table)} of nftables cannot be deleted: {error}.") from error
 
     def _tidy(self) -> None:
         """Folders that nothing is in any more; those of packages (and mount points) stay."""
         # The folder of the manifests is the kubelet package's.
-        _leftovers.remove_if_empty(*(self._at(f"/etc/kubernetes/{name}") for name in ("pki/etcd", "pki", "tmp")))
-        files = self._at(_control_plane_files.DIRECTORY)
-        _leftovers.remove_if_empty(*(folder for folder, _folders, _names in os.walk(files, topdown=False)))
-        _leftovers.remove_if_empty(*(os.path.dirname(file.path) for file, _text in self._users_files()))
+        leftovers.remove_if_empty(*(self._at(f"/etc/kubernetes/{name}") for name in ("pki/etcd", "pki", "tmp")))
+        files = self._at(control_plane_files.DIRECTORY)
+        leftovers.remove_if_empty(*(folder for folder, _folders, _names in os.walk(files, topdown=False)))
+        leftovers.remove_if_empty(*(os.path.dirname(file.path) for file, _text in self._users_files()))
         cni = self._at("/var/lib/cni")
         folders = [f"{cni}/networks", f"{cni}/results", f"{cni}/cache/results", f"{cni}/cache", cni]
         others = (*self._network_folders(), "/run/kubernetes", "/var/log/pods", "/var/log/containers")
         folders += map(self._at, others)
         folders += [self._etcd_data] if self._etcd_data else []
         folders += [os.path.dirname(path) for entry in self._params["services"] for path in entry["files"]]
-        _leftovers.remove_if_empty(*folders)
+        leftovers.remove_if_empty(*folders)
         if self._params["services"]:
             self._runner.run([self._runner.path("systemctl"), "daemon-reload"])
 

@@ -103,17 +103,17 @@ import re
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._bootstrap_tokens import (
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.bootstrap_tokens import (
     GROUP,
     BootstrapTokens,
     duration_seconds,
     secret_object,
     timestamp,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import new_token
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import token_id as token_id_of
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm import new_token
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm import token_id as token_id_of
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 

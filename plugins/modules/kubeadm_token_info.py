@@ -46,8 +46,8 @@ tokens:
 
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._bootstrap_tokens import BootstrapTokens
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.bootstrap_tokens import BootstrapTokens
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 

@@ -114,15 +114,18 @@ import re
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm, _node, _upgrade
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     CommandError,
     SlipwayError,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm as _kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import upgrade
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts
 
 _ADMIN = "/etc/kubernetes/admin.conf"
 _KUBELET = "/etc/kubernetes/kubelet.conf"
@@ -195,7 +198,7 @@ class KubeadmUpgrade:
         self._patches: str = params["patches"]
         self._timeout: int = params["timeout"]
         self._runner = context.runner
-        self._control_plane = bool(_upgrade.static_pods())
+        self._control_plane = bool(upgrade.static_pods())
         self._kubectl = Kubectl(self._runner, _ADMIN if self._control_plane else _KUBELET, request_timeout=10)
         self._clock = clock
         self._sleep = sleep
@@ -216,10 +219,10 @@ class KubeadmUpgrade:
         """
         if not self._check_mode:
             _kubeadm.wait_for_running(self._timeout)
-        record = _upgrade.read_record()
-        lost = _upgrade.lost_manifests() if record is not None else {}
+        record = upgrade.read_record()
+        lost = upgrade.lost_manifests() if record is not None else {}
         if lost and not self._check_mode:
-            _upgrade.restore_manifests(lost)
+            upgrade.restore_manifests(lost)
             self._control_plane = True
             self._kubectl = Kubectl(self._runner, _ADMIN, request_timeout=10)
         if self._operation == "recover":
@@ -253,11 +256,11 @@ class KubeadmUpgrade:
 
     def _components(self) -> t.List[Component]:
         """What is not of the asked version."""
-        pods = _upgrade.static_pods()
+        pods = upgrade.static_pods()
         wanted = {name: f"{image.rpartition(':')[0]}:v{self._version}" for name, image in pods.items()}
         if "etcd" in pods:
             wanted["etcd"] = self._etcd_image(pods["etcd"])
-        versions = _upgrade.kube_version
+        versions = upgrade.kube_version
         before, after = versions(pods), versions(wanted)
         # kubeadm never gives etcd an older version than it has.
         if "etcd" in pods and numbers(after["etcd"]) < numbers(before["etcd"]):
@@ -291,7 +294,7 @@ class KubeadmUpgrade:
     def _kubelet_version(self) -> str:
         """The version of the kubelet that runs; on a worker without kubectl, of the one that is installed."""
         if not self._control_plane and self._runner.which("kubectl", required=False) is None:
-            return _node.first_version(self._runner.run([self._runner.path("kubelet"), "--version"]).stdout)
+            return node_facts.first_version(self._runner.run([self._runner.path("kubelet"), "--version"]).stdout)
         info = self._ask(f"node/{self._name}").get("status", {}).get("nodeInfo", {})
         return str(info.get("kubeletVersion", "")).lstrip("v")
 
@@ -313,7 +316,7 @@ class KubeadmUpgrade:
             raise SlipwayError(f"kubeadm {found} is installed on this host, and {self._version} is needed to upgrade.")
         if self._operation == "apply":
             self._validate(kubeadm)
-        _upgrade.write_record(self._operation, self._version)
+        upgrade.write_record(self._operation, self._version)
         try:
             self._runner.run(self.argv(kubeadm.path))
         except CommandError as error:
@@ -324,7 +327,7 @@ class KubeadmUpgrade:
             ) from error
         self._wait_for_api()
         self._wait_for_pods()
-        _upgrade.remove_record()
+        upgrade.remove_record()
 
     def _validate(self, kubeadm: _kubeadm.Kubeadm) -> None:
         """Let the new kubeadm read the cluster's configuration before it changes anything.
@@ -351,7 +354,7 @@ class KubeadmUpgrade:
         """Wait until the API server of this control plane is ready."""
         if not self._control_plane:
             return
-        self._wait(lambda: [] if _api_server.is_ready() else ["the API server of this host is not ready"])
+        self._wait(lambda: [] if api_server.is_ready() else ["the API server of this host is not ready"])
 
     def _wait_for_pods(self) -> None:
         """Wait until the static pods of this control plane run what their manifests say."""
@@ -359,7 +362,7 @@ class KubeadmUpgrade:
             return
 
         def look() -> t.List[str]:
-            images = _upgrade.static_pods()
+            images = upgrade.static_pods()
             result = self._kubectl.run(
                 "get", "pods", "--namespace=kube-system", f"--field-selector=spec.nodeName={self._name}",
                 "--output=json", check=False,
@@ -371,7 +374,7 @@ class KubeadmUpgrade:
             # A new kubelet reports first, and then starts the static pods anew whose manifest it reads in another way.
             if self._kubelet_age() < SETTLING:
                 problems.append("the kubelet has just started")
-            if not _api_server.is_ready():
+            if not api_server.is_ready():
                 problems.append("the API server of this host is not ready")
             return [problem for problem in problems if problem]
 

@@ -97,14 +97,14 @@ import os
 import re
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import CONTROL_PLANE
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.resources import requests, room
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
-from ansible_collections.slipway.kubernetes.plugins.module_utils._resources import requests, room
 
 _VERSION = re.compile(r"^kubernetesVersion: [\"']?v?([^\s\"']+)", re.MULTILINE)
 _MODE = re.compile(r"^mode: *[\"']?(\w*)", re.MULTILINE)
@@ -272,7 +272,7 @@ class KubeadmUpgradeInfo:
         found: t.Dict[str, t.Any] = {"problem": "", "members": []}
         if os.path.exists(self._manifest):
             try:
-                members = _etcd.Etcd(self._runner, _etcd.read_pod(self._manifest), self._cri_socket).members()
+                members = etcd.Etcd(self._runner, etcd.read_pod(self._manifest), self._cri_socket).members()
                 found["members"] = [member.as_dict() for member in members]
             except SlipwayError as error:
                 found["problem"] = error.msg
@@ -286,7 +286,7 @@ class KubeadmUpgradeInfo:
         return str((items[0].get("data") or {}).get(key, "")) if items else ""
 
 
-ARGUMENTS: t.Dict[str, t.Any] = {**KUBECTL_ARGUMENTS, **_etcd.ETCD_ARGUMENTS}
+ARGUMENTS: t.Dict[str, t.Any] = {**KUBECTL_ARGUMENTS, **etcd.ETCD_ARGUMENTS}
 
 
 def run(context: Context) -> t.Dict[str, t.Any]:

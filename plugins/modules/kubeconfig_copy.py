@@ -86,11 +86,11 @@ import os
 import pwd
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeconfig
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeconfig import Kubeconfigs
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kubeconfig
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubeconfig import Kubeconfigs
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.users_file import UsersFile
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
-from ansible_collections.slipway.kubernetes.plugins.module_utils._users_file import UsersFile
 
 
 def accounts(names: t.Iterable[str]) -> t.List[pwd.struct_passwd]:
@@ -154,7 +154,7 @@ class KubeconfigCopy:
                 raise SlipwayError(f"{self._source} does not exist on this host: is it a control plane?") from error
             return ""
 
-    def _wish(self, file: UsersFile, user: str, content: str) -> t.Optional[_kubeconfig.Config]:
+    def _wish(self, file: UsersFile, user: str, content: str) -> t.Optional[kubeconfig.Config]:
         """What the user's file has to become: merged, or empty for a mere copy; ``None`` when it is as it shall be.
 
         :raises SlipwayError: when it is somebody's and cannot be read, unless only copies matter.
@@ -166,10 +166,10 @@ class KubeconfigCopy:
                 return None
             if self._only_copies and not before:
                 return None
-            copied = _kubeconfig.without(before) == _kubeconfig.without(content)
+            copied = kubeconfig.without(before) == kubeconfig.without(content)
             if self._only_copies and copied:
                 return {}
-            replaced = _kubeconfig.is_copy(before, content) or _kubeconfig.is_of_rebuilt_cluster(before, content)
+            replaced = kubeconfig.is_copy(before, content) or kubeconfig.is_of_rebuilt_cluster(before, content)
             if not self._only_copies and (not before.strip() or replaced):
                 return {}
             return self._merged(file, before, user, content)
@@ -178,7 +178,7 @@ class KubeconfigCopy:
                 return None
             raise
 
-    def _merged(self, file: UsersFile, before: str, user: str, content: str) -> t.Optional[_kubeconfig.Config]:
+    def _merged(self, file: UsersFile, before: str, user: str, content: str) -> t.Optional[kubeconfig.Config]:
         """The user's file with our cluster in it; ``None`` when it is as it shall be.
 
         :raises SlipwayError: when it cannot be read.
@@ -187,9 +187,9 @@ class KubeconfigCopy:
             return {}  # in check mode, on a machine that is no control plane yet
         try:
             ours, theirs = self._kubeconfigs.read(content, self._source), self._kubeconfigs.read(before, file.path)
-            if self._only_copies and not _kubeconfig.has_ours(theirs, ours):
+            if self._only_copies and not kubeconfig.has_ours(theirs, ours):
                 return None
-            wanted = _kubeconfig.merged(theirs, ours)
+            wanted = kubeconfig.merged(theirs, ours)
         except SlipwayError as error:
             raise SlipwayError(
                 f"{error.msg} It is the file of {user}, and is left as it is. Mend it or move it away, or take {user}"
@@ -197,7 +197,7 @@ class KubeconfigCopy:
             ) from error
         return None if wanted == theirs and file.is_private() else wanted
 
-    def _give(self, file: UsersFile, wish: _kubeconfig.Config, content: str) -> t.List[str]:
+    def _give(self, file: UsersFile, wish: kubeconfig.Config, content: str) -> t.List[str]:
         """Write the user's file; returns where a copy of it is kept that was made before.
 
         :raises SlipwayError: when that is not possible.
@@ -205,9 +205,9 @@ class KubeconfigCopy:
         before = file.read()
         text = self._kubeconfigs.text(wish, file.path) if wish else content
         kept = []
-        if before.strip() and _kubeconfig.without(before) != _kubeconfig.without(content):
+        if before.strip() and kubeconfig.without(before) != kubeconfig.without(content):
             # What has our mark was kept when it got it.
-            marked = wish and _kubeconfig.is_marked(self._kubeconfigs.read(before, file.path))
+            marked = wish and kubeconfig.is_marked(self._kubeconfigs.read(before, file.path))
             kept = [] if marked else [file.keep()]
         file.write(text)
         return kept

@@ -68,9 +68,11 @@ import socket
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _certificates, _kubelet, _pod_networks
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _pod_networks
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import lines_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import (
     RUNNING,
@@ -95,9 +97,9 @@ class Kubelet:
         self._context = context
         self._network = _pod_networks.named(context.params["pod_network"])
         self._timeout: int = context.params["timeout"]
-        self._unit = Unit(context.runner, _kubelet.UNIT)
-        self._name = _certificates.node_name()
-        self._node: t.Optional[_kubelet.Node] = None
+        self._unit = Unit(context.runner, kubelet.UNIT)
+        self._name = certificates.node_name()
+        self._node: t.Optional[kubelet.Node] = None
         #: Whether the node is not there, or not heard of, until the kubelet has been started.
         self._is_lost = False
 
@@ -113,7 +115,7 @@ class Kubelet:
         if properties.get("LoadState") == "not-found" and not self._context.check_mode:
             raise SlipwayError("The kubelet is not installed on this host; install its package first.")
         expect_no_mask(self._unit.name, properties, self._context.check_mode)
-        self._node = _kubelet.ask_for_node(self._name)
+        self._node = kubelet.ask_for_node(self._name)
         reason = self._reason(properties)
         is_running = properties.get("ActiveState") in RUNNING
         action = "started" if not is_running else "restarted" if reason else "none"
@@ -138,8 +140,8 @@ class Kubelet:
             "action": action,
             "mended": mended,
             "diff": {
-                "before_header": _kubelet.UNIT,
-                "after_header": _kubelet.UNIT,
+                "before_header": kubelet.UNIT,
+                "after_header": kubelet.UNIT,
                 "before": before,
                 "after": after,
             },
@@ -152,14 +154,14 @@ class Kubelet:
             return "the cluster has no Node object of it any more"
         if properties.get("ActiveState") not in RUNNING:
             return ""
-        words = _kubelet.command_line(properties.get("MainPID", ""))
-        other = _kubelet.other_name(words, self._name)
+        words = kubelet.command_line(properties.get("MainPID", ""))
+        other = kubelet.other_name(words, self._name)
         now = time.time()
         started = process_started(properties, now, time.clock_gettime(time.CLOCK_MONOTONIC))
         if other:
             self._is_lost = True
             return f"the kubelet runs under the name {other}"
-        outdated = _kubelet.outdated(_kubelet.process_of(properties), started, now, words) if words else ""
+        outdated = kubelet.outdated(kubelet.process_of(properties), started, now, words) if words else ""
         if outdated:
             return outdated
         if now - started > _PATIENCE and self._stays_silent():
@@ -173,11 +175,11 @@ class Kubelet:
         After the control plane itself was down all kubelets have been silent, and need some seconds.
         """
         deadline = time.monotonic() + _SIGN_OF_LIFE
-        while self._node and _kubelet.is_silent(self._node):
+        while self._node and kubelet.is_silent(self._node):
             if time.monotonic() > deadline:
                 return True
             time.sleep(1)
-            self._node = _kubelet.ask_for_node(self._name)
+            self._node = kubelet.ask_for_node(self._name)
         return False
 
     def _start(self, properties: t.Mapping[str, str], action: str, is_enabled: bool) -> None:
@@ -190,13 +192,13 @@ class Kubelet:
             self._unit.systemctl("start" if action == "started" else "restart", self._unit.name)
             self._unit.wait(_START)
             properties = self._unit.properties()
-        _kubelet.record(properties)
+        kubelet.record(properties)
         if self._is_lost:
             self._wait_for_node()
 
     def _another_name(self) -> str:
         """Why the kubelet must not be started: it would come back as a node that it has no certificate for."""
-        told = _kubelet.told_name()
+        told = kubelet.told_name()
         name = told or socket.gethostname().strip().lower()
         if not self._name or name == self._name:
             return ""
@@ -213,9 +215,9 @@ class Kubelet:
         deadline = time.monotonic() + self._timeout
         needs_slice = self._network.had_slice()
         while True:
-            self._node = _kubelet.ask_for_node(self._name)
+            self._node = kubelet.ask_for_node(self._name)
             has_slice = bool(_pod_networks.slices(self._node or {}))
-            if self._node and not _kubelet.is_silent(self._node) and (has_slice or not needs_slice):
+            if self._node and not kubelet.is_silent(self._node) and (has_slice or not needs_slice):
                 return
             if time.monotonic() > deadline:
                 raise SlipwayError(
@@ -242,7 +244,7 @@ class Kubelet:
             )
             return []
         if found and not self._context.check_mode:
-            self._network.mend(lambda: _kubelet.ask_for_node(self._name), self._timeout)
+            self._network.mend(lambda: kubelet.ask_for_node(self._name), self._timeout)
         return found
 
     def _warn_of_others(self) -> None:
@@ -267,7 +269,7 @@ class Kubelet:
         deadline = time.monotonic() + (self._timeout if self._is_lost else _PATIENCE)
         while not self._context.check_mode and not state.can_be_mended and time.monotonic() < deadline:
             time.sleep(1)
-            self._node = _kubelet.ask_for_node(self._name) or self._node
+            self._node = kubelet.ask_for_node(self._name) or self._node
             state = self._network.on_node(self._node or {})
         return state
 

@@ -342,7 +342,7 @@ ansible_facts:
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
-from ansible_collections.slipway.kubernetes.plugins.module_utils._node import NodeFacts
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node.node_facts import NodeFacts
 
 _NAMES: t.Dict[str, t.Any] = {"type": "list", "elements": "str", "default": []}
 ARGUMENTS: t.Dict[str, t.Any] = {"resolve": _NAMES, "users": _NAMES, "modules": _NAMES}

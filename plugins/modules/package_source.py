@@ -177,18 +177,18 @@ from ansible.module_utils.urls import fetch_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import is_public, make_folder, publish
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
-from ansible_collections.slipway.kubernetes.plugins.module_utils._openpgp import (
-    OpenPgpError,
-    keyring,
-    normalise_fingerprint,
-    public_keys,
-)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import expect_package_manager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import (
     Neighbour,
     Offer,
     PackageSource,
     Repository,
+)
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki.openpgp import (
+    OpenPgpError,
+    keyring,
+    normalise_fingerprint,
+    public_keys,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 

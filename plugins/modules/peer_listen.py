@@ -74,11 +74,11 @@ busy:
 
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _peers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import peers
 
-_PORT = {**_peers.PORT_ARGUMENTS, "peers": {"type": "list", "elements": "str", "default": []}}
+_PORT = {**peers.PORT_ARGUMENTS, "peers": {"type": "list", "elements": "str", "default": []}}
 ARGUMENTS: t.Dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
     "address": {"type": "str", "required": True},
@@ -90,10 +90,10 @@ ARGUMENTS: t.Dict[str, t.Any] = {
 def run(context: Context) -> t.Dict[str, t.Any]:
     """What the module returns."""
     try:
-        listener = _peers.Listener(context.params["name"], context.params["address"], context.params["ports"])
+        listener = peers.Listener(context.params["name"], context.params["address"], context.params["ports"])
     except OSError as error:
         raise SlipwayError(f"Another process of peer_listen does not end: {error}") from error
-    _peers.serve_in_background(listener, context.params["timeout"])
+    peers.serve_in_background(listener, context.params["timeout"])
     return {"busy": listener.busy}
 
 

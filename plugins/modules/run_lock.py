@@ -104,10 +104,10 @@ known:
 
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _run_record
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.run_lease import RunLease
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
-from ansible_collections.slipway.kubernetes.plugins.module_utils._run_lease import RunLease
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node import run_record
 
 #: Seconds that an API server may take for an answer; the file alone has to do when none answers.
 _REQUEST_TIMEOUT = 5
@@ -118,13 +118,13 @@ def perform(params: t.Mapping[str, t.Any], lease: RunLease, check_mode: bool) ->
     run, over, state = params["run"] or {}, params["over"], params["state"]
     result: t.Dict[str, t.Any] = {"changed": False, "holder": {}}
     if state in ("renewed", "kept"):
-        renewal = _run_record.Renewal(run, params["known"], write=state == "renewed" and not check_mode)
+        renewal = run_record.Renewal(run, params["known"], write=state == "renewed" and not check_mode)
         renewal.give(lease)
         return {**result, "lost": renewal.lost, "known": renewal.known}
     if state == "absent":
-        result["lost"] = {} if check_mode else _run_record.release(run, lease) or {}
+        result["lost"] = {} if check_mode else run_record.release(run, lease) or {}
     else:
-        act = _run_record.look if check_mode or state == "looked" else _run_record.take
+        act = run_record.look if check_mode or state == "looked" else run_record.take
         result["holder"] = act(run, over, lease) or {}
     if state != "looked":
         result["ansible_facts"] = {

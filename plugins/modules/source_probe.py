@@ -144,10 +144,11 @@ import os
 import pathlib
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _boot_settings, _sources
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import boot_settings
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import sources as _sources
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
 
 ENDPOINT: t.Dict[str, t.Any] = {
@@ -241,7 +242,7 @@ class SourceProbe:
 
     def __init__(self, runner: Runner, timeout: float, runtime: str = "") -> None:
         self._client = _sources.Client(timeout, os.environ)
-        self._registries = _sources.Client(timeout, _boot_settings.service_environment(runtime) if runtime else {})
+        self._registries = _sources.Client(timeout, boot_settings.service_environment(runtime) if runtime else {})
         self._packages = Packages(package_manager(runner), self._client)
 
     def look(self, source: _sources.Source) -> t.List[Failure]:

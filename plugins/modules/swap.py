@@ -79,13 +79,13 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     read_exactly,
     read_text,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
-from ansible_collections.slipway.kubernetes.plugins.module_utils._swap import (
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.swap import (
     UNITS,
     active_swaps,
     is_swap_line,
     swap_units,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 _MARK = "# turned off for Kubernetes (slipway.kubernetes): "
 

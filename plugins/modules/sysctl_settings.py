@@ -63,9 +63,13 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kernel import KernelModules, provider
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.kernel import KernelModules, provider
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.sysctls import (
+    contradiction,
+    key_path,
+    normalised,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
-from ansible_collections.slipway.kubernetes.plugins.module_utils._sysctls import contradiction, key_path, normalised
 
 _MANAGED = "# Ansible managed (slipway.kubernetes): changes made here by hand are lost.\n"
 #: Where systemd-sysctl looks; of files with the same name the first one counts.

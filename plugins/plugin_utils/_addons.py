@@ -18,7 +18,7 @@ import tarfile
 import typing as t
 
 import yaml
-from ansible_collections.slipway.kubernetes.plugins.module_utils._addons import kind_of
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.addons import kind_of
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _controller_files
 
 Entry = t.Mapping[str, t.Any]

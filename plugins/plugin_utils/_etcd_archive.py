@@ -20,7 +20,11 @@ import typing as t
 import yaml
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib, VaultSecret
-from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import AUTHORITIES, Archive, BackupError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd.etcd_backup import (
+    AUTHORITIES,
+    Archive,
+    BackupError,
+)
 
 _VAULT = b"$ANSIBLE_VAULT"
 _AGE = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")

@@ -11,7 +11,10 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import endpoint_host, endpoint_with_port
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import (
+    endpoint_host,
+    endpoint_with_port,
+)
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host, Hosts
 
 

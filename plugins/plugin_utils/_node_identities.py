@@ -21,7 +21,7 @@ import ipaddress
 import re
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._x509 import canonical_address
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki.x509 import canonical_address
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import stated
 
 NODE_IP = "cluster_node_ip"

@@ -16,15 +16,15 @@ import re
 import typing as t
 
 import yaml
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
-from ansible_collections.slipway.kubernetes.plugins.module_utils._addons import (
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.addons import (
     KEPT_KINDS,
     NAME,
     OF_CHARTS,
     SOURCES,
     kind_of,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import is_web
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _addons, _controller_files

@@ -14,7 +14,7 @@ import fnmatch
 import ipaddress
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm_names import CONTROL_PLANE
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import CONTROL_PLANE
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager_named
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen, named
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _kubeadm_config

@@ -13,7 +13,7 @@ import typing as t
 
 import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _control_plane_files
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import control_plane_files
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _controller_files
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,
@@ -25,7 +25,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
 
 VARIABLE = "control_plane_files"
 CONFIGURATION = "control_plane_cluster_configuration"
-DIRECTORY = _control_plane_files.DIRECTORY
+DIRECTORY = control_plane_files.DIRECTORY
 
 #: Arguments of static pods whose value is a file that has to be there.
 FILE_ARGUMENTS = (
@@ -78,7 +78,7 @@ def check_files(hosts: Hosts) -> t.Iterable[Problem]:
 
 def _check_entry(host: Host, entry: t.Mapping[str, t.Any]) -> t.Iterable[Problem]:
     name = entry["name"]
-    if not _control_plane_files.is_name(name):
+    if not control_plane_files.is_name(name):
         yield host.problem(
             VARIABLE,
             f"{name!r} is no name of a file below {DIRECTORY}.",
@@ -101,7 +101,7 @@ def _check_entry(host: Host, entry: t.Mapping[str, t.Any]) -> t.Iterable[Problem
                 "Correct the path; a relative one begins at the folder of the inventory.",
             )
     try:
-        _control_plane_files.mode_of(str(entry.get("mode") or ""), boolean(entry.get("secret", False), strict=False))
+        control_plane_files.mode_of(str(entry.get("mode") or ""), boolean(entry.get("secret", False), strict=False))
     except ValueError as error:
         yield host.problem(VARIABLE, f"the mode of {name} is wrong: {error}.", 'Leave it out, or write "0600".')
 

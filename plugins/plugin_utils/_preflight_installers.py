@@ -12,7 +12,7 @@ from __future__ import annotations
 import fnmatch
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _installers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import installers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import RUNTIMES
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import printable
@@ -375,7 +375,7 @@ def check_installers(hosts: Hosts) -> t.Iterable[Problem]:
         name, trace = (printable(str(installer.get(key) or "")) for key in ("name", "trace"))
         if not name:
             continue
-        if name == _installers.BY_HAND:
+        if name == installers.BY_HAND:
             # A copy of the same version does no harm until the next upgrade, which would find it first.
             state = (host.facts or {}).get("kubernetes") or {}
             versions = {state.get("kubeadm_version"), state.get("kubelet_version")}
@@ -393,7 +393,7 @@ def check_installers(hosts: Hosts) -> t.Iterable[Problem]:
                 "Reset what was installed by hand and remove its programs and units, or use another machine.",
             )
             continue
-        is_left_over = host.joined and name not in _installers.WITH_KUBEADM
+        is_left_over = host.joined and name not in installers.WITH_KUBEADM
         yield host.problem(
             "kubernetes",
             f"has what an installation of {name} leaves ({trace}); it may be a node of that cluster.",

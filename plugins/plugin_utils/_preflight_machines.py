@@ -13,7 +13,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
-from ansible_collections.slipway.kubernetes.plugins.module_utils._peers import PROCESS
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network.peers import PROCESS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import Port, chosen, interface_with
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,

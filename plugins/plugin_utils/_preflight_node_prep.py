@@ -12,7 +12,11 @@ import ipaddress
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._sysctls import contradiction, key_path, normalised
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.sysctls import (
+    contradiction,
+    key_path,
+    normalised,
+)
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
     CLUSTER,

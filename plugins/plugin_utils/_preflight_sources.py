@@ -16,13 +16,14 @@ import json
 import re
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes, _sources
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import parse_checksum
 from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, within
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import sources as _sources
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import same_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen
-from ansible_collections.slipway.kubernetes.plugins.module_utils._registry_mirrors import authority
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.registry_mirrors import authority
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import Source as RuntimeSource
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown

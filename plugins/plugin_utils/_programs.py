@@ -17,8 +17,12 @@ _SOURCES = pathlib.Path(__file__).resolve().parents[1] / "module_utils"
 
 
 def source(name: str) -> str:
-    """The text of the file of a ``module_utils`` module."""
-    return (_SOURCES / f"{name}.py").read_text(encoding="utf-8")
+    """The text of the file of a ``module_utils`` module, named like ``_pki.der``."""
+    return _path(name).read_text(encoding="utf-8")
+
+
+def _path(name: str) -> pathlib.Path:
+    return _SOURCES.joinpath(*name.split(".")).with_suffix(".py")
 
 
 def _needs(text: str) -> t.Set[str]:
@@ -30,13 +34,14 @@ def _needs(text: str) -> t.Set[str]:
     for item in ast.walk(ast.parse(text)):
         if not isinstance(item, ast.ImportFrom) or not (item.module or "").startswith("ansible"):
             continue
-        module = item.module or ""
-        if module == _PACKAGE:
-            found.update(alias.name for alias in item.names)
-        elif module.startswith(f"{_PACKAGE}."):
-            found.add(module[len(_PACKAGE) + 1 :])
-        else:
-            raise ValueError(f"a program on nodes cannot import {module}")
+        module = f"{item.module}."
+        if not module.startswith(f"{_PACKAGE}."):
+            raise ValueError(f"a program on nodes cannot import {item.module}")
+        place = module[len(_PACKAGE) + 1 :]
+        # From a package come modules, from a module come names.
+        found.update(
+            [place[:-1]] if place and _path(place[:-1]).exists() else [place + alias.name for alias in item.names]
+        )
     return found
 
 
@@ -51,8 +56,10 @@ def package(name: str) -> t.Dict[str, str]:
         module = waiting.pop()
         texts[module] = source(module)
         waiting |= _needs(texts[module]) - texts.keys()
-    parts = _PACKAGE.split(".")
-    # With these the package is found before one of a real Ansible on the machine.
-    files = {"/".join([*parts[:count], "__init__.py"]): "" for count in range(1, len(parts) + 1)}
-    files.update({"/".join([*parts, f"{module}.py"]): text for module, text in texts.items()})
+    files: t.Dict[str, str] = {}
+    for module, text in texts.items():
+        parts = f"{_PACKAGE}.{module}".split(".")
+        # With these the package is found before one of a real Ansible on the machine.
+        files.update({"/".join([*parts[:count], "__init__.py"]): "" for count in range(1, len(parts))})
+        files["/".join(parts) + ".py"] = text
     return files

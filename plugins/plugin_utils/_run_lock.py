@@ -16,7 +16,7 @@ import time
 import typing as t
 
 from ansible import context
-from ansible_collections.slipway.kubernetes.plugins.module_utils._run_record import Record, is_same_run
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node.run_record import Record, is_same_run
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, shown
 
 #: Seconds after its last sign of life for which a run of another controller counts as one that goes on, when it does

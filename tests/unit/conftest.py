@@ -16,7 +16,8 @@ _COLLECTIONS = Path(__file__).resolve().parents[2] / "collections"
 if _COLLECTIONS.is_dir():
     sys.path.insert(0, str(_COLLECTIONS))
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _helm_work, _kubeadm_files
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import helm_work
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm_files
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
 
@@ -24,8 +25,8 @@ from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import Modu
 def records(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets records of modules be in a folder of the test, not on this machine."""
     folder = tmp_path_factory.mktemp("records")
-    monkeypatch.setattr(_helm_work, "FOLDER", str(folder))
-    monkeypatch.setattr(_kubeadm_files, "RECORD", str(folder / "given.json"))
+    monkeypatch.setattr(helm_work, "FOLDER", str(folder))
+    monkeypatch.setattr(kubeadm_files, "RECORD", str(folder / "given.json"))
 
 
 @pytest.fixture

@@ -13,16 +13,12 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.slipway.kubernetes.plugins.filter.pod_networks import pod_network_conditions
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _cluster_state,
-    _leftovers,
-    _netfilter,
-    _network_managers,
-    _node,
-    _surroundings,
-)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_state, leftovers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import surroundings
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter, network_managers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen, named
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.pod_network import (
     AskNode,
@@ -182,7 +178,7 @@ def test_nothing_but_its_own_files_names_a_pod_network(name: str) -> None:
 def test_what_a_row_has_to_say(network: PodNetwork) -> None:
     assert network.title and network.cni_file and network.interfaces and network.chart
     assert network.name in network.cni_file and network.chart.prefix == f"cni_{network.name}"
-    assert _node.is_virtual(network.interfaces[-1]["Name"])
+    assert node_facts.is_virtual(network.interfaces[-1]["Name"])
     defaults = yaml.safe_load((PROJECT / "roles/cni/defaults/main.yml").read_text("utf-8"))
     expected = [f"{network.chart.prefix}_{part}" for part in ("chart", "chart_repository", "chart_version", "values")]
     assert [name for name in expected if name not in defaults] == []
@@ -262,8 +258,8 @@ def test_machines_are_looked_at_for_it(testnet: TestNet, tmp_path: Path) -> None
     path = tmp_path / "etc/systemd/network/50-all.network"
     path.parent.mkdir(parents=True)
     path.write_text("[Match]\nKind=geneve\n")
-    assert [entry["takes"] for entry in _network_managers.networkd(str(tmp_path))] == [["test0"]]
-    assert _node.is_virtual("test0") and "testnet_mod" in _surroundings.known_modules()
+    assert [entry["takes"] for entry in network_managers.networkd(str(tmp_path))] == [["test0"]]
+    assert node_facts.is_virtual("test0") and "testnet_mod" in surroundings.known_modules()
 
 
 def test_its_chart_is_looked_for(testnet: TestNet) -> None:
@@ -278,8 +274,8 @@ def test_its_chart_is_looked_for(testnet: TestNet) -> None:
 
 def test_what_lasts_is_compared_with_the_cluster(testnet: TestNet, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = {"metadata": {}, "data": {"mode": "fast"}}
-    monkeypatch.setattr(_cluster_state, "_object", lambda _connection, path: kept if "testnet-config" in path else {})
-    state = _cluster_state.pod_network(t.cast(t.Any, None), testnet)
+    monkeypatch.setattr(cluster_state, "_object", lambda _connection, path: kept if "testnet-config" in path else {})
+    state = cluster_state.pod_network(t.cast(t.Any, None), testnet)
     hosts = test_preflight_differences.cluster(**WANTED, cni_testnet_mode="slow")
     hosts[0].facts["configuration"]["pod_networks"] = {"testnet": state}  # type: ignore[index]
     [line] = test_preflight_differences.said(hosts)
@@ -305,7 +301,7 @@ def test_it_is_mended(
 
 def test_it_is_removed_with_a_node(testnet: TestNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also on a machine whose inventory says another one now."""
-    interfaces = _leftovers.interfaces
+    interfaces = leftovers.interfaces
     machine = test_kubeadm_reset.Machine(tmp_path, monkeypatch)
     for path in ("run/testnet/network", "opt/cni/bin/testnet", "var/lib/cni/testnet/x", "var/lib/cni/networks/tests/1"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -320,8 +316,8 @@ def test_it_is_removed_with_a_node(testnet: TestNet, tmp_path: Path, monkeypatch
     for name in ("test0", "testing", "eth0"):
         (tmp_path / "net" / name).mkdir(parents=True)
     assert interfaces(str(tmp_path / "net")) == ["test0"]
-    assert _leftovers.cni_networks([]) == ["cbr0", "tests"]
-    assert _netfilter.table_names() >= {"testnet", "kube-proxy"}
+    assert leftovers.cni_networks([]) == ["cbr0", "tests"]
+    assert netfilter.table_names() >= {"testnet", "kube-proxy"}
 
 
 def test_one_that_does_not_come_round_fails(

@@ -13,16 +13,13 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.slipway.kubernetes.plugins.filter import container_runtime as filters
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _etcd,
-    _leftovers,
-    _mounts,
-    _node,
-    _runtimes,
-    _settings,
-)
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes, _settings
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
-from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import Backup, Settings
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd.etcd_backup import Backup, Settings
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import leftovers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import mounts
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import (
     Finding,
@@ -134,8 +131,8 @@ def test_a_version_that_the_kubelet_drops() -> None:
 def test_what_a_machine_tells_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/mountinfo").write_text("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n")
-    assert "/var/lib/testrun" in [mount["path"] for mount in _mounts.look(str(tmp_path))]
-    facts = _node.NodeFacts(FakeRunner({"config default": ""}, tools=())).collect()
+    assert "/var/lib/testrun" in [mount["path"] for mount in mounts.look(str(tmp_path))]
+    facts = node_facts.NodeFacts(FakeRunner({"config default": ""}, tools=())).collect()
     assert facts["runtime"]["testrun"] == {
         **{"installed": False, "version": "", "active": False, "path": "", "mood": "good", "packages": {}}
     }
@@ -143,10 +140,10 @@ def test_what_a_machine_tells_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_reset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "".join(f"1 2 0:3 / {path} rw - tmpfs x rw\n" for path in ("/run/testrun/a", "/run/other/a"))
-    assert _leftovers.mounts(text) == ["/run/testrun/a"]
+    assert leftovers.mounts(text) == ["/run/testrun/a"]
     process(tmp_path, 40, "/usr/bin/testmon")
     process(tmp_path, 41, "/usr/bin/othermon")
-    assert _leftovers.processes((), SOCKET, str(tmp_path)) == [40]
+    assert leftovers.processes((), SOCKET, str(tmp_path)) == [40]
     monkeypatch.setattr(Runtime, "is_active", lambda _runtime, _socket: True)
     runner = FakeRunner({"testctl ps": "a b", "testctl rm": ""}, tools=())
     reset = KubeadmReset({"cri_socket": SOCKET, "users": [], "services": []}, runner, True, str(tmp_path))
@@ -156,7 +153,7 @@ def test_reset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_etcd_s_tools(tmp_path: Path) -> None:
     runner = FakeRunner({"testctl images": "etcd:1", "testctl": ""}, tools=("testctl",))
-    tools = _etcd.Tools(runner, "etcd:1", SOCKET)
+    tools = etcd.Tools(runner, "etcd:1", SOCKET)
     tools.run(["etcdctl", "version"], {"/a": False, "/b": True})
     name = runner.calls[0][5]
     assert name.startswith("--name=slipway-etcd-")

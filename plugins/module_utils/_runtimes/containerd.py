@@ -27,7 +27,11 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._documents impo
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import MARK, foreign, is_foreign
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
-from ansible_collections.slipway.kubernetes.plugins.module_utils._registry_mirrors import Mirrors, address, authority
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.registry_mirrors import (
+    Mirrors,
+    address,
+    authority,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import (
     Finding,
     Runtime,

@@ -13,7 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils._x509 import certificate_pins
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki.x509 import certificate_pins
 from ansible_collections.slipway.kubernetes.tests.unit.plugins import kubectl_config
 from test_facts import seen
 from test_remove_node import MODULE, PROJECT, Site, judged

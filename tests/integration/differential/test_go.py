@@ -13,7 +13,7 @@ import typing as t
 from pathlib import Path
 
 import mutations
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _pkcs10, _x509
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import der, pkcs10, x509
 
 FIXTURES = Path(__file__).parents[2] / "unit" / "plugins" / "fixtures"
 REQUEST, CERTIFICATE = "CERTIFICATE REQUEST", "CERTIFICATE"
@@ -52,8 +52,8 @@ def ask(reader: Path, kind: str, texts: t.Sequence[bytes]) -> list[dict[str, t.A
 def our_request(text: bytes) -> dict[str, t.Any] | None:
     """What we read when we accept a request for what it is: names and nothing else."""
     try:
-        found = _pkcs10.parse(text.decode("ascii"))
-    except (UnicodeDecodeError, _der.DerError):
+        found = pkcs10.parse(text.decode("ascii"))
+    except (UnicodeDecodeError, der.DerError):
         return None
     if found.others:
         return None
@@ -69,9 +69,9 @@ def our_certificates(text: bytes) -> list[dict[str, t.Any]] | None:
     """What we read in a file of certificates; nothing when we refuse it."""
     try:
         decoded = text.decode("utf-8", "surrogateescape")
-        found = [_x509.parse(block) for block in _der.pem_blocks(decoded, CERTIFICATE)]
-        pins = _x509.certificate_pins(decoded)
-    except _der.DerError:
+        found = [x509.parse(block) for block in der.pem_blocks(decoded, CERTIFICATE)]
+        pins = x509.certificate_pins(decoded)
+    except der.DerError:
         return None
     return [
         {
@@ -90,7 +90,7 @@ def our_certificates(text: bytes) -> list[dict[str, t.Any]] | None:
 
 def mutated(chance: random.Random, texts: list[bytes], label: str, count: int) -> list[bytes]:
     """``texts`` and mutations of them, of the text and of the DER in it."""
-    contents = [block for text in texts for block in _der.pem_blocks(text.decode(), label)]
+    contents = [block for text in texts for block in der.pem_blocks(text.decode(), label)]
     found = list(texts)
     while len(found) < count:
         if chance.random() < 0.4:

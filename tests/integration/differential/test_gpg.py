@@ -12,7 +12,7 @@ from pathlib import Path
 
 import mutations
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _openpgp
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import openpgp
 
 from lab import debian
 
@@ -40,16 +40,16 @@ def read_by_gpg(home: Path, data: bytes) -> list[str]:
 def accepted(data: bytes) -> tuple[list[str], bytes]:
     """The fingerprints that we accept and the keyring that is written; both empty when it is refused."""
     try:
-        keys = _openpgp.public_keys(data)
-        return [name for key in keys for name in (key.fingerprint, *key.subkeys)], _openpgp.keyring(data)
-    except _openpgp.OpenPgpError:
+        keys = openpgp.public_keys(data)
+        return [name for key in keys for name in (key.fingerprint, *key.subkeys)], openpgp.keyring(data)
+    except openpgp.OpenPgpError:
         return [], b""
 
 
 def packets_mutated(chance: random.Random, data: bytes, others: t.Sequence[bytes]) -> bytes:
     """``data`` with packets left out, doubled, taken from others, with other types, other lengths and other octets."""
-    parts = [[kind, body] for kind, body in _openpgp.packets(data)]
-    foreign = [[kind, body] for other in others for kind, body in _openpgp.packets(other)]
+    parts = [[kind, body] for kind, body in openpgp.packets(data)]
+    foreign = [[kind, body] for other in others for kind, body in openpgp.packets(other)]
     for _round in range(chance.choice([1, 1, 2, 3])):
         place = chance.randrange(len(parts))
         kind = chance.randrange(6)
@@ -67,7 +67,7 @@ def packets_mutated(chance: random.Random, data: bytes, others: t.Sequence[bytes
             parts[place][1] = body[:spot] + bytes([chance.randrange(256)]) + body[spot + chance.choice([0, 1]) :]
         else:
             parts[place][1] = t.cast(bytes, parts[place][1]) + chance.choice([b"\0", b"\x99\0\1\4", b"x" * 200])
-    encoded = b"".join(_openpgp._packet(t.cast(int, kind), t.cast(bytes, body)) for kind, body in parts)
+    encoded = b"".join(openpgp._packet(t.cast(int, kind), t.cast(bytes, body)) for kind, body in parts)
     if chance.random() < 0.2:
         spot = chance.randrange(len(encoded))
         encoded = encoded[:spot] + bytes([chance.randrange(256)]) + encoded[spot + 1 :]
@@ -76,7 +76,7 @@ def packets_mutated(chance: random.Random, data: bytes, others: t.Sequence[bytes
 
 def test_keys(home: Path, chance: random.Random) -> None:
     originals = [path.read_bytes() for path in sorted(FIXTURES.glob("*.asc")) + sorted(FIXTURES.glob("*.gpg"))]
-    binary = [_openpgp.dearmour(data) for data in originals]
+    binary = [openpgp.dearmour(data) for data in originals]
     armoured = [mutations.armour(data, LABEL).replace(b"-----\n", b"-----\n\n", 1) for data in binary]
     texts = [*originals, *armoured]
     tried = list(texts)
@@ -92,7 +92,7 @@ def test_keys(home: Path, chance: random.Random) -> None:
         if not ours or written in seen or len(seen) > mutations.MUTATIONS // 60:
             continue
         seen.add(written)
-        assert _openpgp.keyring(written) == written, data
+        assert openpgp.keyring(written) == written, data
         # gpg also verifies signatures, and leaves out what is not signed by its owner. It has nothing that we have not.
         of_file, of_written = read_by_gpg(home, data), read_by_gpg(home, written)
         assert set(of_file) | set(of_written) <= set(ours), data

@@ -11,7 +11,7 @@ import json
 import typing as t
 from pathlib import Path
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd_backup
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd_backup
 
 FIXTURES = Path(__file__).parent / "fixtures" / "etcd"
 FIRST = 17815618384001441648
@@ -83,7 +83,7 @@ def make_archive(
         **(more or {}),
     }
     told = {
-        "format": _etcd_backup.FORMAT,
+        "format": etcd_backup.FORMAT,
         "created": "2026-11-21T12:00:00Z",
         "cluster_name": "lab",
         "member": "cp1",
@@ -93,5 +93,5 @@ def make_archive(
         **(about or {}),
     }
     with path.open("wb") as stream:
-        _etcd_backup.add_all(stream, {"about.json": json.dumps(told).encode(), **contents})
+        etcd_backup.add_all(stream, {"about.json": json.dumps(told).encode(), **contents})
     return path

@@ -10,9 +10,9 @@ import json
 import typing as t
 from pathlib import Path
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
 
 FIXTURES = Path(__file__).parent / "fixtures" / "kube"
 APPROVALS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"

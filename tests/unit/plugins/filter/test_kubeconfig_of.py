@@ -9,7 +9,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.slipway.kubernetes.plugins.filter import kubeconfig_of as module
-from ansible_collections.slipway.kubernetes.plugins.module_utils._x509 import certificate_pins
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki.x509 import certificate_pins
 from ansible_collections.slipway.kubernetes.tests.unit.plugins import kubectl_config
 
 CA = (Path(__file__).parents[1] / "fixtures/kubeadm/ca.crt").read_text(encoding="utf-8")

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _addons, _helm, _module
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import addons, helm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_addons
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import FakeKubectl
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -93,14 +94,14 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 
 def install(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    monkeypatch.setattr(_addons, "Kubectl", lambda *_: cluster)
-    monkeypatch.setattr(_helm, "Kubectl", lambda *_: cluster)
+    monkeypatch.setattr(addons, "Kubectl", lambda *_: cluster)
+    monkeypatch.setattr(helm, "Kubectl", lambda *_: cluster)
     return cluster
 
 
 def run(cluster: Cluster, *entries: Values, check: bool = False, prune: bool = True) -> t.Dict[str, t.Any]:
-    read = _addons.read_entries(json.dumps(list(entries)))
-    return _addons.Addons(read, prune, "/etc/kubernetes/admin.conf", cluster.runner, check).run()  # type: ignore[arg-type]
+    read = addons.read_entries(json.dumps(list(entries)))
+    return addons.Addons(read, prune, "/etc/kubernetes/admin.conf", cluster.runner, check).run()  # type: ignore[arg-type]
 
 
 def actions(result: t.Mapping[str, t.Any]) -> t.List[str]:
@@ -369,17 +370,17 @@ def test_a_bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_wrong_entries(entry: Values, expected: str) -> None:
     with pytest.raises(SlipwayError) as error:
-        _addons.read_entries(json.dumps([entry]))
+        addons.read_entries(json.dumps([entry]))
     assert expected in error.value.msg
     with pytest.raises(SlipwayError, match="stands in the list twice"):
-        _addons.read_entries(json.dumps([CHART, CHART]))
+        addons.read_entries(json.dumps([CHART, CHART]))
     with pytest.raises(SlipwayError, match="a list of dictionaries"):
-        _addons.read_entries('{"name": "a"}')
+        addons.read_entries('{"name": "a"}')
 
 
 def test_a_damaged_record() -> None:
     with pytest.raises(SlipwayError, match="slipway-addons is damaged"):
-        _addons.read_record("{}")
+        addons.read_record("{}")
 
 
 def test_what_the_role_documents_is_what_there_is() -> None:
@@ -396,7 +397,7 @@ def test_what_the_role_documents_is_what_there_is() -> None:
             for name, option in options.items()
         }
 
-    assert bare(documented) == bare(_addons.ENTRY_OPTIONS)
+    assert bare(documented) == bare(addons.ENTRY_OPTIONS)
 
 
 def test_the_module_hides_the_list(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner) -> None:

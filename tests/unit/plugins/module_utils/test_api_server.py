@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.tls_fakes import certificate, serving
 
 MANIFEST = """\
@@ -32,11 +32,11 @@ metadata:
     ],
 )
 def test_advertised(annotation: str, expected: t.Optional[t.Tuple[str, int]]) -> None:
-    assert _api_server.advertised(MANIFEST.format(annotation)) == expected
+    assert api_server.advertised(MANIFEST.format(annotation)) == expected
 
 
 def test_a_manifest_without_an_address() -> None:
-    assert _api_server.advertised("metadata: {}\n") is None
+    assert api_server.advertised("metadata: {}\n") is None
 
 
 @pytest.fixture(scope="module")
@@ -65,20 +65,20 @@ def server(authority: Path, request: pytest.FixtureRequest) -> t.Iterator[int]:
 
 @pytest.mark.parametrize(("server", "ready"), [(200, True), (500, False)], indirect=["server"])
 def test_answers_ready(server: int, ready: bool, authority: Path) -> None:
-    assert _api_server.answers_ready("127.0.0.1", server, str(authority / "tls.crt")) is ready
+    assert api_server.answers_ready("127.0.0.1", server, str(authority / "tls.crt")) is ready
 
 
 @pytest.mark.parametrize("server", [200], indirect=True)
 def test_another_authority(server: int) -> None:
     other = Path(__file__).parents[1] / "fixtures" / "kubeadm" / "ca.crt"
-    assert not _api_server.answers_ready("127.0.0.1", server, str(other))
+    assert not api_server.answers_ready("127.0.0.1", server, str(other))
 
 
 def test_nobody_answers(authority: Path) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    assert not _api_server.answers_ready("127.0.0.1", port, str(authority / "tls.crt"))
+    assert not api_server.answers_ready("127.0.0.1", port, str(authority / "tls.crt"))
 
 
 @pytest.mark.parametrize("server", [200], indirect=True)
@@ -87,7 +87,7 @@ def test_is_ready(server: int, authority: Path, tmp_path: Path, monkeypatch: pyt
     manifest = tmp_path / "kube-apiserver.yaml"
     if lacking != "manifest":
         manifest.write_text("" if lacking == "address" else MANIFEST.format(f"127.0.0.1:{server}"))
-    monkeypatch.setattr(_api_server, "MANIFEST", str(manifest))
+    monkeypatch.setattr(api_server, "MANIFEST", str(manifest))
     ca = authority / "tls.crt" if lacking != "ca.crt" else tmp_path / "none"
-    monkeypatch.setattr(_api_server, "AUTHORITY", str(ca))
-    assert _api_server.is_ready() is not bool(lacking)
+    monkeypatch.setattr(api_server, "AUTHORITY", str(ca))
+    assert api_server.is_ready() is not bool(lacking)

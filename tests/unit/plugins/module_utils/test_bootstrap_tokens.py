@@ -9,9 +9,9 @@ import json
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _bootstrap_tokens as bootstrap
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import bootstrap_tokens as bootstrap
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 
 TOKEN = "abcdef.0123456789abcdef"

@@ -9,7 +9,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _certificates, _der
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates, der
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "kubeadm" / "control-plane"
 #: When apiserver.crt expires.
@@ -26,8 +26,8 @@ def machine(tmp_path: Path) -> Path:
     return tmp_path / "machine"
 
 
-def collect(machine: Path) -> t.Dict[str, _certificates.Entry]:
-    return {entry.name: entry for entry in _certificates.collect(str(machine), str(machine / "kubelet"))}
+def collect(machine: Path) -> t.Dict[str, certificates.Entry]:
+    return {entry.name: entry for entry in certificates.collect(str(machine), str(machine / "kubelet"))}
 
 
 def test_all_that_there_is(machine: Path) -> None:
@@ -107,27 +107,27 @@ def test_a_damaged_file(machine: Path) -> None:
 
 
 def test_a_kubeconfig_without_a_certificate() -> None:
-    assert _certificates.kubeconfig_certificate("users:\n- user:\n    token: x\n") == ""
-    with pytest.raises(_der.DerError):
-        _certificates.kubeconfig_certificate("client-certificate-data: w6Q=")
+    assert certificates.kubeconfig_certificate("users:\n- user:\n    token: x\n") == ""
+    with pytest.raises(der.DerError):
+        certificates.kubeconfig_certificate("client-certificate-data: w6Q=")
 
 
 def test_which_node_it_is(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_certificates, "KUBELET_FOLDER", str(machine / "kubelet"))
-    assert _certificates.node_name() == "certs-cp1"
+    monkeypatch.setattr(certificates, "KUBELET_FOLDER", str(machine / "kubelet"))
+    assert certificates.node_name() == "certs-cp1"
     current = machine / "kubelet" / "kubelet-client-current.pem"
     current.write_bytes((machine / "pki" / "apiserver.crt").read_bytes())
-    assert _certificates.node_name() == ""
+    assert certificates.node_name() == ""
     current.write_text("-----BEGIN CERT")
-    assert _certificates.node_name() == ""
+    assert certificates.node_name() == ""
     current.unlink()
-    assert _certificates.node_name() == ""
+    assert certificates.node_name() == ""
 
 
 def test_the_table(machine: Path) -> None:
     (machine / "pki" / "etcd" / "ca.key").unlink()
     (machine / "scheduler.conf").write_text("")
-    shown = _certificates.table([entry.as_dict(END - 2 * DAY, 30) for entry in collect(machine).values()])
+    shown = certificates.table([entry.as_dict(END - 2 * DAY, 30) for entry in collect(machine).values()])
     assert shown[4].endswith("UNREADABLE: there is no PEM block CERTIFICATE")
     assert [*shown[:4], shown[5]] == [
         "CERTIFICATE         EXPIRES           DAYS LEFT  AUTHORITY",
@@ -136,4 +136,4 @@ def test_the_table(machine: Path) -> None:
         "etcd-peer           2027-11-21 11:49  2          etcd-ca         expires soon, externally managed",
         "kubelet-client      2027-11-21 11:32  1          ca              expires soon",
     ]
-    assert _certificates.table([]) == []
+    assert certificates.table([]) == []

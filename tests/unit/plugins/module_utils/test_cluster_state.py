@@ -12,7 +12,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _cluster_state
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_state
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.flannel import Flannel
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.tls_fakes import certificate, serving
 
@@ -33,16 +34,16 @@ spec:
 
 def test_arguments_of_static_pods_that_are_asked_for() -> None:
     names = ("advertise-address", "service-cluster-ip-range", "cluster-cidr")
-    found = _cluster_state.static_pod_arguments(MANIFEST, names)
+    found = cluster_state.static_pod_arguments(MANIFEST, names)
     assert found == {"advertise-address": "192.0.2.1", "service-cluster-ip-range": "10.96.0.0/12"}
 
 
 def test_arguments_of_the_kubelet() -> None:
-    found = _cluster_state.kubelet_arguments(FLAGS)
+    found = cluster_state.kubelet_arguments(FLAGS)
     assert found == {"container-runtime-endpoint": "unix:///run/x.sock", "node-ip": "192.0.2.1", "v": "2"}
-    assert _cluster_state.kubelet_arguments('KUBELET_KUBEADM_ARGS="--a --b="') == {"a": "true", "b": ""}
-    assert _cluster_state.kubelet_arguments("") == {}
-    assert _cluster_state.kubelet_arguments("KUBELET_KUBEADM_ARGS=\"--a='b\n") == {}
+    assert cluster_state.kubelet_arguments('KUBELET_KUBEADM_ARGS="--a --b="') == {"a": "true", "b": ""}
+    assert cluster_state.kubelet_arguments("") == {}
+    assert cluster_state.kubelet_arguments("KUBELET_KUBEADM_ARGS=\"--a='b\n") == {}
 
 
 @pytest.mark.parametrize(
@@ -55,12 +56,12 @@ def test_arguments_of_the_kubelet() -> None:
     ],
 )
 def test_the_socket_of_the_runtime(instance: str, arguments: t.Dict[str, str], kubelet: str, expected: str) -> None:
-    assert _cluster_state.cri_socket(instance, arguments, kubelet) == expected
+    assert cluster_state.cri_socket(instance, arguments, kubelet) == expected
 
 
 def test_headers_with_credentials_stay_on_the_node() -> None:
     text = "port: 1\nstaticPodURLHeader:\n  Authorization:\n  - Bearer s3cret\nsyncFrequency: 0s\n"
-    assert _cluster_state.without_headers(text) == "port: 1\nsyncFrequency: 0s\n"
+    assert cluster_state.without_headers(text) == "port: 1\nsyncFrequency: 0s\n"
 
 
 def test_flannels_key_stays_on_the_node() -> None:
@@ -75,7 +76,7 @@ def test_flannels_key_stays_on_the_node() -> None:
 
 
 def test_a_machine_that_is_no_node_tells_nothing() -> None:
-    assert _cluster_state.look(joined=False, api_ready=False) == {}
+    assert cluster_state.look(joined=False, api_ready=False) == {}
 
 
 class ApiServer(http.server.BaseHTTPRequestHandler):
@@ -92,8 +93,8 @@ class ApiServer(http.server.BaseHTTPRequestHandler):
         found = {"kind": "ConfigMap", "metadata": {}, "data": data}
         if "/nodes/" in self.path:
             spec = {"taints": [{"key": "a/b", "effect": "NoSchedule"}]}
-            found = {"kind": "Node", "metadata": {"labels": data or {_cluster_state.CONTROL_PLANE: ""}}, "spec": spec}
-        if self.path == _cluster_state.NODES and self.headers["Accept"] == _cluster_state.AS_TABLE:
+            found = {"kind": "Node", "metadata": {"labels": data or {cluster_state.CONTROL_PLANE: ""}}, "spec": spec}
+        if self.path == cluster_state.NODES and self.headers["Accept"] == cluster_state.AS_TABLE:
             found = {"kind": "Table", "rows": [{"cells": ["cp1", "Ready"]}, {"cells": ["worker1", "NotReady"]}]}
         body = json.dumps(found if data is not None else {"kind": "Status"}).encode()
         self.send_response(self.status if data is not None or self.status != 200 else 404)
@@ -110,12 +111,12 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Type
     """An API server on this machine, with a certificate that is its own CA and the client's, too."""
     crt, key = certificate(tmp_path)
     manifest = tmp_path / "kube-apiserver.yaml"
-    monkeypatch.setattr(_api_server, "MANIFEST", str(manifest))
-    monkeypatch.setattr(_api_server, "AUTHORITY", str(crt))
+    monkeypatch.setattr(api_server, "MANIFEST", str(manifest))
+    monkeypatch.setattr(api_server, "AUTHORITY", str(crt))
     words = {name: base64.b64encode(path.read_bytes()).decode() for name, path in (("certificate", crt), ("key", key))}
     admin = tmp_path / "admin.conf"
     admin.write_text("users:\n- user:\n" + "".join(f"    client-{name}-data: {text}\n" for name, text in words.items()))
-    monkeypatch.setattr(_cluster_state, "ADMIN", str(admin))
+    monkeypatch.setattr(cluster_state, "ADMIN", str(admin))
     handler = type("Handler", (ApiServer,), {"maps": {}, "connections": set()})
     with serving(handler, crt, key, asks_clients=True) as port:
         manifest.write_text(MANIFEST.replace("192.0.2.1:6443", f"127.0.0.1:{port}"))
@@ -133,7 +134,7 @@ def test_the_cluster_is_asked_by_one_connection(server: t.Type[ApiServer]) -> No
             PLACE.format("kube-flannel", "kube-flannel-cfg"): {"net-conf.json": '{"Network": "10.244.0.0/16"}'},
         }
     )
-    server.maps["/api/v1/nodes/cp1"] = server.maps[_cluster_state.NODES] = {}
+    server.maps["/api/v1/nodes/cp1"] = server.maps[cluster_state.NODES] = {}
     expected = {
         "config_maps": {"kubeadm-config": "clusterName: a\n", "kubelet-config": "port: 1\n"},
         "pod_networks": {
@@ -143,45 +144,45 @@ def test_the_cluster_is_asked_by_one_connection(server: t.Type[ApiServer]) -> No
         "nodes": ["cp1", "worker1"],
         "taints": ["a/b:NoSchedule"],
     }
-    assert _cluster_state.cluster("cp1") == expected
+    assert cluster_state.cluster("cp1") == expected
     assert len(server.connections) == 1
     del expected["taints"]
     # A Node that has come back without its marks; one that was deleted, or whose name is not known.
     server.maps["/api/v1/nodes/cp1"] = {"some": "label"}
-    assert _cluster_state.cluster("cp1") == expected
-    assert _cluster_state.cluster("cp2") == _cluster_state.cluster() == expected
+    assert cluster_state.cluster("cp1") == expected
+    assert cluster_state.cluster("cp2") == cluster_state.cluster() == expected
 
 
 @pytest.mark.parametrize(("entries", "found"), [('{"name": "a"}\n', True), ("", False)])
 def test_addons_that_were_made_are_seen(server: t.Type[ApiServer], entries: str, found: bool) -> None:
     """A list that has become empty removes them, and one that was never there asks for nothing."""
     server.maps[PLACE.format("kube-system", "slipway-addons")] = {"entries": entries}
-    assert _cluster_state.cluster()["addons"] is found
+    assert cluster_state.cluster()["addons"] is found
 
 
 def test_an_api_server_that_refuses_is_told(server: t.Type[ApiServer]) -> None:
     server.status = 403
     said = "OSError: the API server answers 403 when it is asked for " + PLACE.format("kube-system", "kubeadm-config")
-    assert _cluster_state.cluster() == {"problem": said}
+    assert cluster_state.cluster() == {"problem": said}
 
 
 def test_no_certificate_to_ask_with(server: t.Type[ApiServer], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_cluster_state, "ADMIN", "/nowhere.conf")
-    assert _cluster_state.cluster()["problem"] == "ValueError: there is no client certificate in /nowhere.conf"
+    monkeypatch.setattr(cluster_state, "ADMIN", "/nowhere.conf")
+    assert cluster_state.cluster()["problem"] == "ValueError: there is no client certificate in /nowhere.conf"
 
 
 def test_a_manifest_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_api_server, "MANIFEST", str(tmp_path / "none"))
-    assert "does not say where" in _cluster_state.cluster()["problem"]
+    monkeypatch.setattr(api_server, "MANIFEST", str(tmp_path / "none"))
+    assert "does not say where" in cluster_state.cluster()["problem"]
 
 
 def test_a_control_plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config.yaml").write_text("maxPods: 50\n")
     (tmp_path / "kubeadm-flags.env").write_text(FLAGS)
     (tmp_path / "kube-apiserver.yaml").write_text(MANIFEST)
-    monkeypatch.setattr(_cluster_state, "KUBELET_FOLDER", str(tmp_path))
-    monkeypatch.setattr(_cluster_state, "MANIFESTS", str(tmp_path))
-    found = _cluster_state.look(joined=True, api_ready=False)
+    monkeypatch.setattr(cluster_state, "KUBELET_FOLDER", str(tmp_path))
+    monkeypatch.setattr(cluster_state, "MANIFESTS", str(tmp_path))
+    found = cluster_state.look(joined=True, api_ready=False)
     assert found["kubelet"] == "maxPods: 50\n"
     assert found["cri_socket"] == "unix:///run/x.sock"
     assert found["static_pods"]["kube-apiserver"]["advertise-address"] == "192.0.2.1"

@@ -10,8 +10,8 @@ import sys
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._documents import merged
-from ansible_collections.slipway.kubernetes.plugins.module_utils._registry_mirrors import authority
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import containerd
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.registry_mirrors import authority
 from ansible_collections.slipway.kubernetes.plugins.module_utils._toml import to_toml
 
 if sys.version_info >= (3, 11):

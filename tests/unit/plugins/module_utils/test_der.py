@@ -8,11 +8,11 @@ import base64
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _der
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import der
 
 
-def element(octets: str) -> _der.Element:
-    return _der.parse(bytes.fromhex(octets))
+def element(octets: str) -> der.Element:
+    return der.parse(bytes.fromhex(octets))
 
 
 def test_nested_elements() -> None:
@@ -38,14 +38,14 @@ def test_object_identifiers(octets: str, oid: t.Optional[str]) -> None:
     if oid:
         assert element(octets).oid() == oid
     else:
-        with pytest.raises(_der.DerError):
+        with pytest.raises(der.DerError):
             element(octets).oid()
 
 
 def test_long_lengths() -> None:
     content = b"x" * 300
-    assert _der.parse(b"\x04\x82\x01\x2c" + content).octets() == content
-    assert _der.parse(b"\x04\x81\x80" + content[:128]).octets() == content[:128]
+    assert der.parse(b"\x04\x82\x01\x2c" + content).octets() == content
+    assert der.parse(b"\x04\x81\x80" + content[:128]).octets() == content[:128]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_long_lengths() -> None:
     ],
 )
 def test_malformed(octets: str) -> None:
-    with pytest.raises(_der.DerError):
+    with pytest.raises(der.DerError):
         element(octets)
 
 
@@ -75,7 +75,7 @@ def test_texts() -> None:
     assert element("14 01 e4").text() == "ä"
     assert element("1203312032").text() == "1 2" and element("13012a").text() == "*"
     for octets in ("1301c3", "0201ff", "13015f", "130100", "120161", "1e02d800", "1e02fdd0", "1e02ffff", "1e0141"):
-        with pytest.raises(_der.DerError, match="string"):
+        with pytest.raises(der.DerError, match="string"):
             element(octets).text()
 
 
@@ -94,22 +94,22 @@ def test_wrong_types() -> None:
         element("0100").boolean,
         element("0201ff").boolean,
     ):
-        with pytest.raises(_der.DerError):
+        with pytest.raises(der.DerError):
             read()
     assert element("02020080").integer() == 128 and element("0202ff7f").integer() == -129
     assert element("0101ff").boolean() and not element("010100").boolean()
     assert element("030300ffee").bits() == b"\xff\xee"
-    assert [child.tag for child in element("a0030201ff").children(_der.context(0, constructed=True))] == [2]
+    assert [child.tag for child in element("a0030201ff").children(der.context(0, constructed=True))] == [2]
     assert len(element("310302 01ff").children(tag=None)) == 1
 
 
 def test_pem() -> None:
     body = base64.encodebytes(b"content").decode()
     text = f"x\n-----BEGIN A B-----\n{body}-----END A B-----\n-----BEGIN C-----\n=\n-----END C-----\n"
-    assert _der.pem_blocks(text, "A B") == [b"content"]
-    assert _der.pem_blocks(text, "D") == []
-    with pytest.raises(_der.DerError, match="not base64"):
-        _der.pem_blocks(text, "C")
+    assert der.pem_blocks(text, "A B") == [b"content"]
+    assert der.pem_blocks(text, "D") == []
+    with pytest.raises(der.DerError, match="not base64"):
+        der.pem_blocks(text, "C")
 
 
 @pytest.mark.parametrize(
@@ -130,11 +130,11 @@ def test_pem() -> None:
     ],
 )
 def test_blocks_that_others_would_read_otherwise(text: str, message: str) -> None:
-    with pytest.raises(_der.DerError, match=message):
-        _der.pem_blocks(text, "A")
+    with pytest.raises(der.DerError, match=message):
+        der.pem_blocks(text, "A")
 
 
 def test_blocks_as_openssl_and_people_write_them() -> None:
     text = "Certificate: 1\r\n-----BEGIN A----- \r\nAAAA\t\r\n\r\nAAAA\r\n-----END A-----  \r\n# two\n"
-    assert _der.pem_blocks(text, "A") == [bytes(6)]
-    assert _der.pem_blocks("-----BEGIN A-----\nAAAA\n", "A") == []
+    assert der.pem_blocks(text, "A") == [bytes(6)]
+    assert der.pem_blocks("-----BEGIN A-----\nAAAA\n", "A") == []

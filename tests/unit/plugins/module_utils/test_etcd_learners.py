@@ -11,9 +11,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd_learners
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd_learners
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.tls_fakes import certificate, serving
 
@@ -50,14 +50,14 @@ def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Tup
     """An etcd on this machine, with a certificate that is its own CA and the client's, too."""
     crt, key = certificate(tmp_path)
     handler = type("Handler", (Gateway,), {"asked": []})
-    monkeypatch.setattr(_etcd_learners, "AUTHORITY", str(crt))
-    monkeypatch.setattr(_etcd_learners, "CLIENT", str(tmp_path / "tls"))
+    monkeypatch.setattr(etcd_learners, "AUTHORITY", str(crt))
+    monkeypatch.setattr(etcd_learners, "CLIENT", str(tmp_path / "tls"))
     with serving(handler, crt, key, asks_clients=True) as port:
         yield f"https://127.0.0.1:{port}", handler
 
 
 def cluster(*urls: str) -> Kubectl:
-    pods = [{"metadata": {"annotations": {_etcd_learners._CLIENT_URLS: url}}} for url in urls]
+    pods = [{"metadata": {"annotations": {etcd_learners._CLIENT_URLS: url}}} for url in urls]
     answers = {"get pods": json.dumps({"items": [{"metadata": {}}, *pods]})}
     return Kubectl(FakeRunner(answers, tools=("kubectl",)), "/dev/null")
 
@@ -65,7 +65,7 @@ def cluster(*urls: str) -> Kubectl:
 def test_learners_are_seen(gateway: t.Tuple[str, t.Type[Gateway]]) -> None:
     url, handler = gateway
     # The first member is on a machine that is away.
-    found = _etcd_learners.learners(cluster("https://127.0.0.1:1", url))
+    found = etcd_learners.learners(cluster("https://127.0.0.1:1", url))
     assert found == [MEMBERS[1]]
     assert handler.asked == [("/v3/cluster/member/list", b"{}")]
 
@@ -74,13 +74,13 @@ def test_learners_are_seen(gateway: t.Tuple[str, t.Type[Gateway]]) -> None:
 def test_other_answers_tell_nothing(gateway: t.Tuple[str, t.Type[Gateway]], answer: t.Any) -> None:
     url, handler = gateway
     handler.answer = answer
-    assert _etcd_learners.learners(cluster(url)) == []
+    assert etcd_learners.learners(cluster(url)) == []
     assert handler.asked
 
 
 def test_etcd_that_cannot_be_asked_has_none_that_are_known(gateway: t.Tuple[str, t.Type[Gateway]]) -> None:
-    assert _etcd_learners.learners(cluster()) == []
-    assert _etcd_learners.learners(cluster("https://127.0.0.1:1", "", "no URL")) == []
+    assert etcd_learners.learners(cluster()) == []
+    assert etcd_learners.learners(cluster("https://127.0.0.1:1", "", "no URL")) == []
     refused = CommandError("Forbidden", CommandResult(["kubectl"], 1, "", "Forbidden"))
     away = Kubectl(FakeRunner({"get pods": refused}, tools=("kubectl",)), "/dev/null")
-    assert _etcd_learners.learners(away) == []
+    assert etcd_learners.learners(away) == []

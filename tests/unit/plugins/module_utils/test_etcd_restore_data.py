@@ -10,9 +10,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd, _etcd_restore
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd, etcd_restore
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import fixture
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 
@@ -26,7 +26,7 @@ class Member:
         self.data = root / "etcd"
         self.snapshot = root / "snapshot.db"
         self.snapshot.write_text("the snapshot")
-        self.pod = _etcd.parse_pod(fixture("etcd.yaml").replace("/var/lib/etcd", str(self.data)))
+        self.pod = etcd.parse_pod(fixture("etcd.yaml").replace("/var/lib/etcd", str(self.data)))
         self.runner = FakeRunner({"containers ls": "", "etcdutl": self._etcdutl}, tools=("ctr",))
         self.fails = False
         self.revision = 544
@@ -53,8 +53,8 @@ class Member:
         return {path.name: (path / "db").read_text() for path in self.data.iterdir()}
 
     def restore(self, again: bool = False, revision: int = 1_795_500_000_000_000) -> t.Dict[str, str]:
-        tools = _etcd.Tools(self.runner, self.pod.image, "/run/containerd/containerd.sock")
-        _etcd_restore.restore(
+        tools = etcd.Tools(self.runner, self.pod.image, "/run/containerd/containerd.sock")
+        etcd_restore.restore(
             tools, self.pod, str(self.snapshot), CLUSTER, revision, again, lambda: self.kept.append({**self._named()})
         )
         return self.found()
@@ -75,7 +75,7 @@ def member(tmp_path: Path) -> Member:
 
 
 def test_restore_argv(member: Member) -> None:
-    assert _etcd_restore.restore_argv(member.pod, "/w/snapshot.db", "/w/data", CLUSTER, "cafe-17", 9000000000) == [
+    assert etcd_restore.restore_argv(member.pod, "/w/snapshot.db", "/w/data", CLUSTER, "cafe-17", 9000000000) == [
         "etcdutl",
         "snapshot",
         "restore",
@@ -96,8 +96,8 @@ def test_a_later_restore_has_a_higher_revision(member: Member, monkeypatch: pyte
     found = []
     # The second archive was taken after the first restore.
     for after, member.revision in ((0, 544), (100, start + 671), (200, 544), (300, 544)):
-        monkeypatch.setattr(_etcd_restore.time, "time_ns", lambda now=start + after * second: now * 1000)
-        found.append(member.revision + member.bump(_etcd_restore.revision_now())[0])
+        monkeypatch.setattr(etcd_restore.time, "time_ns", lambda now=start + after * second: now * 1000)
+        found.append(member.revision + member.bump(etcd_restore.revision_now())[0])
     assert found == [start + after * second for after in (0, 100, 200, 300)]
 
 
@@ -141,7 +141,7 @@ def test_a_failure_changes_nothing(member: Member, monkeypatch: pytest.MonkeyPat
     with pytest.raises(SlipwayError, match="refuses"):
         member.restore()
     assert member.found() == {"member": "old"}
-    monkeypatch.setattr(_etcd_restore.shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(9, 9, 9))
+    monkeypatch.setattr(etcd_restore.shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(9, 9, 9))
     with pytest.raises(SlipwayError, match="0 MB free, and the restore needs 0 MB there"):
         member.restore()
     assert member.found() == {"member": "old"} and member.kept == []
@@ -154,7 +154,7 @@ def kubectl(**answers: t.Any) -> t.Tuple[Kubectl, FakeRunner]:
 
 def test_forget_nodes() -> None:
     client, runner = kubectl(delete="")
-    _etcd_restore.forget_nodes(client, ["cp2", "w1"])
+    etcd_restore.forget_nodes(client, ["cp2", "w1"])
     asked = [call[3:] for call in runner.calls]
     assert asked[0][:4] == ["delete", "pods", "--all-namespaces", "--field-selector=spec.nodeName=cp2"]
     assert {"--force", "--grace-period=0"} < set(asked[0])
@@ -164,12 +164,12 @@ def test_forget_nodes() -> None:
 def test_heartbeats() -> None:
     items = [{"metadata": {"name": "cp1"}, "spec": {"renewTime": "t1"}}, {"metadata": {"name": "w"}, "spec": {}}]
     leases = json.dumps({"items": items})
-    assert _etcd_restore.heartbeats(kubectl(leases=leases)[0]) == {"cp1": "t1", "w": "None"}
-    assert _etcd_restore.heartbeats(kubectl(leases=(1, "", "refused"))[0]) == {}
+    assert etcd_restore.heartbeats(kubectl(leases=leases)[0]) == {"cp1": "t1", "w": "None"}
+    assert etcd_restore.heartbeats(kubectl(leases=(1, "", "refused"))[0]) == {}
 
 
 def test_node_names() -> None:
-    assert _etcd_restore.node_names(kubectl(nodes='{"items": [{"metadata": {"name": "cp1"}}]}')[0]) == ["cp1"]
+    assert etcd_restore.node_names(kubectl(nodes='{"items": [{"metadata": {"name": "cp1"}}]}')[0]) == ["cp1"]
 
 
 def test_restart_agents() -> None:
@@ -181,6 +181,6 @@ def test_restart_agents() -> None:
     agents = [pod("flannel", "DaemonSet", True), pod("log", "DaemonSet", False)]
     pods = [*agents, pod("etcd", "Node", True), pod("x", "", True)]
     client, runner = kubectl(get=json.dumps({"items": pods}), delete="")
-    _etcd_restore.restart_agents(client)
+    etcd_restore.restart_agents(client)
     assert [[*call[3:5], *call[-2:]] for call in runner.calls[1:]] == [["delete", "pod", "--", "flannel"]]
     assert "--namespace=kube-flannel" in runner.calls[1]

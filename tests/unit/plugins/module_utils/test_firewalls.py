@@ -11,8 +11,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _firewalls
-from ansible_collections.slipway.kubernetes.plugins.module_utils._firewalls import admission
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import firewalls
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network.firewalls import admission
 
 
 def write(root: Path, files: t.Mapping[str, str]) -> str:
@@ -43,17 +43,17 @@ UFW = {"/etc/ufw/ufw.conf": "ENABLED=yes\n", "/etc/default/ufw": 'DEFAULT_INPUT_
     ],
 )
 def test_rules_of_iptables(rule: str, expected: t.Any) -> None:
-    assert _firewalls.parse_rule(rule) == expected
+    assert firewalls.parse_rule(rule) == expected
 
 
 def test_ufw(tmp_path: Path) -> None:
     rules = "*filter\n-A ufw-user-input -s 192.0.2.0/24 -j ACCEPT\n-A ufw-user-output -j ACCEPT\n"
     root = write(tmp_path, {**UFW, "/etc/ufw/user.rules": rules})
-    assert _firewalls.look(root) == [{"by": "ufw", "admits": [admission("192.0.2.0/24")]}]
+    assert firewalls.look(root) == [{"by": "ufw", "admits": [admission("192.0.2.0/24")]}]
     write(tmp_path, {"/etc/default/ufw": 'DEFAULT_INPUT_POLICY="ACCEPT"\n'})
-    assert _firewalls.look(root) == []
+    assert firewalls.look(root) == []
     write(tmp_path, {**UFW, "/etc/ufw/ufw.conf": "ENABLED=no\n"})
-    assert _firewalls.look(root) == []
+    assert firewalls.look(root) == []
 
 
 def test_firewalld(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_firewalld(tmp_path: Path) -> None:
         "/etc/firewalld/zones/trusted.xml": trusted,
         "/etc/firewalld/zones/rich.xml": rich,
     }
-    (found,) = _firewalls.look(write(tmp_path, files))
+    (found,) = firewalls.look(write(tmp_path, files))
     assert found["by"] == "firewalld"
     for expected in (
         admission(ports="6443"),
@@ -79,7 +79,7 @@ def test_firewalld(tmp_path: Path) -> None:
     ):
         assert expected in found["admits"]
     assert len(found["admits"]) == 5
-    assert _firewalls.parse_zone("<broken", True) == [admission()]
+    assert firewalls.parse_zone("<broken", True) == [admission()]
 
 
 def test_services_and_rules_that_somebody_has_written_for_firewalld(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_services_and_rules_that_somebody_has_written_for_firewalld(tmp_path: Pa
         # Another meaning than firewalld's own.
         "/etc/firewalld/services/kubelet.xml": '<service><port protocol="udp" port="1"/></service>',
     }
-    (found,) = _firewalls.look(write(tmp_path, files))
+    (found,) = firewalls.look(write(tmp_path, files))
     assert found["admits"] == [admission(ports="6443"), admission(ports="10250")]
 
 
@@ -143,20 +143,20 @@ def test_rules_of_nftables(rule: t.List[t.Any], expected: t.List[t.Any]) -> None
         {"set": {**place, "name": "nodes", "elem": [{"elem": {"val": "192.0.2.7"}}]}},
         {"rule": {**place, "chain": "web", "expr": [match(DPORT, 6443), ACCEPT]}},
     ]
-    ((name, found),) = _firewalls.Ruleset(ruleset(rule, more=more)).closed()
+    ((name, found),) = firewalls.Ruleset(ruleset(rule, more=more)).closed()
     assert name == "inet f in"
     assert found == expected
 
 
 def test_chains_of_nftables_that_are_open_or_end_with_a_refusal() -> None:
     allowed = [match(SADDR, PREFIX), ACCEPT]
-    assert _firewalls.Ruleset(ruleset(allowed, policy="accept")).closed() == []
-    ((_name, found),) = _firewalls.Ruleset(ruleset(allowed, [{"reject": None}], policy="accept")).closed()
+    assert firewalls.Ruleset(ruleset(allowed, policy="accept")).closed() == []
+    ((_name, found),) = firewalls.Ruleset(ruleset(allowed, [{"reject": None}], policy="accept")).closed()
     assert found == [admission("192.0.2.0/24")]
     counted = {"counter": {"packets": 7, "bytes": 420}}
-    assert _firewalls.Ruleset(ruleset(allowed, [counted], policy="accept")).closed() == []
-    assert len(_firewalls.Ruleset(ruleset(allowed, [counted, {"drop": None}], policy="accept")).closed()) == 1
-    assert _firewalls.Ruleset('{"nftables": [{"chain": {"family": "ip", "table": "n", "name": "x"}}]}').closed() == []
+    assert firewalls.Ruleset(ruleset(allowed, [counted], policy="accept")).closed() == []
+    assert len(firewalls.Ruleset(ruleset(allowed, [counted, {"drop": None}], policy="accept")).closed()) == 1
+    assert firewalls.Ruleset('{"nftables": [{"chain": {"family": "ip", "table": "n", "name": "x"}}]}').closed() == []
 
 
 def test_the_kernels_own_rules(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_the_kernels_own_rules(tmp_path: Path) -> None:
     (tmp_path / "rules").write_text(ruleset([match(SADDR, PREFIX), ACCEPT]))
     program.write_text(f"#!/bin/sh\ncat {tmp_path}/rules\n")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    assert _firewalls.nftables(str(program)) == [("inet f in", [admission("192.0.2.0/24")])]
+    assert firewalls.nftables(str(program)) == [("inet f in", [admission("192.0.2.0/24")])]
     (tmp_path / "rules").write_text("no JSON")
-    assert _firewalls.nftables(str(program)) == []
-    assert _firewalls.nftables("/nonexistent/nft") == []
+    assert firewalls.nftables(str(program)) == []
+    assert firewalls.nftables("/nonexistent/nft") == []

@@ -9,7 +9,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _installers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import installers
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_an_installer(tmp_path: Path, paths: t.Sequence[str], name: str) -> None
     for path in paths:
         (tmp_path / path[1:]).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path[1:]).touch()
-    found = _installers.found(str(tmp_path))
+    found = installers.found(str(tmp_path))
     assert found["name"] == name
     assert any(path.startswith(found["trace"]) for path in paths)
 
@@ -44,7 +44,7 @@ def test_a_copy_beside_the_packages(tmp_path: Path) -> None:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
     trace = "/usr/local/bin/kubeadm"
-    assert _installers.found(str(tmp_path)) == {"name": "by hand", "trace": trace, "beside": "/usr/bin/kubelet"}
+    assert installers.found(str(tmp_path)) == {"name": "by hand", "trace": trace, "beside": "/usr/bin/kubelet"}
 
 
 @pytest.mark.parametrize(
@@ -68,4 +68,4 @@ def test_none(tmp_path: Path, paths: t.Sequence[str]) -> None:
     for path in paths:
         (tmp_path / path[1:]).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path[1:]).touch()
-    assert _installers.found(str(tmp_path)) == {}
+    assert installers.found(str(tmp_path)) == {}

@@ -8,7 +8,7 @@ import platform
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kernel
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import kernel
 
 
 @pytest.mark.parametrize(
@@ -22,16 +22,16 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _kernel
     ],
 )
 def test_provider(path: str, module: str) -> None:
-    assert _kernel.provider(path) == module
+    assert kernel.provider(path) == module
 
 
 def test_filesystems() -> None:
-    assert _kernel.filesystems("nodev\tsysfs\n\text4\n\nnodev\toverlay\n") == {"sysfs", "ext4", "overlay"}
+    assert kernel.filesystems("nodev\tsysfs\n\text4\n\nnodev\toverlay\n") == {"sysfs", "ext4", "overlay"}
 
 
 def test_builtin_modules() -> None:
     text = "kernel/fs/overlayfs/overlay.ko\nkernel/net/bridge/br-netfilter.ko.zst\n"
-    assert _kernel.builtin_modules(text) == {"overlay", "br_netfilter"}
+    assert kernel.builtin_modules(text) == {"overlay", "br_netfilter"}
 
 
 @pytest.mark.parametrize(
@@ -43,16 +43,16 @@ def test_builtin_modules() -> None:
     ],
 )
 def test_a_module_counts_when_its_function_is_there(tmp_path: Path, evidence: str, content: str) -> None:
-    assert not _kernel.KernelModules(str(tmp_path)).has("br_netfilter")
+    assert not kernel.KernelModules(str(tmp_path)).has("br_netfilter")
     path = tmp_path / evidence
     path.parent.mkdir(parents=True)
     path.write_text(content)
-    assert _kernel.KernelModules(str(tmp_path)).has("br_netfilter")
-    assert _kernel.KernelModules(str(tmp_path)).has("br-netfilter")
-    assert not _kernel.KernelModules(str(tmp_path)).has("overlay")
+    assert kernel.KernelModules(str(tmp_path)).has("br_netfilter")
+    assert kernel.KernelModules(str(tmp_path)).has("br-netfilter")
+    assert not kernel.KernelModules(str(tmp_path)).has("overlay")
 
 
 def test_a_file_system_counts(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/filesystems").write_text("nodev\toverlay\n")
-    assert _kernel.KernelModules(str(tmp_path)).has("overlay")
+    assert kernel.KernelModules(str(tmp_path)).has("overlay")

@@ -13,11 +13,17 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm, _kubeadm_files, _leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     CommandError,
     CommandResult,
     SlipwayError,
+)
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import (
+    kubeadm as _kubeadm,
+)
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import (
+    kubeadm_files,
+    leftovers,
 )
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -287,8 +293,8 @@ class Kubernetes:
             "RECORD": root / "slipway/given.json",
             "ASIDE": root / "slipway/aside",
         }.items():
-            monkeypatch.setattr(_kubeadm_files, name, str(path))
-        monkeypatch.setattr(_leftovers, "etcd_data", lambda: "")
+            monkeypatch.setattr(kubeadm_files, name, str(path))
+        monkeypatch.setattr(leftovers, "etcd_data", lambda: "")
 
     def write(self, files: t.Mapping[str, str]) -> None:
         for name, text in files.items():
@@ -303,7 +309,7 @@ class Kubernetes:
         for folder in (self.folder / "manifests", self.kubelet):
             for path in folder.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        for name in _kubeadm_files.KUBECONFIGS:
+        for name in kubeadm_files.KUBECONFIGS:
             (self.folder / name).unlink(missing_ok=True)
         return ""
 
@@ -325,7 +331,7 @@ def kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kubernetes:
     (machine.folder / "cloud.conf").chmod(0o600)
     (machine.folder / "manifests/kube-vip.yaml").chmod(0o640)
     (machine.kubelet / ".kubelet-keep").touch()
-    _kubeadm_files.KubeadmFiles().record_given()
+    kubeadm_files.KubeadmFiles().record_given()
     machine.write(KUBEADMS)
     (machine.kubelet / "config.yaml").write_text("of kubeadm")
     return machine
@@ -353,7 +359,7 @@ def test_what_was_given_and_has_changed_since_is_not_the_users_any_more(kubernet
 
 
 def test_what_we_made_for_kubeadm_was_not_given(kubernetes: Kubernetes) -> None:
-    files = _kubeadm_files.KubeadmFiles()
+    files = kubeadm_files.KubeadmFiles()
     made = f"{kubernetes.folder}/pki/ca.crt"
     files.record_made([made])
     files.record_given()
@@ -371,7 +377,7 @@ def test_what_was_given_behind_a_link_stays(kubernetes: Kubernetes, link: str) -
     place, elsewhere = kubernetes.folder / link, kubernetes.root / "elsewhere"
     place.rename(elsewhere)
     place.symlink_to(elsewhere)
-    _kubeadm_files.KubeadmFiles().record_given()
+    kubeadm_files.KubeadmFiles().record_given()
     kubernetes.write({name: text for name, text in KUBEADMS.items() if name not in GIVEN})
     kubernetes.reset(authorities=False)
     left = {name for name in {**GIVEN, **FOREIGN} if (kubernetes.folder / name).is_file()}
@@ -400,7 +406,7 @@ def test_a_kill_at_any_moment_loses_nothing(
 ) -> None:
     """SIGKILL: nothing is cleaned up, and only the next call can make it good."""
     copies = itertools.count()
-    real = _kubeadm_files._copy
+    real = kubeadm_files._copy
     if moment == "before kubeadm":
         # In the middle of a copy, too.
         unfinished = kubernetes.root / "slipway/aside" / str(kubernetes.folder).lstrip("/") / "manifests/.slipway-x"
@@ -418,9 +424,9 @@ def test_a_kill_at_any_moment_loses_nothing(
 
     kubernetes.dies = "before" if moment == "before kubeadm" else ""
     with monkeypatch.context() as patched:
-        patched.setattr(_kubeadm_files, "_copy", copy)
+        patched.setattr(kubeadm_files, "_copy", copy)
         if moment != "while it is put back":
-            patched.setattr(_kubeadm_files.KubeadmFiles, "put_back", put_back)
+            patched.setattr(kubeadm_files.KubeadmFiles, "put_back", put_back)
         with pytest.raises(KeyboardInterrupt):
             kubernetes.reset()
     kubernetes.dies = ""

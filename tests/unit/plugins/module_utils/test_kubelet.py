@@ -12,12 +12,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _api_server,
-    _cluster_state,
-    _kubelet,
-    _processes,
-)
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_state
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.tls_fakes import certificate, serving
 
 NOW = 1_000_000.0
@@ -31,11 +29,11 @@ class Files:
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = root
         self.units = (str(root / "etc-units"), str(root / "usr-units"))
-        monkeypatch.setattr(_cluster_state, "KUBELET_FOLDER", str(root))
-        monkeypatch.setattr(_kubelet, "FLAGS", str(root / "kubeadm-flags.env"))
-        monkeypatch.setattr(_kubelet, "EXTRA", (str(root / "default-kubelet"),))
-        monkeypatch.setattr(_kubelet, "RECORD", str(root / "run" / "kubelet.json"))
-        monkeypatch.setattr(_kubelet, "UNITS", self.units)
+        monkeypatch.setattr(cluster_state, "KUBELET_FOLDER", str(root))
+        monkeypatch.setattr(kubelet, "FLAGS", str(root / "kubeadm-flags.env"))
+        monkeypatch.setattr(kubelet, "EXTRA", (str(root / "default-kubelet"),))
+        monkeypatch.setattr(kubelet, "RECORD", str(root / "run" / "kubelet.json"))
+        monkeypatch.setattr(kubelet, "UNITS", self.units)
         monkeypatch.setattr(_processes, "words", lambda pid: [] if pid == "0" else ["kubelet"])
         self.write("config.yaml", "maxPods: 110\n")
 
@@ -54,7 +52,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
 
 
 def outdated(process: str = "1 2", words: t.Sequence[str] = ()) -> str:
-    return _kubelet.outdated(process, STARTED, NOW, words)
+    return kubelet.outdated(process, STARTED, NOW, words)
 
 
 @pytest.mark.parametrize(
@@ -67,15 +65,15 @@ def outdated(process: str = "1 2", words: t.Sequence[str] = ()) -> str:
     ],
 )
 def test_the_argument_that_counts(words: t.List[str], value: str) -> None:
-    assert _kubelet.argument(words, "name") == value
+    assert kubelet.argument(words, "name") == value
 
 
 def test_the_files_that_count(files: Files) -> None:
     unit = files.write("etc-units/kubelet.service.d/10-kubeadm.conf", "[Service]\n")
     drop_in = files.write("drop-ins/deeper/10-mine.conf", "maxPods: 5\n")
-    found = _kubelet.configuration(["kubelet", "--config=/etc/k.yaml", f"--config-dir={files.root}/drop-ins"])
-    assert {"/etc/k.yaml", drop_in, unit, _kubelet.FLAGS} <= set(found) and found == sorted(found)
-    assert f"{files.root}/config.yaml" in _kubelet.configuration([])
+    found = kubelet.configuration(["kubelet", "--config=/etc/k.yaml", f"--config-dir={files.root}/drop-ins"])
+    assert {"/etc/k.yaml", drop_in, unit, kubelet.FLAGS} <= set(found) and found == sorted(found)
+    assert f"{files.root}/config.yaml" in kubelet.configuration([])
 
 
 def test_older_files_are_what_it_runs_with(files: Files) -> None:
@@ -100,7 +98,7 @@ def test_a_drop_in_that_was_taken_away(files: Files) -> None:
 
 def test_what_is_on_record_goes_before_times(files: Files) -> None:
     extra = files.write("default-kubelet", "KUBELET_EXTRA_ARGS=--v=3\n")
-    _kubelet.record(RUNS)
+    kubelet.record(RUNS)
     files.write("config.yaml", "maxPods: 110\n", age=10)
     assert outdated() == "", "it was touched only"
     os.unlink(extra)
@@ -113,18 +111,18 @@ def test_what_is_on_record_goes_before_times(files: Files) -> None:
 @pytest.mark.parametrize("text", ["", "no JSON", "[]"])
 def test_a_record_that_is_none(files: Files, text: str) -> None:
     files.write("run/kubelet.json", text)
-    assert _kubelet.read_record() == {} and outdated() == ""
+    assert kubelet.read_record() == {} and outdated() == ""
 
 
 def test_a_record_is_written_once(files: Files) -> None:
-    _kubelet.record(RUNS)
-    before = os.stat(_kubelet.RECORD).st_ino
-    _kubelet.record(RUNS)
-    assert os.stat(_kubelet.RECORD).st_ino == before
-    _kubelet.record({**RUNS, "ExecMainStartTimestampMonotonic": "3"})
-    assert _kubelet.read_record()["process"] == "1 3"
-    _kubelet.record({**RUNS, "MainPID": "0"})
-    assert _kubelet.read_record()["process"] == "1 3", "it does not run"
+    kubelet.record(RUNS)
+    before = os.stat(kubelet.RECORD).st_ino
+    kubelet.record(RUNS)
+    assert os.stat(kubelet.RECORD).st_ino == before
+    kubelet.record({**RUNS, "ExecMainStartTimestampMonotonic": "3"})
+    assert kubelet.read_record()["process"] == "1 3"
+    kubelet.record({**RUNS, "MainPID": "0"})
+    assert kubelet.read_record()["process"] == "1 3", "it does not run"
 
 
 @pytest.mark.parametrize(
@@ -137,18 +135,18 @@ def test_a_record_is_written_once(files: Files) -> None:
     ],
 )
 def test_a_kubelet_that_was_told_another_name(words: t.List[str], node: str, other: str) -> None:
-    assert _kubelet.other_name(["kubelet", *words], node) == other
+    assert kubelet.other_name(["kubelet", *words], node) == other
 
 
 def test_the_name_that_it_will_go_by(files: Files) -> None:
-    assert _kubelet.told_name() == ""
+    assert kubelet.told_name() == ""
     files.write("etc-units/kubelet.service.d/20-mine.conf", '# --hostname-override=no\nA="--hostname-override unit"\n')
-    assert _kubelet.told_name() == "unit"
+    assert kubelet.told_name() == "unit"
     files.write("etc-units/kubelet.service.d/20-mine.conf", "A='--hostname-override  \"quoted\"'\n")
-    assert _kubelet.told_name() == "quoted"
+    assert kubelet.told_name() == "quoted"
     files.write("default-kubelet", "KUBELET_EXTRA_ARGS='--v=2 --hostname-override=Extra.example.org'\n")
     files.write("kubeadm-flags.env", 'KUBELET_KUBEADM_ARGS="--hostname-override=flag"\n')
-    assert _kubelet.told_name() == "extra.example.org"
+    assert kubelet.told_name() == "extra.example.org"
 
 
 ABSENT = {"kind": "Status", "reason": "NotFound", "details": {"name": "w1", "kind": "nodes"}, "code": 404}
@@ -169,14 +167,14 @@ ABSENT = {"kind": "Status", "reason": "NotFound", "details": {"name": "w1", "kin
     ],
 )
 def test_only_an_api_server_says_that_there_is_no_node(status: int, answer: t.Any, node: t.Any) -> None:
-    assert _kubelet.node_of(status, answer) == node
+    assert kubelet.node_of(status, answer) == node
 
 
 @pytest.mark.parametrize(("status", "silent"), [("Unknown", True), ("False", False), ("True", False)])
 def test_a_kubelet_that_is_not_heard_of(status: str, silent: bool) -> None:
     conditions = [{"type": "MemoryPressure", "status": "Unknown"}, {"type": "Ready", "status": status}]
-    assert _kubelet.is_silent({"status": {"conditions": conditions}}) is silent
-    assert not _kubelet.is_silent({})
+    assert kubelet.is_silent({"status": {"conditions": conditions}}) is silent
+    assert not kubelet.is_silent({})
 
 
 class ApiServer(http.server.BaseHTTPRequestHandler):
@@ -200,29 +198,29 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Path]:
     both, kubeconfig = tmp_path / "client.pem", tmp_path / "kubelet.conf"
     crt, key = certificate(tmp_path)
     both.write_text(crt.read_text() + key.read_text())
-    monkeypatch.setattr(_api_server, "AUTHORITY", str(crt))
-    monkeypatch.setattr(_kubelet, "CERTIFICATE", str(both))
-    monkeypatch.setattr(_kubelet, "KUBECONFIG", str(kubeconfig))
+    monkeypatch.setattr(api_server, "AUTHORITY", str(crt))
+    monkeypatch.setattr(kubelet, "CERTIFICATE", str(both))
+    monkeypatch.setattr(kubelet, "KUBECONFIG", str(kubeconfig))
     with serving(ApiServer, crt, key, asks_clients=True) as port:
         kubeconfig.write_text(f"clusters:\n- cluster:\n    server: https://127.0.0.1:{port}\n")
         yield kubeconfig
 
 
 def test_the_api_server_is_asked_with_the_certificate_of_the_kubelet(place: Path) -> None:
-    assert _kubelet.ask_for_node("w1") == {"kind": "Node"}
-    assert _kubelet.ask_for_node("w2") == {}
-    assert _kubelet.ask_for_node("") is None
+    assert kubelet.ask_for_node("w1") == {"kind": "Node"}
+    assert kubelet.ask_for_node("w2") == {}
+    assert kubelet.ask_for_node("") is None
     place.write_text("server: https://127.0.0.1:1\n")
-    assert _kubelet.ask_for_node("w2") is None
+    assert kubelet.ask_for_node("w2") is None
     place.unlink()
-    assert _kubelet.ask_for_node("w2") is None
+    assert kubelet.ask_for_node("w2") is None
 
 
 def test_without_a_certificate_nothing_is_known(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_kubelet, "CERTIFICATE", str(place.parent / "absent"))
-    assert _kubelet.ask_for_node("w2") is None
+    monkeypatch.setattr(kubelet, "CERTIFICATE", str(place.parent / "absent"))
+    assert kubelet.ask_for_node("w2") is None
 
 
 def test_the_command_line() -> None:
-    assert _kubelet.command_line("0") == _kubelet.command_line("") == []
-    assert _kubelet.command_line(str(os.getpid()))
+    assert kubelet.command_line("0") == kubelet.command_line("") == []
+    assert kubelet.command_line(str(os.getpid()))

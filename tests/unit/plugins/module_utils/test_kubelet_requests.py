@@ -10,12 +10,13 @@ import sys
 import typing as t
 from pathlib import Path
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubelet_requests
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet_requests
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _programs
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import fixture
 
 
 def test_sentences() -> None:
-    said = {item["metadata"]["name"]: _kubelet_requests.describe(item) for item in fixture("csr-crafted.json")["items"]}
+    said = {item["metadata"]["name"]: kubelet_requests.describe(item) for item in fixture("csr-crafted.json")["items"]}
     start = "The request {} of {} for a serving certificate is pending: it asks for "
     assert said["admin"].startswith(start.format("admin", "admin"))
     assert said["good"] == start.format("good", "worker1") + "worker1, 127.0.0.1, fd00::1."
@@ -25,7 +26,7 @@ def test_sentences() -> None:
 
 def test_a_request_that_cannot_be_read() -> None:
     item = {"metadata": {"name": "x"}, "spec": {"username": "system:node:n", "request": "?"}}
-    assert "of n for" in _kubelet_requests.describe(item) and "cannot be read" in _kubelet_requests.describe(item)
+    assert "of n for" in kubelet_requests.describe(item) and "cannot be read" in kubelet_requests.describe(item)
 
 
 def crafted(name: str, **spec: t.Any) -> t.Dict[str, t.Any]:
@@ -34,8 +35,8 @@ def crafted(name: str, **spec: t.Any) -> t.Dict[str, t.Any]:
 
 
 def reasons(item: t.Dict[str, t.Any]) -> t.List[str]:
-    worker = _kubelet_requests.Identity.of("worker1", ["127.0.0.1", "FD00::1"])
-    return _kubelet_requests.judge(item, {"worker1": worker})[1]
+    worker = kubelet_requests.Identity.of("worker1", ["127.0.0.1", "FD00::1"])
+    return kubelet_requests.judge(item, {"worker1": worker})[1]
 
 
 def test_the_judgement() -> None:
@@ -51,21 +52,21 @@ def test_what_is_pending() -> None:
     assert [
         item["metadata"]["name"]
         for item in fixture("csr-crafted.json")["items"]
-        if not _kubelet_requests.is_pending(item)
+        if not kubelet_requests.is_pending(item)
     ] == ["client", "good"]
 
 
-def test_programs_on_nodes_can_judge_without_ansible() -> None:
+def test_programs_on_nodes_can_judge_without_ansible(tmp_path: Path) -> None:
     """A node has Python alone; a program there needs nothing but these files in a package of their names."""
-    folder = Path(_kubelet_requests.__file__).parent
-    package = "ansible_collections.slipway.kubernetes.plugins.module_utils"
+    for path, text in _programs.package("_kubelet.kubelet_requests").items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text, encoding="utf-8")
     program = f"""
-import importlib.util, sys, types
-for name in {[package.rsplit(".", count)[0] for count in range(4, -1, -1)]!r}:
-    sys.modules[name] = types.ModuleType(name)
-    sys.modules[name].__path__ = [{str(folder)!r}] if name == {package!r} else []
-from {package} import _kubelet_requests
-assert _kubelet_requests.judge({{"spec": {{}}}}, {{}})[1]
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from {_programs._PACKAGE}._kubelet import kubelet_requests
+assert kubelet_requests.__file__.startswith({str(tmp_path)!r})
+assert kubelet_requests.judge({{"spec": {{}}}}, {{}})[1]
 assert not [name for name in sys.modules if name == "ansible" or name.startswith("ansible.")]
 """
     subprocess.run([sys.executable, "-I", "-c", program], check=True)
@@ -74,7 +75,7 @@ assert not [name for name in sys.modules if name == "ansible" or name.startswith
 def test_what_a_request_says_is_printed_with_escapes() -> None:
     evil = "\x1b[2J\nroot\u202e"
     user = f"system:node:worker1{evil}"
-    worker = {"worker1": _kubelet_requests.Identity.of("worker1", [])}
+    worker = {"worker1": kubelet_requests.Identity.of("worker1", [])}
     for item in (
         crafted("good", username=evil),
         crafted("good", username=user),
@@ -82,9 +83,9 @@ def test_what_a_request_says_is_printed_with_escapes() -> None:
         crafted("good", request=base64.b64encode(evil.encode()).decode()),
     ):
         item["metadata"]["name"] = evil
-        said = [_kubelet_requests.describe(item), *_kubelet_requests.judge(item, worker)[1]]
+        said = [kubelet_requests.describe(item), *kubelet_requests.judge(item, worker)[1]]
         assert len(said) > 1 and not [text for text in said if "\x1b" in text or "\n" in text or "\u202e" in text]
-    assert "\\x1b[2J\\nroot\\u202e" in _kubelet_requests.describe(item)
+    assert "\\x1b[2J\\nroot\\u202e" in kubelet_requests.describe(item)
 
 
 def test_a_node_that_announces_no_address_stands_in_nobodys_way() -> None:
@@ -95,6 +96,6 @@ def test_a_node_that_announces_no_address_stands_in_nobodys_way() -> None:
         return {"metadata": {"name": name}, "status": {"addresses": announced}}
 
     nodes = [node("lost", "192.0.2.9; drop", "", "fe80::1%eth0x"), node("worker1", "192.0.2.21")]
-    found = _kubelet_requests.owners(nodes)
+    found = kubelet_requests.owners(nodes)
     assert found["192.0.2.21"] == ["worker1"]
-    assert _kubelet_requests.taken(["192.0.2.21"], "worker1", found, {}) == []
+    assert kubelet_requests.taken(["192.0.2.21"], "worker1", found, {}) == []

@@ -11,8 +11,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import leftovers
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.proc_fakes import process
 
 
@@ -33,13 +33,13 @@ def test_mounts() -> None:
         "/run/containerd/io.containerd.runtime.v2.task/moby/c/rootfs",
         "/var/lib/docker/overlay2/d/merged",
     )
-    assert _leftovers.mounts(text + "\n") == [
+    assert leftovers.mounts(text + "\n") == [
         "/var/lib/kubelet/pods/a/volumes/kubernetes.io~csi/b/mount",
         "/var/lib/kubelet/pods/a/volumes/with blank",
         "/run/containerd/io.containerd.runtime.v2.task/k8s.io/c/rootfs",
         "/run/netns/cni-1",
     ]
-    assert isinstance(_leftovers.mounts(), list)
+    assert isinstance(leftovers.mounts(), list)
 
 
 def test_cgroups_and_processes(tmp_path: Path) -> None:
@@ -51,54 +51,54 @@ def test_cgroups_and_processes(tmp_path: Path) -> None:
     shim = ("/usr/bin/containerd-shim-runc-v2", "-namespace", "k8s.io", "-id", "a", "-address")
     process(proc, 7, *shim[:3])
     process(proc, 8, "sleep", "1")
-    found = _leftovers.cgroups(str(groups))
+    found = leftovers.cgroups(str(groups))
     assert found == [f"{groups}/kubepods", f"{groups}/pids/kubepods.slice"]
     ours = "unix:///run/containerd/containerd.sock"
-    assert _leftovers.processes(found, ours, str(proc)) == [7, 12, 13]
+    assert leftovers.processes(found, ours, str(proc)) == [7, 12, 13]
     process(proc, 20, *shim, ours.replace("unix://", ""))
-    assert _leftovers.processes([], ours, str(proc)) == [7, 20]
+    assert leftovers.processes([], ours, str(proc)) == [7, 20]
     # Those of kind, in a container of Docker; of Docker itself; of k3s on the same machine.
     process(proc, 30, *shim, "/run/containerd/containerd.sock", namespace=2, depth=2)
     process(proc, 31, shim[0], "-namespace", "moby", "-address", "/run/containerd/containerd.sock")
     process(proc, 32, *shim, "/run/k3s/containerd/containerd.sock")
-    assert _leftovers.processes([], ours, str(proc)) == [7, 20]
+    assert leftovers.processes([], ours, str(proc)) == [7, 20]
     with pytest.raises(OSError, match="not empty"):
-        _leftovers.remove_cgroup(found[1])
+        leftovers.remove_cgroup(found[1])
     (groups / "pids/kubepods.slice/kubepods-pod1.slice/cgroup.procs").unlink()
     for path in found:
-        _leftovers.remove_cgroup(path)
-    assert _leftovers.cgroups(str(groups)) == []
+        leftovers.remove_cgroup(path)
+    assert leftovers.cgroups(str(groups)) == []
 
 
 def test_groups_of_a_kubelet_in_a_container_are_not_ours(tmp_path: Path) -> None:
     """In the unified hierarchy; in the other one the first level is the controllers'."""
     (tmp_path / "kubepods").mkdir()
     (tmp_path / "kubelet/kubepods").mkdir(parents=True)
-    assert len(_leftovers.cgroups(str(tmp_path))) == 2
+    assert len(leftovers.cgroups(str(tmp_path))) == 2
     (tmp_path / "cgroup.controllers").touch()
-    assert _leftovers.cgroups(str(tmp_path)) == [f"{tmp_path}/kubepods"]
+    assert leftovers.cgroups(str(tmp_path)) == [f"{tmp_path}/kubepods"]
 
 
 def test_kill(monkeypatch: pytest.MonkeyPatch) -> None:
     process = subprocess.Popen(["sleep", "60"])
-    _leftovers.kill([process.pid])
+    leftovers.kill([process.pid])
     assert process.wait() == -9
-    _leftovers.kill([process.pid])
-    monkeypatch.setattr(_leftovers, "_PATIENCE", 0)
-    monkeypatch.setattr(_leftovers, "_is_alive", lambda _pid: True)
+    leftovers.kill([process.pid])
+    monkeypatch.setattr(leftovers, "_PATIENCE", 0)
+    monkeypatch.setattr(leftovers, "_is_alive", lambda _pid: True)
     with pytest.raises(SlipwayError, match=r"do not end though they were killed: \d+"):
-        _leftovers.kill([process.pid])
+        leftovers.kill([process.pid])
 
 
 def test_network_namespaces(tmp_path: Path) -> None:
     folder, proc = tmp_path / "netns", tmp_path / "proc/1/ns"
     folder.mkdir()
     proc.mkdir(parents=True)
-    assert _leftovers.network_namespaces(str(folder), str(tmp_path / "proc")) == []
+    assert leftovers.network_namespaces(str(folder), str(tmp_path / "proc")) == []
     for name in ("cni-1", "cni-2", "mine"):
         (folder / name).touch()
     os.link(folder / "cni-2", proc / "net")
-    assert _leftovers.network_namespaces(str(folder), str(tmp_path / "proc")) == [f"{folder}/cni-1"]
+    assert leftovers.network_namespaces(str(folder), str(tmp_path / "proc")) == [f"{folder}/cni-1"]
 
 
 def test_interfaces(tmp_path: Path) -> None:
@@ -106,48 +106,48 @@ def test_interfaces(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     (tmp_path / "veth1/master").symlink_to(tmp_path / "cni0")
     (tmp_path / "veth2/master").symlink_to(tmp_path / "docker0")
-    assert _leftovers.interfaces(str(tmp_path)) == ["veth1", "cali0123456789a", "cni0", "flannel-v6.1", "flannel.1"]
+    assert leftovers.interfaces(str(tmp_path)) == ["veth1", "cali0123456789a", "cni0", "flannel-v6.1", "flannel.1"]
 
 
 def test_pod_network(tmp_path: Path) -> None:
     path = tmp_path / "run/flannel/subnet.env"
-    assert _leftovers.pod_networks(str(tmp_path)) == []
+    assert leftovers.pod_networks(str(tmp_path)) == []
     path.parent.mkdir(parents=True)
     path.write_text("FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\n")
-    assert _leftovers.pod_networks(str(tmp_path)) == ["10.244.0.0/16"]
+    assert leftovers.pod_networks(str(tmp_path)) == ["10.244.0.0/16"]
 
 
 def test_cni(tmp_path: Path) -> None:
     configuration, state = tmp_path / "net.d", tmp_path / "cni"
-    assert _leftovers.cni_files(str(configuration)) == []
+    assert leftovers.cni_files(str(configuration)) == []
     configuration.mkdir()
     (configuration / "10-flannel.conflist").write_text(json.dumps({"name": "pods"}))
     (configuration / "10-calico.conflist").write_text("[")
     (configuration / "87-podman.conflist").touch()
-    files = _leftovers.cni_files(str(configuration))
+    files = leftovers.cni_files(str(configuration))
     assert [os.path.basename(path) for path in files] == ["10-calico.conflist", "10-flannel.conflist"]
-    networks = _leftovers.cni_networks(files)
+    networks = leftovers.cni_networks(files)
     assert networks == ["cbr0", "pods"]
     for name in ("networks/cbr0", "networks/podman", "results", "flannel"):
         (state / name).mkdir(parents=True)
     (state / "results/cbr0-1-eth0").touch()
     (state / "results/podman-1-eth0").touch()
-    found = [os.path.relpath(path, state) for path in _leftovers.cni_state(networks, str(state))]
+    found = [os.path.relpath(path, state) for path in leftovers.cni_state(networks, str(state))]
     assert found == ["flannel", "networks/cbr0", "results/cbr0-1-eth0"]
 
 
 def test_etcd_data(tmp_path: Path) -> None:
-    assert _leftovers.etcd_data(str(tmp_path)) == ""
+    assert leftovers.etcd_data(str(tmp_path)) == ""
     certificate = tmp_path / "pki/etcd/server.crt"
     certificate.parent.mkdir(parents=True)
     certificate.touch()
-    assert _leftovers.etcd_data(str(tmp_path)) == "/var/lib/etcd"
+    assert leftovers.etcd_data(str(tmp_path)) == "/var/lib/etcd"
     manifest = tmp_path / "manifests/etcd.yaml"
     manifest.parent.mkdir()
     manifest.write_text("    - --data-dir=/srv/etcd\n")
-    assert _leftovers.etcd_data(str(tmp_path)) == "/srv/etcd"
+    assert leftovers.etcd_data(str(tmp_path)) == "/srv/etcd"
     manifest.write_text("    - --data-dir=/\n")
-    assert _leftovers.etcd_data(str(tmp_path)) == "/var/lib/etcd"
+    assert leftovers.etcd_data(str(tmp_path)) == "/var/lib/etcd"
 
 
 def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,22 +156,22 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "full/file").touch()
     (tmp_path / "kept").touch()
     (tmp_path / "link").symlink_to(tmp_path / "empty")
-    assert _leftovers.contents(str(tmp_path), ("kept",)) == [f"{tmp_path}/full", f"{tmp_path}/link"]
-    assert _leftovers.contents(str(tmp_path / "none")) == []
-    _leftovers.remove(f"{tmp_path}/link")
-    _leftovers.remove(f"{tmp_path}/none")
+    assert leftovers.contents(str(tmp_path), ("kept",)) == [f"{tmp_path}/full", f"{tmp_path}/link"]
+    assert leftovers.contents(str(tmp_path / "none")) == []
+    leftovers.remove(f"{tmp_path}/link")
+    leftovers.remove(f"{tmp_path}/none")
     assert (tmp_path / "empty").exists()
-    monkeypatch.setattr(_leftovers, "read_text", lambda _path: mountinfo(f"{tmp_path}/full/share"))
+    monkeypatch.setattr(leftovers, "read_text", lambda _path: mountinfo(f"{tmp_path}/full/share"))
     with pytest.raises(SlipwayError, match="something is mounted there"):
-        _leftovers.remove(f"{tmp_path}/full")
-    monkeypatch.setattr(_leftovers, "read_text", lambda _path: mountinfo(f"{tmp_path}/fuller"))
-    _leftovers.remove(f"{tmp_path}/full")
-    _leftovers.remove_if_empty(f"{tmp_path}/empty", f"{tmp_path}", f"{tmp_path}/none")
+        leftovers.remove(f"{tmp_path}/full")
+    monkeypatch.setattr(leftovers, "read_text", lambda _path: mountinfo(f"{tmp_path}/fuller"))
+    leftovers.remove(f"{tmp_path}/full")
+    leftovers.remove_if_empty(f"{tmp_path}/empty", f"{tmp_path}", f"{tmp_path}/none")
     assert sorted(os.listdir(tmp_path)) == ["kept"]
 
 
 def test_a_zombie_is_not_alive() -> None:
     process: subprocess.Popen[t.Any] = subprocess.Popen(["true"])
-    while _leftovers._is_alive(process.pid):
+    while leftovers._is_alive(process.pid):
         pass
     process.wait()

@@ -9,7 +9,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _netfilter
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.module_utils.test_netlink import Kernel, packed
 
 #: From a node of the lab, with rules of an administrator, of Docker, and as CNI plugins write them for two networks.
@@ -17,7 +17,7 @@ SAVED = (Path(__file__).parents[1] / "fixtures/netfilter/iptables-save.txt").rea
 
 
 def test_rules_are_taken_out_by_name() -> None:
-    plan = _netfilter.plan(SAVED, ["cbr0"])
+    plan = netfilter.plan(SAVED, ["cbr0"])
     assert plan.names == [
         "mangle KUBE-KUBELET-CANARY",
         "filter FLANNEL-FWD",
@@ -50,50 +50,50 @@ def test_nothing_of_ours() -> None:
     foreign = (
         "*nat\n:POSTROUTING ACCEPT [0:0]\n:DOCKER - [0:0]\n-A POSTROUTING -s 172.17.0.0/16 -j MASQUERADE\nCOMMIT\n"
     )
-    assert _netfilter.plan(foreign, ["cbr0"]) == _netfilter.Plan([], "")
-    assert _netfilter.plan("", ["cbr0"]) == _netfilter.Plan([], "")
+    assert netfilter.plan(foreign, ["cbr0"]) == netfilter.Plan([], "")
+    assert netfilter.plan("", ["cbr0"]) == netfilter.Plan([], "")
 
 
 def test_rules_without_chains() -> None:
     old = '*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -m comment --comment "flanneld masq" -j MASQUERADE\nCOMMIT\n'
-    plan = _netfilter.plan(old, [])
+    plan = netfilter.plan(old, [])
     assert plan.names == ['nat POSTROUTING -m comment --comment "flanneld masq" -j MASQUERADE']
 
 
 def table(family: int, name: str) -> bytes:
     value = name.encode() + b"\0"
     attribute = struct.pack("=HH", 4 + len(value), 1) + value
-    return packed(_netfilter._NEW_TABLE, struct.pack("=BBH", family, 0, 0) + attribute)
+    return packed(netfilter._NEW_TABLE, struct.pack("=BBH", family, 0, 0) + attribute)
 
 
 def test_tables_of_nftables(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = table(2, "kube-proxy") + table(2, "nat") + table(10, "flannel-ipv6") + table(99, "kube-proxy")
     kernel = Kernel(answer, packed(3, struct.pack("=i", 0)))
-    monkeypatch.setattr(_netfilter.socket, "socket", kernel)
-    found = _netfilter.nft_tables()
+    monkeypatch.setattr(netfilter.socket, "socket", kernel)
+    found = netfilter.nft_tables()
     assert found == [("ip", "kube-proxy"), ("ip6", "flannel-ipv6"), ("99", "kube-proxy")]
 
 
 def test_a_kernel_without_nftables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_netfilter.socket, "socket", Kernel(packed(2, struct.pack("=i", -22))))
-    assert _netfilter.nft_tables() == []
+    monkeypatch.setattr(netfilter.socket, "socket", Kernel(packed(2, struct.pack("=i", -22))))
+    assert netfilter.nft_tables() == []
 
     def refuse(*_arguments: t.Any) -> t.NoReturn:
         raise OSError(93, "Protocol not supported")
 
-    monkeypatch.setattr(_netfilter.socket, "socket", refuse)
-    assert _netfilter.nft_tables() == []
+    monkeypatch.setattr(netfilter.socket, "socket", refuse)
+    assert netfilter.nft_tables() == []
 
 
 @pytest.mark.parametrize(("code", "fails"), [(0, False), (-2, False), (-1, True)])
 def test_delete_a_table(monkeypatch: pytest.MonkeyPatch, code: int, fails: bool) -> None:
     kernel = Kernel(packed(2, struct.pack("=i", code)))
-    monkeypatch.setattr(_netfilter.socket, "socket", kernel)
+    monkeypatch.setattr(netfilter.socket, "socket", kernel)
     if fails:
         with pytest.raises(OSError, match="table ip kube-proxy"):
-            _netfilter.delete_nft_table(("ip", "kube-proxy"))
+            netfilter.delete_nft_table(("ip", "kube-proxy"))
     else:
-        _netfilter.delete_nft_table(("ip", "kube-proxy"))
+        netfilter.delete_nft_table(("ip", "kube-proxy"))
     assert b"kube-proxy\0" in kernel.sent
-    kinds = [kind for kind, _payload in _netfilter._netlink.messages(kernel.sent)]
+    kinds = [kind for kind, _payload in netfilter._netlink.messages(kernel.sent)]
     assert kinds == [0x10, 10 << 8 | 2, 0x11]

@@ -11,7 +11,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm, _node
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts
 from ansible_collections.slipway.kubernetes.tests.unit.plugins import proc_fakes
 
 TCP = """\
@@ -64,30 +66,30 @@ ROUTES6 = (
     ],
 )
 def test_parse_os_release(text: str, expected: t.Tuple[t.Any, ...]) -> None:
-    found = _node.parse_os_release(text)
+    found = node_facts.parse_os_release(text)
     assert tuple(found[key] for key in ("id", "version_id", "codename", "family", "id_like")) == expected
 
 
 def test_default_interfaces() -> None:
-    assert _node.parse_default_interface(ROUTES) == "eth0"
-    assert _node.parse_default_interface("Iface\n") == ""
-    assert _node.parse_default_interface6(ROUTES6) == "eth0"
-    assert _node.parse_default_interface6("") == ""
+    assert node_facts.parse_default_interface(ROUTES) == "eth0"
+    assert node_facts.parse_default_interface("Iface\n") == ""
+    assert node_facts.parse_default_interface6(ROUTES6) == "eth0"
+    assert node_facts.parse_default_interface6("") == ""
 
 
 def test_parse_sockets() -> None:
-    assert _node.parse_sockets(TCP, "tcp") == [
+    assert node_facts.parse_sockets(TCP, "tcp") == [
         {"protocol": "tcp", "address": "0.0.0.0", "port": 22, "inode": "313265"},
         {"protocol": "tcp", "address": "127.0.0.11", "port": 41759, "inode": "312598"},
     ]
-    addresses = [(entry["address"], entry["port"]) for entry in _node.parse_sockets(TCP6, "tcp")]
+    addresses = [(entry["address"], entry["port"]) for entry in node_facts.parse_sockets(TCP6, "tcp")]
     assert addresses == [("::", 8080), ("2001:db8::10", 8081)]
-    assert _node.parse_sockets(UDP, "udp")[0]["port"] == 36797
+    assert node_facts.parse_sockets(UDP, "udp")[0]["port"] == 36797
 
 
 def test_parse_meminfo() -> None:
-    assert _node.parse_meminfo("MemTotal:  2048000 kB\nSwapTotal: 1024 kB\n") == {"memory": 2000, "swap": 1}
-    assert _node.parse_meminfo("") == {"memory": 0, "swap": 0}
+    assert node_facts.parse_meminfo("MemTotal:  2048000 kB\nSwapTotal: 1024 kB\n") == {"memory": 2000, "swap": 1}
+    assert node_facts.parse_meminfo("") == {"memory": 0, "swap": 0}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_parse_meminfo() -> None:
     ],
 )
 def test_first_version(text: str, version: str) -> None:
-    assert _node.first_version(text) == version
+    assert node_facts.first_version(text) == version
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_marker(tmp_path: Path, content: t.Optional[str], record: t.Optional[t.D
     path = tmp_path / "kubeadm.json"
     if content is not None:
         path.write_text(content)
-    assert _node.read_marker(str(path)) == record
+    assert node_facts.read_marker(str(path)) == record
 
 
 @pytest.mark.parametrize(
@@ -129,8 +131,8 @@ def test_kubernetes_state(
     completed: bool,
 ) -> None:
     monkeypatch.setattr(os.path, "exists", lambda path: os.path.basename(path) in present)
-    monkeypatch.setattr(_node, "read_marker", lambda _path: unfinished)
-    state = _node.kubernetes_state()
+    monkeypatch.setattr(node_facts, "read_marker", lambda _path: unfinished)
+    state = node_facts.kubernetes_state()
     assert state == {
         "control_plane": False,
         "api_ready": False,
@@ -152,16 +154,16 @@ def test_kubernetes_state(
 
 @pytest.mark.parametrize("ready", [True, False])
 def test_whether_the_endpoint_leads_to_the_cluster(monkeypatch: pytest.MonkeyPatch, ready: bool) -> None:
-    monkeypatch.setattr(_api_server, "is_ready", lambda: True)
-    monkeypatch.setattr(_node, "endpoint_of", lambda _text: "api.example.com:8443")
-    monkeypatch.setattr(_api_server, "answers_ready", lambda *asked: ready and asked[:2] == ("api.example.com", 8443))
-    assert _node.kubernetes_state()["endpoint_ready"] is ready
+    monkeypatch.setattr(api_server, "is_ready", lambda: True)
+    monkeypatch.setattr(node_facts, "endpoint_of", lambda _text: "api.example.com:8443")
+    monkeypatch.setattr(api_server, "answers_ready", lambda *asked: ready and asked[:2] == ("api.example.com", 8443))
+    assert node_facts.kubernetes_state()["endpoint_ready"] is ready
 
 
 def test_the_names_of_the_api_server(monkeypatch: pytest.MonkeyPatch) -> None:
     path = Path(__file__).parents[1] / "fixtures" / "kubeadm" / "control-plane" / "pki" / "apiserver.crt"
-    monkeypatch.setattr(_api_server, "CERTIFICATE", str(path))
-    assert _node.apiserver_names()[:3] == ["10.96.0.1", "172.30.0.40", "certs-cp1"]
+    monkeypatch.setattr(api_server, "CERTIFICATE", str(path))
+    assert node_facts.apiserver_names()[:3] == ["10.96.0.1", "172.30.0.40", "certs-cp1"]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ def test_the_names_of_the_api_server(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_endpoint_of(text: str, endpoint: str) -> None:
-    assert _node.endpoint_of(text) == endpoint
+    assert node_facts.endpoint_of(text) == endpoint
 
 
 @pytest.mark.parametrize("readable", [True, False])
@@ -181,25 +183,25 @@ def test_the_authority_of_the_cluster(tmp_path: Path, monkeypatch: pytest.Monkey
     recorded = (Path(__file__).parents[1] / "fixtures" / "kubeadm" / "ca.crt").read_text(encoding="utf-8")
     path = tmp_path / "ca.crt"
     path.write_text(recorded * 2 if readable else "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n")
-    monkeypatch.setattr(_api_server, "AUTHORITY", str(path))
-    pin = _kubeadm.ca_certificate_hashes(recorded)[0]
-    assert _node.kubernetes_state()["ca_cert_hashes"] == ([pin, pin] if readable else [])
+    monkeypatch.setattr(api_server, "AUTHORITY", str(path))
+    pin = kubeadm.ca_certificate_hashes(recorded)[0]
+    assert node_facts.kubernetes_state()["ca_cert_hashes"] == ([pin, pin] if readable else [])
 
 
 @pytest.mark.parametrize(
     ("text", "active"), [("ENABLED=yes\n", True), ("#x\nENABLED=no\n", False), ("# ENABLED=yes\n", False), ("", False)]
 )
 def test_ufw_is_active(text: str, active: bool) -> None:
-    assert _node.ufw_is_active(text) is active
+    assert node_facts.ufw_is_active(text) is active
 
 
 def test_time_sync(tmp_path: Path) -> None:
-    assert _node.time_sync(str(tmp_path)) == ""
+    assert node_facts.time_sync(str(tmp_path)) == ""
     (tmp_path / "systemd/units").mkdir(parents=True)
     (tmp_path / "systemd/units/invocation:chrony.service").symlink_to("0123456789abcdef")
-    assert _node.time_sync(str(tmp_path)) == "chrony"
+    assert node_facts.time_sync(str(tmp_path)) == "chrony"
     (tmp_path / "systemd/container").touch()
-    assert _node.time_sync(str(tmp_path)) == "container"
+    assert node_facts.time_sync(str(tmp_path)) == "container"
 
 
 def process(proc: Path, pid: str, namespace: str, *handles: str) -> None:
@@ -219,9 +221,9 @@ def test_socket_owners(tmp_path: Path) -> None:
     (tmp_path / "50/ns").mkdir(parents=True)
     (tmp_path / "50/ns/net").symlink_to("net:[1]")
     (tmp_path / "meminfo").write_text("")
-    assert _node.socket_owners({"77", "78", "79"}, str(tmp_path)) == {"77": 9, "79": 40}
-    assert _node.socket_owners({"77"}, str(tmp_path)) == {"77": 9}
-    assert _node.socket_owners(set(), str(tmp_path)) == {}
+    assert node_facts.socket_owners({"77", "78", "79"}, str(tmp_path)) == {"77": 9, "79": 40}
+    assert node_facts.socket_owners({"77"}, str(tmp_path)) == {"77": 9}
+    assert node_facts.socket_owners(set(), str(tmp_path)) == {}
 
 
 def test_a_process_in_somebody_elses_container_is_named_as_one(tmp_path: Path) -> None:
@@ -230,7 +232,7 @@ def test_a_process_in_somebody_elses_container_is_named_as_one(tmp_path: Path) -
     proc_fakes.process(tmp_path, 21, "kube-proxy", namespace=2, depth=2, group=pod)
     proc_fakes.process(tmp_path, 22, "kubelet", namespace=3, depth=2, group="/user.slice/session-1.scope")
     proc_fakes.process(tmp_path, 23, "kube-controller-manager", namespace=4, depth=3, group=f"/docker/abc{pod}")
-    names = [_node.process_name(pid, str(tmp_path)) for pid in (20, 21, 22, 23, 24)]
+    names = [node_facts.process_name(pid, str(tmp_path)) for pid in (20, 21, 22, 23, 24)]
     assert names == ["kubelet", "kube-proxy", "a container's kubelet", "a container's kube-controller", ""]
 
 
@@ -250,14 +252,14 @@ class Tools:
 
 
 def test_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_node, "_PATIENCE", 0.5)
+    monkeypatch.setattr(node_facts, "_PATIENCE", 0.5)
     tools = Tools(tmp_path)
     tools.add("kubeadm", '#!/bin/sh\n[ "$1" = version ] && echo v1.37.1\n')
     tools.add("kubelet", "#!/bin/sh\necho v1.0.0; exit 1\n")
     tools.add("helm", "#!/bin/sh\nexec sleep 30\n")
     tools.add("containerd", "no program")
     programs = dict.fromkeys(("kubeadm", "kubelet", "kubectl", "helm", "containerd"), ("version",))
-    asked = _node.Versions(tools, programs)  # type: ignore[arg-type]
+    asked = node_facts.Versions(tools, programs)  # type: ignore[arg-type]
     assert asked.result() == {"kubeadm": "1.37.1", "kubelet": "", "kubectl": "", "helm": "", "containerd": ""}
     assert asked.paths["kubectl"] == ""
     assert asked.paths["containerd"] == str(tmp_path / "containerd")
@@ -270,7 +272,7 @@ def test_facts_of_this_machine(tmp_path: Path) -> None:
         server.bind(("127.0.0.1", 0))
         server.listen(1)
         port = server.getsockname()[1]
-        facts = _node.NodeFacts(tools).collect()  # type: ignore[arg-type]
+        facts = node_facts.NodeFacts(tools).collect()  # type: ignore[arg-type]
     json.dumps(facts)
     assert {**facts["kubernetes"], "kubelet_version": ""}["kubelet_version"] == ""
     assert facts["kubernetes"]["kubelet_version"] == "1.37.1"
@@ -294,10 +296,10 @@ def test_address_of() -> None:
         {"name": "eth1", "addresses": []},
         {"name": "eth0", "addresses": addresses},
     ]
-    assert _node.address_of(interfaces, "eth0", 4) == "192.0.2.1"
-    assert _node.address_of(interfaces, "eth0", 6) == "fd00::1"
-    assert _node.address_of(interfaces, "eth1", 4) == ""
-    assert _node.address_of(interfaces, "", 4) == ""
+    assert node_facts.address_of(interfaces, "eth0", 4) == "192.0.2.1"
+    assert node_facts.address_of(interfaces, "eth0", 6) == "fd00::1"
+    assert node_facts.address_of(interfaces, "eth1", 4) == ""
+    assert node_facts.address_of(interfaces, "", 4) == ""
 
 
 def test_a_virtual_address_is_not_taken_for_the_machines_own() -> None:
@@ -306,21 +308,21 @@ def test_a_virtual_address_is_not_taken_for_the_machines_own() -> None:
         {"address": "192.0.2.100", "prefix": 32, "family": 4},
         {"address": "192.0.2.1", "prefix": 24, "family": 4},
     ]
-    assert _node.address_of([{"name": "eth0", "addresses": addresses}], "eth0", 4) == "192.0.2.1"
-    assert _node.address_of([{"name": "eth0", "addresses": addresses[:1]}], "eth0", 4) == "192.0.2.100"
+    assert node_facts.address_of([{"name": "eth0", "addresses": addresses}], "eth0", 4) == "192.0.2.1"
+    assert node_facts.address_of([{"name": "eth0", "addresses": addresses[:1]}], "eth0", 4) == "192.0.2.100"
 
 
 def test_a_container_has_no_product_uuid_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "sys/class/dmi/id").mkdir(parents=True)
     (tmp_path / "sys/class/dmi/id/product_uuid").write_text("4C4C4544-0043-4A10-8051-B9C04F4C4D32\n")
-    assert _node.product_uuid(str(tmp_path)) == "4c4c4544-0043-4a10-8051-b9c04f4c4d32"
+    assert node_facts.product_uuid(str(tmp_path)) == "4c4c4544-0043-4a10-8051-b9c04f4c4d32"
     (tmp_path / "run/systemd").mkdir(parents=True)
     (tmp_path / "run/systemd/container").write_text("lxc")
-    assert _node.product_uuid(str(tmp_path)) == ""
+    assert node_facts.product_uuid(str(tmp_path)) == ""
 
 
 def test_interfaces_that_container_networks_make() -> None:
     made = ("veth1a2b", "cni0", "flannel.1", "wireguard.cali", "ovn-k8s-mp0", "lxdbr0", "br-0123456789ab", "vboxnet0")
-    assert [name for name in made if not _node.is_virtual(name)] == []
+    assert [name for name in made if not node_facts.is_virtual(name)] == []
     own = ("eth0", "ens18", "bond0", "bond0.100", "br0", "br-lan", "wg0", "wireguard0", "vlan7", "enp1s0f0np0", "lan1")
-    assert [name for name in own if _node.is_virtual(name)] == []
+    assert [name for name in own if node_facts.is_virtual(name)] == []

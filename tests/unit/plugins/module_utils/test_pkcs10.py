@@ -8,7 +8,8 @@ import base64
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _pkcs10
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import der as _der
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import pkcs10
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import fixture
 
 
@@ -17,13 +18,13 @@ def recorded_pem(name: str, request: str) -> str:
     return base64.b64decode(items[request]["spec"]["request"]).decode()
 
 
-def recorded(name: str, request: str) -> _pkcs10.Request:
-    return _pkcs10.parse(recorded_pem(name, request))
+def recorded(name: str, request: str) -> pkcs10.Request:
+    return pkcs10.parse(recorded_pem(name, request))
 
 
 def test_a_kubelet_request() -> None:
     request = recorded("csr-kubelets.json", "csr-qxthb")
-    assert request.subject == [(_pkcs10.ORGANIZATION, "system:nodes"), (_pkcs10.COMMON_NAME, "system:node:kapi2")]
+    assert request.subject == [(pkcs10.ORGANIZATION, "system:nodes"), (pkcs10.COMMON_NAME, "system:node:kapi2")]
     assert (request.dns_names, request.addresses, request.others) == (["kapi2"], ["172.30.0.3"], [])
 
 
@@ -93,15 +94,15 @@ def test_whatever_else_is_asked_for() -> None:
     usage = der(0x30, oid("usage"), der(4, b""))
     names = der(0x30, oid("san"), der(4, der(0x30, der(0x81, b"a@b"), der(0x82, b"n1"))))
     challenge = der(0x30, bytes.fromhex("06092a864886f70d010907"), der(0x31))
-    request = _pkcs10.parse(pem(challenge, extensions(usage, names)))
+    request = pkcs10.parse(pem(challenge, extensions(usage, names)))
     assert request.others == ["attribute 1.2.840.113549.1.9.7", "extension 2.5.29.15", "alternative name of type 1"]
     assert request.dns_names == ["n1"]
-    assert _pkcs10.parse(pem()).others == []
+    assert pkcs10.parse(pem()).others == []
 
 
 def test_an_address_of_version_4_has_one_form() -> None:
     mapped = bytes(10) + b"\xff\xff" + bytes([192, 0, 2, 1])
-    assert _pkcs10.parse(pem(san(der(0x87, mapped)))).addresses == ["192.0.2.1"]
+    assert pkcs10.parse(pem(san(der(0x87, mapped)))).addresses == ["192.0.2.1"]
 
 
 NAME = der(0x82, b"n1")
@@ -143,7 +144,7 @@ EMPTY = der(4, der(0x30))
 )
 def test_malformed(text: t.Any) -> None:
     with pytest.raises(_der.DerError):
-        _pkcs10.parse(text)
+        pkcs10.parse(text)
 
 
 def smuggled(innocent: str, other: str) -> str:
@@ -177,4 +178,4 @@ RECORDED = recorded_pem("csr-kubelets.json", "csr-qxthb")
 )
 def test_a_request_is_one_block_and_nothing_else(text: str) -> None:
     with pytest.raises(_der.DerError, match="PEM block"):
-        _pkcs10.parse(text)
+        pkcs10.parse(text)

@@ -16,25 +16,25 @@ from pathlib import Path
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.slipway.kubernetes.plugins.filter import programs
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _cluster_memory,
-    _kubelet_requests,
-    _serving_renewal,
-    _serving_timer,
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_memory
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import (
+    kubelet_requests,
+    serving_renewal,
+    serving_timer,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _programs
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import APPROVALS, fixture
 
-KAPI1 = _kubelet_requests.Identity.of("kapi1", ["172.30.0.2"])
-KAPI2 = _kubelet_requests.Identity.of("kapi2", ["172.30.0.3"])
+KAPI1 = kubelet_requests.Identity.of("kapi1", ["172.30.0.2"])
+KAPI2 = kubelet_requests.Identity.of("kapi2", ["172.30.0.3"])
 
 
 class Cluster:
     """What kubectl says."""
 
-    def __init__(self, items: t.Sequence[t.Any], *known: _kubelet_requests.Identity, **more: str) -> None:
+    def __init__(self, items: t.Sequence[t.Any], *known: kubelet_requests.Identity, **more: str) -> None:
         self.items = items
-        self.data = {**{identity.name: _kubelet_requests.as_text(identity) for identity in known}, **more}
+        self.data = {**{identity.name: kubelet_requests.as_text(identity) for identity in known}, **more}
         self.approved: t.List[str] = []
         self.nodes: t.List[t.Any] = []
 
@@ -51,7 +51,7 @@ class Cluster:
         assert not text
         assert arguments[0] == "get"
         if arguments[1] == "configmap":
-            assert _cluster_memory.SERVING_IDENTITIES.name in arguments
+            assert cluster_memory.SERVING_IDENTITIES.name in arguments
             return json.dumps({"data": self.data}) if self.data else ""
         return json.dumps({"items": self.nodes if arguments[1] == "nodes" else self.items})
 
@@ -62,7 +62,7 @@ def kubelets() -> t.List[t.Any]:
 
 def test_renewals_of_known_nodes_are_approved() -> None:
     cluster = Cluster(kubelets(), KAPI1, KAPI2)
-    lines = _serving_renewal.renew(cluster)
+    lines = serving_renewal.renew(cluster)
     assert sorted(cluster.approved) == ["csr-9dkwk", "csr-qxthb", "csr-t7b5b"]
     assert lines[1] == "'csr-qxthb' of 'kapi2' is approved"
 
@@ -70,17 +70,17 @@ def test_renewals_of_known_nodes_are_approved() -> None:
 def flood(count: int) -> t.List[t.Any]:
     """Many requests of kapi1, which is first in the list, and those of others."""
     mine, *others = kubelets()
-    assert _kubelet_requests.node_name(mine) == "kapi1"
+    assert kubelet_requests.node_name(mine) == "kapi1"
     named = [{**mine, "metadata": {"name": f"csr-{number:05}", "creationTimestamp": ""}} for number in range(count)]
     named[3]["metadata"]["creationTimestamp"] = "2026-11-21T12:00:00Z"
-    return [*named, *(item for item in others if _kubelet_requests.node_name(item) == "kapi2")]
+    return [*named, *(item for item in others if kubelet_requests.node_name(item) == "kapi2")]
 
 
 def test_thousands_of_requests_of_one_node_do_not_hold_up_others() -> None:
     cluster = Cluster(flood(5000), KAPI1, KAPI2)
-    lines = _serving_renewal.renew(cluster)
+    lines = serving_renewal.renew(cluster)
     assert "csr-qxthb" in cluster.approved
-    assert len(cluster.approved) == _kubelet_requests.MOST + 1 and "csr-00003" in cluster.approved
+    assert len(cluster.approved) == kubelet_requests.MOST + 1 and "csr-00003" in cluster.approved
     assert "4990 more requests of 'kapi1' wait: its latest 10 come first" in lines and len(lines) == 12
 
 
@@ -88,19 +88,19 @@ def test_one_that_cannot_be_approved_holds_up_no_other() -> None:
     class Refusing(Cluster):
         def __call__(self, arguments: t.Sequence[str], text: str) -> str:
             if "csr-9dkwk" in arguments[1]:
-                raise _serving_renewal.Unavailable("Error from server (Conflict): the object has been modified")
+                raise serving_renewal.Unavailable("Error from server (Conflict): the object has been modified")
             if "csr-qxthb" in arguments[1]:
-                raise _serving_renewal.Failure("forbidden")
+                raise serving_renewal.Failure("forbidden")
             return super().__call__(arguments, text)
 
     cluster = Refusing(kubelets(), KAPI1, KAPI2)
-    with pytest.raises(_serving_renewal.Failure, match="forbidden") as caught:
-        _serving_renewal.renew(cluster)
+    with pytest.raises(serving_renewal.Failure, match="forbidden") as caught:
+        serving_renewal.renew(cluster)
     assert cluster.approved == ["csr-t7b5b"] and caught.value.lines == ["'csr-t7b5b' of 'kapi1' is approved"]
 
 
 def test_nothing_is_asked_of_the_memory_without_requests() -> None:
-    assert _serving_renewal.renew(Cluster([], KAPI1)) == []
+    assert serving_renewal.renew(Cluster([], KAPI1)) == []
 
 
 @pytest.mark.parametrize(
@@ -116,17 +116,17 @@ def test_nothing_is_asked_of_the_memory_without_requests() -> None:
 )
 def test_what_is_not_known_stays_pending_and_is_named(known: t.Dict[str, str]) -> None:
     cluster = Cluster(kubelets(), KAPI1, **known)
-    lines = _serving_renewal.renew(cluster)
+    lines = serving_renewal.renew(cluster)
     assert sorted(cluster.approved) == ["csr-9dkwk", "csr-t7b5b"]
     assert [line for line in lines if line.startswith("'csr-qxthb' of 'kapi2' stays pending: ")]
 
 
 def test_crafted_requests_stay_pending_and_are_named_with_escapes() -> None:
-    items = [item for item in fixture("csr-crafted.json")["items"] if _kubelet_requests.is_pending(item)]
+    items = [item for item in fixture("csr-crafted.json")["items"] if kubelet_requests.is_pending(item)]
     items[0]["spec"]["username"] = "system:node:\x1b[2Jworker"
-    nodes = {name for name in map(_kubelet_requests.node_name, items) if name}
-    cluster = Cluster(items, *[_kubelet_requests.Identity.of(name, ["172.30.0.2"]) for name in nodes])
-    lines = _serving_renewal.renew(cluster)
+    nodes = {name for name in map(kubelet_requests.node_name, items) if name}
+    cluster = Cluster(items, *[kubelet_requests.Identity.of(name, ["172.30.0.2"]) for name in nodes])
+    lines = serving_renewal.renew(cluster)
     refused = [line for line in lines if " stays pending: " in line]
     assert len(refused) == len(items) - len(cluster.approved) > 0
     assert all(line.isprintable() for line in lines)
@@ -136,7 +136,7 @@ def test_a_name_that_is_an_option_of_kubectl_stays_pending() -> None:
     items = kubelets()
     items[1] = {**items[1], "metadata": {"name": "--insecure-skip-tls-verify"}}
     cluster = Cluster(items, KAPI1, KAPI2)
-    assert "its own name is none that a kubelet gives" in _serving_renewal.renew(cluster)[0]
+    assert "its own name is none that a kubelet gives" in serving_renewal.renew(cluster)[0]
     assert sorted(cluster.approved) == ["csr-9dkwk", "csr-t7b5b"]
 
 
@@ -144,15 +144,15 @@ def test_an_address_that_another_node_announces_stays_pending() -> None:
     cluster = Cluster(kubelets(), KAPI1, KAPI2)
     addresses = [{"type": "Hostname", "address": "other"}, {"type": "InternalIP", "address": "172.30.0.3"}]
     cluster.nodes = [{"metadata": {"name": "other"}, "status": {"addresses": addresses}}]
-    lines = _serving_renewal.renew(cluster)
+    lines = serving_renewal.renew(cluster)
     assert sorted(cluster.approved) == ["csr-9dkwk", "csr-t7b5b"]
     assert "which other announces, too" in lines[0]
 
 
 def test_identities_survive_the_memory() -> None:
-    texts = {"kapi1": _kubelet_requests.as_text(KAPI1)}
-    assert _kubelet_requests.from_texts(texts) == {"kapi1": KAPI1}
-    assert _cluster_memory.SERVING_IDENTITIES.name == _serving_renewal.MEMORY
+    texts = {"kapi1": kubelet_requests.as_text(KAPI1)}
+    assert kubelet_requests.from_texts(texts) == {"kapi1": KAPI1}
+    assert cluster_memory.SERVING_IDENTITIES.name == serving_renewal.MEMORY
 
 
 # The program as it is on a node
@@ -162,7 +162,7 @@ def test_identities_survive_the_memory() -> None:
 def installed(tmp_path: Path) -> Path:
     """The folder of the program, as the role writes it."""
     folder = tmp_path / "program"
-    for file in programs.program_files("_serving_renewal", str(folder)):
+    for file in programs.program_files("_kubelet.serving_renewal", str(folder)):
         path = Path(file["path"])
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(file["content"], encoding="utf-8")
@@ -175,7 +175,7 @@ def run(installed: Path, kubectl: str, tmp_path: Path) -> subprocess.CompletedPr
     binary.parent.mkdir()
     binary.write_text(f"#!/bin/sh\n{kubectl}\n", encoding="utf-8")
     binary.chmod(0o755)
-    module = f"{_programs._PACKAGE}._serving_renewal"
+    module = f"{_programs._PACKAGE}._kubelet.serving_renewal"
     return subprocess.run(
         [sys.executable, "-S", "-m", module, "/etc/kubernetes/admin.conf"],
         env={"PATH": f"{binary.parent}:{os.environ['PATH']}", "PYTHONPATH": str(installed)},
@@ -189,7 +189,7 @@ def run(installed: Path, kubectl: str, tmp_path: Path) -> subprocess.CompletedPr
 def test_it_runs_without_ansible(installed: Path, tmp_path: Path) -> None:
     requests, memory = tmp_path / "csr.json", tmp_path / "memory.json"
     requests.write_text(json.dumps({"items": kubelets()}), encoding="utf-8")
-    memory.write_text(json.dumps({"data": {"kapi2": _kubelet_requests.as_text(KAPI2)}}), encoding="utf-8")
+    memory.write_text(json.dumps({"data": {"kapi2": kubelet_requests.as_text(KAPI2)}}), encoding="utf-8")
     log = tmp_path / "approved"
     nodes = tmp_path / "nodes.json"
     nodes.write_text(json.dumps({"items": []}), encoding="utf-8")
@@ -204,7 +204,7 @@ def test_it_runs_without_ansible(installed: Path, tmp_path: Path) -> None:
 
 def test_a_cluster_that_does_not_answer_is_asked_the_next_time(installed: Path, tmp_path: Path) -> None:
     done = run(installed, "echo 'connection refused' >&2; exit 1", tmp_path)
-    assert done.returncode == _serving_renewal.LATER
+    assert done.returncode == serving_renewal.LATER
     assert "'connection refused'" in done.stdout
 
 
@@ -214,10 +214,10 @@ def test_a_cluster_that_does_not_answer_is_asked_the_next_time(installed: Path, 
         ("Error from server (Forbidden): no", 1),
         ('Error from server (Forbidden): "csr-timeout-refused" is not for you', 1),
         ("error: You must be logged in to the server (Unauthorized)", 1),
-        ("Unable to connect to the server: dial tcp 10.0.0.1:6443: i/o timeout", _serving_renewal.LATER),
-        ("Error from server: etcdserver: request timed out", _serving_renewal.LATER),
-        ("Error from server (Conflict): the object has been modified", _serving_renewal.LATER),
-        ("Error from server (ServiceUnavailable): the server is currently unable to handle", _serving_renewal.LATER),
+        ("Unable to connect to the server: dial tcp 10.0.0.1:6443: i/o timeout", serving_renewal.LATER),
+        ("Error from server: etcdserver: request timed out", serving_renewal.LATER),
+        ("Error from server (Conflict): the object has been modified", serving_renewal.LATER),
+        ("Error from server (ServiceUnavailable): the server is currently unable to handle", serving_renewal.LATER),
     ],
 )
 def test_only_what_may_pass_by_itself_is_left_to_the_next_time(
@@ -227,7 +227,7 @@ def test_only_what_may_pass_by_itself_is_left_to_the_next_time(
     kubectl.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n", encoding="utf-8")
     kubectl.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert _serving_renewal.main(["/etc/kubernetes/admin.conf"]) == code
+    assert serving_renewal.main(["/etc/kubernetes/admin.conf"]) == code
     assert said.strip("'")[:20] in capsys.readouterr().out
 
 
@@ -235,7 +235,7 @@ def test_a_command_that_cannot_be_started_does_not_pass(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert _serving_renewal.main(["/etc/kubernetes/admin.conf"]) == 1
+    assert serving_renewal.main(["/etc/kubernetes/admin.conf"]) == 1
     assert capsys.readouterr().out.startswith("kubectl failed: ")
 
 
@@ -247,8 +247,8 @@ def test_a_program_that_needs_ansible_is_refused() -> None:
 
 
 def test_the_program_of_the_backups_imports_nothing_of_the_collection() -> None:
-    assert _programs._needs(programs.program_source("_etcd_backup")) == set()
-    ast.parse(programs.program_source("_etcd_backup"))
+    assert _programs._needs(programs.program_source("_etcd.etcd_backup")) == set()
+    ast.parse(programs.program_source("_etcd.etcd_backup"))
 
 
 # What a machine says of it
@@ -257,23 +257,23 @@ def test_the_program_of_the_backups_imports_nothing_of_the_collection() -> None:
 def test_a_machine_with_these_files_needs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, units = tmp_path / "program", tmp_path / "units"
     units.mkdir()
-    monkeypatch.setattr(_serving_timer, "FOLDER", str(folder))
-    assert _serving_timer.present(str(folder), f"{units}/x.*") == {}
-    files = programs.program_files("_serving_renewal", str(folder))
+    monkeypatch.setattr(serving_timer, "FOLDER", str(folder))
+    assert serving_timer.present(str(folder), f"{units}/x.*") == {}
+    files = programs.program_files("_kubelet.serving_renewal", str(folder))
     files.append({"path": f"{units}/x.timer", "content": "[Timer]\n"})
     for file in files:
         Path(file["path"]).parent.mkdir(parents=True, exist_ok=True)
         Path(file["path"]).write_text(file["content"], encoding="utf-8")
     wanted = programs.files_digest(files)
-    assert _serving_timer.digest(_serving_timer.present(str(folder), f"{units}/x.*")) == wanted
+    assert serving_timer.digest(serving_timer.present(str(folder), f"{units}/x.*")) == wanted
     (units / "x.timer").write_text("[Timer]\n# by hand\n", encoding="utf-8")
-    assert _serving_timer.digest(_serving_timer.present(str(folder), f"{units}/x.*")) != wanted
+    assert serving_timer.digest(serving_timer.present(str(folder), f"{units}/x.*")) != wanted
 
 
 @pytest.mark.parametrize(
     ("files", "runs", "known"),
     [
-        (True, (True, True, True), _serving_timer.digest({"/x": "text"})),
+        (True, (True, True, True), serving_timer.digest({"/x": "text"})),
         (True, (False, False, True), ""),
         (False, (True, True, True), ""),
         # Switched off for now only, or for the next boot only.
@@ -286,9 +286,9 @@ def test_a_machine_with_these_files_needs_nothing(tmp_path: Path, monkeypatch: p
 def test_a_timer_that_rests_counts_as_none(
     monkeypatch: pytest.MonkeyPatch, files: bool, runs: t.Tuple[bool, bool, bool], known: str
 ) -> None:
-    monkeypatch.setattr(_serving_timer, "present", lambda: {"/x": "text"} if files else {})
-    monkeypatch.setattr(_serving_timer, "switches", lambda: runs)
-    assert _serving_timer.state() == known
+    monkeypatch.setattr(serving_timer, "present", lambda: {"/x": "text"} if files else {})
+    monkeypatch.setattr(serving_timer, "switches", lambda: runs)
+    assert serving_timer.state() == known
 
 
 @pytest.mark.parametrize(
@@ -314,6 +314,6 @@ def test_whether_the_timer_runs(
     systemctl.write_text(f"#!/bin/sh\nprintf '{timer}\\n{service}'\n", encoding="utf-8")
     systemctl.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert _serving_timer.switches() == runs
+    assert serving_timer.switches() == runs
     systemctl.unlink()
-    assert _serving_timer.switches() == (False, False, True)
+    assert serving_timer.switches() == (False, False, True)

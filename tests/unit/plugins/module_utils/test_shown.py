@@ -8,12 +8,13 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _shown, _verify
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     CommandResult,
     Runner,
     SlipwayError,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import verify
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.apt import Apt
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import Repository
@@ -45,8 +46,8 @@ def test_errors_reports_and_tables_are_clean() -> None:
     assert len(render(findings, ["n1"]).splitlines()) == 2
     node = {"name": EVIL, "roles": [EVIL], "version": EVIL, "runtime": EVIL, "address": EVIL, "ready": True}
     assert is_clean("".join(kube_nodes_info.table([{**node, "schedulable": True, "age_seconds": 1}])))
-    check = _verify.Check("nodes", [f"node {EVIL}"]).as_dict()
-    assert is_clean("".join(_verify.table([check])))
+    check = verify.Check("nodes", [f"node {EVIL}"]).as_dict()
+    assert is_clean("".join(verify.table([check])))
 
 
 SECRET = "sEcReT"

@@ -13,8 +13,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _static_pods, _x509
-from ansible_collections.slipway.kubernetes.plugins.module_utils._static_pods import Component
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import static_pods
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.static_pods import Component
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import x509
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.proc_fakes import process
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.tls_fakes import certificate, serving
 
@@ -27,7 +28,7 @@ class Proc:
         self.file = root / "scheduler.conf"
         self.file.touch()
         self.killed: t.List[t.Tuple[int, int]] = []
-        monkeypatch.setattr(_static_pods, "PROC", str(self.root))
+        monkeypatch.setattr(static_pods, "PROC", str(self.root))
         monkeypatch.setattr(os, "kill", self._kill)
         self.component = Component("kube-scheduler", str(self.file))
 
@@ -71,7 +72,7 @@ def test_older_than_its_file(proc: Proc, age: float, written: float, older: bool
 
 
 def test_a_process_that_has_just_ended_began_now(proc: Proc) -> None:
-    assert _static_pods.started(77) == pytest.approx(time.time(), abs=5)
+    assert static_pods.started(77) == pytest.approx(time.time(), abs=5)
 
 
 def test_end(proc: Proc) -> None:
@@ -96,7 +97,7 @@ def test_end(proc: Proc) -> None:
     ],
 )
 def test_first_address(urls: str, expected: t.Any) -> None:
-    assert _static_pods.first_address(urls) == expected
+    assert static_pods.first_address(urls) == expected
 
 
 @pytest.fixture(scope="module")
@@ -118,13 +119,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[t.Tuple[int, 
 
 def test_what_a_server_presents(server: t.Tuple[int, str]) -> None:
     port, pem = server
-    assert _static_pods.presented("127.0.0.1", port) == _x509.parse_pem(pem).fingerprint
-    assert _static_pods.is_healthy("127.0.0.1", port)
+    assert static_pods.presented("127.0.0.1", port) == x509.parse_pem(pem).fingerprint
+    assert static_pods.is_healthy("127.0.0.1", port)
 
 
 def test_nobody_answers() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-    assert _static_pods.presented("127.0.0.1", port) == ""
-    assert not _static_pods.is_healthy("127.0.0.1", port)
+    assert static_pods.presented("127.0.0.1", port) == ""
+    assert not static_pods.is_healthy("127.0.0.1", port)

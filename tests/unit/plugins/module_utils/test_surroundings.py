@@ -14,13 +14,14 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _boot_settings,
-    _mounts,
-    _network_managers,
-    _resolver,
-    _surroundings,
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import (
+    boot_settings,
+    surroundings,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import (
+    mounts as _mounts,
+)
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import network_managers, resolver
 
 
 def write(root: Path, files: t.Mapping[str, str]) -> str:
@@ -40,7 +41,7 @@ NETWORKD = {ACTIVE.format("systemd-networkd"): ""}
 
 def test_a_resolver(tmp_path: Path) -> None:
     text = "# x\nnameserver 192.0.2.53\nnameserver\nsearch old.example.com\nsearch a.example.com b.example.com\n"
-    found = _resolver.look(write(tmp_path, {"/etc/resolv.conf": text}))
+    found = resolver.look(write(tmp_path, {"/etc/resolv.conf": text}))
     assert found == {
         "path": "/etc/resolv.conf",
         "target": "",
@@ -56,15 +57,15 @@ def test_systemd_resolved_has_a_file_for_the_kubelet(tmp_path: Path) -> None:
         "/run/systemd/resolve/resolv.conf": "nameserver 192.0.2.53\n",
     }
     root = write(tmp_path, files)
-    assert _resolver.look(root)["nameservers"] == ["127.0.0.53"]
+    assert resolver.look(root)["nameservers"] == ["127.0.0.53"]
     write(tmp_path, {ACTIVE.format("systemd-resolved"): ""})
-    assert _resolver.look(root)["nameservers"] == ["192.0.2.53"]
+    assert resolver.look(root)["nameservers"] == ["192.0.2.53"]
 
 
 def test_a_link_to_nowhere(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/resolv.conf").symlink_to("../run/resolvconf/resolv.conf")
-    found = _resolver.look(str(tmp_path))
+    found = resolver.look(str(tmp_path))
     assert (found["exists"], found["target"]) == (False, "../run/resolvconf/resolv.conf")
 
 
@@ -73,17 +74,17 @@ def test_names_are_resolved_by_the_machine(tmp_path: Path) -> None:
     program.write_text('#!/bin/sh\n[ "$2" = api.example.com ] && printf "192.0.2.9 STREAM x\\n192.0.2.9 DGRAM\\n"\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     names = ["api.example.com", "other.example.com", "$(id)", "-x", "api.example.com"]
-    found = _resolver.Lookups(names, str(program)).result()
+    found = resolver.Lookups(names, str(program)).result()
     assert found == {"api.example.com": ["192.0.2.9"], "other.example.com": []}
-    assert _resolver.Lookups(names, "/nonexistent").result() == {}
+    assert resolver.Lookups(names, "/nonexistent").result() == {}
 
 
 def test_a_resolver_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "getent"
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setattr(_resolver, "_PATIENCE", 0.1)
-    assert _resolver.Lookups(["api"], str(program)).result() == {"api": []}
+    monkeypatch.setattr(resolver, "_PATIENCE", 0.1)
+    assert resolver.Lookups(["api"], str(program)).result() == {"api": []}
 
 
 # Network managers
@@ -109,7 +110,7 @@ FOLDER = "/etc/systemd/network"
 )
 def test_files_of_networkd(tmp_path: Path, match: str, taken: t.List[str]) -> None:
     root = write(tmp_path, {**NETWORKD, f"{FOLDER}/20-wired.network": match + "[Network]\nDHCP=yes\n"})
-    found = _network_managers.look(root)
+    found = network_managers.look(root)
     expected = [{"by": "systemd-networkd", "path": f"{FOLDER}/20-wired.network", "takes": taken, "runs": True}]
     assert found == (expected if taken else [])
 
@@ -125,19 +126,19 @@ def test_the_first_file_of_networkd_counts(tmp_path: Path) -> None:
     }
     root = write(tmp_path, files)
     (tmp_path / "etc/systemd/network/80-masked.network").symlink_to("/dev/null")
-    assert _network_managers.look(root) == []
+    assert network_managers.look(root) == []
 
 
 def test_an_empty_file_of_networkd_masks_another(tmp_path: Path) -> None:
     files = {**NETWORKD, "/usr/lib/systemd/network/80-all.network": "[Match]\nName=*\n"}
-    assert len(_network_managers.look(write(tmp_path, files))) == 1
-    assert _network_managers.look(write(tmp_path, {f"{FOLDER}/80-all.network": ""})) == []
+    assert len(network_managers.look(write(tmp_path, files))) == 1
+    assert network_managers.look(write(tmp_path, {f"{FOLDER}/80-all.network": ""})) == []
 
 
 @pytest.mark.parametrize("condition", ["Virtualization=container", "Host=other", "KernelCommandLine=!ip"])
 def test_files_of_networkd_for_some_machines(tmp_path: Path, condition: str) -> None:
     files = {**NETWORKD, f"{FOLDER}/20-all.network": f"[Match]\n{condition}\nType=ether\n"}
-    assert _network_managers.look(write(tmp_path, files)) == []
+    assert network_managers.look(write(tmp_path, files)) == []
 
 
 def test_drop_ins_of_networkd(tmp_path: Path) -> None:
@@ -145,14 +146,14 @@ def test_drop_ins_of_networkd(tmp_path: Path) -> None:
         f"{FOLDER}/20-all.network": "[Match]\nName=*\n",
         f"{FOLDER}/20-all.network.d/narrow.conf": "[Match]\nName=\nName=eth0\n",
     }
-    assert _network_managers.look(write(tmp_path, files)) == []
+    assert network_managers.look(write(tmp_path, files)) == []
 
 
 def test_networkd_that_does_not_run(tmp_path: Path) -> None:
     root = write(tmp_path, {f"{FOLDER}/20-all.network": "[Match]\nName=*\n"})
-    assert [entry["runs"] for entry in _network_managers.look(root)] == [False]
+    assert [entry["runs"] for entry in network_managers.look(root)] == [False]
     write(tmp_path, {"/etc/systemd/system/multi-user.target.wants/systemd-networkd.service": ""})
-    assert [entry["runs"] for entry in _network_managers.look(root)] == [True]
+    assert [entry["runs"] for entry in network_managers.look(root)] == [True]
 
 
 CONNECTION = "/etc/NetworkManager/system-connections/wired.nmconnection"
@@ -173,9 +174,9 @@ CONNECTION = "/etc/NetworkManager/system-connections/wired.nmconnection"
 def test_connections_of_network_manager(tmp_path: Path, text: str, configuration: str, found: int) -> None:
     files = {CONNECTION: text, "/etc/NetworkManager/conf.d/pods.conf": configuration}
     root = write(tmp_path, files)
-    assert _network_managers.look(root) == []
+    assert network_managers.look(root) == []
     write(tmp_path, {ACTIVE.format("NetworkManager"): ""})
-    assert [entry["path"] for entry in _network_managers.look(root)] == [CONNECTION] * found
+    assert [entry["path"] for entry in network_managers.look(root)] == [CONNECTION] * found
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,7 @@ def test_connections_of_network_manager(tmp_path: Path, text: str, configuration
 )
 def test_dhcpcd(tmp_path: Path, text: str, found: int) -> None:
     root = write(tmp_path, {"/etc/dhcpcd.conf": text, ACTIVE.format("dhcpcd"): ""})
-    assert len(_network_managers.look(root)) == found
+    assert len(network_managers.look(root)) == found
 
 
 # What counts after a boot
@@ -196,7 +197,7 @@ EXCLUDED = "".join(f"-net.ipv4.conf.{name}.forwarding\n" for name in ("all", "de
 
 
 def off(tmp_path: Path, files: t.Mapping[str, str]) -> t.List[t.Tuple[str, str]]:
-    found = _boot_settings.forwarding(["eth0"], write(tmp_path, files))
+    found = boot_settings.forwarding(["eth0"], write(tmp_path, files))
     return [(entry["path"].rpartition("/")[2], entry["setting"]) for entry in found]
 
 
@@ -254,14 +255,14 @@ def test_swap_that_comes_back(tmp_path: Path) -> None:
     off = "[Unit]\nDescription=No swapon\nDocumentation=man:swapon(8)\n"
     off += "[Service]\nExecStart=swapoff -a\nExecStop=swapon -a\n"
     write(tmp_path, {"/etc/systemd/system/multi-user.target.wants/no-swap.service": off})
-    assert _boot_settings.swap_at_boot(root) == []
+    assert boot_settings.swap_at_boot(root) == []
     files = {
         "/etc/waagent.conf": "ResourceDisk.Format=y\nResourceDisk.EnableSwap=y\n",
         "/etc/rc.local": "#!/bin/sh\nswapon  /swapfile\n",
         "/etc/systemd/system/multi-user.target.wants/my.service": "[Service]\nExecStart=/sbin/swapon /dev/zram0\n",
     }
     write(tmp_path, files)
-    assert [(entry["path"], entry["setting"]) for entry in _boot_settings.swap_at_boot(root)] == [
+    assert [(entry["path"], entry["setting"]) for entry in boot_settings.swap_at_boot(root)] == [
         ("/etc/waagent.conf", "ResourceDisk.EnableSwap=y"),
         ("/etc/rc.local", "swapon /swapfile"),
         ("/etc/systemd/system/multi-user.target.wants/my.service", "ExecStart=/sbin/swapon /dev/zram0"),
@@ -275,7 +276,7 @@ def test_proxies_are_found_and_not_told(tmp_path: Path) -> None:
         "/etc/systemd/system/kubelet.service.d/proxy.conf": "[Service]\nEnvironment=HTTP_PROXY=http://x:1 A=1\n",
         "/etc/systemd/system.conf": "[Manager]\n#DefaultEnvironment=HTTP_PROXY=x\nDefaultEnvironment=A=1 B\n",
     }
-    found = _boot_settings.proxies({"all_proxy": "http://x:1", "http_proxy": "", "HOME": "/"}, write(tmp_path, files))
+    found = boot_settings.proxies({"all_proxy": "http://x:1", "http_proxy": "", "HOME": "/"}, write(tmp_path, files))
     assert found == [
         {"source": "environment", "variables": ["all_proxy"], "no_proxy": ""},
         {"source": "/etc/environment", "variables": ["https_proxy"], "no_proxy": "localhost,10.0.0.0/8"},
@@ -300,7 +301,7 @@ def test_proxies_are_found_and_not_told(tmp_path: Path) -> None:
 def test_environments_of_services(tmp_path: Path, text: str, expected: t.Dict[str, str]) -> None:
     path = "/etc/systemd/system/containerd.service.d/proxy.conf"
     root = write(tmp_path, {path: f"[Service]\nEnvironment={text}\n"})
-    assert _boot_settings.service_environment("containerd", root) == expected
+    assert boot_settings.service_environment("containerd", root) == expected
 
 
 def test_an_environment_out_of_many_files(tmp_path: Path) -> None:
@@ -316,19 +317,19 @@ def test_an_environment_out_of_many_files(tmp_path: Path) -> None:
     }
     root = write(tmp_path, files)
     expected = {"M": "2", "U": "2", "T": "2", "F": "2"}
-    assert _boot_settings.service_environment("containerd", root) == expected
+    assert boot_settings.service_environment("containerd", root) == expected
     # A drop-in may take the files back.
     write(tmp_path, {"/etc/systemd/system/containerd.service.d/30.conf": "[Service]\nEnvironmentFile=\n"})
-    assert _boot_settings.service_environment("containerd", root) == {**expected, "F": "1"}
+    assert boot_settings.service_environment("containerd", root) == {**expected, "F": "1"}
 
 
 def test_proxies_that_are_taken_back(tmp_path: Path) -> None:
     folder = "/etc/systemd/system/kubelet.service.d"
     files = {f"{folder}/10.conf": "Environment=HTTPS_PROXY=http://x:1\n", f"{folder}/20.conf": "Environment=\n"}
-    assert _boot_settings.proxies({}, write(tmp_path, files)) == []
+    assert boot_settings.proxies({}, write(tmp_path, files)) == []
     files = {f"{folder}/20.conf": "EnvironmentFile=/etc/proxies\n", "/etc/proxies": "NO_PROXY=.a\nno_proxy=.b\n"}
     write(tmp_path, files)
-    assert _boot_settings.proxies({}, str(tmp_path)) == [
+    assert boot_settings.proxies({}, str(tmp_path)) == [
         {"source": f"{folder}/10.conf", "variables": ["HTTPS_PROXY"], "no_proxy": ".a"}
     ]
 
@@ -414,9 +415,9 @@ PROXMOX = "#cloud-config\nhostname: n1\nmanage_etc_hosts: true\nfqdn: n1.example
     ],
 )
 def test_who_writes_etc_hosts_at_boot(tmp_path: Path, files: t.Dict[str, str], expected: str) -> None:
-    assert _boot_settings.hosts_at_boot(write(tmp_path, {**CLOUD, **files})) == expected
+    assert boot_settings.hosts_at_boot(write(tmp_path, {**CLOUD, **files})) == expected
     (tmp_path / "usr/bin/cloud-init").unlink()
-    assert _boot_settings.hosts_at_boot(str(tmp_path)) == ""
+    assert boot_settings.hosts_at_boot(str(tmp_path)) == ""
 
 
 def test_the_version_of_zfs(tmp_path: Path) -> None:
@@ -431,11 +432,11 @@ def test_the_version_of_zfs(tmp_path: Path) -> None:
 
 
 def test_controllers(tmp_path: Path) -> None:
-    assert _surroundings.cgroup_controllers(str(tmp_path)) == []
+    assert surroundings.cgroup_controllers(str(tmp_path)) == []
     table = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpuset\t5\t5\t1\nmemory\t0\t123\t0\n"
-    assert _surroundings.cgroup_controllers(write(tmp_path, {"/proc/cgroups": table})) == ["cpuset"]
+    assert surroundings.cgroup_controllers(write(tmp_path, {"/proc/cgroups": table})) == ["cpuset"]
     root = write(tmp_path, {"/sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory pids\n"})
-    assert _surroundings.cgroup_controllers(root) == ["cpuset", "cpu", "io", "memory", "pids"]
+    assert surroundings.cgroup_controllers(root) == ["cpuset", "cpu", "io", "memory", "pids"]
 
 
 def test_modules_that_cannot_be_loaded(tmp_path: Path) -> None:
@@ -449,30 +450,30 @@ def test_modules_that_cannot_be_loaded(tmp_path: Path) -> None:
         "/proc/modules": "",
     }
     root = write(tmp_path, files)
-    assert _surroundings.modules_missing(root) == ["nf_tables", "vxlan", "wireguard"]
+    assert surroundings.modules_missing(root) == ["nf_tables", "vxlan", "wireguard"]
     write(tmp_path, {f"/lib/modules/{platform.release()}/modules.alias": "alias fs-nfs4 nfsv4\nalias rpc-x y\n"})
     more = ["ip_vs-wrr", "fs-nfs4", "overlay"]
-    assert _surroundings.modules_missing(root, more) == ["nf_tables", "vxlan", "wireguard", "ip_vs_wrr"]
+    assert surroundings.modules_missing(root, more) == ["nf_tables", "vxlan", "wireguard", "ip_vs_wrr"]
     write(tmp_path, {"/run/systemd/container": "docker"})
-    assert _surroundings.modules_missing(root) == []
+    assert surroundings.modules_missing(root) == []
 
 
 def test_a_kernel_that_loads_no_modules(tmp_path: Path) -> None:
     """Nothing says whether nf_tables is built in, and everything else that is would be seen."""
     root = write(tmp_path, {"/sys/module/vxlan/parameters/x": "", "/proc/filesystems": "nodev\toverlay\n"})
-    assert _surroundings.modules_missing(root) == ["br_netfilter", "nf_conntrack", "wireguard"]
-    assert "nf_tables" in _surroundings.modules_missing(root, ["nf_tables"])
+    assert surroundings.modules_missing(root) == ["br_netfilter", "nf_conntrack", "wireguard"]
+    assert "nf_tables" in surroundings.modules_missing(root, ["nf_tables"])
     write(tmp_path, {"/proc/modules": "x 1 0 - Live\n"})
-    assert "nf_tables" in _surroundings.modules_missing(root)
+    assert "nf_tables" in surroundings.modules_missing(root)
 
 
 def test_a_container_whose_host_has_not_loaded_a_module(tmp_path: Path) -> None:
     """As in LXC: the role would ask modprobe, which finds nothing there."""
     root = write(tmp_path, {"/run/systemd/container": "lxc", "/proc/filesystems": "nodev\toverlay\n"})
-    assert _surroundings.modules_missing(root) == ["br_netfilter", "nf_conntrack"]
+    assert surroundings.modules_missing(root) == ["br_netfilter", "nf_conntrack"]
     write(tmp_path, {"/sys/module/br_netfilter/refcnt": "0", "/sys/module/nf_conntrack/refcnt": "0"})
-    assert _surroundings.modules_missing(root) == []
-    assert _surroundings.modules_missing(root, ["ip-vs"]) == ["ip_vs"]
+    assert surroundings.modules_missing(root) == []
+    assert surroundings.modules_missing(root, ["ip-vs"]) == ["ip_vs"]
 
 
 def test_everything_at_once(tmp_path: Path) -> None:
@@ -486,7 +487,7 @@ def test_everything_at_once(tmp_path: Path) -> None:
         "/var/lib/etcd/member/x": "",
         "/etc/kubernetes/pki/ca.crt": "",
     }
-    found = _surroundings.look_around(["eth0"], {}, write(tmp_path, files))
+    found = surroundings.look_around(["eth0"], {}, write(tmp_path, files))
     assert found["pod_networks"] == ["10-x.conf", "87-podman.conflist"]
     assert (found["mtus"], found["limits"]) == ({"eth0": 1450}, {"max_user_watches": 8192})
     assert (found["etcd_data"], found["authority"]) == (True, True)
@@ -494,7 +495,7 @@ def test_everything_at_once(tmp_path: Path) -> None:
 
 
 def test_static_pods_of_others(tmp_path: Path) -> None:
-    assert _surroundings.static_pods(str(tmp_path)) == []
+    assert surroundings.static_pods(str(tmp_path)) == []
     own = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
     files = {f"/etc/kubernetes/manifests/{name}.yaml": "" for name in (*own, "kube-vip")}
-    assert _surroundings.static_pods(write(tmp_path, files)) == ["kube-vip.yaml"]
+    assert surroundings.static_pods(write(tmp_path, files)) == ["kube-vip.yaml"]

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _upgrade
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import upgrade
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _upgrade
     ],
 )
 def test_image_version(image: str, version: str) -> None:
-    assert _upgrade.image_version(image) == version
+    assert upgrade.image_version(image) == version
 
 
 def test_static_pods(tmp_path: Path) -> None:
@@ -29,26 +29,26 @@ def test_static_pods(tmp_path: Path) -> None:
         "spec:\n  containers:\n  - image: registry.k8s.io/etcd:3.6.8-0\n    name: etcd\n"
     )
     (tmp_path / "kube-scheduler.yaml").write_text('    image: "r/kube-scheduler:v1.36.4"\n    imagePullPolicy: Never\n')
-    found = _upgrade.static_pods(str(tmp_path))
+    found = upgrade.static_pods(str(tmp_path))
     assert found == {"kube-scheduler": "r/kube-scheduler:v1.36.4", "etcd": "registry.k8s.io/etcd:3.6.8-0"}
-    assert _upgrade.kube_version(found) == {"kube-scheduler": "1.36.4", "etcd": "3.6.8-0"}
-    assert _upgrade.static_pods(str(tmp_path / "absent")) == {}
+    assert upgrade.kube_version(found) == {"kube-scheduler": "1.36.4", "etcd": "3.6.8-0"}
+    assert upgrade.static_pods(str(tmp_path / "absent")) == {}
 
 
 def test_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "slipway" / "upgrade.json"
-    monkeypatch.setattr(_upgrade, "RECORD", str(path))
-    assert _upgrade.read_record() is None
-    _upgrade.remove_record()
-    _upgrade.write_record("apply", "1.37.1")
+    monkeypatch.setattr(upgrade, "RECORD", str(path))
+    assert upgrade.read_record() is None
+    upgrade.remove_record()
+    upgrade.write_record("apply", "1.37.1")
     assert path.stat().st_mode & 0o777 == 0o600
-    record = _upgrade.read_record() or {}
+    record = upgrade.read_record() or {}
     assert (record["operation"], record["version"]) == ("apply", "1.37.1")
-    _upgrade.remove_record()
-    assert _upgrade.read_record() is None
+    upgrade.remove_record()
+    assert upgrade.read_record() is None
     for damaged in ("", "[]", "{"):
         path.write_text(damaged)
-        assert _upgrade.read_record() == {}
+        assert upgrade.read_record() == {}
 
 
 def test_a_manifest_that_only_the_backup_has_is_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,10 +60,10 @@ def test_a_manifest_that_only_the_backup_has_is_put_back(tmp_path: Path, monkeyp
         (backup / f"{name}.yaml").write_text("" if name == "kube-scheduler" else f"image: r/{name}:{number}\n")
         os.utime(backup / f"{name}.yaml", (number, number))
     (manifests / "etcd.yaml").write_text("image: r/etcd:new\n")
-    monkeypatch.setattr(_upgrade, "MANIFESTS", str(manifests))
-    monkeypatch.setattr(_upgrade, "BACKUPS", str(tmp_path / "kubeadm-backup-manifests*"))
-    lost = _upgrade.lost_manifests()
+    monkeypatch.setattr(upgrade, "MANIFESTS", str(manifests))
+    monkeypatch.setattr(upgrade, "BACKUPS", str(tmp_path / "kubeadm-backup-manifests*"))
+    lost = upgrade.lost_manifests()
     assert lost == {"kube-apiserver": str(tmp_path / "kubeadm-backup-manifests-2/kube-apiserver.yaml")}
-    _upgrade.restore_manifests(lost)
-    assert _upgrade.static_pods() == {"kube-apiserver": "r/kube-apiserver:2", "etcd": "r/etcd:new"}
-    assert _upgrade.lost_manifests() == {}
+    upgrade.restore_manifests(lost)
+    assert upgrade.static_pods() == {"kube-apiserver": "r/kube-apiserver:2", "etcd": "r/etcd:new"}
+    assert upgrade.lost_manifests() == {}

@@ -7,15 +7,15 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _verify
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import verify
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import fixture
 
 NODES = fixture("nodes-ready.json")["items"]
 
 
 def test_check() -> None:
-    assert _verify.Check("a", detail="3 tried").as_dict() == {"name": "a", "ok": True, "detail": "3 tried"}
-    failing = _verify.Check("a", ["one", "two"], "3 tried").as_dict()
+    assert verify.Check("a", detail="3 tried").as_dict() == {"name": "a", "ok": True, "detail": "3 tried"}
+    failing = verify.Check("a", ["one", "two"], "3 tried").as_dict()
     assert failing == {"name": "a", "ok": False, "detail": "one; two"}
 
 
@@ -29,7 +29,7 @@ def test_check() -> None:
     ],
 )
 def test_objects(node_port: bool, load_balancer: bool, services: t.List[str]) -> None:
-    namespace, daemonset, *rest = _verify.objects("ns", "img", node_port, load_balancer)
+    namespace, daemonset, *rest = verify.objects("ns", "img", node_port, load_balancer)
     assert (namespace["kind"], namespace["metadata"]["name"]) == ("Namespace", "ns")
     assert [service["spec"]["type"] for service in rest] == services
     labels = daemonset["spec"]["template"]["metadata"]["labels"]
@@ -42,7 +42,7 @@ def test_objects(node_port: bool, load_balancer: bool, services: t.List[str]) ->
 
 
 def test_pods_run_on_each_node_and_under_restricted_pod_security() -> None:
-    pod = _verify.objects("ns", "img", False, False)[1]["spec"]["template"]["spec"]
+    pod = verify.objects("ns", "img", False, False)[1]["spec"]["template"]["spec"]
     assert pod["tolerations"] == [{"operator": "Exists"}]
     assert pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["runAsUser"]
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -51,10 +51,10 @@ def test_pods_run_on_each_node_and_under_restricted_pod_security() -> None:
 
 
 def test_routes() -> None:
-    assert _verify.routes({"a": "1"}) == []
-    assert _verify.routes({"b": "2", "a": "1"}) == [("a", "b"), ("b", "a")]
-    assert len(_verify.routes(dict.fromkeys("abcde", ""))) == 20
-    ring = _verify.routes(dict.fromkeys("fedcba", ""))
+    assert verify.routes({"a": "1"}) == []
+    assert verify.routes({"b": "2", "a": "1"}) == [("a", "b"), ("b", "a")]
+    assert len(verify.routes(dict.fromkeys("abcde", ""))) == 20
+    ring = verify.routes(dict.fromkeys("fedcba", ""))
     assert ring == [("a", "b"), ("b", "c"), ("c", "d"), ("d", "e"), ("e", "f"), ("f", "a")]
 
 
@@ -70,16 +70,16 @@ def test_routes() -> None:
     ],
 )
 def test_dial_problem(answer: str, problem: str) -> None:
-    assert _verify.dial_problem(answer, {"p1", "p2"}) == problem
+    assert verify.dial_problem(answer, {"p1", "p2"}) == problem
 
 
 @pytest.mark.parametrize("version", ["", "1.37.1", "v1.37.1"])
 def test_versions_that_fit(version: str) -> None:
-    assert _verify.version_problems(NODES, version) == []
+    assert verify.version_problems(NODES, version) == []
 
 
 def test_version_problems() -> None:
-    assert _verify.version_problems(NODES[:2], "1.36.4") == [
+    assert verify.version_problems(NODES[:2], "1.36.4") == [
         "node cp1 has 1.37.1 instead of 1.36.4",
         "node worker1 has 1.37.1 instead of 1.36.4",
     ]
@@ -87,11 +87,11 @@ def test_version_problems() -> None:
 
 def test_metrics_problems() -> None:
     answer = {"items": [{"metadata": {"name": "a"}}, {"metadata": {"name": "z"}}]}
-    assert _verify.metrics_problems(answer, ["a", "b"]) == ["there are no metrics of node b"]
-    assert _verify.metrics_problems({}, ["a"]) == ["there are no metrics of node a"]
+    assert verify.metrics_problems(answer, ["a", "b"]) == ["there are no metrics of node b"]
+    assert verify.metrics_problems({}, ["a"]) == ["there are no metrics of node a"]
 
 
 def test_table() -> None:
-    checks = [_verify.Check("short", detail="1").as_dict(), _verify.Check("longer one", ["bad"]).as_dict()]
-    assert _verify.table(checks) == ["ok      short       1", "FAILED  longer one  bad"]
-    assert _verify.table([]) == []
+    checks = [verify.Check("short", detail="1").as_dict(), verify.Check("longer one", ["bad"]).as_dict()]
+    assert verify.table(checks) == ["ok      short       1", "FAILED  longer one  bad"]
+    assert verify.table([]) == []

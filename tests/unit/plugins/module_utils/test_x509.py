@@ -9,7 +9,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _der, _x509
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import der, x509
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "kubeadm"
 
@@ -24,7 +24,7 @@ def seconds(*parts: int) -> float:
 
 def test_the_certificate_of_an_api_server() -> None:
     """The expected values are what `openssl x509` says."""
-    found = _x509.parse_pem(fixture("control-plane/pki/apiserver.crt"))
+    found = x509.parse_pem(fixture("control-plane/pki/apiserver.crt"))
     assert (found.common_name, found.issuer) == ("kube-apiserver", "kubernetes")
     assert found.not_before == seconds(2026, 11, 21, 11, 44, 41)
     assert found.not_after == seconds(2027, 11, 21, 11, 49, 41)
@@ -40,18 +40,18 @@ def test_the_certificate_of_an_api_server() -> None:
 
 
 def test_a_kubelet_that_has_its_authority_after_it() -> None:
-    found = _x509.parse_pem(fixture("control-plane/kubelet/kubelet-server-current.pem"))
+    found = x509.parse_pem(fixture("control-plane/kubelet/kubelet-server-current.pem"))
     assert (found.common_name, found.names.dns_names) == ("system:node:certs-cp1", ["certs-cp1"])
 
 
 def test_a_certificate_of_version_1_has_no_names() -> None:
-    assert _x509.parse_pem(fixture("ca-version-1.crt")).names == _x509.AlternativeNames()
+    assert x509.parse_pem(fixture("ca-version-1.crt")).names == x509.AlternativeNames()
 
 
 @pytest.mark.parametrize("pem", ["", "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----"])
 def test_no_certificate(pem: str) -> None:
-    with pytest.raises((_der.DerError, IndexError)):
-        _x509.parse_pem(pem)
+    with pytest.raises((der.DerError, IndexError)):
+        x509.parse_pem(pem)
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,12 @@ def test_no_certificate(pem: str) -> None:
     ],
 )
 def test_times(tag: int, text: str, expected: t.Optional[float]) -> None:
-    element = _der.parse(bytes([tag, len(text)]) + text.encode())
+    element = der.parse(bytes([tag, len(text)]) + text.encode())
     if expected is None:
-        with pytest.raises(_der.DerError):
-            _x509.moment(element)
+        with pytest.raises(der.DerError):
+            x509.moment(element)
     else:
-        assert _x509.moment(element) == expected
+        assert x509.moment(element) == expected
 
 
 def element(tag: int, *parts: bytes) -> bytes:
@@ -83,5 +83,5 @@ def element(tag: int, *parts: bytes) -> bytes:
 def test_a_certificate_without_two_times(validity: bytes) -> None:
     empty = element(0x30)
     fields = element(0x30, b"\x02\x01\x01", empty, empty, element(0x30, validity), empty, empty)
-    with pytest.raises(_der.DerError, match="two times"):
-        _x509.parse(element(0x30, fields))
+    with pytest.raises(der.DerError, match="two times"):
+        x509.parse(element(0x30, fields))

@@ -88,6 +88,15 @@ def test_purge_keeps_folders_with_other_files_and_its_own(tmp_path: Path, run_mo
     assert os.listdir(tmp_path / "z") == ["keep.txt"]
 
 
+def test_purge_reaches_folders_of_any_depth(tmp_path: Path, run_module: ModuleRunner) -> None:
+    for name in ("program/kept.py", "program/gone.py", "program/deep/deeper/gone.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    files = [{"path": f"{tmp_path}/program/kept.py", "content": ""}]
+    run_module(config_files.main, {"files": files, "purge": [{"directory": f"{tmp_path}/program", "pattern": "**/*"}]})
+    assert [path.name for path in tmp_path.rglob("*")] == ["program", "kept.py"]
+
+
 def test_purge_deletes_links_and_not_their_targets(tmp_path: Path, run_module: ModuleRunner) -> None:
     (tmp_path / "target").write_text("x")
     (tmp_path / "d").mkdir()

@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _static_pods
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import static_pods
 from ansible_collections.slipway.kubernetes.plugins.modules import control_plane_files
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -30,16 +30,16 @@ class Machine:
         self._programs: t.Dict[str, int] = {}
         monkeypatch.setattr(control_plane_files, "DIRECTORY", str(self.folder))
         monkeypatch.setattr(control_plane_files, "MANIFESTS", str(self.manifests))
-        monkeypatch.setattr(_static_pods.Component, "pid", lambda component: self._programs.get(component.program, 0))
-        monkeypatch.setattr(_static_pods.Component, "argument", lambda component, name: "")
+        monkeypatch.setattr(static_pods.Component, "pid", lambda component: self._programs.get(component.program, 0))
+        monkeypatch.setattr(static_pods.Component, "argument", lambda component, name: "")
 
-        def end(component: _static_pods.Component) -> None:
+        def end(component: static_pods.Component) -> None:
             self._end(component)
 
-        monkeypatch.setattr(_static_pods.Component, "end", end)
-        monkeypatch.setattr(_static_pods, "started", lambda pid: self.began[pid])
-        monkeypatch.setattr(_static_pods, "is_healthy", lambda host, port: self.healthy_with())
-        monkeypatch.setattr(_static_pods, "within", lambda seconds, holds: holds())
+        monkeypatch.setattr(static_pods.Component, "end", end)
+        monkeypatch.setattr(static_pods, "started", lambda pid: self.began[pid])
+        monkeypatch.setattr(static_pods, "is_healthy", lambda host, port: self.healthy_with())
+        monkeypatch.setattr(static_pods, "within", lambda seconds, holds: holds())
         monkeypatch.setattr(control_plane_files._api_server, "is_ready", lambda: bool(self.healthy_with()))
 
     def build(self, *programs: str, sees: bool = True) -> None:
@@ -50,7 +50,7 @@ class Machine:
             self._programs[program] = number
             self.began[number] = time.time() - 3600
 
-    def _end(self, component: _static_pods.Component) -> None:
+    def _end(self, component: static_pods.Component) -> None:
         self.ended.append(component.program)
         self.began[self._programs[component.program]] = time.time() + 1
 

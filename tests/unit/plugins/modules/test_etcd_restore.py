@@ -11,14 +11,11 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _etcd,
-    _etcd_restore,
-    _kubeadm,
-    _module,
-    _static_pods,
-)
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd_restore as _etcd_restore
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, static_pods
 from ansible_collections.slipway.kubernetes.plugins.modules import etcd_restore
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import answers, fixture
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
@@ -84,17 +81,17 @@ class Machine:
         )
         monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(etcd_restore, "_PKI", str(self.pki))
-        monkeypatch.setattr(etcd_restore._kubeadm_files, "RECORD", str(self.state / "given.json"))
+        monkeypatch.setattr(etcd_restore.kubeadm_files, "RECORD", str(self.state / "given.json"))
         monkeypatch.setattr(etcd_restore, "_TRACES", (str(self.trace),))
         monkeypatch.setattr(etcd_restore, "_COMPONENTS", self.processes)
-        monkeypatch.setattr(etcd_restore._upgrade, "static_pods", lambda: {"kube-apiserver": "kube-apiserver:v1.37.1"})
-        monkeypatch.setattr(etcd_restore._api_server, "is_ready", lambda: self.ready[0])
-        monkeypatch.setattr(_static_pods, "ETCD", self.processes[-1])
+        monkeypatch.setattr(etcd_restore.upgrade, "static_pods", lambda: {"kube-apiserver": "kube-apiserver:v1.37.1"})
+        monkeypatch.setattr(etcd_restore.api_server, "is_ready", lambda: self.ready[0])
+        monkeypatch.setattr(static_pods, "ETCD", self.processes[-1])
         clock = types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)
-        monkeypatch.setattr(_static_pods, "time", clock)
+        monkeypatch.setattr(static_pods, "time", clock)
         monkeypatch.setattr(etcd_restore, "time", clock)
-        monkeypatch.setattr(_kubeadm, "MARKER", str(self.marker))
-        monkeypatch.setattr(_kubeadm, "running_commands", lambda: [])
+        monkeypatch.setattr(kubeadm, "MARKER", str(self.marker))
+        monkeypatch.setattr(kubeadm, "running_commands", lambda: [])
         monkeypatch.setattr(_etcd_restore, "STATE", str(self.state))
         monkeypatch.setattr(_etcd_restore, "PENDING", str(self.pending))
 
@@ -370,4 +367,4 @@ def test_check_mode(machine: Machine, step: str) -> None:
     options = {"revision": REVISION} if step == "restored" else {}
     assert machine.take(step, check=True, **options)["changed"] is (step not in ("checked", "completed"))
     assert machine.runner.calls == [] and not machine.marker.exists() and machine.snapshot.exists()
-    assert _etcd.read_pod(str(machine.manifest)).name == "etcd-cp1"
+    assert etcd.read_pod(str(machine.manifest)).name == "etcd-cp1"

@@ -13,8 +13,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _etcd_backup, _runtimes
-from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import Archive, BackupError, Settings
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd_backup
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd.etcd_backup import Archive, BackupError, Settings
 from ansible_collections.slipway.kubernetes.plugins.modules import etcd_snapshot
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import fixture
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
@@ -73,7 +74,7 @@ def mode(path: t.Union[str, Path]) -> int:
 
 
 def test_backup(machine: Path) -> None:
-    result = _etcd_backup.Backup(settings(machine)).run()
+    result = etcd_backup.Backup(settings(machine)).run()
     assert (mode(result["archive"]), mode(machine / "backups")) == (0o600, 0o700)
     assert result["snapshot"] == {
         "hash": "5b64e540",
@@ -82,7 +83,7 @@ def test_backup(machine: Path) -> None:
         "size": 1859584,
         "version": "3.7.0",
     }
-    assert result["sha256"] == _etcd_backup.sha256_of_file(result["archive"])
+    assert result["sha256"] == etcd_backup.sha256_of_file(result["archive"])
     archive = Archive(result["archive"])
     about = archive.about
     assert (about["cluster_name"], about["member"]) == ("lab", "etcd-cp1")
@@ -102,12 +103,12 @@ def test_backup(machine: Path) -> None:
 def test_client_certificate(machine: Path) -> None:
     for suffix in ("crt", "key"):
         (machine / "pki" / "etcd" / f"healthcheck-client.{suffix}").write_text("")
-    argv = _etcd_backup.Backup(settings(machine)).save_argv("/b/snapshot.db")
+    argv = etcd_backup.Backup(settings(machine)).save_argv("/b/snapshot.db")
     assert f"--cert={machine}/pki/etcd/healthcheck-client.crt" in argv
 
 
 def test_encrypted(machine: Path) -> None:
-    result = _etcd_backup.Backup(settings(machine, age_recipients=["age1one", "age1two"])).run()
+    result = etcd_backup.Backup(settings(machine, age_recipients=["age1one", "age1two"])).run()
     assert result["archive"].endswith(".tar.gz.age") and mode(result["archive"]) == 0o600
     assert Path(result["archive"]).read_text() == "age-encryption.org/v1\n"
     asked = (machine / "log").read_text().splitlines()[-1]
@@ -121,16 +122,16 @@ def test_failing_encryption(machine: Path, script: str) -> None:
     (machine / "bin" / "age").write_text(script)
     (machine / "pki" / "big").write_bytes(os.urandom(1 << 20))
     with pytest.raises(BackupError, match="age failed"):
-        _etcd_backup.Backup(settings(machine, age_recipients=["age1one"])).run()
+        etcd_backup.Backup(settings(machine, age_recipients=["age1one"])).run()
     assert os.listdir(machine / "backups") == [".slipway-lock"]
 
 
 def test_without_age(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (machine / "bin" / "age").unlink()
     monkeypatch.setenv("PATH", str(machine / "bin") + ":/bin")
-    monkeypatch.setattr(_etcd_backup.Backup, "_encrypt", _encrypt_with_nothing(_etcd_backup.Backup._encrypt))
+    monkeypatch.setattr(etcd_backup.Backup, "_encrypt", _encrypt_with_nothing(etcd_backup.Backup._encrypt))
     with pytest.raises(BackupError, match="age is not installed"):
-        _etcd_backup.Backup(settings(machine, age_recipients=["age1one"])).run()
+        etcd_backup.Backup(settings(machine, age_recipients=["age1one"])).run()
 
 
 def _encrypt_with_nothing(original: t.Callable[..., None]) -> t.Callable[..., None]:
@@ -157,7 +158,7 @@ def test_retention(machine: Path) -> None:
     for age, name in enumerate([old, recent, *foreign]):
         (folder / name).write_text("")
         os.utime(folder / name, (1000 + age, 1000 + age))
-    result = _etcd_backup.Backup(settings(machine)).run()
+    result = etcd_backup.Backup(settings(machine)).run()
     assert result["deleted"] == [str(folder / old)]
     assert {recent, *foreign} < set(os.listdir(folder))
     assert not (folder / ".slipway-work-killed").exists()
@@ -167,7 +168,7 @@ def test_retention(machine: Path) -> None:
 def test_empty_snapshot(machine: Path, status: t.Dict[str, t.Any]) -> None:
     (machine / "status.json").write_text(json.dumps(status))
     with pytest.raises(BackupError, match="The snapshot is empty"):
-        _etcd_backup.Backup(settings(machine)).run()
+        etcd_backup.Backup(settings(machine)).run()
     assert os.listdir(machine / "backups") == [".slipway-lock"]
 
 
@@ -183,18 +184,18 @@ def test_empty_snapshot(machine: Path, status: t.Dict[str, t.Any]) -> None:
 )
 def test_refused(machine: Path, options: t.Dict[str, t.Any], message: str) -> None:
     with pytest.raises(BackupError, match=message):
-        _etcd_backup.Backup(settings(machine, **options))
+        etcd_backup.Backup(settings(machine, **options))
 
 
 def test_failing_tools(machine: Path) -> None:
     (machine / "bin" / "kubectl").write_text("#!/bin/sh\necho connection refused >&2\nexit 1\n")
     with pytest.raises(BackupError, match=r"kubectl failed \(rc 1\): connection refused"):
-        _etcd_backup.Backup(settings(machine)).run()
+        etcd_backup.Backup(settings(machine)).run()
     with pytest.raises(BackupError, match="/nonexistent cannot be run"):
-        _etcd_backup.run(["/nonexistent"])
+        etcd_backup.run(["/nonexistent"])
     (machine / "manifests" / "etcd.yaml").write_text("spec: {}\n")
     with pytest.raises(BackupError, match="names no image"):
-        _etcd_backup.Backup(settings(machine)).image()
+        etcd_backup.Backup(settings(machine)).image()
 
 
 def test_full_disk(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,13 +205,13 @@ def test_full_disk(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Usage:
         free = 1
 
-    monkeypatch.setattr(_etcd_backup.shutil, "disk_usage", lambda _path: Usage)
+    monkeypatch.setattr(etcd_backup.shutil, "disk_usage", lambda _path: Usage)
     with pytest.raises(BackupError, match="has 0 MB free"):
-        _etcd_backup.Backup(settings(machine)).run()
+        etcd_backup.Backup(settings(machine)).run()
 
 
 def test_damaged_archives(machine: Path) -> None:
-    path = Path(_etcd_backup.Backup(settings(machine)).run()["archive"])
+    path = Path(etcd_backup.Backup(settings(machine)).run()["archive"])
     whole = path.read_bytes()
     damaged = machine / "damaged.tar.gz"
     # Cut off, a byte changed, no archive at all.
@@ -222,7 +223,7 @@ def test_damaged_archives(machine: Path) -> None:
             Archive(str(damaged))
     for about in ({"format": 2}, {"format": 1, "files": {"gone": "1"}}, {"format": 1}):
         with damaged.open("wb") as stream:
-            _etcd_backup.add_all(stream, {"about.json": json.dumps(about).encode()})
+            etcd_backup.add_all(stream, {"about.json": json.dumps(about).encode()})
         with pytest.raises(BackupError, match="The archive is damaged"):
             Archive(str(damaged))
     with tarfile.open(damaged, "w:gz"):
@@ -234,10 +235,10 @@ def test_damaged_archives(machine: Path) -> None:
 def test_program_of_the_timer(machine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = machine / "settings.json"
     given.write_text(json.dumps(settings(machine).__dict__))
-    assert _etcd_backup.main(["program", str(given)]) == 0
+    assert etcd_backup.main(["program", str(given)]) == 0
     assert json.loads(capsys.readouterr().out)["snapshot"]["revision"] == 3429
     given.write_text(json.dumps({**settings(machine).__dict__, "keep": 0}))
-    assert _etcd_backup.main(["program", str(given)]) == 1
+    assert etcd_backup.main(["program", str(given)]) == 1
     assert capsys.readouterr().err.startswith("No backup of etcd was taken: keep is 0")
 
 
@@ -248,7 +249,7 @@ def test_module(machine: Path, run_module: ModuleRunner, monkeypatch: pytest.Mon
         "cluster_name": "lab",
     }
     assert run_module(etcd_snapshot.main, options, check=True)["changed"] and not (machine / "backups").exists()
-    monkeypatch.setattr(_etcd_backup.Backup, "run", lambda _self: {"archive": "a"})
+    monkeypatch.setattr(etcd_backup.Backup, "run", lambda _self: {"archive": "a"})
     result = run_module(etcd_snapshot.main, options)
     assert (result["changed"], result["archive"]) == (True, "a")
     failed = run_module(etcd_snapshot.main, {**options, "keep": 0}, check=True)
@@ -258,7 +259,7 @@ def test_module(machine: Path, run_module: ModuleRunner, monkeypatch: pytest.Mon
 def test_nobody_else_may_write_where_the_folder_is(machine: Path) -> None:
     before = os.umask(0)
     try:
-        _etcd_backup.Backup(settings(machine, directory=str(machine / "new" / "backups"))).run()
+        etcd_backup.Backup(settings(machine, directory=str(machine / "new" / "backups"))).run()
     finally:
         os.umask(before)
     assert mode(machine / "new") == 0o755 and mode(machine / "new" / "backups") == 0o700
@@ -272,24 +273,24 @@ def test_a_folder_that_others_may_enter_is_left_as_it_is(machine: Path, mode_of_
     folder.chmod(mode_of_folder)
     (folder / ".work-of-somebody").mkdir()
     with pytest.raises(BackupError, match=r"is there already, and others may enter it .* chmod 0700"):
-        _etcd_backup.Backup(settings(machine)).run()
+        etcd_backup.Backup(settings(machine)).run()
     assert mode(folder) == mode_of_folder and os.listdir(folder) == [".work-of-somebody"]
     folder.chmod(0o700)
-    _etcd_backup.Backup(settings(machine)).run()
+    etcd_backup.Backup(settings(machine)).run()
     assert (folder / ".work-of-somebody").is_dir()
 
 
 def test_a_renewal_in_between_leaves_a_whole_archive(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the archive says of a file is true of the file in it, though another one was there before it was written."""
-    write = _etcd_backup.Backup._write
+    write = etcd_backup.Backup._write
 
-    def renewed(self: _etcd_backup.Backup, *arguments: t.Any) -> None:
+    def renewed(self: etcd_backup.Backup, *arguments: t.Any) -> None:
         (machine / "pki" / "ca.crt").write_text("another certificate")
         (machine / "manifests" / "etcd.yaml").write_text("another manifest")
         write(self, *arguments)
 
-    monkeypatch.setattr(_etcd_backup.Backup, "_write", renewed)
-    archive = Archive(_etcd_backup.Backup(settings(machine)).run()["archive"])
+    monkeypatch.setattr(etcd_backup.Backup, "_write", renewed)
+    archive = Archive(etcd_backup.Backup(settings(machine)).run()["archive"])
     assert archive.read("pki/ca.crt") == b"ca.crt of this cluster"
 
 
@@ -300,11 +301,11 @@ def test_the_new_archive_is_kept_though_others_are_from_the_future(machine: Path
     for name in names:
         (folder / name).write_text("")
         os.utime(folder / name, (2**33, 2**33))
-    result = _etcd_backup.Backup(settings(machine)).run()
+    result = etcd_backup.Backup(settings(machine)).run()
     assert sorted(result["deleted"]) == [str(folder / names[0]), str(folder / names[2])]
     assert os.path.exists(result["archive"])
-    assert not os.path.exists(_etcd_backup.Backup(settings(machine, keep=1)).run()["deleted"][0])
-    assert len(_etcd_backup.archives(str(folder))) == 1
+    assert not os.path.exists(etcd_backup.Backup(settings(machine, keep=1)).run()["deleted"][0])
+    assert len(etcd_backup.archives(str(folder))) == 1
 
 
 def test_what_the_disk_refuses_is_a_message(
@@ -313,21 +314,21 @@ def test_what_the_disk_refuses_is_a_message(
     def full(*_arguments: t.Any) -> None:
         raise OSError(28, "No space left on device", "/backups/x")
 
-    monkeypatch.setattr(_etcd_backup, "add_all", full)
+    monkeypatch.setattr(etcd_backup, "add_all", full)
     given = machine / "settings.json"
     given.write_text(json.dumps(settings(machine).__dict__))
-    assert _etcd_backup.main(["program", str(given)]) == 1
+    assert etcd_backup.main(["program", str(given)]) == 1
     assert "No backup of etcd was taken: [Errno 28] No space left on device" in capsys.readouterr().err
     assert os.listdir(machine / "backups") == [".slipway-lock"]
-    assert _etcd_backup.main(["program", f"{given}.gone"]) == 1
+    assert etcd_backup.main(["program", f"{given}.gone"]) == 1
     assert capsys.readouterr().err.startswith("No backup of etcd was taken: ")
-    monkeypatch.setattr(_etcd_backup.Backup, "check_directory", full)
+    monkeypatch.setattr(etcd_backup.Backup, "check_directory", full)
     options = {"directory": str(machine / "backups"), "manifest": str(machine / "manifests" / "etcd.yaml")}
     failed = run_module(etcd_snapshot.main, options)
     assert failed["failed"] and "No space left on device" in failed["msg"]
 
 
 def test_a_command_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_etcd_backup, "COMMAND_TIMEOUT", 0.1)
+    monkeypatch.setattr(etcd_backup, "COMMAND_TIMEOUT", 0.1)
     with pytest.raises(BackupError, match="sleep did not end within"):
-        _etcd_backup.run(["sleep", "20"])
+        etcd_backup.run(["sleep", "20"])

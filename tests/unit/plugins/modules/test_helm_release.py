@@ -12,8 +12,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _helm, _helm_work, _module
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import helm, helm_work
 from ansible_collections.slipway.kubernetes.plugins.modules import helm_release
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.proc_fakes import process
@@ -181,8 +182,8 @@ class Time:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, now: float = 1_790_000_000.0) -> None:
         self.now = now
         clock = types.SimpleNamespace(time=lambda: self.now, monotonic=lambda: self.now, sleep=self._sleep)
-        monkeypatch.setattr(_helm, "time", clock)
-        monkeypatch.setattr(_helm_work, "time", clock)
+        monkeypatch.setattr(helm, "time", clock)
+        monkeypatch.setattr(helm_work, "time", clock)
 
     def _sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -245,7 +246,7 @@ def test_what_somebody_begins_after_a_helm_of_ours_has_failed_is_not_ours(
     clock = Time(monkeypatch)
     cluster.runner.answers["helm upgrade"] = CommandError("failed", CommandResult(["helm"], 1, "", "timed out"))
     assert cluster.run()["failed"]
-    work = _helm_work.HelmWork("kube-flannel", "flannel", 300)
+    work = helm_work.HelmWork("kube-flannel", "flannel", 300)
     assert work.is_ours(clock.now) and not work.is_ours(clock.now + 60)
 
 
@@ -256,9 +257,9 @@ def test_a_helm_that_runs_on_this_machine_is_waited_for(
     process(tmp_path, 7, "/usr/local/bin/helm", "upgrade", "flannel", "chart")
     process(tmp_path, 8, "helm", "upgrade", "other", "chart")
     process(tmp_path, 9, "helm", "list", "flannel")
-    work = _helm_work.HelmWork("kube-flannel", "flannel", 300)
+    work = helm_work.HelmWork("kube-flannel", "flannel", 300)
     assert work.running(str(tmp_path)) == [7]
-    monkeypatch.setattr(_helm_work.HelmWork, "running", lambda _self: [7])
+    monkeypatch.setattr(helm_work.HelmWork, "running", lambda _self: [7])
     cluster.has(status="pending-upgrade").runner.answers["creationTimestamp"] = clock.stamp()
     result = cluster.run(timeout=10)
     assert "helm (process 7) is at work on the release flannel" in result["msg"]
@@ -341,4 +342,4 @@ def test_options_of_the_command_line(cluster: Cluster) -> None:
     ],
 )
 def test_chart_name(chart: str, name: str) -> None:
-    assert _helm.chart_name(chart, "0.16.1") == name
+    assert helm.chart_name(chart, "0.16.1") == name

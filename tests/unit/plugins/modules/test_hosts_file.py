@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.filter.hosts_file import hosts_lines
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _hosts_file
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import hosts_file as _hosts_file
 from ansible_collections.slipway.kubernetes.plugins.modules import hosts_file
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 

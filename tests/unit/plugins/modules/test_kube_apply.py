@@ -12,9 +12,9 @@ import urllib.error
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_apply
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_apply as _kube_apply
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_apply
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, FakeKubectl
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner

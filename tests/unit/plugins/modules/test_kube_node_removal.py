@@ -8,11 +8,11 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils._cluster_memory import (
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.cluster_memory import (
     REMOVED_NODES,
     SERVING_IDENTITIES,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_node_delete, kube_node_removal_info
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import FakeKubectl
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner

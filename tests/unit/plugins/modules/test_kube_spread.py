@@ -10,12 +10,12 @@ import json
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _spread
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     CommandError,
     CommandResult,
     SlipwayError,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import spread as _spread
 from ansible_collections.slipway.kubernetes.plugins.modules.kube_spread import KubeSpread
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 

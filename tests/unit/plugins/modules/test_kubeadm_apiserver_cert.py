@@ -11,13 +11,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _api_server,
-    _certificates,
-    _cluster_configuration,
-    _module,
-    _static_pods,
-)
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_configuration, static_pods
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_apiserver_cert
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -60,14 +57,14 @@ class ControlPlane:
         self.sees_it = True
         self.ended = 0
         for target, name, value in (
-            (_certificates, "FOLDER", str(self.root)),
-            (_certificates, "KUBELET_FOLDER", str(self.root / "kubelet")),
-            (_api_server, "MANIFEST", str(self.manifest)),
-            (_api_server, "is_ready", lambda: True),
+            (certificates, "FOLDER", str(self.root)),
+            (certificates, "KUBELET_FOLDER", str(self.root / "kubelet")),
+            (api_server, "MANIFEST", str(self.manifest)),
+            (api_server, "is_ready", lambda: True),
             (_module, "Runner", lambda _module: self.runner),
-            (_static_pods, "time", types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)),
-            (_static_pods, "presented", self._presented),
-            (_static_pods, "API_SERVER", types.SimpleNamespace(program="kube-apiserver", end=self._end)),
+            (static_pods, "time", types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)),
+            (static_pods, "presented", self._presented),
+            (static_pods, "API_SERVER", types.SimpleNamespace(program="kube-apiserver", end=self._end)),
         ):
             monkeypatch.setattr(target, name, value)
 
@@ -86,7 +83,7 @@ class ControlPlane:
 
     def _presented(self, _host: str, _port: int) -> str:
         is_new = self.sees_it or self.ended
-        return _certificates.read(str(self.pki / "apiserver.crt")).fingerprint if is_new else "the old one"
+        return certificates.read(str(self.pki / "apiserver.crt")).fingerprint if is_new else "the old one"
 
     def _end(self) -> None:
         self.ended += 1
@@ -173,6 +170,6 @@ def test_what_is_no_name(plane: ControlPlane) -> None:
 def test_a_node_whose_kubelet_says_no_name(
     plane: ControlPlane, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(_certificates, "KUBELET_FOLDER", str(tmp_path))
-    monkeypatch.setattr(_cluster_configuration, "platform", types.SimpleNamespace(node=lambda: "Certs-CP1"))
+    monkeypatch.setattr(certificates, "KUBELET_FOLDER", str(tmp_path))
+    monkeypatch.setattr(cluster_configuration, "platform", types.SimpleNamespace(node=lambda: "Certs-CP1"))
     assert not plane.run()["changed"]

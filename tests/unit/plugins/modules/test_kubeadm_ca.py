@@ -9,7 +9,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_server, _kubeadm_files, _module
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm_files
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_ca
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
@@ -28,9 +30,9 @@ class Machine:
         self.runner = FakeRunner({"config validate": "ok\n", "certs ca": self._make}, tools=("kubeadm",))
         monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(kubeadm_ca, "_KEY", str(self.key))
-        monkeypatch.setattr(_kubeadm_files, "RECORD", str(root / "slipway/given.json"))
+        monkeypatch.setattr(kubeadm_files, "RECORD", str(root / "slipway/given.json"))
         monkeypatch.setattr(kubeadm_ca, "_KUBELET_KUBECONFIG", str(self.kubeconfig))
-        monkeypatch.setattr(_api_server, "AUTHORITY", str(self.certificate))
+        monkeypatch.setattr(api_server, "AUTHORITY", str(self.certificate))
 
     def _make(self, _argv: t.List[str]) -> str:
         self.certificate.write_text("PEM")
@@ -50,7 +52,7 @@ def test_a_ca_is_made_once(machine: Machine) -> None:
     result = machine.run(derive="vrrp")
     assert (result["changed"], result["certificate"], len(result["secret"])) == (True, "PEM", 64)
     # A reset shall not take it for the user's.
-    assert _kubeadm_files.KubeadmFiles().made() == {str(machine.certificate), str(machine.key)}
+    assert kubeadm_files.KubeadmFiles().made() == {str(machine.certificate), str(machine.key)}
     assert machine.runner.calls == [
         ["/usr/bin/kubeadm", "config", "validate", "--config=/dev/stdin"],
         ["/usr/bin/kubeadm", "init", "phase", "certs", "ca", "--config=/dev/stdin"],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _certificates
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_certs_info
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -24,8 +24,8 @@ def warnings(monkeypatch: pytest.MonkeyPatch) -> t.List[str]:
     """The recorded control plane; what the module warns of."""
     said: t.List[str] = []
     monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: said.append(text))
-    monkeypatch.setattr(_certificates, "FOLDER", str(FIXTURES))
-    monkeypatch.setattr(_certificates, "KUBELET_FOLDER", str(FIXTURES / "kubelet"))
+    monkeypatch.setattr(certificates, "FOLDER", str(FIXTURES))
+    monkeypatch.setattr(certificates, "KUBELET_FOLDER", str(FIXTURES / "kubelet"))
     monkeypatch.setattr(kubeadm_certs_info, "time", types.SimpleNamespace(time=lambda: NOW))
     monkeypatch.setattr(kubeadm_certs_info, "platform", types.SimpleNamespace(node=lambda: "cp1"))
     return said
@@ -47,8 +47,8 @@ def test_a_file_that_cannot_be_read(
     run_module: ModuleRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warnings: t.List[str]
 ) -> None:
     (tmp_path / "admin.conf").touch()
-    monkeypatch.setattr(_certificates, "FOLDER", str(tmp_path))
-    monkeypatch.setattr(_certificates, "KUBELET_FOLDER", str(tmp_path))
+    monkeypatch.setattr(certificates, "FOLDER", str(tmp_path))
+    monkeypatch.setattr(certificates, "KUBELET_FOLDER", str(tmp_path))
     result = run_module(kubeadm_certs_info.main, {})
     assert result["expired"] == ["admin.conf"]
     said = f"cp1: {tmp_path}/admin.conf cannot be read: there is no PEM block CERTIFICATE."
@@ -58,7 +58,7 @@ def test_a_file_that_cannot_be_read(
 def test_a_machine_without_kubernetes(
     run_module: ModuleRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_certificates, "FOLDER", str(tmp_path))
-    monkeypatch.setattr(_certificates, "KUBELET_FOLDER", str(tmp_path))
+    monkeypatch.setattr(certificates, "FOLDER", str(tmp_path))
+    monkeypatch.setattr(certificates, "KUBELET_FOLDER", str(tmp_path))
     result: t.Dict[str, t.Any] = run_module(kubeadm_certs_info.main, {})
     assert (result["certificates"], result["table"]) == ([], [])

@@ -13,14 +13,12 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _api_server,
-    _certificates,
-    _kubelet_certificate,
-    _module,
-    _static_pods,
-)
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import static_pods
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet_certificate
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_certs_renew
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -96,20 +94,20 @@ class ControlPlane:
         manifest.write_text("kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint: 172.30.0.40:6443\n")
         module = kubeadm_certs_renew
         for target, name, value in (
-            (_certificates, "FOLDER", str(self.root)),
-            (_certificates, "KUBELET_FOLDER", str(self.root / "kubelet")),
-            (_api_server, "MANIFEST", str(manifest)),
-            (_api_server, "is_ready", lambda: self.ready and self.clock() >= self.ready_at),
+            (certificates, "FOLDER", str(self.root)),
+            (certificates, "KUBELET_FOLDER", str(self.root / "kubelet")),
+            (api_server, "MANIFEST", str(manifest)),
+            (api_server, "is_ready", lambda: self.ready and self.clock() >= self.ready_at),
             (_module, "Runner", lambda _module: self.runner),
             (module, "ADMINISTRATORS", (str(self.root / "admin.conf"), str(self.root / "none.conf"))),
             (module, "READ_ONCE", ((self.controller, 10257), (self.scheduler, 10259))),
-            (_static_pods, "API_SERVER", self.api),
-            (_static_pods, "ETCD", self.etcd),
-            (_static_pods, "ETCD_PEER", str(self.root / "none.crt")),
-            (_static_pods, "presented", self._presented),
-            (_static_pods, "is_healthy", self._is_healthy),
+            (static_pods, "API_SERVER", self.api),
+            (static_pods, "ETCD", self.etcd),
+            (static_pods, "ETCD_PEER", str(self.root / "none.crt")),
+            (static_pods, "presented", self._presented),
+            (static_pods, "is_healthy", self._is_healthy),
             (module, "time", types.SimpleNamespace(time=self._time)),
-            (_static_pods, "time", types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)),
+            (static_pods, "time", types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)),
             (AnsibleModule, "warn", lambda _module, text: self.warnings.append(text)),
         ):
             monkeypatch.setattr(target, name, value)
@@ -124,7 +122,7 @@ class ControlPlane:
         return json.dumps({"data": {"ClusterConfiguration": CONFIGURATION}})
 
     def _renew(self, argv: t.List[str]) -> str:
-        names = {name: path for name, path, _authority in _certificates.RENEWABLE}
+        names = {name: path for name, path, _authority in certificates.RENEWABLE}
         path = self.root / names[argv[argv.index("renew") + 1]]
         path.write_text("renewed\n" + path.read_text())
         return ""
@@ -145,7 +143,7 @@ class ControlPlane:
         if not component.pid():
             return ""
         is_new = self.clock() >= self.reloads[port] or component.ends
-        return _certificates.read(component.file).fingerprint if is_new else "another"
+        return certificates.read(component.file).fingerprint if is_new else "another"
 
     def _is_healthy(self, host: str, port: int) -> bool:
         self.healthy.append((host, port))
@@ -218,7 +216,7 @@ def test_an_api_server_that_does_not_see_the_file_is_restarted(plane: ControlPla
     plane.api.delay = 4
     result = plane.run(names=["apiserver"], wait=wait)
     assert result["restarted"] == ["kube-apiserver"]
-    assert plane.api.ends == [_static_pods.RELOAD + 0.5]
+    assert plane.api.ends == [static_pods.RELOAD + 0.5]
 
 
 def test_what_does_not_come_up_again_is_named(plane: ControlPlane) -> None:
@@ -280,7 +278,7 @@ def test_an_unreadable_file(plane: ControlPlane) -> None:
 
 def test_a_certificate_that_becomes_unreadable_is_not_presented(plane: ControlPlane) -> None:
     (plane.root / "pki" / "apiserver.crt").write_text("")
-    assert not _static_pods.presents(plane.api.file, ("127.0.0.1", 6443))
+    assert not static_pods.presents(plane.api.file, ("127.0.0.1", 6443))
 
 
 # The kubelet's certificate
@@ -291,18 +289,18 @@ def test_a_certificate_that_becomes_unreadable_is_not_presented(plane: ControlPl
 )
 def test_a_kubeconfig_without_certificate_or_key(kubeconfig: str) -> None:
     with pytest.raises(SlipwayError, match="no kubeconfig"):
-        _kubelet_certificate.pair_of(kubeconfig)
+        kubelet_certificate.pair_of(kubeconfig)
 
 
 def test_a_certificate_of_nobody(plane: ControlPlane) -> None:
-    entry = _certificates.Entry("kubelet-client", "/x.pem", "kubelet", "ca", False, None, "empty")
+    entry = certificates.Entry("kubelet-client", "/x.pem", "kubelet", "ca", False, None, "empty")
     with pytest.raises(SlipwayError, match="which node"):
-        _kubelet_certificate.renew(plane.runner, entry)
+        kubelet_certificate.renew(plane.runner, entry)
 
 
 def test_a_link_of_a_call_that_was_killed_is_replaced(plane: ControlPlane) -> None:
     path = plane.root / "kubelet" / "kubelet-client-current.pem"
     (plane.root / "kubelet" / "kubelet-client-current.pem.new").symlink_to("/nowhere")
-    entry = _certificates._entry("kubelet-client", str(path), "kubelet", "ca", False)
-    _kubelet_certificate.renew(plane.runner, entry)
+    entry = certificates._entry("kubelet-client", str(path), "kubelet", "ca", False)
+    kubelet_certificate.renew(plane.runner, entry)
     assert path.is_symlink() and "the key" in path.read_text()

@@ -11,12 +11,9 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _api_server,
-    _cluster_configuration,
-    _module,
-    _static_pods,
-)
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_configuration, static_pods
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_endpoint
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -69,11 +66,11 @@ class Machine:
         )
         clock = Clock()
         for target, name, value in (
-            (_api_server, "MANIFEST", str(self.manifest)),
-            (_api_server, "answers_ready", self._answers_ready),
-            (_cluster_configuration, "read", lambda _kubectl: dict(self.cluster)),
-            (_cluster_configuration, "write", self._write),
-            (_static_pods, "time", types.SimpleNamespace(monotonic=clock, sleep=clock.sleep)),
+            (api_server, "MANIFEST", str(self.manifest)),
+            (api_server, "answers_ready", self._answers_ready),
+            (cluster_configuration, "read", lambda _kubectl: dict(self.cluster)),
+            (cluster_configuration, "write", self._write),
+            (static_pods, "time", types.SimpleNamespace(monotonic=clock, sleep=clock.sleep)),
             (_module, "Runner", lambda _module: self.runner),
         ):
             monkeypatch.setattr(target, name, value)
@@ -97,7 +94,7 @@ class Machine:
         self.cluster = cluster
 
     def _answers_ready(self, host: str, port: int, authority: str) -> bool:
-        assert authority == _api_server.AUTHORITY
+        assert authority == api_server.AUTHORITY
         self.asked.append((host, port))
         return self.answers
 

@@ -10,15 +10,11 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _etcd,
-    _etcd_restore,
-    _kubeadm,
-    _kubeadm_files,
-    _kubelet,
-    _module,
-)
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd, etcd_restore
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, kubeadm_files
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_init
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import fixture
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
@@ -64,24 +60,24 @@ class Machine:
             },
             tools=("kubeadm", "kubectl", "systemctl"),
         )
-        monkeypatch.setattr(_kubeadm, "MARKER", str(self.marker))
-        monkeypatch.setattr(_kubeadm, "new_token", lambda: TOKEN)
-        monkeypatch.setattr(_kubeadm, "running_commands", lambda: [])
-        monkeypatch.setattr(_kubeadm, "shutil", types.SimpleNamespace(rmtree=lambda *_path, **_more: None))
+        monkeypatch.setattr(kubeadm, "MARKER", str(self.marker))
+        monkeypatch.setattr(kubeadm, "new_token", lambda: TOKEN)
+        monkeypatch.setattr(kubeadm, "running_commands", lambda: [])
+        monkeypatch.setattr(kubeadm, "shutil", types.SimpleNamespace(rmtree=lambda *_path, **_more: None))
         for name in ("FOLDER", "KUBELET", "RECORD", "ASIDE"):
-            monkeypatch.setattr(_kubeadm_files, name, f"{root}/{name.lower()}")
-        monkeypatch.setattr(_kubeadm_files, "FOLDER", f"{root}/kubernetes")
+            monkeypatch.setattr(kubeadm_files, name, f"{root}/{name.lower()}")
+        monkeypatch.setattr(kubeadm_files, "FOLDER", f"{root}/kubernetes")
         monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(kubeadm_init, "TRACES", (str(self.kubeconfig), str(self.manifest)))
         monkeypatch.setattr(kubeadm_init, "_KUBELET_KUBECONFIG", str(self.kubelet))
         monkeypatch.setattr(kubeadm_init, "time", clock)
-        monkeypatch.setattr(_kubelet, "record_running", lambda _runner: self.recorded.append(self.kubeconfig.exists()))
+        monkeypatch.setattr(kubelet, "record_running", lambda _runner: self.recorded.append(self.kubeconfig.exists()))
         self.etcd = root / "etcd"
         self.pending = root / "restore" / "pending.db"
         self.etcd_manifest = root / "kubernetes/manifests/etcd.yaml"
-        monkeypatch.setattr(_etcd, "MANIFEST", str(self.etcd_manifest))
-        monkeypatch.setattr(_etcd_restore, "PENDING", str(self.pending))
-        monkeypatch.setattr(_etcd_restore, "STATE", str(self.pending.parent))
+        monkeypatch.setattr(etcd, "MANIFEST", str(self.etcd_manifest))
+        monkeypatch.setattr(etcd_restore, "PENDING", str(self.pending))
+        monkeypatch.setattr(etcd_restore, "STATE", str(self.pending.parent))
         self.authority = root / "kubernetes/pki/sa.key"
         self.authority.parent.mkdir()
         self.authority.write_text("the old one")
@@ -110,22 +106,22 @@ class Machine:
         return ""
 
     def _etcdutl(self, argv: t.List[str]) -> str:
-        assert not self.etcd_manifest.exists() and _kubeadm.unfinished("init") is not None
+        assert not self.etcd_manifest.exists() and kubeadm.unfinished("init") is not None
         if "status" in argv:
             return json.dumps({"revision": 544})
         assert "--name=etcd-cp1" in argv
         bump = int(next(word for word in argv if word.startswith("--bump-revision=")).partition("=")[2])
-        assert abs(544 + bump - _etcd_restore.revision_now()) < 600_000_000
+        assert abs(544 + bump - etcd_restore.revision_now()) < 600_000_000
         (self.etcd / ".slipway-restore" / "data" / "member").mkdir(parents=True)
         return ""
 
     def _reset(self, _argv: t.List[str]) -> str:
-        self.seen_markers.append(_kubeadm.unfinished("init"))
+        self.seen_markers.append(kubeadm.unfinished("init"))
         self.kubeconfig.unlink()
         return ""
 
     def _init(self, _argv: t.List[str]) -> str:
-        self.seen_markers.append(_kubeadm.unfinished("init"))
+        self.seen_markers.append(kubeadm.unfinished("init"))
         self.kubeconfig.write_text("secret")
         return "done"
 
@@ -329,7 +325,7 @@ def test_unfinished_and_incomplete_is_reset_and_initialised(machine: Machine, mi
     assert machine.called() == [
         *([IS_READY] * 3 if missing == READY else COMPLETE[:looks]),
         INITIALISED[0],
-        f"kubeadm reset --force --cert-dir={_kubeadm_files.NOWHERE} --cri-socket=unix:///containerd.sock",
+        f"kubeadm reset --force --cert-dir={kubeadm_files.NOWHERE} --cri-socket=unix:///containerd.sock",
         *INITIALISED[1:],
     ]
     # Whenever it is killed, there is a record.
@@ -371,7 +367,7 @@ def test_a_failed_init_keeps_its_record_and_its_secret(machine: Machine) -> None
 
 def test_kubeadm_of_an_earlier_run_is_waited_for(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: t.List[float] = []
-    monkeypatch.setattr(_kubeadm, "wait_for_running", waited.append)
+    monkeypatch.setattr(kubeadm, "wait_for_running", waited.append)
     machine.run(check=True)
     assert waited == []
     machine.run(timeout=9)
@@ -388,7 +384,7 @@ def test_an_init_configuration_is_made_when_there_is_none() -> None:
     documents = kubeadm_init.with_token([CLUSTER], TOKEN)
     assert [document["kind"] for document in documents] == ["InitConfiguration", "ClusterConfiguration"]
     assert documents[0]["apiVersion"] == "kubeadm.k8s.io/v1beta4"
-    assert documents[0]["bootstrapTokens"][0]["description"].startswith(_kubeadm.TOKEN_DESCRIPTION)
+    assert documents[0]["bootstrapTokens"][0]["description"].startswith(kubeadm.TOKEN_DESCRIPTION)
     kubeadm_init.with_token([INIT], TOKEN)
     assert INIT["bootstrapTokens"] == [{"token": "theirs.0123456789abcdef"}]
 

@@ -11,21 +11,18 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _api_server,
-    _certificates,
-    _etcd_learners,
-    _kubeadm,
-    _kubeadm_files,
-    _kubelet,
-    _module,
-    _node,
-)
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     CommandError,
     CommandResult,
     SlipwayError,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd_learners
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, kubeadm_files
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_join
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -43,7 +40,7 @@ CHECKED = "kubeadm join phase preflight --config=/dev/stdin"
 JOINED = "kubeadm join --skip-phases=preflight --config=/dev/stdin"
 PREPARED = "kubeadm join phase control-plane-prepare all --config=/dev/stdin"
 COMPLETED = "kubeadm join --skip-phases=preflight,control-plane-prepare --config=/dev/stdin"
-RESET = f"kubeadm reset --force --cert-dir={_kubeadm_files.NOWHERE} --cri-socket=unix:///c.sock"
+RESET = f"kubeadm reset --force --cert-dir={kubeadm_files.NOWHERE} --cri-socket=unix:///c.sock"
 
 
 class Machine:
@@ -69,11 +66,11 @@ class Machine:
             "systemctl enable": "",
         }
         self.runner = FakeRunner(answers, tools=("kubeadm", "kubectl", "systemctl"))
-        monkeypatch.setattr(_kubeadm, "MARKER", str(self.marker))
-        monkeypatch.setattr(_kubeadm, "running_commands", lambda: [])
-        monkeypatch.setattr(_kubeadm, "shutil", types.SimpleNamespace(rmtree=lambda *_path, **_more: None))
+        monkeypatch.setattr(kubeadm, "MARKER", str(self.marker))
+        monkeypatch.setattr(kubeadm, "running_commands", lambda: [])
+        monkeypatch.setattr(kubeadm, "shutil", types.SimpleNamespace(rmtree=lambda *_path, **_more: None))
         for name in ("FOLDER", "KUBELET", "RECORD", "ASIDE"):
-            monkeypatch.setattr(_kubeadm_files, name, f"{root}/{name.lower()}")
+            monkeypatch.setattr(kubeadm_files, name, f"{root}/{name.lower()}")
         monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(kubeadm_join, "_KUBELET_KUBECONFIG", str(self.kubeconfig))
         monkeypatch.setattr(kubeadm_join, "_KUBELET_CERTIFICATE", str(self.certificate))
@@ -81,25 +78,25 @@ class Machine:
         self.manifest = root / "kube-apiserver.yaml"
         self.etcd = root / "etcd.yaml"
         self.api_ready = False
-        monkeypatch.setattr(_api_server, "MANIFEST", str(self.manifest))
-        monkeypatch.setattr(_api_server, "is_ready", lambda: self.api_ready)
+        monkeypatch.setattr(api_server, "MANIFEST", str(self.manifest))
+        monkeypatch.setattr(api_server, "is_ready", lambda: self.api_ready)
         monkeypatch.setattr(kubeadm_join, "_ETCD", (str(self.etcd), str(root / "member")))
         clock = types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)
         monkeypatch.setattr(kubeadm_join, "time", clock)
-        monkeypatch.setattr(_kubelet, "record_running", lambda _runner: self.recorded.append(self.called()[-1]))
+        monkeypatch.setattr(kubelet, "record_running", lambda _runner: self.recorded.append(self.called()[-1]))
 
-        monkeypatch.setattr(_certificates, "node_name", lambda: "w1")
-        monkeypatch.setattr(_kubelet, "ask_for_node", self._ask)
+        monkeypatch.setattr(certificates, "node_name", lambda: "w1")
+        monkeypatch.setattr(kubelet, "ask_for_node", self._ask)
         #: Members of etcd without a vote.
         self.learners: t.List[t.Dict[str, t.Any]] = []
-        monkeypatch.setattr(_etcd_learners, "learners", lambda _kubectl: self.learners)
+        monkeypatch.setattr(etcd_learners, "learners", lambda _kubectl: self.learners)
 
     def _ask(self, name: str) -> t.Any:
         assert name == "w1"
         return self.nodes.pop(0) if len(self.nodes) > 1 else self.nodes[0]
 
     def _see(self, _argv: t.List[str]) -> str:
-        self.seen_markers.append((_node.read_marker(str(self.marker)) or {}).get("operation"))
+        self.seen_markers.append((node_facts.read_marker(str(self.marker)) or {}).get("operation"))
         return ""
 
     def joined(self) -> Machine:
@@ -281,7 +278,7 @@ def test_failed_join_keeps_its_record_and_its_secret(machine: Machine) -> None:
 
 def test_kubeadm_of_an_earlier_run_is_waited_for(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: t.List[float] = []
-    monkeypatch.setattr(_kubeadm, "wait_for_running", waited.append)
+    monkeypatch.setattr(kubeadm, "wait_for_running", waited.append)
     machine.run(check=True)
     assert waited == []
     machine.run(timeout=9)

@@ -11,15 +11,11 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import (
-    _kubeadm,
-    _kubeadm_files,
-    _kubeconfig,
-    _leftovers,
-    _marks,
-    _netfilter,
-)
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kubeconfig
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, kubeadm_files, leftovers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import Runtime
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_reset
 from ansible_collections.slipway.kubernetes.tests.unit.plugins import kubectl_config
@@ -89,14 +85,14 @@ class Machine:
             "network_namespaces": lambda: [path for path in self.namespaces if os.path.exists(path)],
             "interfaces": lambda: list(self.links),
         }.items():
-            monkeypatch.setattr(_leftovers, name, value)
-        monkeypatch.setattr(_netfilter, "nft_tables", lambda: list(self.tables))
-        monkeypatch.setattr(_netfilter, "delete_nft_table", self._delete_table)
-        monkeypatch.setattr(_kubeadm, "wait_for_running", lambda _timeout: False)
+            monkeypatch.setattr(leftovers, name, value)
+        monkeypatch.setattr(netfilter, "nft_tables", lambda: list(self.tables))
+        monkeypatch.setattr(netfilter, "delete_nft_table", self._delete_table)
+        monkeypatch.setattr(kubeadm, "wait_for_running", lambda _timeout: False)
         monkeypatch.setattr(Runtime, "is_active", lambda _runtime, _socket: True)
         monkeypatch.setattr(kubeadm_reset.pwd, "getpwnam", self._account)
-        monkeypatch.setattr(_kubeadm_files, "RECORD", "/var/lib/slipway/given.json")
-        monkeypatch.setattr(_kubeadm, "MARKER", f"{root}/var/lib/slipway/kubeadm.json")
+        monkeypatch.setattr(kubeadm_files, "RECORD", "/var/lib/slipway/given.json")
+        monkeypatch.setattr(kubeadm, "MARKER", f"{root}/var/lib/slipway/kubeadm.json")
         for name, text in {
             "etc/kubernetes/kubelet.conf": "",
             "etc/kubernetes/pki/ca.crt": CA,
@@ -236,7 +232,7 @@ def test_a_reset_that_was_killed_is_finished(machine: Machine) -> None:
     record = json.loads((machine.root / "var/lib/slipway/kubeadm.json").read_text())
     assert record["operation"] == "reset" and record["etcd_data"].endswith("/srv/etcd")
     with pytest.raises(SlipwayError, match=r"An interrupted reset of 2.* Run the playbook that began it again"):
-        _kubeadm.unfinished("join")
+        kubeadm.unfinished("join")
     # What the record was read from has gone meanwhile.
     for name in ("etc/kubernetes/manifests/etcd.yaml", "etc/kubernetes/pki/ca.crt", "run/flannel/subnet.env"):
         (machine.root / name).unlink()
@@ -257,7 +253,7 @@ def test_an_etcd_of_somebody_else(machine: Machine) -> None:
 
 def test_only_the_record_is_left(machine: Machine) -> None:
     machine.reset()
-    _kubeadm.write_marker("reset")
+    kubeadm.write_marker("reset")
     assert machine.reset(check=True)["changed"]
     assert machine.reset()["changed"]
     assert not machine.reset()["changed"]
@@ -366,7 +362,7 @@ def test_what_others_have_put_beside_kubeadms_files_stays_and_is_named(
         (machine.root / name).parent.mkdir(parents=True, exist_ok=True)
         (machine.root / name).write_text(text)
     key, authority = (str(machine.root / f"etc/kubernetes/pki/{name}") for name in ("sa.key", "etcd/ca.key"))
-    record = {"given": {key: _kubeadm_files.digest(key)}, "made": {authority: _kubeadm_files.digest(authority)}}
+    record = {"given": {key: kubeadm_files.digest(key)}, "made": {authority: kubeadm_files.digest(authority)}}
     (machine.root / "var/lib/slipway/given.json").write_text(json.dumps(record))
     machine.runner.answers["kubeadm reset"] = empty
     expected = sorted(str(machine.root / name) for name in OTHERS)
@@ -388,7 +384,7 @@ def test_what_was_given_and_goes_leaves_no_record(machine: Machine) -> None:
         path = machine.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("from the inventory")
-        given[str(path)] = _kubeadm_files.digest(str(path))
+        given[str(path)] = kubeadm_files.digest(str(path))
     record = machine.root / "var/lib/slipway/given.json"
     record.write_text(json.dumps({"given": given, "made": {}}))
     assert machine.reset()["kept"] == []
@@ -429,9 +425,9 @@ def test_other_clusters_in_a_users_kubeconfig_stay(machine: Machine) -> None:
     ours, theirs = kubectl_config.admin(), kubectl_config.OTHERS
     path = machine.root / "root/.kube/config"
     path.write_text(theirs)
-    kubeconfigs = _kubeconfig.Kubeconfigs(machine.runner)
+    kubeconfigs = kubeconfig.Kubeconfigs(machine.runner)
     before = kubeconfigs.read(theirs, "theirs")
-    merged = _kubeconfig.merged(before, kubeconfigs.read(ours, "ours"))
+    merged = kubeconfig.merged(before, kubeconfigs.read(ours, "ours"))
     path.write_text(kubeconfigs.text(merged, "merged"))
     checked = machine.reset(check=True)
     assert kubeconfigs.read(path.read_text(), "merged") == merged

@@ -13,13 +13,14 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _bootstrap_tokens as bootstrap
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm, _module
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     CommandError,
     CommandResult,
     SlipwayError,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import bootstrap_tokens as bootstrap
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm
 from ansible_collections.slipway.kubernetes.plugins.modules import (
     kubeadm_join_info,
     kubeadm_token,
@@ -56,7 +57,7 @@ class Cluster:
         )
         self.printed = (FIXTURES / "token-create.txt").read_text("utf-8")
         monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
-        monkeypatch.setattr(_kubeadm, "new_token", lambda: TOKEN)
+        monkeypatch.setattr(kubeadm, "new_token", lambda: TOKEN)
         monkeypatch.setattr(kubeadm_token, "new_token", lambda: TOKEN)
 
     def put(self, secret: t.Dict[str, t.Any]) -> str:

@@ -10,8 +10,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeadm, _module, _upgrade
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import upgrade as _upgrade
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_upgrade
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -58,9 +60,9 @@ class Machine:
         monkeypatch.setattr(_upgrade, "RECORD", str(root / "upgrade.json"))
         monkeypatch.setattr(_upgrade, "MANIFESTS", str(self.manifests))
         monkeypatch.setattr(_upgrade, "BACKUPS", str(root / "backup*"))
-        monkeypatch.setattr(_kubeadm, "running_commands", lambda: [])
+        monkeypatch.setattr(kubeadm, "running_commands", lambda: [])
         monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
-        monkeypatch.setattr(kubeadm_upgrade._api_server, "is_ready", lambda: self.ready)
+        monkeypatch.setattr(kubeadm_upgrade.api_server, "is_ready", lambda: self.ready)
         clock = types.SimpleNamespace(
             monotonic=self.clock, sleep=self._sleep, clock_gettime=lambda _clock: 1000.0, CLOCK_MONOTONIC=1
         )

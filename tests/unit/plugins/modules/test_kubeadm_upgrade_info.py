@@ -10,7 +10,7 @@ import typing as t
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
-from ansible_collections.slipway.kubernetes.plugins.module_utils._resources import quantity
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.resources import quantity
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_upgrade_info as info
 from ansible_collections.slipway.kubernetes.tests.unit.plugins import etcd_fakes
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner

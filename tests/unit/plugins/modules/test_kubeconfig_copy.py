@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _kubeconfig, _module
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kubeconfig
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeconfig_copy
 from ansible_collections.slipway.kubernetes.tests.unit.plugins import kubectl_config
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kubectl_config import OTHERS, admin
@@ -432,4 +433,4 @@ def test_extensions_of_others_are_where_kubectl_has_them() -> None:
         }
 
     theirs = config("a.example", "slipway.kubernetes", "vendor.example")
-    assert _kubeconfig.merged(theirs, config()) == theirs
+    assert kubeconfig.merged(theirs, config()) == theirs

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _certificates, _kubelet, _module, _systemd
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module, _systemd
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet as _kubelet
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, flannel
 from ansible_collections.slipway.kubernetes.plugins.modules import kubelet
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
@@ -68,7 +70,7 @@ class Machine:
         monkeypatch.setattr(kubelet, "time", clock)
         monkeypatch.setattr(_systemd, "time", clock)
         monkeypatch.setattr(kubelet, "socket", types.SimpleNamespace(gethostname=lambda: self.hostname))
-        monkeypatch.setattr(_certificates, "node_name", lambda: "w1")
+        monkeypatch.setattr(certificates, "node_name", lambda: "w1")
         monkeypatch.setattr(_kubelet, "command_line", lambda _pid: self.words)
         monkeypatch.setattr(_kubelet, "ask_for_node", self._ask)
         monkeypatch.setattr(_kubelet, "outdated", lambda *_arguments: self.outdated)

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._openpgp import keyring
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import apt
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.apt import Apt
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageSource, Repository
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki.openpgp import keyring
 from ansible_collections.slipway.kubernetes.plugins.modules import package_source as module
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import (
     FIXTURES,

@@ -14,7 +14,7 @@ import types
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _peers, _segment
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import peers, segment
 from ansible_collections.slipway.kubernetes.plugins.modules import peer_listen, peer_probe
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -24,8 +24,8 @@ HERE = "127.0.0.1"
 @pytest.fixture(autouse=True)
 def control(monkeypatch: pytest.MonkeyPatch) -> None:
     """A control socket of our own."""
-    monkeypatch.setattr(_peers, "_CONTROL", f"\0slipway-listen-test-{os.getpid()}")
-    monkeypatch.setattr(_peers, "_LINGER", 0.2)
+    monkeypatch.setattr(peers, "_CONTROL", f"\0slipway-listen-test-{os.getpid()}")
+    monkeypatch.setattr(peers, "_LINGER", 0.2)
 
 
 def free(kind: int = socket.SOCK_STREAM) -> int:
@@ -38,14 +38,14 @@ def free(kind: int = socket.SOCK_STREAM) -> int:
 @contextlib.contextmanager
 def listening(*ports: t.Mapping[str, t.Any], timeout: float = 10) -> t.Iterator[threading.Thread]:
     """A listener, named w1, in a thread."""
-    listener = _peers.Listener("w1", HERE, ports)
+    listener = peers.Listener("w1", HERE, ports)
     thread = threading.Thread(target=listener.serve, args=(timeout,))
     thread.start()
     try:
         yield thread
     finally:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as control:
-            control.connect(_peers._CONTROL)
+            control.connect(peers._CONTROL)
         thread.join()
         listener.close()
 
@@ -75,13 +75,13 @@ def test_connections_that_work(run_module: ModuleRunner) -> None:
 def test_connections_that_do_not_work() -> None:
     port, silent = free(), free(socket.SOCK_DGRAM)
     with listening({"protocol": "tcp", "port": port, "peers": ["cp1", "cp2"]}):
-        assert _peers.connect("cp1", peer(port, host="w2"), 1) == ("w1 answers there", None)
-        assert _peers.connect("cp1", peer(port, answer=False), 1) == ("", None)
-        assert _peers.connect("cp2", peer(port), 1)[0] == ""
-    assert _peers.connect("cp1", peer(port), 1) == ("connection refused", None)
+        assert peers.connect("cp1", peer(port, host="w2"), 1) == ("w1 answers there", None)
+        assert peers.connect("cp1", peer(port, answer=False), 1) == ("", None)
+        assert peers.connect("cp2", peer(port), 1)[0] == ""
+    assert peers.connect("cp1", peer(port), 1) == ("connection refused", None)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
         mute.bind((HERE, silent))
-        assert _peers.connect("cp1", peer(silent, "udp"), 0.2) == ("no answer in 0.2 s", None)
+        assert peers.connect("cp1", peer(silent, "udp"), 0.2) == ("no answer in 0.2 s", None)
 
 
 def test_something_else_that_answers() -> None:
@@ -95,19 +95,19 @@ def test_something_else_that_answers() -> None:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        assert _peers.connect("cp1", peer(server.getsockname()[1]), 2)[0] == "something else answers there"
+        assert peers.connect("cp1", peer(server.getsockname()[1]), 2)[0] == "something else answers there"
         thread.join()
 
 
 @pytest.mark.parametrize("message", [b"", b"{", b"[]", b'["slipway"]', b'["other", "x"]', b"7"])
 def test_messages_of_others(message: bytes) -> None:
-    assert _peers.parse(message) is None
+    assert peers.parse(message) is None
 
 
 def test_a_port_that_is_taken_and_a_listener_that_is_replaced() -> None:
     with socket.create_server((HERE, 0)) as server:
         port = {"protocol": "tcp", "port": server.getsockname()[1], "peers": []}
-        listener = _peers.Listener("w1", HERE, [port])
+        listener = peers.Listener("w1", HERE, [port])
         assert [item["port"] for item in listener.busy] == [port["port"]]
         listener.close()
     other = {"protocol": "tcp", "port": free(), "peers": ["cp1"]}
@@ -116,18 +116,18 @@ def test_a_port_that_is_taken_and_a_listener_that_is_replaced() -> None:
         first.start()
         # The process of the first one closes its control socket when it ends; here it is the thread that ends.
         with socket.socket(socket.AF_UNIX) as control:
-            control.connect(_peers._CONTROL)
+            control.connect(peers._CONTROL)
         thread.join(5)
         assert not thread.is_alive()
 
 
 def test_a_listener_that_does_not_end(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket(socket.AF_UNIX) as control:
-        control.bind(_peers._CONTROL)
+        control.bind(peers._CONTROL)
         control.listen(100)
         now = iter(range(1000))
         monkeypatch.setattr(
-            _peers, "time", types.SimpleNamespace(monotonic=lambda: next(now), sleep=lambda _seconds: None)
+            peers, "time", types.SimpleNamespace(monotonic=lambda: next(now), sleep=lambda _seconds: None)
         )
         result = run_module(peer_listen.main, {"name": "w1", "address": HERE, "ports": [{"port": 1}]})
     assert result["failed"] and "does not end" in result["msg"]
@@ -138,19 +138,19 @@ def test_the_module_leaves_a_process_that_answers(run_module: ModuleRunner) -> N
     options = {"name": "w1", "address": HERE, "ports": [{"port": port, "peers": ["cp1"]}], "timeout": 5}
     result = run_module(peer_listen.main, options)
     assert (result["changed"], result["failed"], result["busy"]) == (False, False, [])
-    assert _peers.connect("cp1", peer(port), 2)[0] == ""
-    assert _peers.connect("cp1", peer(port), 2)[0] == "connection refused"
+    assert peers.connect("cp1", peer(port), 2)[0] == ""
+    assert peers.connect("cp1", peer(port), 2)[0] == "connection refused"
 
 
 def test_arp() -> None:
     mac = bytes.fromhex("024200000001")
-    asked = _segment.arp_probe(mac, "192.0.2.100")
+    asked = segment.arp_probe(mac, "192.0.2.100")
     assert len(asked) == 42 and asked[:6] == b"\xff" * 6 and asked[38:42] == socket.inet_aton("192.0.2.100")
     answer = asked[:22] + bytes.fromhex("024200000009") + socket.inet_aton("192.0.2.100") + asked[32:]
-    assert _segment.arp_sender(answer, "192.0.2.100") == "02:42:00:00:00:09"
-    assert _segment.arp_sender(answer, "192.0.2.101") == ""
-    assert _segment.arp_sender(asked, "192.0.2.100") == ""
-    assert _segment.arp_sender(b"", "192.0.2.100") == ""
+    assert segment.arp_sender(answer, "192.0.2.100") == "02:42:00:00:00:09"
+    assert segment.arp_sender(answer, "192.0.2.101") == ""
+    assert segment.arp_sender(asked, "192.0.2.100") == ""
+    assert segment.arp_sender(b"", "192.0.2.100") == ""
 
 
 def packet(first: int = 0x21, count: int = 1) -> bytes:
@@ -162,11 +162,11 @@ def packet(first: int = 0x21, count: int = 1) -> bytes:
 
 def test_vrrp() -> None:
     expected = {"sender": "192.0.2.2", "router_id": 51, "addresses": ["192.0.2.77"]}
-    assert _segment.parse_advertisement(packet()) == expected
-    assert _segment.parse_advertisement(packet(0x31)) == expected
-    assert _segment.parse_advertisement(packet(count=9)) == expected
+    assert segment.parse_advertisement(packet()) == expected
+    assert segment.parse_advertisement(packet(0x31)) == expected
+    assert segment.parse_advertisement(packet(count=9)) == expected
     for other in (packet(0x11), packet(0x22), b"", packet()[:24]):
-        assert _segment.parse_advertisement(other) is None
+        assert segment.parse_advertisement(other) is None
 
 
 class Wire:
@@ -210,24 +210,24 @@ def wired(monkeypatch: pytest.MonkeyPatch, wire: Wire) -> None:
 
 
 def test_who_has_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = _segment.arp_probe(bytes.fromhex("024200000001"), "192.0.2.100")
+    asked = segment.arp_probe(bytes.fromhex("024200000001"), "192.0.2.100")
     own = asked[:28] + socket.inet_aton("192.0.2.100") + asked[32:]
     other = own[:22] + bytes.fromhex("024200000009") + own[28:]
     wired(monkeypatch, Wire(asked, own, other))
-    assert _segment.who_has("eth0", "192.0.2.100", 0.2) == "02:42:00:00:00:09"
+    assert segment.who_has("eth0", "192.0.2.100", 0.2) == "02:42:00:00:00:09"
     wire = Wire(asked)
     wired(monkeypatch, wire)
-    assert _segment.who_has("eth0", "192.0.2.100", 0.1) == "" and wire.sent
+    assert segment.who_has("eth0", "192.0.2.100", 0.1) == "" and wire.sent
 
 
 def test_who_speaks_vrrp(monkeypatch: pytest.MonkeyPatch) -> None:
     wired(monkeypatch, Wire(packet(), packet(), packet(0x11)))
-    assert [seen["router_id"] for seen in _segment.vrrp_speakers("eth0", 0.1)] == [51]
+    assert [seen["router_id"] for seen in segment.vrrp_speakers("eth0", 0.1)] == [51]
 
 
 def test_the_segment_is_looked_at(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_segment, "who_has", lambda *_arguments: "02:42:00:00:00:09")
-    monkeypatch.setattr(_segment, "vrrp_speakers", lambda *_arguments: [])
+    monkeypatch.setattr(segment, "who_has", lambda *_arguments: "02:42:00:00:00:09")
+    monkeypatch.setattr(segment, "vrrp_speakers", lambda *_arguments: [])
     options = {"name": "cp1", "vip": "192.0.2.100", "interface": "eth0"}
     found = run_module(peer_probe.main, options)["ansible_facts"]["slipway_peers"]
     assert found["vip_holder"] == "02:42:00:00:00:09"
@@ -235,5 +235,5 @@ def test_the_segment_is_looked_at(run_module: ModuleRunner, monkeypatch: pytest.
     def forbidden(*_arguments: t.Any) -> str:
         raise PermissionError("not permitted")
 
-    monkeypatch.setattr(_segment, "who_has", forbidden)
+    monkeypatch.setattr(segment, "who_has", forbidden)
     assert "could not be looked at: not permitted" in run_module(peer_probe.main, options)["msg"]

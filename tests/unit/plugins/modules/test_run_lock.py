@@ -11,8 +11,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _run_record
-from ansible_collections.slipway.kubernetes.plugins.module_utils._run_lease import RunLease
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.run_lease import RunLease
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node import run_record
 from ansible_collections.slipway.kubernetes.plugins.modules import run_lock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -42,8 +42,8 @@ NOWHERE = RunLease(t.cast(t.Any, NoCluster()))
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The record's place."""
     found = tmp_path / "slipway" / "run.json"
-    monkeypatch.setattr(_run_record, "PATH", str(found))
-    monkeypatch.setattr(_run_record, "time", types.SimpleNamespace(time=lambda: 1000.0))
+    monkeypatch.setattr(run_record, "PATH", str(found))
+    monkeypatch.setattr(run_record, "time", types.SimpleNamespace(time=lambda: 1000.0))
     return found
 
 
@@ -59,7 +59,7 @@ def test_taken_kept_and_given_back(run_module: ModuleRunner, path: Path) -> None
         assert result["ansible_facts"] == {"slipway_lock": True}
     assert json.loads(path.read_text()) == {**OURS, "seen": 1000.0}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert _run_record.read_record() == {**OURS, "seen": 1000.0, "age": 0.0}
+    assert run_record.read_record() == {**OURS, "seen": 1000.0, "age": 0.0}
     for _again in range(2):
         assert run_module(run_lock.main, {"run": OURS, "state": "absent"})["holder"] == {}
     assert not path.parent.exists()
@@ -92,8 +92,8 @@ def test_check_mode_writes_nothing(run_module: ModuleRunner, path: Path) -> None
 
 @pytest.mark.parametrize("content", ["", "{half", "null", "[]", "{}", '{"seen": "yesterday"}'])
 def test_a_record_that_is_none(content: str, path: Path) -> None:
-    assert _run_record.read_record() is None
+    assert run_record.read_record() is None
     record(path, content)
-    assert _run_record.read_record() is None
-    assert _run_record.release(OURS, NOWHERE) is None
-    assert _run_record.take(OURS, [], NOWHERE) is None
+    assert run_record.read_record() is None
+    assert run_record.release(OURS, NOWHERE) is None
+    assert run_record.take(OURS, [], NOWHERE) is None

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.slipway.kubernetes.plugins.action import etcd_archive
-from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd_backup import Archive, BackupError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd.etcd_backup import Archive, BackupError
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _etcd_archive
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._etcd_archive import ArchiveError
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import make_archive
