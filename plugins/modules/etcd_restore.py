@@ -162,7 +162,7 @@ import signal
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks, _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd as _etcd
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd_restore
@@ -176,7 +176,6 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import
     upgrade,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
-from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts
 
 _PKI = "/etc/kubernetes/pki"
 #: Files of a node; a machine without any of them is bare.
@@ -256,7 +255,7 @@ class EtcdRestore:
 
         :raises SlipwayError: when something else has not.
         """
-        marker = node_facts.read_marker(kubeadm.MARKER)
+        marker = _records.KUBEADM.read()
         if marker is None:
             return {} if os.path.exists(etcd_restore.PENDING) else None
         if not (marker.get("operation") == "init" and os.path.exists(etcd_restore.PENDING)):
@@ -314,9 +313,9 @@ class EtcdRestore:
         if not self._check_mode:
             # From here on it is unfinished work. What an earlier try has put in place is not data of before, unless it
             # has been in use since.
-            marker = node_facts.read_marker(kubeadm.MARKER)
+            marker = _records.KUBEADM.read()
             if marker is None or marker.get("completed"):
-                kubeadm.write_marker("restore")
+                _records.KUBEADM.begin("restore")
             self._systemctl("stop")
             for component in _COMPONENTS:
                 component.end()
@@ -350,7 +349,7 @@ class EtcdRestore:
         if not self._check_mode:
             if static_pods.ETCD.pid():
                 raise SlipwayError("etcd runs on this host; the step `stopped` comes first.")
-            marker = node_facts.read_marker(kubeadm.MARKER) or {}
+            marker = _records.KUBEADM.read() or {}
             etcd_restore.restore(
                 _etcd.Tools(self._runner, pod.image, self._params["cri_socket"]),
                 pod,
@@ -358,7 +357,7 @@ class EtcdRestore:
                 cluster,
                 self._params["revision"],
                 again=bool(marker.get("restored")),
-                kept=lambda: kubeadm.write_marker("restore", restored=True),
+                kept=lambda: _records.KUBEADM.begin("restore", restored=True),
             )
         return {"changed": True}
 
@@ -373,7 +372,7 @@ class EtcdRestore:
             etcd = _etcd.Etcd(self._runner, self._pod(), self._params["cri_socket"])
             static_pods.until("the API server", api_server.is_ready, self._params["timeout"])
             static_pods.until("etcd", lambda: self._is_whole(etcd), max(deadline - time.monotonic(), 1))
-            kubeadm.write_marker("restore", completed=True, checksum=self._params["checksum"])
+            _records.KUBEADM.begin("restore", completed=True, checksum=self._params["checksum"])
         return {"changed": False}
 
     @staticmethod
@@ -416,7 +415,7 @@ class EtcdRestore:
             if os.path.exists(self._params["snapshot"]):
                 os.unlink(self._params["snapshot"])
             shutil.rmtree(etcd_restore.STATE, ignore_errors=True)
-            kubeadm.remove_marker()
+            _records.KUBEADM.end()
         return {"changed": True}
 
     # --- bare machines
@@ -424,20 +423,20 @@ class EtcdRestore:
     def _seeded(self) -> t.Dict[str, t.Any]:
         if not self._check_mode:
             kubeadm.wait_for_running(self._params["timeout"])
-            begun = node_facts.read_marker(kubeadm.MARKER) or {}
+            begun = _records.KUBEADM.read() or {}
             if not begun and any(os.path.exists(path) for path in _TRACES):
                 raise SlipwayError(
                     "A control plane has come up on this host meanwhile, by an earlier run that was killed. Run"
                     " site.yml, which completes the cluster."
                 )
             # What a killed `kubeadm init` has left is cleaned up by the next, which begins with this snapshot again.
-            kubeadm.write_marker("restore")
+            _records.KUBEADM.begin("restore")
             self._write_authorities()
             os.replace(self._params["snapshot"], etcd_restore.PENDING)
             if begun.get("operation") == "init":
-                kubeadm.write_marker("init", token_id=begun.get("token_id", ""))
+                _records.KUBEADM.begin("init", token_id=begun.get("token_id", ""))
             else:
-                kubeadm.remove_marker()
+                _records.KUBEADM.end()
         return {"changed": True}
 
     def _write_authorities(self) -> None:

@@ -87,7 +87,7 @@ import socket
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _records, _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd, etcd_restore
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
@@ -198,7 +198,7 @@ class KubeadmInit:
         token_id = _kubeadm.token_id(token)
         if not again:
             KubeadmFiles().record_given()
-        _kubeadm.write_marker("init", token_id=token_id)
+        _records.KUBEADM.begin("init", token_id=token_id)
         if os.path.exists(etcd_restore.PENDING):
             self._restore(kubeadm, documents, cri_socket)
         skipped = ",".join(["preflight", *(phase for phase in self._skip_phases if phase != "preflight")])
@@ -233,7 +233,7 @@ class KubeadmInit:
             self._kubectl.run(
                 "delete", "secret", f"bootstrap-token-{token_id}", "--namespace=kube-system", "--ignore-not-found"
             )
-        _kubeadm.remove_marker()
+        _records.KUBEADM.end()
 
     def _is_ready(self) -> bool:
         if not self._asking.configured:

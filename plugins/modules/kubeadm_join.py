@@ -95,6 +95,7 @@ import time
 import typing as t
 import urllib.parse
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd_learners
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
@@ -170,7 +171,7 @@ class KubeadmJoin:
         if marker is not None and self._is_complete():
             if not self._context.check_mode:
                 self._forget_token()
-                _kubeadm.remove_marker()
+                _records.KUBEADM.end()
             return {"changed": True, "action": "finished"}
         begun = marker is not None and self._control_plane and any(os.path.exists(path) for path in _ETCD)
         if not self._context.check_mode:
@@ -199,7 +200,7 @@ class KubeadmJoin:
         kubeadm.enable_kubelet()
         if not again:
             KubeadmFiles().record_given()
-        _kubeadm.write_marker(self._operation)
+        _records.KUBEADM.begin(self._operation)
         try:
             if self._control_plane and not begun:
                 kubeadm.run(documents, "join", "phase", "control-plane-prepare", "all")
@@ -210,7 +211,7 @@ class KubeadmJoin:
             self._forget_token()
         self._wait_for_node()
         kubelet.record_running(self._runner)
-        _kubeadm.remove_marker()
+        _records.KUBEADM.end()
 
     def _expect_room_in_etcd(self) -> None:
         """Let no other machine's member of etcd be without a vote.

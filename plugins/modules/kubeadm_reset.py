@@ -120,7 +120,7 @@ import os
 import pwd
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks, _runtimes
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks, _records, _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kubeconfig
@@ -134,14 +134,14 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubead
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter
-from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts, run_record
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node import run_record
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 
 _AUTHORITY = "/etc/kubernetes/pki/ca.crt"
 _STATE = "/var/lib/slipway"
 #: Records of tools that stay on the machine, and of what goes on; and backups, which outlive the node.
-_KEPT_RECORDS = ("archives", "etcd-backup", os.path.basename(kubeadm.MARKER), os.path.basename(run_record.PATH))
+_KEPT_RECORDS = ("archives", "etcd-backup", os.path.basename(_records.KUBEADM.path), os.path.basename(run_record.PATH))
 _KUBELET = "kubelet.service"
 _KUBELET_FOLDER = "/var/lib/kubelet"
 #: Logins of registries, which the kubelet reads there and which only people write.
@@ -178,9 +178,9 @@ class KubeadmReset:
         self._packages = package_manager(runner)
         self._check_mode = check_mode
         self._kubectl = kubeconfig.Kubeconfigs(runner)
-        marker = node_facts.read_marker(kubeadm.MARKER) or {}
+        marker = _records.KUBEADM.read() or {}
         self._begun = marker.get("operation") == "reset"
-        self._marker = os.path.exists(kubeadm.MARKER)
+        self._marker = os.path.exists(_records.KUBEADM.path)
         # A call that was killed may have removed already what these are read from.
         record = marker if self._begun else {}
         self._networks: t.List[str] = record.get("networks") or leftovers.cni_networks(self._cni_files())
@@ -217,7 +217,7 @@ class KubeadmReset:
                     f"Something of the node is still there, or has come again: {summary(left)}.", left=left
                 )
             self._kubeadm_files.record_left(self._given)
-            kubeadm.remove_marker()
+            _records.KUBEADM.end()
             leftovers.remove_if_empty(self._at(_STATE))
         before = "".join(f"{kind}: {item}\n" for kind, items in found.items() for item in items)
         return {
@@ -416,7 +416,7 @@ class KubeadmReset:
 
     def _remove(self, found: Found) -> None:
         # From here on only a reset that has come to its end makes this machine one that can be a node.
-        kubeadm.write_marker(
+        _records.KUBEADM.begin(
             "reset",
             networks=self._networks,
             pod_networks=self._pod_networks,

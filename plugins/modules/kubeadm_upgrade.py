@@ -115,6 +115,7 @@ import time
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     CommandError,
     SlipwayError,
@@ -219,7 +220,7 @@ class KubeadmUpgrade:
         """
         if not self._check_mode:
             _kubeadm.wait_for_running(self._timeout)
-        record = upgrade.read_record()
+        record = _records.UPGRADE.read()
         lost = upgrade.lost_manifests() if record is not None else {}
         if lost and not self._check_mode:
             upgrade.restore_manifests(lost)
@@ -316,7 +317,7 @@ class KubeadmUpgrade:
             raise SlipwayError(f"kubeadm {found} is installed on this host, and {self._version} is needed to upgrade.")
         if self._operation == "apply":
             self._validate(kubeadm)
-        upgrade.write_record(self._operation, self._version)
+        _records.UPGRADE.begin(self._operation, version=self._version)
         try:
             self._runner.run(self.argv(kubeadm.path))
         except CommandError as error:
@@ -327,7 +328,7 @@ class KubeadmUpgrade:
             ) from error
         self._wait_for_api()
         self._wait_for_pods()
-        upgrade.remove_record()
+        _records.UPGRADE.end()
 
     def _validate(self, kubeadm: _kubeadm.Kubeadm) -> None:
         """Let the new kubeadm read the cluster's configuration before it changes anything.

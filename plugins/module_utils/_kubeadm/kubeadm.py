@@ -19,15 +19,12 @@ import string
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import NOWHERE, KubeadmFiles
-from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import x509
 
-MARKER = node_facts.MARKER
 API_VERSION = "kubeadm.k8s.io/v1beta4"
 _TOKEN_ALPHABET = string.ascii_lowercase + string.digits
 _TOKEN = re.compile(r"\b([a-z0-9]{6})\.[a-z0-9]{16}\b")
@@ -106,7 +103,7 @@ def unfinished(operation: str) -> t.Optional[t.Dict[str, t.Any]]:
 
     :raises SlipwayError: when the other operation has not ended, which this one must not clean up after.
     """
-    marker = node_facts.read_marker(MARKER)
+    marker = _records.KUBEADM.read()
     begun = (marker or {}).get("operation", operation)
     if begun == "reset":
         raise SlipwayError(
@@ -122,22 +119,10 @@ def unfinished(operation: str) -> t.Optional[t.Dict[str, t.Any]]:
         raise SlipwayError(
             f"An interrupted `kubeadm {begun}` of {(marker or {}).get('started')} has left this host half done, so"
             f" `kubeadm {operation}` is not begun: it might clean up what is in use. Run again with the host in the"
-            f" group that it was in, which finishes it, or give it up: `kubeadm reset`, then remove {MARKER}."
+            f" group that it was in, which finishes it, or give it up: `kubeadm reset`, then remove"
+            f" {_records.KUBEADM.path}."
         )
     return marker
-
-
-def write_marker(operation: str, **details: t.Any) -> None:
-    """Record that ``operation`` begins; not before kubeadm's preflight checks have found the machine to be free."""
-    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    record = {"operation": operation, "started": started, **details}
-    TextFile(MARKER, json.dumps(record) + "\n", 0o600).write()
-
-
-def remove_marker() -> None:
-    """Record that the operation has ended well."""
-    if os.path.exists(MARKER):
-        os.unlink(MARKER)
 
 
 def running_commands(proc: str = "/proc") -> t.List[str]:

@@ -9,16 +9,12 @@ Private to this collection.
 from __future__ import annotations
 
 import glob
-import json
 import os
 import re
-import time
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
 
-#: Record of a ``kubeadm upgrade`` of ours that has not ended; see docs/architecture.md.
-RECORD = "/var/lib/slipway/upgrade.json"
 MANIFESTS = "/etc/kubernetes/manifests"
 #: Where kubeadm puts the manifests that it replaces.
 BACKUPS = "/etc/kubernetes/tmp/kubeadm-backup-manifests*"
@@ -42,31 +38,6 @@ def static_pods(folder: str = "") -> t.Dict[str, str]:
         if match:
             found[name] = match.group(1)
     return found
-
-
-def read_record(path: str = "") -> t.Optional[t.Dict[str, t.Any]]:
-    """What has been begun here; ``None`` when nothing is unfinished."""
-    path = path or RECORD
-    if not os.path.exists(path):
-        return None
-    try:
-        record = json.loads(read_text(path))
-    except ValueError:
-        record = {}
-    return record if isinstance(record, dict) else {}
-
-
-def write_record(operation: str, version: str) -> None:
-    """Record that ``kubeadm upgrade OPERATION`` to ``version`` begins."""
-    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    record = {"operation": operation, "version": version, "started": started}
-    TextFile(RECORD, json.dumps(record) + "\n", 0o600).write()
-
-
-def remove_record() -> None:
-    """Record that it has ended well."""
-    if os.path.exists(RECORD):
-        os.unlink(RECORD)
 
 
 def kube_version(pods: t.Mapping[str, str]) -> t.Dict[str, str]:

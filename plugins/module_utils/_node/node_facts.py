@@ -8,7 +8,6 @@ Private to this collection.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import pwd
@@ -21,7 +20,13 @@ import sys
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks, _netlink, _processes, _runtimes
+from ansible_collections.slipway.kubernetes.plugins.module_utils import (
+    _marks,
+    _netlink,
+    _processes,
+    _records,
+    _runtimes,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import lines_of, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_endpoints, api_server
@@ -40,9 +45,6 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._node import ru
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates, der, x509
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
-
-#: Our own record of a kubeadm command that has not ended yet; see docs/architecture.md.
-MARKER = "/var/lib/slipway/kubeadm.json"
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x"}
 #: Interfaces that container networks make; they say nothing about the machine.
@@ -147,17 +149,6 @@ def first_version(text: str) -> str:
     return match.group(1) if match else ""
 
 
-def read_marker(path: str) -> t.Optional[t.Dict[str, t.Any]]:
-    """The record of a kubeadm command of ours that did not end; ``None`` when there is none."""
-    if not os.path.exists(path):
-        return None
-    try:
-        record = json.loads(read_text(path))
-    except ValueError:
-        record = {}
-    return record if isinstance(record, dict) else {}
-
-
 def apiserver_names() -> t.List[str]:
     """The names and addresses in the certificate of this machine's API server; none when it has none."""
     try:
@@ -180,7 +171,7 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
     # A worker has no administrator's kubeconfig; that of a control plane's kubelet may lead to its own API server.
     endpoint = endpoint_of(read_text("/etc/kubernetes/admin.conf") or read_text("/etc/kubernetes/kubelet.conf"))
     joined = os.path.exists("/etc/kubernetes/kubelet.conf")
-    unfinished = read_marker(MARKER)
+    unfinished = _records.KUBEADM.read()
     api_ready = api_server.is_ready()
     return {
         "control_plane": os.path.exists(api_server.MANIFEST),
@@ -193,7 +184,7 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
         "unfinished": unfinished,
         "completed": joined and unfinished is None,
         "static_pods": upgrade.kube_version(upgrade.static_pods()),
-        "upgrading": upgrade.read_record(),
+        "upgrading": _records.UPGRADE.read(),
         "ca_cert_hashes": authorities,
         "endpoint": endpoint,
         "endpoint_ready": api_ready and api_server.answers_ready(*api_endpoints.endpoint_place(endpoint), authority),

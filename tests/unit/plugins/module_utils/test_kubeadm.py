@@ -13,6 +13,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     CommandError,
     CommandResult,
@@ -144,10 +145,10 @@ def test_join_command_with_equals_signs_several_hashes_and_none() -> None:
 
 def test_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     marker = tmp_path / "slipway" / "kubeadm.json"
-    monkeypatch.setattr(_kubeadm, "MARKER", str(marker))
+    monkeypatch.setattr(_records.KUBEADM, "path", str(marker))
     assert _kubeadm.unfinished("init") is None
-    _kubeadm.remove_marker()
-    _kubeadm.write_marker("init", token_id="abcdef")
+    _records.KUBEADM.end()
+    _records.KUBEADM.begin("init", token_id="abcdef")
     assert marker.stat().st_mode & 0o7777 == 0o600
     record = _kubeadm.unfinished("init")
     assert record is not None
@@ -155,14 +156,14 @@ def test_marker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert record == {"operation": "init", "token_id": "abcdef"}
     with pytest.raises(SlipwayError, match=r"interrupted `kubeadm init` .* so `kubeadm join` is not begun"):
         _kubeadm.unfinished("join")
-    _kubeadm.remove_marker()
+    _records.KUBEADM.end()
     assert not marker.exists()
 
 
 def test_an_unreadable_marker_is_one_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     marker = tmp_path / "kubeadm.json"
     marker.write_text("{")
-    monkeypatch.setattr(_kubeadm, "MARKER", str(marker))
+    monkeypatch.setattr(_records.KUBEADM, "path", str(marker))
     assert _kubeadm.unfinished("init") == _kubeadm.unfinished("join") == {}
 
 

@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts
@@ -110,17 +111,6 @@ def test_first_version(text: str, version: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "record"),
-    [(None, None), ('{"operation": "init"}', {"operation": "init"}), ("{half", {}), ("[]", {})],
-)
-def test_marker(tmp_path: Path, content: t.Optional[str], record: t.Optional[t.Dict[str, str]]) -> None:
-    path = tmp_path / "kubeadm.json"
-    if content is not None:
-        path.write_text(content)
-    assert node_facts.read_marker(str(path)) == record
-
-
-@pytest.mark.parametrize(
     ("present", "unfinished", "completed"),
     [([], None, False), (["kubelet.conf"], None, True), (["kubelet.conf"], {}, False)],
 )
@@ -131,7 +121,7 @@ def test_kubernetes_state(
     completed: bool,
 ) -> None:
     monkeypatch.setattr(os.path, "exists", lambda path: os.path.basename(path) in present)
-    monkeypatch.setattr(node_facts, "read_marker", lambda _path: unfinished)
+    monkeypatch.setattr(_records.KUBEADM, "read", lambda: unfinished)
     state = node_facts.kubernetes_state()
     assert state == {
         "control_plane": False,

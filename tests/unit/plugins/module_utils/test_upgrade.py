@@ -35,22 +35,6 @@ def test_static_pods(tmp_path: Path) -> None:
     assert upgrade.static_pods(str(tmp_path / "absent")) == {}
 
 
-def test_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "slipway" / "upgrade.json"
-    monkeypatch.setattr(upgrade, "RECORD", str(path))
-    assert upgrade.read_record() is None
-    upgrade.remove_record()
-    upgrade.write_record("apply", "1.37.1")
-    assert path.stat().st_mode & 0o777 == 0o600
-    record = upgrade.read_record() or {}
-    assert (record["operation"], record["version"]) == ("apply", "1.37.1")
-    upgrade.remove_record()
-    assert upgrade.read_record() is None
-    for damaged in ("", "[]", "{"):
-        path.write_text(damaged)
-        assert upgrade.read_record() == {}
-
-
 def test_a_manifest_that_only_the_backup_has_is_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifests = tmp_path / "manifests"
     manifests.mkdir()

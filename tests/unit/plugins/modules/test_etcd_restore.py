@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module, _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd_restore as _etcd_restore
@@ -90,7 +90,7 @@ class Machine:
         clock = types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)
         monkeypatch.setattr(static_pods, "time", clock)
         monkeypatch.setattr(etcd_restore, "time", clock)
-        monkeypatch.setattr(kubeadm, "MARKER", str(self.marker))
+        monkeypatch.setattr(_records.KUBEADM, "path", str(self.marker))
         monkeypatch.setattr(kubeadm, "running_commands", lambda: [])
         monkeypatch.setattr(_etcd_restore, "STATE", str(self.state))
         monkeypatch.setattr(_etcd_restore, "PENDING", str(self.pending))

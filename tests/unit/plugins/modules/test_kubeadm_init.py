@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module, _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd, etcd_restore
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, kubeadm_files
@@ -60,7 +60,7 @@ class Machine:
             },
             tools=("kubeadm", "kubectl", "systemctl"),
         )
-        monkeypatch.setattr(kubeadm, "MARKER", str(self.marker))
+        monkeypatch.setattr(_records.KUBEADM, "path", str(self.marker))
         monkeypatch.setattr(kubeadm, "new_token", lambda: TOKEN)
         monkeypatch.setattr(kubeadm, "running_commands", lambda: [])
         monkeypatch.setattr(kubeadm, "shutil", types.SimpleNamespace(rmtree=lambda *_path, **_more: None))

@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module, _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     CommandError,
     CommandResult,
@@ -21,7 +21,6 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import et
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, kubeadm_files
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet
-from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_join
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
@@ -66,7 +65,7 @@ class Machine:
             "systemctl enable": "",
         }
         self.runner = FakeRunner(answers, tools=("kubeadm", "kubectl", "systemctl"))
-        monkeypatch.setattr(kubeadm, "MARKER", str(self.marker))
+        monkeypatch.setattr(_records.KUBEADM, "path", str(self.marker))
         monkeypatch.setattr(kubeadm, "running_commands", lambda: [])
         monkeypatch.setattr(kubeadm, "shutil", types.SimpleNamespace(rmtree=lambda *_path, **_more: None))
         for name in ("FOLDER", "KUBELET", "RECORD", "ASIDE"):
@@ -96,7 +95,7 @@ class Machine:
         return self.nodes.pop(0) if len(self.nodes) > 1 else self.nodes[0]
 
     def _see(self, _argv: t.List[str]) -> str:
-        self.seen_markers.append((node_facts.read_marker(str(self.marker)) or {}).get("operation"))
+        self.seen_markers.append((_records.KUBEADM.read() or {}).get("operation"))
         return ""
 
     def joined(self) -> Machine:

@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks, _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kubeconfig
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, kubeadm_files, leftovers
@@ -92,7 +92,7 @@ class Machine:
         monkeypatch.setattr(Runtime, "is_active", lambda _runtime, _socket: True)
         monkeypatch.setattr(kubeadm_reset.pwd, "getpwnam", self._account)
         monkeypatch.setattr(kubeadm_files, "RECORD", "/var/lib/slipway/given.json")
-        monkeypatch.setattr(kubeadm, "MARKER", f"{root}/var/lib/slipway/kubeadm.json")
+        monkeypatch.setattr(_records.KUBEADM, "path", f"{root}/var/lib/slipway/kubeadm.json")
         for name, text in {
             "etc/kubernetes/kubelet.conf": "",
             "etc/kubernetes/pki/ca.crt": CA,
@@ -253,7 +253,7 @@ def test_an_etcd_of_somebody_else(machine: Machine) -> None:
 
 def test_only_the_record_is_left(machine: Machine) -> None:
     machine.reset()
-    kubeadm.write_marker("reset")
+    _records.KUBEADM.begin("reset")
     assert machine.reset(check=True)["changed"]
     assert machine.reset()["changed"]
     assert not machine.reset()["changed"]

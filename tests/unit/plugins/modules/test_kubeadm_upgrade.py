@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module, _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import upgrade as _upgrade
@@ -57,7 +57,7 @@ class Machine:
             "kubelet --version": lambda _argv: f"Kubernetes v{self.kubelet}\n",
         }
         self.runner = FakeRunner(answers, tools=("kubeadm", "kubectl", "kubelet", "systemctl"))
-        monkeypatch.setattr(_upgrade, "RECORD", str(root / "upgrade.json"))
+        monkeypatch.setattr(_records.UPGRADE, "path", str(root / "upgrade.json"))
         monkeypatch.setattr(_upgrade, "MANIFESTS", str(self.manifests))
         monkeypatch.setattr(_upgrade, "BACKUPS", str(root / "backup*"))
         monkeypatch.setattr(kubeadm, "running_commands", lambda: [])
@@ -78,7 +78,7 @@ class Machine:
         self.unready = self.unready[1:]
 
     def _upgrade(self, argv: t.List[str]) -> t.Any:
-        self.records.append(_upgrade.read_record())
+        self.records.append(_records.UPGRADE.read())
         self.configured = NEW
         if self.images:
             self.write(NEW)
@@ -137,7 +137,7 @@ def test_first_control_plane(machine: Machine) -> None:
         f"kubeadm upgrade apply v{NEW} --yes --ignore-preflight-errors=Swap,NumCPU",
     ]
     assert machine.records[0]["operation"] == "apply"
-    assert _upgrade.read_record() is None
+    assert _records.UPGRADE.read() is None
     assert "it is deprecated" in str(result["warnings"])
 
 
@@ -180,7 +180,7 @@ def test_check_mode(machine: Machine) -> None:
     assert "etcd" not in [part["name"] for part in result["components"]]
     assert f"kube-apiserver {NEW}\n" in result["diff"]["after"]
     assert machine.commands() == []
-    assert _upgrade.read_record() is None
+    assert _records.UPGRADE.read() is None
 
 
 def test_kubeadm_of_another_version(machine: Machine) -> None:
@@ -198,7 +198,7 @@ def test_a_configuration_that_the_new_kubeadm_refuses(machine: Machine) -> None:
     assert result["failed"]
     assert 'unknown field "dns.type"' in result["msg"]
     assert machine.commands() == [VALIDATED]
-    assert _upgrade.read_record() is None
+    assert _records.UPGRADE.read() is None
 
 
 def test_an_etcd_image_of_the_users(machine: Machine) -> None:
@@ -237,15 +237,15 @@ def test_a_failed_kubeadm_is_run_again(machine: Machine) -> None:
     result = CommandResult([], 1, "", "E1121 13:17:14.592619   10050 remote_image.go:334] x\nerror: no space left\n")
     machine.runner.answers["kubeadm upgrade"] = CommandError("failed", result)
     assert machine()["msg"] == "kubeadm upgrade apply failed (rc 1): error: no space left"
-    assert (_upgrade.read_record() or {})["version"] == NEW
+    assert (_records.UPGRADE.read() or {})["version"] == NEW
     machine.runner.answers["kubeadm upgrade"] = again
     assert machine()["action"] == "finished"
-    assert _upgrade.read_record() is None
+    assert _records.UPGRADE.read() is None
 
 
 def test_a_killed_kubeadm(machine: Machine) -> None:
     machine.write(OLD)
-    _upgrade.write_record("apply", NEW)
+    _records.UPGRADE.begin("apply", version=NEW)
     backup = machine.root / "backup-1"
     backup.mkdir()
     (machine.manifests / "kube-apiserver.yaml").rename(backup / "kube-apiserver.yaml")
@@ -255,7 +255,7 @@ def test_a_killed_kubeadm(machine: Machine) -> None:
     result = machine("recover")
     assert (result["action"], result["kubelet_pending"]) == ("recovered", False)
     assert "kube-apiserver" in _upgrade.static_pods()
-    assert _upgrade.read_record() is not None
+    assert _records.UPGRADE.read() is not None
     assert machine("recover")["changed"] is False
     assert machine.commands() == []
     assert machine()["action"] == "finished"

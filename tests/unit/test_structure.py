@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The structure of the code, as docs/architecture.md has it: who may import whom, and what stands in one file only."""
+
+from __future__ import annotations
+
+import ast
+import typing as t
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PLUGINS = ROOT / "plugins"
+COLLECTION = "ansible_collections.slipway.kubernetes.plugins"
+
+#: Packages of module_utils from the ground up: each may import those before it, and what lies in no package.
+LAYERS = (
+    "_pki",
+    "_packages",
+    "_pod_networks",
+    "_runtimes",
+    "_network",
+    "_machine",
+    "_kube",
+    "_etcd",
+    "_kubeadm",
+    "_kubelet",
+    "_node",
+)
+#: Kinds of plugins that others import; each may import those before it.
+KINDS = ("module_utils", "plugin_utils")
+
+
+def imports(path: Path) -> t.List[str]:
+    """Paths of what a file imports of this collection, dotted, relative to ``plugins``."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(f"{COLLECTION}."):
+            place = (node.module or "")[len(COLLECTION) + 1 :]
+            found += [f"{place}.{alias.name}" for alias in node.names]
+    return found
+
+
+def layer(place: str) -> int:
+    """Where a dotted path below ``module_utils`` stands; 0 is the ground."""
+    package = place.split(".")[1]
+    return LAYERS.index(package) + 1 if package in LAYERS else 0
+
+
+def backward(path: Path, plugins: Path) -> t.List[str]:
+    """Imports of a file that run against the order."""
+    parts = path.relative_to(plugins).with_suffix("").parts
+    wrong = []
+    for imported in imports(path):
+        kind = imported.split(".")[0]
+        if kind not in KINDS:
+            wrong.append(imported)
+        elif parts[0] in KINDS and KINDS.index(kind) > KINDS.index(parts[0]):
+            wrong.append(imported)
+        elif parts[0] == "module_utils" and layer(imported) > layer(".".join(parts)):
+            wrong.append(imported)
+    return wrong
+
+
+def test_no_import_runs_back() -> None:
+    files = sorted(PLUGINS.rglob("*.py"))
+    assert len(files) > 100
+    found = {str(path.relative_to(PLUGINS)): backward(path, PLUGINS) for path in files}
+    assert {path: wrong for path, wrong in found.items() if wrong} == {}
+
+
+def test_every_package_has_its_layer() -> None:
+    assert sorted(LAYERS) == sorted(path.parent.name for path in PLUGINS.glob("module_utils/*/__init__.py"))
+
+
+@pytest.mark.parametrize(
+    ("place", "imported", "allowed"),
+    [
+        ("module_utils/_pki/der.py", "module_utils._node.node_facts", False),
+        ("module_utils/_command.py", "module_utils._pki.der", False),
+        ("module_utils/_node/node_facts.py", "module_utils._pki.der", True),
+        ("module_utils/_pki/x509.py", "module_utils._pki.der", True),
+        ("module_utils/_node/node_facts.py", "plugin_utils._look", False),
+        ("plugin_utils/_look.py", "module_utils._pki.der", True),
+        ("modules/kubeadm_init.py", "modules.kubeadm_join", False),
+        ("modules/kubeadm_init.py", "module_utils._node.node_facts", True),
+    ],
+)
+def test_an_import_that_runs_back_is_found(tmp_path: Path, place: str, imported: str, allowed: bool) -> None:
+    package, _dot, name = imported.rpartition(".")
+    path = tmp_path / place
+    path.parent.mkdir(parents=True)
+    path.write_text(f"from {COLLECTION}.{package} import {name}\n", encoding="utf-8")
+    assert backward(path, tmp_path) == ([] if allowed else [imported])
