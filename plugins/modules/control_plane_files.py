@@ -110,9 +110,10 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import
     static_pods,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.static_pods import Component
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
-MANIFESTS = "/etc/kubernetes/manifests"
+MANIFESTS = KUBEADM.manifests
 DIRECTORY = control_plane_files.DIRECTORY
 #: What may read the files, with the port of its health; the API server is asked in another way.
 COMPONENTS = (

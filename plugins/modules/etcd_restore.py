@@ -175,14 +175,15 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import
     static_pods,
     upgrade,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
-_PKI = "/etc/kubernetes/pki"
+_PKI = KUBEADM.pki
 #: Files of a node; a machine without any of them is bare.
 _TRACES = (
-    "/etc/kubernetes/kubelet.conf",
-    "/etc/kubernetes/admin.conf",
-    "/etc/kubernetes/manifests/kube-apiserver.yaml",
+    KUBEADM.kubelet,
+    KUBEADM.admin,
+    KUBEADM.manifest("kube-apiserver"),
 )
 _COMPONENTS = (
     static_pods.CONTROLLER_MANAGER,
@@ -482,7 +483,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "revision": {"type": "int"},
     "forget_nodes": {"type": "list", "elements": "str", "default": []},
     "nodes": {"type": "list", "elements": "str", "default": []},
-    "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+    "kubeconfig": {"type": "path", "default": KUBEADM.admin},
     "timeout": {"type": "int", "default": 300},
 }
 

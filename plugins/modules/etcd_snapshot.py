@@ -103,6 +103,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtime
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd.etcd import ETCD_ARGUMENTS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd.etcd_backup import Backup, BackupError, Settings
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 ARGUMENTS: t.Dict[str, t.Any] = {
@@ -111,7 +112,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "cluster_name": {"type": "str", "default": "kubernetes"},
     "keep": {"type": "int", "default": 7},
     "age_recipients": {"type": "list", "elements": "str", "default": []},
-    "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+    "kubeconfig": {"type": "path", "default": KUBEADM.admin},
 }
 
 
@@ -120,7 +121,8 @@ def run(context: Context) -> t.Dict[str, t.Any]:
     try:
         options = dict(context.params)
         cri_socket = options.pop("cri_socket")
-        backup = Backup(Settings(**options, tool=_runtimes.chosen(cri_socket=cri_socket).tool_at(cri_socket)))
+        tool = _runtimes.chosen(cri_socket=cri_socket).tool_at(cri_socket)
+        backup = Backup(Settings(**options, tool=tool, pki=KUBEADM.pki))
         backup.check_directory()
         return {"changed": True, **({} if context.check_mode else backup.run())}
     except (BackupError, OSError) as error:

@@ -109,6 +109,7 @@ recovered:
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.helm import HelmRelease
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 ARGUMENTS: t.Dict[str, t.Any] = {
@@ -122,7 +123,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "plain_http": {"type": "bool", "default": False},
     "ca_file": {"type": "path"},
     "timeout": {"type": "int", "default": 300},
-    "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+    "kubeconfig": {"type": "path", "default": KUBEADM.admin},
 }
 
 

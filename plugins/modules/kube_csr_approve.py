@@ -214,6 +214,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl i
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.cluster_memory import SERVING_IDENTITIES
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet_requests
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet.kubelet_requests import Identity
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, shown
 
@@ -450,7 +451,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "timeout": {"type": "int", "default": 120},
     "missing_fails": {"type": "bool", "default": True},
     "interval": {"type": "float", "default": 0.5},
-    "ca_file": {"type": "path", "default": "/etc/kubernetes/pki/ca.crt"},
+    "ca_file": {"type": "path", "default": KUBEADM.certificate("ca")},
     "remember": {"type": "bool", "default": False},
     "port": {"type": "int", "default": 10250},
 }

@@ -72,10 +72,11 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import r
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import KubeadmFiles
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
-_KEY = "/etc/kubernetes/pki/ca.key"
-_KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
+_KEY = KUBEADM.key("ca")
+_KUBELET_KUBECONFIG = KUBEADM.kubelet
 
 
 def derived(key: str, purpose: str) -> str:

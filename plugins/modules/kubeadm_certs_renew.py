@@ -123,11 +123,12 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.static_pods import Component
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet_certificate
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 
 #: Kubeconfigs that may read kubeadm's configuration.
-ADMINISTRATORS = ("/etc/kubernetes/admin.conf", "/etc/kubernetes/super-admin.conf")
+ADMINISTRATORS = (KUBEADM.admin, KUBEADM.super_admin)
 _CONFIGURATION = "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
 #: What reads its file once, and the port of its health unless it was given another.
 READ_ONCE = ((static_pods.CONTROLLER_MANAGER, 10257), (static_pods.SCHEDULER, 10259))

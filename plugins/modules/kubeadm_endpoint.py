@@ -98,6 +98,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import T
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_endpoints, api_server
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_configuration, static_pods
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 _SERVER = re.compile(r"^([ \t]*server:[ \t]+)(\S+)[ \t]*$", re.MULTILINE)
@@ -283,7 +284,7 @@ def _name(place: t.Tuple[str, str, str]) -> str:
 ARGUMENTS: t.Dict[str, t.Any] = {
     **KUBECTL_ARGUMENTS,
     "endpoint": {"type": "str", "required": True},
-    "files": {"type": "list", "elements": "path", "default": ["/etc/kubernetes/kubelet.conf"]},
+    "files": {"type": "list", "elements": "path", "default": [KUBEADM.kubelet]},
     "unit": {"type": "str"},
     "cluster": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 60},

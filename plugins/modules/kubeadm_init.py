@@ -96,17 +96,18 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import KubeadmFiles
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 #: Files that only a control plane, or the beginning of one, has.
 TRACES = (
-    "/etc/kubernetes/admin.conf",
-    "/etc/kubernetes/manifests/kube-apiserver.yaml",
-    "/etc/kubernetes/manifests/etcd.yaml",
-    "/var/lib/etcd/member",
+    KUBEADM.admin,
+    KUBEADM.manifest("kube-apiserver"),
+    KUBEADM.manifest("etcd"),
+    f"{KUBEADM.etcd_data}/member",
 )
 #: The kubelet's kubeconfig; when all but the addons is done, kubeadm points it to the certificate that is rotated.
-_KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
+_KUBELET_KUBECONFIG = KUBEADM.kubelet
 _ROTATED = "kubelet-client-current.pem"
 #: Seconds that the API server of an unfinished control plane has to come up before it is judged.
 _GRACE = 60
@@ -296,7 +297,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "config": {"type": "list", "elements": "dict", "required": True},
     "skip_phases": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "int", "default": 300},
-    "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+    "kubeconfig": {"type": "path", "default": KUBEADM.admin},
 }
 
 

@@ -106,15 +106,16 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm import Kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import KubeadmFiles
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 
-_KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf"
-_KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
-_BOOTSTRAP_KUBECONFIG = "/etc/kubernetes/bootstrap-kubelet.conf"
-_ADMIN_KUBECONFIG = "/etc/kubernetes/admin.conf"
+_KUBELET_KUBECONFIG = KUBEADM.kubelet
+_KUBELET_CERTIFICATE = f"{KUBEADM.kubelet_folder}/pki/kubelet-client-current.pem"
+_BOOTSTRAP_KUBECONFIG = KUBEADM.bootstrap
+_ADMIN_KUBECONFIG = KUBEADM.admin
 #: With one of them the machine may be a member of etcd.
-_ETCD = ("/etc/kubernetes/manifests/etcd.yaml", "/var/lib/etcd/member")
+_ETCD = (KUBEADM.manifest("etcd"), f"{KUBEADM.etcd_data}/member")
 #: Seconds that a kubelet with a certificate has to make its node.
 _REGISTRATION = 60
 

@@ -119,6 +119,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubead
     INIT_DESCRIPTION,
     TOKEN_DESCRIPTION,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 _REVOKED = ", revoked at the end of the run"
@@ -144,7 +145,7 @@ def compared(printed: t.Mapping[str, t.Any], token: str, ca_hashes: t.Sequence[s
         raise SlipwayError(
             f"kubeadm's kubeconfig trusts another CA ({', '.join(theirs)}) than the one in ca_file"
             f" ({', '.join(ca_hashes)}). Machines would join another cluster: look at admin.conf and"
-            " /etc/kubernetes/pki/ca.crt."
+            f" {KUBEADM.certificate('ca')}."
         )
     if printed["token"] != token:
         raise SlipwayError("kubeadm printed another token than the one that it was given.")
@@ -261,7 +262,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "token_id": {"type": "str", "no_log": False},
     "control_plane": {"type": "bool", "default": False},
     "ttl": {"type": "str", "default": "15m"},
-    "ca_file": {"type": "path", "default": "/etc/kubernetes/pki/ca.crt"},
+    "ca_file": {"type": "path", "default": KUBEADM.certificate("ca")},
 }
 
 

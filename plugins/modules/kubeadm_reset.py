@@ -132,18 +132,19 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubead
     has_content,
     is_ours,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import run_record
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 
-_AUTHORITY = "/etc/kubernetes/pki/ca.crt"
+_AUTHORITY = KUBEADM.certificate("ca")
 _STATE = "/var/lib/slipway"
 #: Records of tools that stay on the machine, and of what goes on; and backups, which outlive the node.
 _KEPT_RECORDS = ("archives", "etcd-backup", os.path.basename(_records.KUBEADM.path), os.path.basename(run_record.PATH))
 _KUBELET = "kubelet.service"
-_KUBELET_FOLDER = "/var/lib/kubelet"
+_KUBELET_FOLDER = KUBEADM.kubelet_folder
 #: Logins of registries, which the kubelet reads there and which only people write.
 _LOGINS = ("config.json", ".dockercfg")
 
@@ -185,7 +186,7 @@ class KubeadmReset:
         record = marker if self._begun else {}
         self._networks: t.List[str] = record.get("networks") or leftovers.cni_networks(self._cni_files())
         self._pod_networks: t.List[str] = record.get("pod_networks") or leftovers.pod_networks(root)
-        etcd_data = leftovers.etcd_data(self._at("/etc/kubernetes"))
+        etcd_data = leftovers.etcd_data(self._at(KUBEADM.folder))
         self._etcd_data: str = record.get("etcd_data") or (self._at(etcd_data) if etcd_data else "")
         self._authority: str = record.get("authority") or self._own_authority()
         self._kubeadm_files = KubeadmFiles(root)
@@ -330,7 +331,7 @@ class KubeadmReset:
         return [path for path in paths if os.path.lexists(path)]
 
     def _kubernetes_files(self) -> t.List[str]:
-        """What kubeadm and we have put into /etc/kubernetes."""
+        """What kubeadm and we have put into the folder of Kubernetes."""
         own = self._kubeadm_files.own()
         ours = [path for path in self._foreign(own) if is_ours(path, self._made)]
         return [path for path in own if path not in self._given or path in self._made] + ours
@@ -444,7 +445,7 @@ class KubeadmReset:
 
     def _reset(self) -> None:
         """kubeadm stops the pods through the runtime, which lets the pod network clean up after each of them."""
-        if not (self._containers() or os.path.exists(self._at("/etc/kubernetes/kubelet.conf"))):
+        if not (self._containers() or os.path.exists(self._at(KUBEADM.kubelet))):
             return
         if self._runner.which("kubeadm", required=False):
             # The etcd member is the caller's business; preflight would only ask whether one is sure.
@@ -499,7 +500,7 @@ class KubeadmReset:
     def _tidy(self) -> None:
         """Folders that nothing is in any more; those of packages (and mount points) stay."""
         # The folder of the manifests is the kubelet package's.
-        leftovers.remove_if_empty(*(self._at(f"/etc/kubernetes/{name}") for name in ("pki/etcd", "pki", "tmp")))
+        leftovers.remove_if_empty(*(self._at(path) for path in KUBEADM.below("pki/etcd", "pki", "tmp")))
         files = self._at(control_plane_files.DIRECTORY)
         leftovers.remove_if_empty(*(folder for folder, _folders, _names in os.walk(files, topdown=False)))
         leftovers.remove_if_empty(*(os.path.dirname(file.path) for file, _text in self._users_files()))

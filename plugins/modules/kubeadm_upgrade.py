@@ -125,11 +125,12 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import ku
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm as _kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import upgrade
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts
 
-_ADMIN = "/etc/kubernetes/admin.conf"
-_KUBELET = "/etc/kubernetes/kubelet.conf"
+_ADMIN = KUBEADM.admin
+_KUBELET = KUBEADM.kubelet
 #: What kubeadm prints after a check of its own that failed begins so; the lines before say what it did.
 _WARNING = re.compile(r"^(?:W\d{4} [\d:.]+ +\d+ \S+\] )(.*)$", re.MULTILINE)
 _CONFIGURATION = re.compile(r"^kubernetesVersion: [\"']?v?([^\s\"']+)", re.MULTILINE)

@@ -90,6 +90,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kubeconfig
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubeconfig import Kubeconfigs
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.users_file import UsersFile
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 
@@ -214,7 +215,7 @@ class KubeconfigCopy:
 
 
 ARGUMENTS: t.Dict[str, t.Any] = {
-    "source": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+    "source": {"type": "path", "default": KUBEADM.admin},
     "users": {"type": "list", "elements": "str", "default": ["root"]},
     "only_copies": {"type": "bool", "default": False},
     "return_content": {"type": "bool", "default": False},

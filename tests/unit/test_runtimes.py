@@ -167,7 +167,7 @@ def test_etcd_s_tools(tmp_path: Path) -> None:
     manifest = tmp_path / "etcd.yaml"
     manifest.write_text(fixture("etcd.yaml"))
     told = filters.container_runtime(SOCKET)
-    backup = Backup(Settings("/b", "lab", 1, told["tool"], manifest=str(manifest), pki="/p"))
+    backup = Backup(Settings("/b", "lab", 1, told["tool"], str(manifest), "/k", "/p"))
     argv = backup.save_argv("/b/snapshot.db")
     assert argv[:5] == ["testctl", "--socket=/run/testrun.sock", "run", "--volume=/p/etcd:ro", "--volume=/b:rw"]
     assert argv[6:8] == ["registry.k8s.io/etcd:3.7.0-0", "etcdctl"] and told["service"] == "testrund"

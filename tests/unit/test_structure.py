@@ -55,11 +55,11 @@ def backward(path: Path, plugins: Path) -> t.List[str]:
     wrong = []
     for imported in imports(path):
         kind = imported.split(".")[0]
-        if kind not in KINDS:
-            wrong.append(imported)
-        elif parts[0] in KINDS and KINDS.index(kind) > KINDS.index(parts[0]):
-            wrong.append(imported)
-        elif parts[0] == "module_utils" and layer(imported) > layer(".".join(parts)):
+        if (
+            kind not in KINDS
+            or (parts[0] in KINDS and KINDS.index(kind) > KINDS.index(parts[0]))
+            or (parts[0] == "module_utils" and layer(imported) > layer(".".join(parts)))
+        ):
             wrong.append(imported)
     return wrong
 

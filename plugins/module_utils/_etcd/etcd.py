@@ -22,9 +22,10 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtime
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd.etcd_backup import CONTAINER_PREFIX, tool_argv
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 
-MANIFEST = "/etc/kubernetes/manifests/etcd.yaml"
-PKI = "/etc/kubernetes/pki/etcd"
+MANIFEST = KUBEADM.manifest("etcd")
+PKI = f"{KUBEADM.pki}/etcd"
 #: Options of all modules that talk to etcd.
 ETCD_ARGUMENTS: t.Dict[str, t.Any] = {
     "manifest": {"type": "path", "default": MANIFEST},
@@ -50,7 +51,7 @@ class Pod:
     @property
     def data(self) -> str:
         """The folder that the data is in."""
-        return self.flags.get("data-dir", "/var/lib/etcd")
+        return self.flags.get("data-dir", KUBEADM.etcd_data)
 
     @property
     def peer_url(self) -> str:

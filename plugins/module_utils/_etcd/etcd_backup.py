@@ -31,7 +31,6 @@ import typing as t
 FORMAT = 1
 #: Seconds that one command may take: a snapshot of a large etcd on a slow disk is a matter of minutes.
 COMMAND_TIMEOUT = 900
-PKI = "/etc/kubernetes/pki"
 #: Kubernetes' own files of the PKI that another control plane cannot make anew.
 AUTHORITIES = (
     "ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "sa.key", "sa.pub", "etcd/ca.crt", "etcd/ca.key",
@@ -55,6 +54,9 @@ class Settings:
     :param directory: where they are kept; it is made with mode 0700 when it is not there.
     :param keep: how many of them, at least one.
     :param tool: how the container runtime runs a program of an image, as :func:`tool_argv` takes it.
+    :param manifest: etcd's static pod.
+    :param kubeconfig: the administrator's.
+    :param pki: the folder of the cluster's keys and certificates.
     :param age_recipients: public keys that ``age`` encrypts for; no encryption when there are none.
     """
 
@@ -62,10 +64,10 @@ class Settings:
     cluster_name: str
     keep: int
     tool: t.Sequence[str]
+    manifest: str
+    kubeconfig: str
+    pki: str
     age_recipients: t.Sequence[str] = ()
-    manifest: str = "/etc/kubernetes/manifests/etcd.yaml"
-    kubeconfig: str = "/etc/kubernetes/admin.conf"
-    pki: str = PKI
 
     def check(self) -> None:
         """:raises BackupError: when they make no sense."""

@@ -19,10 +19,11 @@ import urllib.parse
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 
-AUTHORITY = "/etc/kubernetes/pki/etcd/ca.crt"
+AUTHORITY = KUBEADM.certificate("etcd/ca")
 #: What API servers present to etcd.
-CLIENT = "/etc/kubernetes/pki/apiserver-etcd-client"
+CLIENT = f"{KUBEADM.pki}/apiserver-etcd-client"
 #: kubeadm notes on etcd's static pods where their clients find them.
 _CLIENT_URLS = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
 

@@ -15,10 +15,11 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 
-MANIFEST = "/etc/kubernetes/manifests/kube-apiserver.yaml"
-AUTHORITY = "/etc/kubernetes/pki/ca.crt"
-CERTIFICATE = "/etc/kubernetes/pki/apiserver.crt"
+MANIFEST = KUBEADM.manifest("kube-apiserver")
+AUTHORITY = KUBEADM.certificate("ca")
+CERTIFICATE = KUBEADM.certificate("apiserver")
 _ADVERTISED = re.compile(
     r"^\s*kubeadm\.kubernetes\.io/kube-apiserver\.advertise-address\.endpoint: (\S+)$", re.MULTILINE
 )

@@ -13,13 +13,14 @@ import os
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, Runner
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 
 if t.TYPE_CHECKING:
     from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context
 
 #: Options of modules that use :class:`Kubectl`; documented by the fragment ``kubectl``.
 KUBECTL_ARGUMENTS: t.Dict[str, t.Any] = {
-    "kubeconfig": {"type": "path", "default": "/etc/kubernetes/admin.conf"},
+    "kubeconfig": {"type": "path", "default": KUBEADM.admin},
     "context": {"type": "str"},
 }
 

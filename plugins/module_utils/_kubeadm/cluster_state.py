@@ -25,12 +25,13 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import CONTROL_PLANE
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, PodNetwork
 
-KUBELET_FOLDER = "/var/lib/kubelet"
-MANIFESTS = "/etc/kubernetes/manifests"
+KUBELET_FOLDER = KUBEADM.kubelet_folder
+MANIFESTS = KUBEADM.manifests
 #: The administrator, who may read what kubeadm keeps; other certificates here may not.
-ADMIN = "/etc/kubernetes/admin.conf"
+ADMIN = KUBEADM.admin
 #: Arguments of static pods that say where a control plane is and what it was built for.
 ARGUMENTS = {
     "kube-apiserver": ("advertise-address", "secure-port", "service-cluster-ip-range"),

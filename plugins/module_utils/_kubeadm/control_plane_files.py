@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+
 #: The folder on control planes. kubeadm's reset, with which a repeated init begins, does not know it.
-DIRECTORY = "/etc/kubernetes/slipway"
+DIRECTORY = f"{KUBEADM.folder}/slipway"
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*(/[A-Za-z0-9_][A-Za-z0-9._+-]*)*")
 _MODE = re.compile(r"0?[0-7]{3}")

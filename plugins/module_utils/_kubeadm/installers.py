@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+
 #: Programs that no package has brought.
 BY_HAND = "by hand"
 #: Where packages bring the kubelet.
@@ -41,7 +43,7 @@ _TRACES: t.Tuple[t.Tuple[str, t.Tuple[t.Tuple[str, ...], ...]], ...] = (
             ("/etc/systemd/system/k3s-agent.service",),
         ),
     ),
-    ("RKE", (("/etc/kubernetes/.tmp", "/opt/rke"), ("/opt/rke/etcd-snapshots",))),
+    ("RKE", ((f"{KUBEADM.folder}/.tmp", "/opt/rke"), ("/opt/rke/etcd-snapshots",))),
     (
         "k0s",
         (
@@ -56,11 +58,11 @@ _TRACES: t.Tuple[t.Tuple[str, t.Tuple[t.Tuple[str, ...], ...]], ...] = (
     (
         "Kubespray",
         (
-            ("/etc/kubernetes/kubeadm-config.yaml", "/etc/kubernetes/ssl"),
-            ("/etc/kubernetes/kubeadm-client.conf",),
-            ("/etc/kubernetes/kubelet.env", "/usr/local/bin/kubelet"),
-            ("/etc/kubernetes/manifests/nginx-proxy.yml",),
-            ("/etc/kubernetes/manifests/haproxy.yml", "/etc/haproxy/haproxy.cfg"),
+            (f"{KUBEADM.folder}/kubeadm-config.yaml", f"{KUBEADM.folder}/ssl"),
+            (f"{KUBEADM.folder}/kubeadm-client.conf",),
+            (f"{KUBEADM.folder}/kubelet.env", "/usr/local/bin/kubelet"),
+            (f"{KUBEADM.folder}/manifests/nginx-proxy.yml",),
+            (f"{KUBEADM.folder}/manifests/haproxy.yml", "/etc/haproxy/haproxy.cfg"),
             ("/etc/etcd.env", "/etc/ssl/etcd"),
             ("/etc/systemd/system/etcd.service", "/etc/ssl/etcd/ssl"),
         ),

@@ -23,6 +23,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _process
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import NOWHERE, KubeadmFiles
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import x509
 
 API_VERSION = "kubeadm.k8s.io/v1beta4"
@@ -221,7 +222,7 @@ class Kubeadm:
         # Known as long as kubeadm has not removed what tells it.
         etcd_data = leftovers.etcd_data()
         self.run_reset(cri_socket, files, files.in_the_way())
-        for path in ["/var/lib/kubelet/pki", etcd_data] if etcd_data else ["/var/lib/kubelet/pki"]:
+        for path in [f"{KUBEADM.kubelet_folder}/pki", etcd_data] if etcd_data else [f"{KUBEADM.kubelet_folder}/pki"]:
             shutil.rmtree(path, ignore_errors=True)
         for path in files.own():
             if path not in kept:

@@ -26,10 +26,11 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     read_text,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import control_plane_files
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import der, x509
 
-FOLDER = "/etc/kubernetes"
-KUBELET = "/var/lib/kubelet"
+FOLDER = KUBEADM.folder
+KUBELET = KUBEADM.kubelet_folder
 RECORD = "/var/lib/slipway/given.json"
 #: Where other people's files are while kubeadm resets; the whole path of each is below it.
 ASIDE = "/var/lib/slipway/aside"

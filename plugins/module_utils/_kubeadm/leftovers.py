@@ -23,6 +23,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 
 #: Mounts of pods and of their network namespaces; those of their sandboxes are the container runtime's.
@@ -36,7 +37,7 @@ _OTHERS = ("calico", "cilium")
 #: Seconds that processes have until they have gone after SIGKILL.
 _PATIENCE = 10
 #: Where kubeadm lets etcd keep its data unless told otherwise.
-_ETCD_DATA = "/var/lib/etcd"
+_ETCD_DATA = KUBEADM.etcd_data
 
 
 def parse_mounts(text: str) -> t.List[str]:
@@ -170,7 +171,7 @@ def cni_state(networks: t.Iterable[str], folder: str = "/var/lib/cni") -> t.List
     return sorted(found)
 
 
-def etcd_data(kubernetes: str = "/etc/kubernetes") -> str:
+def etcd_data(kubernetes: str = KUBEADM.folder) -> str:
     """The folder that kubeadm's etcd keeps its data in; empty on machines that have none.
 
     By its static pod; while that is missing, by the certificate that kubeadm makes for it before. Another etcd of the

@@ -24,6 +24,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates, der
 
 PROC = "/proc"
@@ -80,12 +81,12 @@ class Component:
                 return
 
 
-CONTROLLER_MANAGER = Component("kube-controller-manager", "/etc/kubernetes/controller-manager.conf")
-SCHEDULER = Component("kube-scheduler", "/etc/kubernetes/scheduler.conf")
-API_SERVER = Component("kube-apiserver", "/etc/kubernetes/pki/apiserver.crt")
-ETCD = Component("etcd", "/etc/kubernetes/pki/etcd/server.crt")
+CONTROLLER_MANAGER = Component("kube-controller-manager", KUBEADM.controller_manager)
+SCHEDULER = Component("kube-scheduler", KUBEADM.scheduler)
+API_SERVER = Component("kube-apiserver", KUBEADM.certificate("apiserver"))
+ETCD = Component("etcd", KUBEADM.certificate("etcd/server"))
 #: What etcd's members present to each other.
-ETCD_PEER = "/etc/kubernetes/pki/etcd/peer.crt"
+ETCD_PEER = KUBEADM.certificate("etcd/peer")
 
 
 def started(pid: int) -> float:

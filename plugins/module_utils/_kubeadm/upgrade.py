@@ -14,10 +14,11 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 
-MANIFESTS = "/etc/kubernetes/manifests"
+MANIFESTS = KUBEADM.manifests
 #: Where kubeadm puts the manifests that it replaces.
-BACKUPS = "/etc/kubernetes/tmp/kubeadm-backup-manifests*"
+BACKUPS = KUBEADM.backups
 #: The static pods whose version is that of Kubernetes.
 COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 

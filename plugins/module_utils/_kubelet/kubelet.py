@@ -22,10 +22,11 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_endpoints, api_server
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_state
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import Unit
 
-KUBECONFIG = "/etc/kubernetes/kubelet.conf"
-CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+KUBECONFIG = KUBEADM.kubelet
+CERTIFICATE = f"{KUBEADM.kubelet_folder}/pki/kubelet-client-current.pem"
 FLAGS = f"{cluster_state.KUBELET_FOLDER}/kubeadm-flags.env"
 #: Arguments that people add; the name depends on the distribution.
 EXTRA = ("/etc/default/kubelet", "/etc/sysconfig/kubelet")

@@ -16,18 +16,19 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 
 #: Folders that the build writes to, or whose programs are run; beside them those of the container runtimes.
 FOLDERS = (
     "/etc",
-    "/etc/kubernetes",
+    KUBEADM.folder,
     "/opt",
     "/opt/cni/bin",
     "/usr/bin",
     "/usr/local/bin",
     "/var/lib",
-    "/var/lib/etcd",
-    "/var/lib/kubelet",
+    KUBEADM.etcd_data,
+    KUBEADM.kubelet_folder,
 )
 #: Options that may stand in the way.
 _OPTIONS = ("ro", "noexec", "nosuid", "nodev")

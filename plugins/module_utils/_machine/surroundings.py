@@ -15,6 +15,7 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import boot_settings, mounts
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.kernel import KernelModules, builtin_modules
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import firewalls, network_managers, resolver
@@ -92,7 +93,7 @@ def pod_networks(root: str = "") -> t.List[str]:
 
 def static_pods(root: str = "") -> t.List[str]:
     """Manifests of static pods that are not kubeadm's, such as one that brings the endpoint's address (kube-vip)."""
-    folder = f"{root}/etc/kubernetes/manifests"
+    folder = root + KUBEADM.manifests
     names = os.listdir(folder) if os.path.isdir(folder) else []
     return sorted(name for name in names if name not in _KUBEADMS)
 
@@ -140,5 +141,5 @@ def look_around(
         "limits": limits(root),
         "firewalls": firewalls.look(root),
         "etcd_data": os.path.isdir(etcd) and bool(os.listdir(etcd)),
-        "authority": os.path.exists(f"{root}/etc/kubernetes/pki/ca.crt"),
+        "authority": os.path.exists(root + KUBEADM.certificate("ca")),
     }

@@ -33,6 +33,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import ap
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import endpoint_of
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_state, installers, upgrade
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet, serving_timer
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.kernel import KernelModules
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.surroundings import Lookups, look_around
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.swap import (
@@ -54,7 +55,7 @@ _VIRTUAL = re.compile(
     r"|dummy|ifb|sit\d|gre\d|gretap|erspan|ip6|ip_vti)"
 )
 #: The paths whose file systems Kubernetes and packages fill, and the runtimes'; those that exist are looked at.
-_DISKS = ("/var/lib", "/var/lib/etcd", "/var/lib/kubelet", "/etc", "/tmp")
+_DISKS = ("/var/lib", KUBEADM.etcd_data, KUBEADM.kubelet_folder, "/etc", "/tmp")
 #: How each program says its version.
 _PROGRAMS = {
     "kubeadm": ("version", "--output=short"),
@@ -169,15 +170,15 @@ def kubernetes_state() -> t.Dict[str, t.Any]:
     except der.DerError:
         authorities = []
     # A worker has no administrator's kubeconfig; that of a control plane's kubelet may lead to its own API server.
-    endpoint = endpoint_of(read_text("/etc/kubernetes/admin.conf") or read_text("/etc/kubernetes/kubelet.conf"))
-    joined = os.path.exists("/etc/kubernetes/kubelet.conf")
+    endpoint = endpoint_of(read_text(KUBEADM.admin) or read_text(KUBEADM.kubelet))
+    joined = os.path.exists(KUBEADM.kubelet)
     unfinished = _records.KUBEADM.read()
     api_ready = api_server.is_ready()
     return {
         "control_plane": os.path.exists(api_server.MANIFEST),
         "api_ready": api_ready,
         "apiserver_names": apiserver_names(),
-        "admin_kubeconfig": os.path.exists("/etc/kubernetes/admin.conf"),
+        "admin_kubeconfig": os.path.exists(KUBEADM.admin),
         "joined": joined,
         "node_name": certificates.node_name(),
         "told_name": kubelet.told_name() if joined else "",

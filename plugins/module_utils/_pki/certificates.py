@@ -20,10 +20,11 @@ import time
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import der, x509
 
-FOLDER = "/etc/kubernetes"
-KUBELET_FOLDER = "/var/lib/kubelet/pki"
+FOLDER = KUBEADM.folder
+KUBELET_FOLDER = f"{KUBEADM.kubelet_folder}/pki"
 
 AUTHORITIES = {"ca": "pki/ca.crt", "etcd-ca": "pki/etcd/ca.crt", "front-proxy-ca": "pki/front-proxy-ca.crt"}
 #: Name, path and authority of what `kubeadm certs renew` knows.

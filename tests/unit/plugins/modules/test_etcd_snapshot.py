@@ -64,6 +64,7 @@ def settings(machine: Path, **more: t.Any) -> Settings:
         "keep": 2,
         "tool": _runtimes.DEFAULT.tool_at("/run/c.sock"),
         "manifest": str(machine / "manifests" / "etcd.yaml"),
+        "kubeconfig": str(machine / "admin.conf"),
         "pki": str(machine / "pki"),
     }
     return Settings(**{**given, **more})
