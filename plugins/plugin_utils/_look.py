@@ -18,7 +18,7 @@ from __future__ import annotations
 import typing as t
 
 #: The variable that a look at a machine is registered as, by roles/cluster and by our playbooks.
-LOOK = "__cluster_look"
+LOOK = "cluster_look"
 
 Variables = t.Mapping[str, t.Any]
 

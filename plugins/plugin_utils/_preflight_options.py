@@ -12,6 +12,7 @@ import dataclasses
 import difflib
 import fnmatch
 import pathlib
+import re
 import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -39,6 +40,9 @@ TEXT_LISTS = frozenset(
 )
 
 
+_REGISTERED = re.compile(r"^ *register: (\w+)$", re.MULTILINE)
+
+
 @dataclasses.dataclass(frozen=True)
 class Option:
     """A documented variable of a role."""
@@ -53,15 +57,17 @@ class Catalogue:
 
     :param prefixes: the beginnings of names that belong to the collection.
     :param base: defaults and internal variables of all roles, raw (templates are not rendered).
+    :param results: what roles register for playbooks.
     """
 
     options: t.Mapping[str, Option]
     prefixes: t.Tuple[str, ...]
     base: t.Mapping[str, t.Any]
+    results: t.Collection[str] = ()
 
     def is_ours(self, name: str) -> bool:
-        """Whether the variable's name begins like one of ours."""
-        return name.startswith(self.prefixes)
+        """Whether the name begins like that of a variable of ours, which is to be set and not what a role registers."""
+        return name.startswith(self.prefixes) and name not in self.results
 
 
 def _read(path: pathlib.Path) -> t.Dict[str, t.Any]:
@@ -74,16 +80,19 @@ def read_catalogue(roles: pathlib.Path) -> Catalogue:
     options: t.Dict[str, Option] = {}
     prefixes: t.List[str] = []
     base: t.Dict[str, t.Any] = {}
+    results: t.Set[str] = set()
     for role in sorted(path for path in roles.iterdir() if (path / "meta" / "argument_specs.yml").is_file()):
         prefixes.append(f"{role.name}_")
         base.update(_read(role / "vars" / "main.yml"))
         base.update(_read(role / "defaults" / "main.yml"))
+        for path in role.glob("tasks/*.yml"):
+            results.update(_REGISTERED.findall(path.read_text(encoding="utf-8")))
         for entry_point in _read(role / "meta" / "argument_specs.yml")["argument_specs"].values():
             for name, spec in (entry_point.get("options") or {}).items():
                 # What a role says about variables of its own counts; another role may repeat them.
                 if name not in options or name.startswith(f"{role.name}_"):
                     options[name] = Option(role.name, spec)
-    return Catalogue(options, tuple(prefixes), base)
+    return Catalogue(options, tuple(prefixes), base, frozenset(results))
 
 
 def _help(option: Option) -> str:

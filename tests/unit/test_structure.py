@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import typing as t
 from pathlib import Path
 
@@ -94,3 +95,49 @@ def test_an_import_that_runs_back_is_found(tmp_path: Path, place: str, imported:
     path.parent.mkdir(parents=True)
     path.write_text(f"from {COLLECTION}.{package} import {name}\n", encoding="utf-8")
     assert backward(path, tmp_path) == ([] if allowed else [imported])
+
+
+def yaml_files() -> t.Dict[str, t.List[Path]]:
+    """The tasks, handlers, variables and templates of each role, and those of the playbooks."""
+    parts = ("defaults", "handlers", "tasks", "templates", "vars")
+    found = {
+        role.name: [path for part in parts for path in (role / part).rglob("*") if path.is_file()]
+        for role in (ROOT / "roles").iterdir()
+    }
+    return {**found, "playbooks": list((ROOT / "playbooks").rglob("*.yml"))}
+
+
+def test_nobody_reads_private_names_of_others() -> None:
+    """A name that begins with two underscores belongs to one role, or to the playbooks."""
+    users: t.Dict[str, t.Set[str]] = {}
+    for owner, paths in yaml_files().items():
+        for path in paths:
+            for name in re.findall(r"\b__[a-z]\w+", path.read_text(encoding="utf-8")):
+                users.setdefault(name, set()).add(owner)
+    assert len(users) > 100
+    assert {name: sorted(owners) for name, owners in users.items() if len(owners) > 1} == {}
+
+
+#: Paths of kubeadm's files; another installer has others.
+PATHS = "/etc/kubernetes"
+
+
+def code_texts(path: Path) -> t.List[str]:
+    """Texts in the code of a file, without its documentation."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    told: t.Set[int] = set()
+    for node in ast.walk(tree):
+        names = {target.id for target in getattr(node, "targets", ()) if isinstance(target, ast.Name)}
+        if isinstance(node, ast.Expr) or names & {"DOCUMENTATION", "EXAMPLES", "RETURN"}:
+            told.update(id(part) for part in ast.walk(node))
+    return [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told
+    ]
+
+
+def test_one_file_has_the_paths_of_an_installer() -> None:
+    files = [path for path in PLUGINS.rglob("*.py") if "doc_fragments" not in path.parts]
+    named = {str(path.relative_to(PLUGINS)) for path in files if any(PATHS in text for text in code_texts(path))}
+    assert named == {"module_utils/_layout.py"}

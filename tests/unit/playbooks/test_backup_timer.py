@@ -24,7 +24,7 @@ PLAYBOOKS = Path(__file__).resolve().parents[3] / "playbooks"
 def test_who_has_no_timer(wanted: str, down: bool, fails: bool, tmp_path: Path) -> None:
     plays = yaml.safe_load((PLAYBOOKS / "etcd_backup.yml").read_text(encoding="utf-8"))
     look: t.Dict[str, t.Any] = {"ansible_facts": {"slipway_node": {"kubernetes": {"control_plane": True}}}}
-    hosts = {"cp1": {"__cluster_look": look}, "cp2": {"__cluster_look": {"unreachable": True} if down else look}}
+    hosts = {"cp1": {"cluster_look": look}, "cp2": {"cluster_look": {"unreachable": True} if down else look}}
     (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"kube_control_plane": {"hosts": hosts}}))
     play = {**plays[-1], "vars_files": [str(PLAYBOOKS / "vars/groups.yml")]}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))

@@ -16,7 +16,7 @@ import yaml
 
 PROJECT = Path(__file__).resolve().parents[3]
 JOINED, BARE = (
-    {"__cluster_look": {"ansible_facts": {"slipway_node": {"kubernetes": {"joined": joined}}}}}
+    {"cluster_look": {"ansible_facts": {"slipway_node": {"kubernetes": {"joined": joined}}}}}
     for joined in (True, False)
 )
 

@@ -29,7 +29,7 @@ def machine(completed: bool, **more: t.Any) -> t.Dict[str, t.Any]:
         "unfinished": False,
         "api_ready": False,
     }
-    return {**LOCAL, "__cluster_look": {"ansible_facts": {"slipway_node": {"kubernetes": kubernetes}}}, **more}
+    return {**LOCAL, "cluster_look": {"ansible_facts": {"slipway_node": {"kubernetes": kubernetes}}}, **more}
 
 
 #: The role's last two tasks, on what it would be for these machines.

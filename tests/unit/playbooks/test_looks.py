@@ -22,8 +22,8 @@ FILES = sorted(path for part in ("playbooks", "roles") for path in (PROJECT / pa
 SOURCES = [path for path in FILES if path.suffix in (".yml", ".j2")]
 #: Tasks that look, and what they are registered as.
 LOOKS = {
-    "node_facts": "__cluster_look",
-    "preflight_gather": "__cluster_look",
+    "node_facts": "cluster_look",
+    "preflight_gather": "cluster_look",
     "peer_probe": "__preflight_peers",
     # Who has joined; plugins/filter/nodes.py takes the others for machines that are left behind.
     "kubeadm_join": "__node_join_joined",
@@ -42,7 +42,7 @@ def tasks(items: t.Any) -> t.Iterator[dict[str, t.Any]]:
 def test_nothing_of_ours_reads_facts(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     # A registered result has what the module returned as facts.
-    registered = re.sub(r"\b__\w+\.ansible_facts\.", "", text)
+    registered = re.sub(r"\b(__\w+|cluster_look|preflight_lock)\.ansible_facts\.", "", text)
     for word in ("ansible_facts", "cacheable", "gather_facts: true", "ansible.builtin.setup"):
         assert word not in registered
     assert not re.search(r"\bansible_(distribution|os_family|architecture|default_ipv[46]|kernel|fqdn|nodename)", text)
@@ -70,7 +70,7 @@ def test_looks_are_registered(path: Path) -> None:
 )
 def test_what_is_registered_and_nothing_else(look: t.Any, expected: t.Any) -> None:
     cached = {"slipway_node": {"hostname": "old"}, "ansible_facts": {"slipway_node": {"hostname": "old"}}}
-    assert seen({"__cluster_look": look, **cached}) == expected
+    assert seen({"cluster_look": look, **cached}) == expected
     assert seen(cached) is None
 
 
@@ -96,7 +96,7 @@ def test_a_cache_of_yesterday(injected: str, tmp_path: Path) -> None:
         "primary": "{{ __primary }}",
         "bare": "{{ __control_planes_left_out }}",
     }
-    look = {"__cluster_look": {"ansible_facts": {"slipway_node": new}}}
+    look = {"cluster_look": {"ansible_facts": {"slipway_node": new}}}
     play = {
         "hosts": "all",
         "gather_facts": False,

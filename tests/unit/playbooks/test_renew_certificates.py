@@ -37,7 +37,7 @@ def test_who_is_renewed(refused: bool, tmp_path: Path) -> None:
     role["certs_renew"] = {"says": "{{ says }}"}
     look = {"ansible_facts": {"slipway_node": {"kubernetes": {"control_plane": True, "api_ready": True}}}}
     local: t.Dict[str, t.Any] = {
-        "__cluster_look": look,
+        "cluster_look": look,
         "ansible_connection": "local",
         "ansible_python_interpreter": sys.executable,
         "ansible_become": False,

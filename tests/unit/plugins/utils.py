@@ -49,4 +49,4 @@ class ModuleRunner:
 def as_seen(variables: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """A host's variables with ``slipway_node`` as what a task of this run has registered."""
     others = {name: value for name, value in variables.items() if name != "slipway_node"}
-    return {**others, "__cluster_look": {"ansible_facts": {"slipway_node": variables["slipway_node"]}}}
+    return {**others, "cluster_look": {"ansible_facts": {"slipway_node": variables["slipway_node"]}}}

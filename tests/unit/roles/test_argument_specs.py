@@ -109,10 +109,3 @@ def test_switches_may_be_text() -> None:
         for match in use.finditer(line.split("# ")[0])
     ]
     assert not found
-
-
-def test_what_a_role_registers_is_no_variable_of_ours(role: Path, documented: dict[str, t.Any]) -> None:
-    """Preflight takes a name that begins like ours and is documented nowhere for a typing error, also a later one."""
-    texts = [path.read_text(encoding="utf-8") for path in (role / "tasks").glob("**/*.yml")]
-    registered = {name for text in texts for name in re.findall(r"^ *register: (\w+)$", text, re.MULTILINE)}
-    assert [name for name in sorted(registered) if not name.startswith("__") and name not in documented] == []

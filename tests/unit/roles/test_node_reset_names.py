@@ -22,6 +22,8 @@ def test_names(given: t.Any) -> None:
     task = next(task for task in block if "slipway.kubernetes.package_set" in task)
     environment = jinja2.Environment(autoescape=False)
     environment.filters["product"] = itertools.product
-    names = environment.compile_expression(task["vars"]["__names"].strip()[2:-2])(node_reset_package_names=given)
+    wanted = environment.compile_expression(task["vars"]["__node_reset_names"].strip()[2:-2])
+    names = wanted(node_reset_package_names=given)
     text = task["slipway.kubernetes.package_set"]["packages"].partition("| dict2items")[0].strip()[2:]
-    assert environment.compile_expression(text)(__names=names, dict=dict) == {"kubeadm": "absent", "kubelet": "absent"}
+    states = environment.compile_expression(text)(__node_reset_names=names, dict=dict)
+    assert states == {"kubeadm": "absent", "kubelet": "absent"}

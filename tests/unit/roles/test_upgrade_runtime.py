@@ -26,7 +26,7 @@ def package_of(tasks: str, name: str) -> t.Dict[str, t.Any]:
 def test_the_look_says_the_same_about_hold() -> None:
     """package_set refuses to think of another version of a package on hold when nothing is said about that."""
     installed = package_of("container_runtime/tasks/main_containerd.yml", "Install containerd")
-    looked = package_of("upgrade/tasks/main.yml", "Look whether the container runtime is another one")
+    looked = package_of("container_runtime/tasks/compare.yml", "Look whether the container runtime is another one")
     assert looked["hold"] == installed["hold"] == "{{ " + HOLD + " }}"
     assert looked["name"] == installed["name"]
 

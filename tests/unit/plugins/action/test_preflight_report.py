@@ -58,7 +58,7 @@ def test_one_report_for_all_hosts() -> None:
             "worker1": {
                 "cluster_version": "1.38.1",
                 "cluster_cni": "{{ nowhere }}",
-                "__cluster_look": {
+                "cluster_look": {
                     "ansible_facts": {"slipway_preflight": {"failure": ["python", "no Python.", "Install it."]}}
                 },
             },
@@ -107,7 +107,7 @@ def test_facts_and_the_repository_are_in_the_report() -> None:
         },
     }
     facts = {"slipway_node": {**node, **bare}, "slipway_preflight": {"failure": None, "source_failure": "gone."}}
-    result = report({"cp1": {"__cluster_look": {"ansible_facts": facts}}})
+    result = report({"cp1": {"cluster_look": {"ansible_facts": facts}}})
     assert [problem["subject"] for problem in result["problems"]] == ["cluster_pod_subnet", "kube_packages_repository"]
 
 
@@ -126,7 +126,7 @@ def test_an_upgrade_is_checked_in_another_way() -> None:
         **node,
     }
     facts["kubernetes"].update(unfinished=None, completed=True, ca_cert_hashes=[], upgrading=None)
-    given = {"cp1": {"__cluster_look": {"ansible_facts": {"slipway_node": facts}}, "cluster_version": "1.37.1"}}
+    given = {"cp1": {"cluster_look": {"ansible_facts": {"slipway_node": facts}}, "cluster_version": "1.37.1"}}
     refused = report(given)["problems"]
     assert "site does not change the version of a node" in str(refused)
     upgraded = report(given, upgrade={"version": "1.36.4", "nodes": []})["problems"]
@@ -138,14 +138,14 @@ def test_facts_are_nothing_that_was_seen() -> None:
     """They may come out of a cache: of another run, of a machine that has died since."""
     seen = {"kubernetes": {"joined": True, "control_plane": True}}
     cached = {"slipway_node": seen, "slipway_preflight": {"failure": ["python", "no Python.", "Install it."]}}
-    given = {"cp1": {"ansible_facts": cached, **cached}, "worker1": {"__cluster_look": {"ansible_facts": {}}}}
+    given = {"cp1": {"ansible_facts": cached, **cached}, "worker1": {"cluster_look": {"ansible_facts": {}}}}
     assert report(given, workers=["worker1"])["problems"] == []
 
 
 def test_the_plan_of_connections() -> None:
     facts = {"default_address": "192.0.2.1", "interfaces": [], "listening": [], "kubernetes": {"unfinished": None}}
     given = {
-        name: {"__cluster_look": {"ansible_facts": {"slipway_node": {**facts, "default_address": f"192.0.2.{number}"}}}}
+        name: {"cluster_look": {"ansible_facts": {"slipway_node": {**facts, "default_address": f"192.0.2.{number}"}}}}
         for number, name in enumerate(["cp1", "worker1"], start=1)
     }
     result = report(given, action_module=preflight_plan.ActionModule)

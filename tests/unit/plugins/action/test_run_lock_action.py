@@ -50,7 +50,7 @@ def execute(
     mock = unittest.mock.MagicMock
     action = run_lock.ActionModule(task, mock(), mock(), mock(), mock(), mock())
     look = {"ansible_facts": {"slipway_node": {"run": fact}}} if fact else {}
-    given = {"inventory_hostname": "cp1", "__cluster_look": look}
+    given = {"inventory_hostname": "cp1", "cluster_look": look}
     with unittest.mock.patch.object(action, "_execute_module", side_effect=map(dict, results)) as executed:
         result = action.run(task_vars=given)
     return result, [call.kwargs["module_args"] for call in executed.call_args_list]

@@ -225,7 +225,7 @@ def test_what_a_worker_may_not_have(worker: t.Dict[str, t.Any], expected: t.List
         "w": worker,
     }
     resolved = {"Api.example.org": ["192.0.2.100"], "other.example.org": ["192.0.2.9"]}
-    hostvars["cp1"]["__cluster_look"]["ansible_facts"]["slipway_node"]["surroundings"] = {"names": resolved}
+    hostvars["cp1"]["cluster_look"]["ansible_facts"]["slipway_node"]["surroundings"] = {"names": resolved}
     found = identities(hostvars, "api.example.org:6443", "192.0.2.200")
     assert found["w"] == expected
     # Nobody takes from the control planes what the inventory says that they have, unless he announces it himself.
@@ -246,7 +246,7 @@ def test_the_address_of_a_gateway_is_no_hosts_own() -> None:
     through = {"ansible_host": "203.0.113.1"}
     hostvars = {"n1": machine("192.0.2.1", **through), "n2": machine("203.0.113.1", "192.0.2.2", **through)}
     assert identities(hostvars) == {"n1": ["192.0.2.1"], "n2": ["203.0.113.1"]}
-    hostvars["n1"]["__cluster_look"]["ansible_facts"]["slipway_node"]["interfaces"].append(interface("203.0.113.1"))
+    hostvars["n1"]["cluster_look"]["ansible_facts"]["slipway_node"]["interfaces"].append(interface("203.0.113.1"))
     assert identities(hostvars)["n2"] == []
 
 
@@ -292,7 +292,7 @@ def test_a_single_control_plane_may_be_its_own_endpoint() -> None:
 
 
 def test_members_are_those_that_have_joined_and_not_failed() -> None:
-    looked: t.Dict[str, t.Any] = {"__cluster_look": {"ansible_facts": {"slipway_node": {"kubernetes": {}}}}}
+    looked: t.Dict[str, t.Any] = {"cluster_look": {"ansible_facts": {"slipway_node": {"kubernetes": {}}}}}
     skipped, well = {"skipped": True, "failed": False}, {"failed": False, "changed": True}
     hostvars = {
         "cp1": looked,
@@ -303,7 +303,7 @@ def test_members_are_those_that_have_joined_and_not_failed() -> None:
         # Failed while it was prepared.
         "unprepared": looked,
         "forged": {**looked, **forging({}, __node_join_joined=well)},
-        "elsewhere": {"__cluster_look": {**looked["__cluster_look"], "failed": True}},
+        "elsewhere": {"cluster_look": {**looked["cluster_look"], "failed": True}},
         "text": as_seen({"slipway_node": "x"}),
         "unknown": {},
     }

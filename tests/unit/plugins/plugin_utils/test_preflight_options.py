@@ -73,6 +73,9 @@ def test_the_collections_own_roles_can_be_read() -> None:
     catalogue = options.read_catalogue(roles)
     assert {"cluster_version", "preflight_supported_os"} <= catalogue.options.keys()
     undocumented = {name for name in catalogue.base if not name.startswith("__")} - catalogue.options.keys()
+    # What roles register for playbooks, nobody has to set.
+    assert {"cluster_look", "preflight_report", "kubeconfig_kept"} <= set(catalogue.results)
+    assert catalogue.is_ours("cluster_lock") and not catalogue.is_ours("cluster_look")
     # What was seen of a machine is no setting, and an addon says itself what tells that it is ready.
     assert undocumented == {"cluster_node", "metallb_conditions", "metrics_server_conditions"}
 
