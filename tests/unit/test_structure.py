@@ -141,3 +141,13 @@ def test_one_file_has_the_paths_of_an_installer() -> None:
     files = [path for path in PLUGINS.rglob("*.py") if "doc_fragments" not in path.parts]
     named = {str(path.relative_to(PLUGINS)) for path in files if any(PATHS in text for text in code_texts(path))}
     assert named == {"module_utils/_layout.py"}
+
+
+def test_functions_fit_on_a_screen() -> None:
+    long = {}
+    for path in PLUGINS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                long.update({f"{path.relative_to(PLUGINS)}: {node.name}": lines} if lines > 60 else {})
+    assert long == {}

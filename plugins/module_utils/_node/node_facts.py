@@ -43,7 +43,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.swap i
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import hosts_file
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import run_record
-from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import PackageManager, package_manager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates, der, x509
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 
@@ -324,12 +324,42 @@ class NodeFacts:
         programs = {**_PROGRAMS, **{runtime.program: ("--version",) for runtime in runtimes}}
         asked = Versions(self._runner, programs)
         lookups = Lookups(self._names)
+        kubernetes = kubernetes_state()
+        packages = package_manager(self._runner)
+        facts = self._system(packages)
+        own = [str(entry["name"]) for entry in facts["interfaces"] if not entry["virtual"]]
+        around = look_around(own, os.environ, modules=self._modules)
+        versions = asked.result()
+        return {
+            **facts,
+            "surroundings": {**around, "names": lookups.result()},
+            "runtime": {
+                runtime.name: {
+                    "installed": bool(asked.paths[runtime.program]),
+                    "version": versions[runtime.program],
+                    "active": runtime.is_active(),
+                    **runtime.state(self._runner, packages, asked.paths[runtime.program]),
+                    "packages": packages.versions(runtime.packages),
+                }
+                for runtime in runtimes
+            },
+            "kubernetes": {
+                **kubernetes,
+                **{f"{name}_version": versions[name] for name in ("kubeadm", "kubelet", "kubectl")},
+            },
+            "configuration": cluster_state.look(kubernetes["joined"], kubernetes["api_ready"], kubernetes["node_name"]),
+            "installer": installers.found(),
+            "helm_version": versions["helm"],
+            "run": run_record.read_record() or {},
+            "time_sync": time_sync(),
+        }
+
+    def _system(self, packages: PackageManager) -> t.Dict[str, t.Any]:
+        """What the machine is, whether or not it has Kubernetes."""
         interfaces = [{**entry, "virtual": is_virtual(entry["name"])} for entry in _netlink.interfaces()]
         memory = parse_meminfo(read_text("/proc/meminfo"))
         modules = KernelModules()
-        kubernetes = kubernetes_state()
-        packages = package_manager(self._runner)
-        facts = {
+        return {
             "hostname": platform.node(),
             "machine_id": read_text("/etc/machine-id").strip(),
             "product_uuid": product_uuid(),
@@ -361,32 +391,6 @@ class NodeFacts:
             "package_sources": packages.sources_of_others(),
             "unknown_users": [name for name in self._users if not _is_user(name)],
             "hosts_file": hosts_file.look(read_text(hosts_file.PATH), platform.node()),
-        }
-        own = [str(entry["name"]) for entry in interfaces if not entry["virtual"]]
-        around = look_around(own, os.environ, modules=self._modules)
-        versions = asked.result()
-        return {
-            **facts,
-            "surroundings": {**around, "names": lookups.result()},
-            "runtime": {
-                runtime.name: {
-                    "installed": bool(asked.paths[runtime.program]),
-                    "version": versions[runtime.program],
-                    "active": runtime.is_active(),
-                    **runtime.state(self._runner, packages, asked.paths[runtime.program]),
-                    "packages": packages.versions(runtime.packages),
-                }
-                for runtime in runtimes
-            },
-            "kubernetes": {
-                **kubernetes,
-                **{f"{name}_version": versions[name] for name in ("kubeadm", "kubelet", "kubectl")},
-            },
-            "configuration": cluster_state.look(kubernetes["joined"], kubernetes["api_ready"], kubernetes["node_name"]),
-            "installer": installers.found(),
-            "helm_version": versions["helm"],
-            "run": run_record.read_record() or {},
-            "time_sync": time_sync(),
         }
 
     @staticmethod
