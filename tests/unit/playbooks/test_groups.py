@@ -43,8 +43,8 @@ def test_control_planes_left_out(
     tasks = [
         {"ansible.builtin.fail": {"msg": "lost"}, "when": f"inventory_hostname == '{lost}'"},
         {"ansible.builtin.meta": "end_host", "when": "cluster_node is not defined"},
-        {"ansible.builtin.debug": {"msg": "without {{ __control_planes_left_out | join(',') }}."}},
-        {"ansible.builtin.debug": {"msg": "whole"}, "when": "__control_planes_left_out | length == 0"},
+        {"ansible.builtin.debug": {"msg": "without {{ __cluster.left_out | join(',') }}."}},
+        {"ansible.builtin.debug": {"msg": "whole"}, "when": "__cluster.left_out | length == 0"},
     ]
     groups = str(PROJECT / "playbooks/vars/groups.yml")
     play = {"hosts": "kube_control_plane", "gather_facts": False, "vars_files": [groups], "tasks": tasks}

@@ -94,7 +94,7 @@ def test_a_cache_of_yesterday(injected: str, tmp_path: Path) -> None:
         "mine": "{{ cluster_node.kubernetes.api_ready | default('not seen') }}",
         "members": "{{ __members }}",
         "primary": "{{ __primary }}",
-        "bare": "{{ __control_planes_left_out }}",
+        "bare": "{{ __cluster.left_out }}",
     }
     look = {"cluster_look": {"ansible_facts": {"slipway_node": new}}}
     play = {
