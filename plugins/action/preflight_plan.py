@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.action import preflight_report
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_peers import Plan
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.peers import Plan
 
 
 class ActionModule(preflight_report.ActionModule):

@@ -10,25 +10,26 @@ import os
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import (
-    _machines,
-    _preflight_addons,
-    _preflight_cluster,
-    _preflight_differences,
-    _preflight_endpoint,
-    _preflight_files,
-    _preflight_foreign,
-    _preflight_installers,
-    _preflight_machines,
-    _preflight_node_prep,
-    _preflight_options,
-    _preflight_peers,
-    _preflight_runtime,
-    _preflight_trust,
-    _preflight_upgrade,
-)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import LOOK, registered, seen
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import kubespray
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.build import BUILD_CHECKS
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import (
+    addons,
+    cluster,
+    differences,
+    endpoint,
+    files,
+    foreign,
+    machines,
+    node_prep,
+    options,
+    peers,
+    runtime,
+    trust,
+    upgrade,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     ERROR,
     Check,
     Failure,
@@ -39,8 +40,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
     render,
     run_checks,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_build import BUILD_CHECKS
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import Variables, collection_roles
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.variables import Variables, collection_roles
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._run_lock import this_run
 
 HOSTS = {
@@ -68,36 +68,36 @@ class ActionModule(ActionBase):
         names, hosts = self.hosts(arguments, task_vars or {})
         catalogue = collection_roles()
         checks: t.List[Check] = [
-            functools.partial(_preflight_options.check_unknown_variables, catalogue=catalogue),
-            _preflight_options.check_broken_variables,
-            functools.partial(_preflight_options.check_types, catalogue=catalogue),
-            *_preflight_installers.CHECKS,
+            functools.partial(options.check_unknown_variables, catalogue=catalogue),
+            options.check_broken_variables,
+            functools.partial(options.check_types, catalogue=catalogue),
+            *kubespray.CHECKS,
             *BUILD_CHECKS,
-            *_preflight_cluster.CHECKS,
-            *_preflight_machines.CHECKS,
-            *_preflight_foreign.CHECKS,
-            *_preflight_endpoint.CHECKS,
-            *_preflight_files.CHECKS,
-            *_preflight_addons.CHECKS,
-            *_preflight_node_prep.CHECKS,
-            *_preflight_peers.CHECKS,
-            *_preflight_trust.CHECKS,
-            *_preflight_runtime.CHECKS,
-            *_preflight_differences.CHECKS,
-            functools.partial(_preflight_machines.check_runs, run=this_run(os.getppid()), check=self._task.check_mode),
+            *cluster.CHECKS,
+            *machines.CHECKS,
+            *foreign.CHECKS,
+            *endpoint.CHECKS,
+            *files.CHECKS,
+            *addons.CHECKS,
+            *node_prep.CHECKS,
+            *peers.CHECKS,
+            *trust.CHECKS,
+            *runtime.CHECKS,
+            *differences.CHECKS,
+            functools.partial(machines.check_runs, run=this_run(os.getppid()), check=self._task.check_mode),
         ]
         if arguments["upgrade"] is not None:
-            checks.remove(_preflight_machines.check_installed)
-            checks.remove(_preflight_differences.check_runtime_version)
-            checks += _preflight_upgrade.checks(arguments["upgrade"])
+            checks.remove(machines.check_installed)
+            checks.remove(differences.check_runtime_version)
+            checks += upgrade.checks(arguments["upgrade"])
         strangers = [
             Problem(name, "inventory", "there is no such host in the inventory.", "Correct cluster_*_hosts.")
             for name in names
             if name not in {host.name for host in hosts}
         ]
-        mistyped = _preflight_options.check_group_names((task_vars or {}).get("groups") or {}, names)
-        differences = run_checks(_preflight_differences.REPORTS, hosts)
-        findings = merge([*strangers, *mistyped, *run_checks(checks, hosts), *differences], names)
+        mistyped = options.check_group_names((task_vars or {}).get("groups") or {}, names)
+        differing = run_checks(differences.REPORTS, hosts)
+        findings = merge([*strangers, *mistyped, *run_checks(checks, hosts), *differing], names)
         errors = [finding for finding in findings if finding.severity == ERROR]
         warnings = [finding for finding in findings if finding.severity != ERROR]
 
@@ -106,7 +106,7 @@ class ActionModule(ActionBase):
             problems=[finding.as_dict() for finding in errors],
             preflight_warnings=[finding.as_dict() for finding in warnings],
             nodes=_machines.addresses(hosts),
-            differences=[finding.as_dict() for finding in merge(differences, names)],
+            differences=[finding.as_dict() for finding in merge(differing, names)],
         )
         if warnings:
             result["warnings"] = [finding.line(names) for finding in warnings]

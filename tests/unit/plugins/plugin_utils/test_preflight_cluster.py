@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_cluster as checks
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, Host, Problem
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import cluster as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import CLUSTER, Host, Problem
 
 GOOD: t.Dict[str, t.Any] = {
     "cluster_name": "kubernetes",

@@ -16,10 +16,10 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_differences as checks
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import compare
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._kubeadm_config import kubeadm_init_config
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import differences as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "configuration"
 RECORDED = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FIXTURES.glob("*.json"))}

@@ -15,15 +15,15 @@ import types
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins import plugin_utils
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_endpoint as endpoint
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Check, Host, merge, run_checks
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_peers import Plan
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import checks, kubespray, sources
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import endpoint
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.peers import Plan
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Check, Host, merge, run_checks
 
 MODULES = [
-    importlib.import_module(f"{plugin_utils.__name__}.{found.name}")
-    for found in pkgutil.iter_modules(plugin_utils.__path__)
-    if found.name.startswith("_preflight_")
+    kubespray,
+    sources,
+    *(importlib.import_module(f"{checks.__name__}.{found.name}") for found in pkgutil.iter_modules(checks.__path__)),
 ]
 CHECKS: t.List[Check] = [check for module in MODULES for check in getattr(module, "CHECKS", ())]
 

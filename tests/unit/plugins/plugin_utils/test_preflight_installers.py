@@ -8,10 +8,12 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_installers as checks
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_options import check_unknown_variables
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import collection_roles
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import kubespray as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.options import (
+    check_unknown_variables,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.variables import collection_roles
 
 
 def host(name: str = "cp1", facts: t.Optional[t.Dict[str, t.Any]] = None, **variables: t.Any) -> Host:

@@ -9,8 +9,8 @@ import copy
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_machines as checks
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Failure, Host, Problem
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import machines as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Failure, Host, Problem
 
 VARIABLES: t.Dict[str, t.Any] = {
     "cluster_version": "1.37.1",

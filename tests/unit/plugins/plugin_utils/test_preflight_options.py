@@ -10,8 +10,8 @@ import re
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_options as options
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import options
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host
 
 SPECS = """
 argument_specs:
@@ -69,7 +69,7 @@ def test_read_catalogue(catalogue: options.Catalogue) -> None:
 
 
 def test_the_collections_own_roles_can_be_read() -> None:
-    roles = pathlib.Path(options.__file__).resolve().parents[2] / "roles"
+    roles = pathlib.Path(options.__file__).resolve().parents[4] / "roles"
     catalogue = options.read_catalogue(roles)
     assert {"cluster_version", "preflight_supported_os"} <= catalogue.options.keys()
     undocumented = {name for name in catalogue.base if not name.startswith("__")} - catalogue.options.keys()
@@ -137,7 +137,7 @@ def test_broken_variables_are_said_once(catalogue: options.Catalogue) -> None:
 @pytest.mark.parametrize("name", sorted(options.TEXT_LISTS))
 def test_lists_that_may_be_text(name: str) -> None:
     """Roles do nothing with them but hand them to a module, or say what becomes of text."""
-    roles = pathlib.Path(options.__file__).resolve().parents[2] / "roles"
+    roles = pathlib.Path(options.__file__).resolve().parents[4] / "roles"
     catalogue = options.read_catalogue(roles)
     assert catalogue.options[name].spec["elements"] in ("str", "path")
     host = Host("cp1", variables={name: "a,b"}, given=frozenset({name}))

@@ -9,8 +9,8 @@ import dataclasses
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_peers as peers
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host, Problem, run_checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import peers
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host, Problem, run_checks
 
 VARIABLES = {"cni_provider": "flannel", "cni_flannel_backend": "vxlan", "cluster_node_ip": "", "cluster_endpoint": ""}
 KEEPALIVED = {

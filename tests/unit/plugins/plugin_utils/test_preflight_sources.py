@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_sources as sources
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import sources
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host
 
 VARIABLES: t.Dict[str, t.Any] = {
     "cluster_version": "1.37.1",

@@ -16,7 +16,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import RUNTIMES
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import printable
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     ERROR,
     WARNING,

@@ -15,7 +15,8 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network.peers import PROCESS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import Port, chosen, interface_with
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.cluster import parse_version
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     ERROR,
     WARNING,
@@ -23,7 +24,6 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
     Hosts,
     Problem,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import parse_version
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._run_lock import holder_of
 
 #: Go's names of the architectures that Kubernetes packages and images of all addons exist for.

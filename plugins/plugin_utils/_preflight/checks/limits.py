@@ -14,14 +14,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import as_network
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
-    CLUSTER,
-    ERROR,
-    WARNING,
-    Hosts,
-    Problem,
-)
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.cluster import (
     distinct,
     networks_of,
     node_prefix,
@@ -29,6 +22,13 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_clus
     parse_endpoint,
     parse_networks,
     parse_range,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
+    CLUSTER,
+    ERROR,
+    WARNING,
+    Hosts,
+    Problem,
 )
 
 #: kube-proxy refuses to start in the mode nftables on an older one.

@@ -17,8 +17,13 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load  # libyaml's parser where it is there: ten times faster
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, Hosts, Problem, first_of
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_installers import KUBESPRAY, is_kubespray
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.kubespray import KUBESPRAY, is_kubespray
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
+    CLUSTER,
+    Hosts,
+    Problem,
+    first_of,
+)
 
 #: The groups that playbooks of this collection know.
 GROUPS = ("kube_control_plane", "kube_node")

@@ -20,7 +20,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes impor
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import is_web, split_url
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import as_network
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     ERROR,
     WARNING,

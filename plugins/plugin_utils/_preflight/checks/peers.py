@@ -16,7 +16,16 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network.peers import PROCESS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.cluster import (
+    node_addresses,
+    parse_endpoint,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.endpoint import (
+    KEEPALIVED,
+    virtual_address,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.machines import api_port
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     ERROR,
     WARNING,
@@ -24,12 +33,6 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
     Hosts,
     Problem,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import (
-    node_addresses,
-    parse_endpoint,
-)
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_endpoint import KEEPALIVED, virtual_address
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_machines import api_port
 
 #: Stands for the load balancer among the machines that are connected to.
 ENDPOINT = "cluster_endpoint"

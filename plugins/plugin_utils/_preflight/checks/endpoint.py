@@ -12,15 +12,7 @@ import ipaddress
 import re
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
-    CLUSTER,
-    ERROR,
-    WARNING,
-    Host,
-    Hosts,
-    Problem,
-)
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.cluster import (
     Address,
     distinct,
     networks_of,
@@ -28,10 +20,18 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_clus
     parse_endpoint,
     parse_range,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_machines import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.machines import (
     CONTROL_PLANE_PORTS,
     NODE_PORTS,
     api_port,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
+    CLUSTER,
+    ERROR,
+    WARNING,
+    Host,
+    Hosts,
+    Problem,
 )
 
 KEEPALIVED = "keepalived"

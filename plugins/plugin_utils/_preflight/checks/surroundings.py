@@ -15,7 +15,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     ERROR,
     WARNING,
     Host,

@@ -29,7 +29,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._settings impor
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import is_web, split_url
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _addons
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     ERROR,
     WARNING,
     Hosts,

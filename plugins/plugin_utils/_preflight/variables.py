@@ -14,7 +14,10 @@ import pathlib
 import typing as t
 
 from ansible.errors import AnsibleError
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_options import Catalogue, read_catalogue
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.options import (
+    Catalogue,
+    read_catalogue,
+)
 
 try:
     from ansible.template import trust_as_template as _trust
@@ -27,7 +30,7 @@ except ImportError:  # ansible-core 2.18 trusts all text
 @functools.lru_cache(maxsize=1)
 def collection_roles() -> Catalogue:
     """The roles of the collection that this file is part of."""
-    return read_catalogue(pathlib.Path(__file__).resolve().parents[2] / "roles")
+    return read_catalogue(pathlib.Path(__file__).resolve().parents[3] / "roles")
 
 
 def trusted(value: t.Any) -> t.Any:

@@ -15,7 +15,7 @@ import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import control_plane_files
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _controller_files
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     WARNING,
     Host,

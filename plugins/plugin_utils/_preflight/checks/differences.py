@@ -33,7 +33,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._kubelet_config
     read,
     signs_itself,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     ERROR,
     WARNING,

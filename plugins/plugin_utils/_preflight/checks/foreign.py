@@ -12,7 +12,7 @@ import dataclasses
 import fnmatch
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host, Hosts, Problem
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host, Hosts, Problem
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,12 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._controller_files import unwritable
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.cluster import (
+    distinct,
+    parse_version,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.differences import other_runtimes
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     WARNING,
     Check,
@@ -22,8 +27,6 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
     Problem,
     first_of,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import distinct, parse_version
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_differences import other_runtimes
 
 Cluster = t.Mapping[str, t.Any]
 Version = t.Tuple[int, int, int]
