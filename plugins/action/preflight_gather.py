@@ -16,11 +16,9 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.surrou
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import sources
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.cluster import (
-    parse_endpoint,
-    parse_version,
-)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import parse_endpoint
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.failures import explain, reason
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import parse_version
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.variables import Variables, collection_roles
 
 #: Packages whose presence in the asked version makes a look at the repository needless.

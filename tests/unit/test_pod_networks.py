@@ -32,12 +32,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.p
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import sources
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import (
-    addons,
-    limits,
-    machines,
-    peers,
-)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import addons, limits, peers, ports
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.sources import check_addresses
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Hosts, Problem
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.modules import test_kubeadm_reset, test_kubelet_module
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.plugin_utils import (
@@ -214,11 +210,11 @@ def test_its_ports_interface_and_networks_are_checked(testnet: TestNet) -> None:
     socket = {"protocol": "udp", "address": "0.0.0.0", "port": 6081, "pid": 7, "process": "vpnd"}
     more = {"cni_testnet_interface": "eth9", "cni_testnet_network": "10.0.0.0/16"}
     host = test_preflight_machines.host(1, facts=test_preflight_machines.machine(listening=[socket]), **WANTED, **more)
-    assert said(machines.check_ports_of_addons, host) == [
+    assert said(ports.check_ports_of_addons, host) == [
         "error port 6081/udp: is held by vpnd (pid 7), and TestNet needs it. Let that use another port; or give the"
         " chart one in cni_testnet_values."
     ]
-    assert said(machines.check_pod_network_interface, host) == [
+    assert said(ports.check_pod_network_interface, host) == [
         "warning cni_testnet_interface: eth9 is what TestNet takes, but the host's address 192.0.2.1 is on eth0."
         " Say another one."
     ]
@@ -269,7 +265,7 @@ def test_its_chart_is_looked_for(testnet: TestNet) -> None:
     host = test_preflight_machines.host(1, **variables)
     assert "1.2 is no exact version of a chart" in said(addons.check_chart_versions, host)[0]
     broken = test_preflight_machines.host(1, **variables, cni_testnet_chart_repository="https://a b")
-    assert "is malformed" in said(sources.check_addresses, broken)[0]
+    assert "is malformed" in said(check_addresses, broken)[0]
 
 
 def test_what_lasts_is_compared_with_the_cluster(testnet: TestNet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import typing as t
 from pathlib import Path
 
@@ -31,6 +32,13 @@ LAYERS = (
 )
 #: Kinds of plugins that others import; each may import those before it.
 KINDS = ("module_utils", "plugin_utils")
+#: The checks of preflight. What several of them need is in the package above, so that each can be read alone.
+CHECKS = PLUGINS / "plugin_utils" / "_preflight" / "checks"
+#: Files of checks that make them by a function, with what is known in a run only.
+OF_A_RUN = {
+    "options": "the catalogue of variables is read from the roles",
+    "upgrade": "the cluster is asked about its state",
+}
 
 
 def imports(path: Path) -> t.List[str]:
@@ -55,11 +63,8 @@ def backward(path: Path, plugins: Path) -> t.List[str]:
     wrong = []
     for imported in imports(path):
         kind = imported.split(".")[0]
-        if kind not in KINDS:
-            wrong.append(imported)
-        elif parts[0] in KINDS and KINDS.index(kind) > KINDS.index(parts[0]):
-            wrong.append(imported)
-        elif parts[0] == "module_utils" and layer(imported) > layer(".".join(parts)):
+        is_later = kind not in KINDS or (parts[0] in KINDS and KINDS.index(kind) > KINDS.index(parts[0]))
+        if is_later or (parts[0] == "module_utils" and layer(imported) > layer(".".join(parts))):
             wrong.append(imported)
     return wrong
 
@@ -94,3 +99,15 @@ def test_an_import_that_runs_back_is_found(tmp_path: Path, place: str, imported:
     path.parent.mkdir(parents=True)
     path.write_text(f"from {COLLECTION}.{package} import {name}\n", encoding="utf-8")
     assert backward(path, tmp_path) == ([] if allowed else [imported])
+
+
+@pytest.mark.parametrize("path", sorted(CHECKS.glob("[!_]*.py")), ids=lambda path: path.stem)
+def test_a_file_of_checks_stands_alone(path: Path) -> None:
+    package = ".".join(CHECKS.relative_to(PLUGINS).parts)
+    assert [place for place in imports(path) if f"{place}.".startswith(f"{package}.")] == []
+
+
+@pytest.mark.parametrize("path", sorted(CHECKS.glob("[!_]*.py")), ids=lambda path: path.stem)
+def test_a_file_of_checks_says_which(path: Path) -> None:
+    module = importlib.import_module(f"{COLLECTION}.plugin_utils._preflight.checks.{path.stem}")
+    assert callable(getattr(module, "checks", None)) if path.stem in OF_A_RUN else module.CHECKS

@@ -28,7 +28,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.addons im
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import is_web
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _addons, _controller_files
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.cluster import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import (
     DNS_LABEL,
     bad_key,
     bad_value,

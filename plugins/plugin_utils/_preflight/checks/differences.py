@@ -11,18 +11,13 @@ list. Private to this collection; runs on the controller.
 from __future__ import annotations
 
 import fnmatch
-import ipaddress
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import CONTROL_PLANE
-from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager_named
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen, named
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _kubeadm_config
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import (
     ABSENT,
     Difference,
     Document,
-    Rules,
     compare,
     printable,
     same,
@@ -33,6 +28,13 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._kubelet_config
     read,
     signs_itself,
 )
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.documents import (
+    CLUSTER_RULES,
+    kubelet_rules,
+    part_of,
+    proxy_rules,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import configuration
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     ERROR,
@@ -66,186 +68,6 @@ CONFIG_MAPS = {
     "KubeletConfiguration": "kubelet-config",
     "KubeProxyConfiguration": "kube-proxy",
 }
-
-_IGNORED = ("apiVersion", "kind")
-#: The version is upgraded, the endpoint is moved, and site.yml itself keeps the names in certificates; other checks
-#: look at them.
-CLUSTER_RULES = Rules(
-    defaults={
-        "apiServer.timeoutForControlPlane": "4m0s",
-        "caCertificateValidityPeriod": "87600h",
-        "certificateValidityPeriod": "8760h",
-        "certificatesDir": "/etc/kubernetes/pki",
-        "clusterName": "kubernetes",
-        "dns.type": "CoreDNS",
-        "encryptionAlgorithm": "RSA-2048",
-        "etcd.local.dataDir": "/var/lib/etcd",
-        "imageRepository": "registry.k8s.io",
-        "networking.dnsDomain": "cluster.local",
-        "networking.serviceSubnet": "10.96.0.0/12",
-    },
-    optional=("*.extraArgs.*", "*.extraEnvs.*", "featureGates.*"),
-    ignored=(
-        *_IGNORED,
-        "apiServer.certSANs",
-        "controlPlaneEndpoint",
-        "etcd.external.httpEndpoints",
-        "kubernetesVersion",
-    ),
-    texts=("clusterName", "networking.dnsDomain", "*.extraEnvs.*", "*.imageTag"),
-)
-#: What kubeadm stores, and what the kubelet takes where nothing is said.
-_KUBELET_DEFAULTS: t.Dict[str, t.Any] = {
-    "address": "0.0.0.0",
-    "authentication.anonymous.enabled": False,
-    "authentication.webhook.enabled": True,
-    "authentication.x509.clientCAFile": "/etc/kubernetes/pki/ca.crt",
-    "authorization.mode": "Webhook",
-    "cgroupDriver": "systemd",
-    "cgroupsPerQOS": True,
-    "containerLogMaxFiles": 5,
-    "containerLogMaxSize": "10Mi",
-    "cpuCFSQuota": True,
-    "cpuManagerPolicy": "none",
-    "enableContentionProfiling": False,
-    "enableControllerAttachDetach": True,
-    "enableDebugFlagsHandler": True,
-    "enableDebuggingHandlers": True,
-    "enableProfilingHandler": True,
-    "enableServer": True,
-    "enableSystemLogHandler": True,
-    "enableSystemLogQuery": False,
-    "enforceNodeAllocatable": ["pods"],
-    "eventRecordQPS": 50,
-    "failCgroupV1": True,
-    "failSwapOn": True,
-    "fileCheckFrequency": "20s",
-    "hairpinMode": "promiscuous-bridge",
-    "healthzBindAddress": "127.0.0.1",
-    "healthzPort": 10248,
-    "httpCheckFrequency": "20s",
-    "imageGCHighThresholdPercent": 85,
-    "imageGCLowThresholdPercent": 80,
-    "imageMinimumGCAge": "2m",
-    "kubeAPIQPS": 50,
-    "localStorageCapacityIsolation": True,
-    "logging.format": "text",
-    "makeIPTablesUtilChains": True,
-    "maxPods": 110,
-    "memoryManagerPolicy": "None",
-    "mergeDefaultEvictionSettings": False,
-    "nodeStatusUpdateFrequency": "10s",
-    "podPidsLimit": -1,
-    "port": 10250,
-    "registerNode": True,
-    "registryPullQPS": 5,
-    "resolvConf": ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"),
-    "seccompDefault": False,
-    "serializeImagePulls": True,
-    "staticPodPath": "/etc/kubernetes/manifests",
-    "streamingConnectionIdleTimeout": "4h",
-    "syncFrequency": "1m",
-    "topologyManagerPolicy": "none",
-    "topologyManagerScope": "container",
-    "volumeStatsAggPeriod": "1m",
-}
-#: Pointers in Kubernetes' own type, and maps: absent is not zero there.
-_KUBELET_OPTIONAL = (
-    "authentication.*.enabled",
-    "cgroupsPerQOS",
-    "containerLogMax*",
-    "containerLogMonitorInterval",
-    "cpuCFSQuota*",
-    "crashLoopBackOff.*",
-    "enable*",
-    "eventRecordQPS",
-    "eviction*.*",
-    "failCgroupV1",
-    "failSwapOn",
-    "featureGates.*",
-    "healthzPort",
-    "imageGC*ThresholdPercent",
-    "iptables*Bit",
-    "kubeAPIQPS",
-    "kubeReserved.*",
-    "localStorageCapacityIsolation",
-    "makeIPTablesUtilChains",
-    "maxParallelImagePulls",
-    "memoryThrottlingFactor",
-    "mergeDefaultEvictionSettings",
-    "nodeStatusMaxImages",
-    "oomScoreAdj",
-    "podPidsLimit",
-    "registerNode",
-    "registryPullQPS",
-    "resolvConf",
-    "seccompDefault",
-    "serializeImagePulls",
-    "singleProcessOOMKill",
-    "systemReserved.*",
-    "userNamespaces.*",
-)
-_PROXY_DEFAULTS: t.Dict[str, t.Any] = {
-    "bindAddress": ("0.0.0.0", "::"),
-    "clientConnection.kubeconfig": "/var/lib/kube-proxy/kubeconfig.conf",
-    "logging.format": "text",
-    # What it takes where nothing is said.
-    "conntrack.maxPerCore": 32768,
-    "conntrack.min": 131072,
-    "healthzBindAddress": ("0.0.0.0:10256", "[::]:10256", ""),
-    "mode": "iptables",
-    "metricsBindAddress": ("127.0.0.1:10249", "[::1]:10249", ""),
-    "oomScoreAdj": -999,
-}
-_PROXY_OPTIONAL = (
-    "conntrack.maxPerCore",
-    "conntrack.min",
-    "conntrack.tcpCloseWaitTimeout",
-    "conntrack.tcpEstablishedTimeout",
-    "featureGates.*",
-    "iptables.localhostNodePorts",
-    "*.masqueradeBit",
-    "oomScoreAdj",
-)
-
-
-def kubelet_rules(cluster: Document, ignored: t.Iterable[str] = ()) -> Rules:
-    """What kubeadm fills into a KubeletConfiguration of this cluster."""
-    network = _networking(cluster)
-    defaults = {**_KUBELET_DEFAULTS, "clusterDomain": network.get("dnsDomain") or "cluster.local"}
-    services = str(network.get("serviceSubnet") or "10.96.0.0/12").partition(",")[0].strip()
-    try:
-        defaults["clusterDNS"] = [str(ipaddress.ip_network(services, strict=False)[10])]
-    except (ValueError, IndexError):
-        ignored = (*ignored, "clusterDNS")
-    # A kubelet is told where its runtime is by arguments or a file of its own, see check_nodes; kubeadm always sets the
-    # other one.
-    elsewhere = ("containerRuntimeEndpoint", "rotateCertificates")
-    return Rules(defaults, _KUBELET_OPTIONAL, (*_IGNORED, *elsewhere, *ignored))
-
-
-def proxy_rules(cluster: Document) -> Rules:
-    """What kubeadm fills into a KubeProxyConfiguration of this cluster."""
-    pods = _networking(cluster).get("podSubnet") or ""
-    return Rules({**_PROXY_DEFAULTS, "clusterCIDR": pods}, _PROXY_OPTIONAL, (*_IGNORED, "winkernel", "winkernel.*"))
-
-
-def _part(document: t.Any, name: str) -> Document:
-    """A part of a document; an empty one when it is none (what is wrong with it, kubeadm says)."""
-    part = document.get(name) if isinstance(document, dict) else None
-    return part if isinstance(part, dict) else {}
-
-
-def _networking(cluster: Document) -> Document:
-    return _part(cluster, "networking")
-
-
-def configuration(host: Host) -> t.Mapping[str, t.Any]:
-    """What the node and its cluster were configured with; empty for what is no node yet, or not one for good."""
-    facts = host.facts or {}
-    kubernetes = facts.get("kubernetes", {})
-    is_node = kubernetes.get("joined") and not kubernetes.get("unfinished")
-    return facts.get("configuration") or {} if is_node else {}
 
 
 def source(hosts: Hosts) -> t.Optional[Host]:
@@ -384,7 +206,7 @@ def _check_pod_network(hosts: Hosts, network_is_reported: bool) -> t.Iterable[Pr
     if host is None:
         return
     network = chosen(host)
-    present = _part(configuration(host), "pod_networks").get(network.name)
+    present = part_of(configuration(host), "pod_networks").get(network.name)
     if network.chart is None or not present:
         return
     if present.get("release") != network.chart.release:
@@ -520,223 +342,6 @@ def _is_patched(host: Host) -> bool:
     return any(document.get("patches") for document in named)
 
 
-# What a node was made with
-
-
-def registrations(host: Host) -> t.List[Document]:
-    """How the host would be registered by an init and by a join; a control plane may have been made by either."""
-    settings: t.Dict[str, t.Any] = {
-        "name": host.name,
-        "cri_socket": host.text("cluster_cri_socket"),
-        "node_ip": host.text("cluster_node_ip") or (host.facts or {}).get("default_address"),
-        "endpoint": "",
-        "ca_cert_hashes": [],
-        "control_plane": host.control_plane,
-    }
-    joined = _kubeadm_config.kubeadm_join_config(settings, host.mapping("node_join_configuration"))
-    found: t.List[Document] = [{**joined, **_part(joined, "controlPlane")}]
-    if host.control_plane:
-        base = {
-            "nodeRegistration": _kubeadm_config.node_registration(settings),
-            "localAPIEndpoint": {"advertiseAddress": settings["node_ip"]} if settings["node_ip"] else {},
-        }
-        own = host.mapping("control_plane_init_configuration")
-        found.append(_kubeadm_config.merge_documents(base, own))
-    return found
-
-
-def _arguments(document: Document) -> t.Dict[str, str]:
-    items = _part(document, "nodeRegistration").get("kubeletExtraArgs")
-    named = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-    return {str(item.get("name")): str(item.get("value", "")) for item in named}
-
-
-def check_nodes(hosts: Hosts) -> t.Iterable[Problem]:
-    """Names, addresses and sockets that nodes were made with."""
-    names = {host.name for host in hosts}
-    for host in hosts:
-        known = configuration(host)
-        if (host.facts or {}).get("kubernetes", {}).get("unfinished") or not host.joined:
-            continue
-        yield from _check_name(host, names)
-        if known:
-            made = registrations(host)
-            yield from _check_address(host, known, made)
-            yield from _check_port(host, known, made)
-            yield from _check_socket(host, known, made)
-
-
-def _check_name(host: Host, names: t.Collection[str]) -> t.Iterable[Problem]:
-    facts = host.facts or {}
-    node = printable(str(facts.get("kubernetes", {}).get("node_name") or ""))
-    if node and node != host.name:
-        elsewhere = node in names
-        yield host.problem(
-            "inventory_hostname",
-            f"is {host.name}, but the machine is the node {node} of its cluster, and a node cannot be renamed.",
-            "That is another host of the inventory: check the ansible_host of both."
-            if elsewhere
-            else f"Call it {node} in the inventory (ansible_host says where it is); for another name remove the node"
-            f" (remove_node.yml) and add it again. See {_PAGE}.",
-        )
-        return
-    hostname, wanted = printable(str(facts.get("hostname") or "")), host.text("node_prep_hostname")
-    # The role sets one that went back, by which the kubelet would go when it starts.
-    goes_back = wanted == node and not facts.get("kubernetes", {}).get("told_name")
-    if node and wanted and hostname and wanted != hostname and not goes_back:
-        yield host.problem(
-            "node_prep_hostname",
-            f"is {wanted}, and the machine is called {hostname}; the hostname of a node is not changed, since its"
-            " kubelet may go by it.",
-            f"Set it to {hostname}, or call the machine {wanted} by hand and restart its kubelet.",
-            WARNING,
-        )
-
-
-def _check_address(host: Host, known: t.Mapping[str, t.Any], made: t.Sequence[Document]) -> t.Iterable[Problem]:
-    """The kubelet and the API server announce an address that was fixed when the node was made."""
-    server = _part(_part(known, "static_pods"), "kube-apiserver")
-    places = {
-        "the kubelet's --node-ip": (
-            _part(known, "kubelet_arguments").get("node-ip"),
-            [_arguments(document).get("node-ip") for document in made],
-        ),
-        "the API server's --advertise-address": (
-            server.get("advertise-address"),
-            [_part(document, "localAPIEndpoint").get("advertiseAddress") for document in made],
-        ),
-    }
-    stale: t.Dict[t.Tuple[str, str], t.List[str]] = {}
-    for place, (present, possible) in places.items():
-        wanted = [_addresses(address) for address in possible if address]
-        if present and wanted and _addresses(present) not in wanted and host.text("api_endpoint_vip") not in possible:
-            stale.setdefault((printable(present), ",".join(wanted[0])), []).append(place)
-    own = [
-        entry["address"] for interface in (host.facts or {}).get("interfaces", []) for entry in interface["addresses"]
-    ]
-    for (present, expected), where in stale.items():
-        is_there = set(_addresses(present)) <= {part for address in own for part in _addresses(address)}
-        role = "docs/replace-a-control-plane.md" if host.control_plane else "remove_node.yml, then add_nodes.yml"
-        yield host.problem(
-            "cluster_node_ip",
-            f"the host's address is {expected}, but it was made a node with {present} ({' and '.join(where)}).",
-            f"Set cluster_node_ip to {present} for this host, which it still has."
-            if is_there
-            else f"Give the machine {present} again (a reservation in DHCP); a node with another address is made anew:"
-            f" {role}. See {_PAGE}.",
-        )
-
-
-def _addresses(text: str) -> t.Tuple[str, ...]:
-    """The addresses of a list with commas, each in its canonical form."""
-    found = []
-    for part in str(text).split(","):
-        try:
-            found.append(str(ipaddress.ip_address(part.strip())))
-        except ValueError:
-            found.append(part.strip())
-    return tuple(found)
-
-
-def _check_port(host: Host, known: t.Mapping[str, t.Any], made: t.Sequence[Document]) -> t.Iterable[Problem]:
-    present = printable(str(_part(_part(known, "static_pods"), "kube-apiserver").get("secure-port") or ""))
-    wanted = [str(_part(document, "localAPIEndpoint").get("bindPort") or "6443") for document in made]
-    if host.control_plane and present and present not in wanted:
-        yield host.problem(
-            "control_plane_init_configuration",
-            f"localAPIEndpoint.bindPort is {wanted[-1]} in the inventory, and the API server of the host listens on"
-            f" {present}, which cannot be changed any more.",
-            f"Set it to {present}. See {_PAGE}.",
-        )
-
-
-def _check_socket(host: Host, known: t.Mapping[str, t.Any], made: t.Sequence[Document]) -> t.Iterable[Problem]:
-    present = printable(str(known.get("cri_socket") or ""))
-    wanted = [str(_part(document, "nodeRegistration").get("criSocket") or "") for document in made]
-    if present and all(_path(socket) != _path(present) for socket in wanted):
-        yield host.problem(
-            "cluster_cri_socket",
-            f"is {wanted[0]} in the inventory, and the kubelet of the host uses {present}; a node keeps its runtime.",
-            f"Set it to {present}; a node with another runtime is removed and added again. See {_PAGE}.",
-        )
-
-
-def _path(socket: str) -> str:
-    path = socket[len("unix://") :] if socket.startswith("unix://") else socket
-    return path[len("/var") :] if path.startswith("/var/run/") else path
-
-
-#: Arguments of kubelets that kubeadm sets by itself, in the versions since 1.24 or those before; node-ip is ours.
-KUBEADMS_ARGUMENTS = {
-    "cgroup-driver",
-    "container-runtime",
-    "container-runtime-endpoint",
-    "hostname-override",
-    "network-plugin",
-    "node-ip",
-    "pod-infra-container-image",
-    "register-with-taints",
-    "resolv-conf",
-}
-
-
-def check_arguments(hosts: Hosts) -> t.Iterable[Problem]:
-    """Arguments of kubelets that the inventory has and the nodes were not made with, or the other way round."""
-    for host in hosts:
-        known = configuration(host)
-        present = known.get("kubelet_arguments") or {}
-        possible = [_arguments(document) for document in registrations(host)] if known else []
-        named = {name for arguments in possible for name in arguments}
-        for name in sorted((named | present.keys() - KUBEADMS_ARGUMENTS) - {"node-ip"}):
-            wanted = [arguments.get(name, ABSENT) for arguments in possible]
-            if any(same(value, present.get(name, ABSENT)) for value in wanted):
-                continue
-            value = next((item for item in wanted if item is not ABSENT), ABSENT)
-            words = Difference(f"kubeletExtraArgs.{name}", present.get(name, ABSENT), value).words
-            yield host.problem(
-                f"nodeRegistration.kubeletExtraArgs.{name}",
-                f"is {words[0]} in /var/lib/kubelet/kubeadm-flags.env and {words[1]} in the inventory; site.yml does"
-                " not change it on a node.",
-                f"Apply it as {_PAGE} says, or say in the inventory what is there.",
-                WARNING,
-            )
-
-
-#: kubeadm's taint of control planes.
-TAINT = f"{CONTROL_PLANE}:NoSchedule"
-
-
-def check_taints(hosts: Hosts) -> t.Iterable[Problem]:
-    """Control planes that shall carry ordinary pods, or shall not: kubeadm has looked at it when they were made."""
-    for host in hosts:
-        present = configuration(host).get("taints")
-        if present is None or not host.control_plane or _has_own_taints(host):
-            continue
-        if host.worker and TAINT in present:
-            yield host.problem(
-                "kube_node",
-                f"the control plane is in this group, but has the taint {TAINT} and so carries no ordinary pods;"
-                " site.yml does not change it on a node.",
-                f"kubectl taint node {host.name} {TAINT}-",
-                WARNING,
-            )
-        elif not host.worker and TAINT not in present:
-            yield host.problem(
-                "kube_node",
-                f"the control plane is not in this group, but lacks the taint {TAINT} and so carries ordinary pods;"
-                " site.yml does not change it on a node.",
-                f"kubectl taint node {host.name} {TAINT.replace(':', '=:')}, or put it into the group.",
-                WARNING,
-            )
-
-
-def _has_own_taints(host: Host) -> bool:
-    """Whether the inventory says itself which taints the node is registered with, or has this one among its own."""
-    named = (host.mapping(name) for name in ("node_join_configuration", "control_plane_init_configuration"))
-    keys = {str(taint.get("key")) for taint in host.sequence("cluster_node_taints") if isinstance(taint, dict)}
-    return CONTROL_PLANE in keys or any("taints" in _part(item, "nodeRegistration") for item in named)
-
-
 def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
     """kube-proxy that is there and shall not be, or the other way round; and a pod network that shall not be."""
     host = source(hosts)
@@ -747,7 +352,7 @@ def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
     has_proxy = "KubeProxyConfiguration" in _texts(host)
     if wanted is not None:
         wants_proxy = not skipped & {"addon", "addon/all", "addon/kube-proxy"}
-        wants_proxy = wants_proxy and not _part(wanted, "proxy").get("disabled")
+        wants_proxy = wants_proxy and not part_of(wanted, "proxy").get("disabled")
         if wants_proxy != has_proxy:
             there = (
                 ("is in the cluster", "not in the inventory")
@@ -762,7 +367,7 @@ def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
                 f"Say in the inventory what is there, or change it by kubeadm init phase addon. See {_PAGE}.",
                 WARNING,
             )
-    for name, present in _part(configuration(host), "pod_networks").items():
+    for name, present in part_of(configuration(host), "pod_networks").items():
         network = named(name)
         if chosen(host).name != name and network.chart and present.get("release") == network.chart.release:
             yield Problem(
@@ -775,45 +380,6 @@ def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
-def _runtimes(hosts: Hosts) -> t.Iterable[t.Tuple[Host, str, t.Mapping[str, str]]]:
-    """Nodes with the package of the container runtime that they shall have, and those that they have."""
-    if any(host.flag("preflight_moves_endpoint") for host in hosts):
-        return  # it leaves the runtime alone
-    for host in hosts:
-        installed = [entry.get("packages") or {} for entry in ((host.facts or {}).get("runtime") or {}).values()]
-        packages = {name: printable(str(version)) for entry in installed for name, version in entry.items()}
-        package = str(host.variables.get("__container_runtime_package") or "")
-        if configuration(host) and packages and package:
-            yield host, package, packages
-
-
-def other_runtimes(hosts: Hosts) -> t.Iterable[t.Tuple[Host, str]]:
-    """Nodes that shall have another version of the container runtime that they have, and the one that they have."""
-    for host, package, packages in _runtimes(hosts):
-        manager = package_manager_named(str((host.facts or {}).get("package_manager")))
-        wanted = host.text("container_runtime_version")
-        if package in packages and not manager.version_matches(wanted, packages[package]):
-            yield host, f"{package} {packages[package]}"
-
-
-def check_runtime_version(hosts: Hosts) -> t.Iterable[Problem]:
-    """Another container runtime on nodes: site.yml would install and restart it on all of them at once."""
-    for host, present in other_runtimes(hosts):
-        if not host.flag("container_runtime_keep"):
-            wanted = host.text("container_runtime_version")
-            yield host.problem(
-                "container_runtime_version",
-                f"{wanted} is asked for, but the node runs {present}; site.yml would install"
-                " another one on all nodes at once, under running pods.",
-                "Let upgrade.yml do it, one node after the other, each drained: -e upgrade_container_runtime=true. Or"
-                f" set it to what the nodes have. See {_PAGE}.",
-            )
-
-
-CHECKS: t.Tuple[Check, ...] = (check_fixed, check_metrics, check_nodes, check_runtime_version)
-
-
-#: What differs and stops nothing.
 def check_other_nodes(hosts: Hosts) -> t.Iterable[Problem]:
     """Nodes of the cluster that the inventory does not have: nothing is done for them, and addons do not count them."""
     host = source(hosts)
@@ -833,11 +399,6 @@ def check_other_nodes(hosts: Hosts) -> t.Iterable[Problem]:
         )
 
 
-REPORTS: t.Tuple[Check, ...] = (
-    check_reported,
-    check_kubelets,
-    check_arguments,
-    check_taints,
-    check_addons,
-    check_other_nodes,
-)
+CHECKS: t.Tuple[Check, ...] = (check_fixed, check_metrics)
+#: What differs and stops nothing.
+REPORTS: t.Tuple[Check, ...] = (check_reported, check_kubelets, check_addons, check_other_nodes)

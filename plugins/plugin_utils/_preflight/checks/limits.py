@@ -14,8 +14,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import as_network
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.cluster import (
-    distinct,
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
     networks_of,
     node_prefix,
     overlaps,
@@ -23,6 +22,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.chec
     parse_networks,
     parse_range,
 )
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import distinct
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     ERROR,

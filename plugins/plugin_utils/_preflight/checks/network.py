@@ -14,12 +14,12 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen
 from ansible_collections.slipway.kubernetes.plugins.module_utils._proxies import Exceptions, parse_address
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.cluster import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
+    api_port,
     networks_of,
     parse_endpoint,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.machines import api_port
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.surroundings import looked_at
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import looked_at
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     ERROR,
     WARNING,

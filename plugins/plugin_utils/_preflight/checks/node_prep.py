@@ -18,7 +18,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.sysctl
     normalised,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.cluster import DNS_NAME
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import DNS_NAME
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     ERROR,

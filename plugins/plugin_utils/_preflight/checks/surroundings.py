@@ -15,6 +15,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import Surroundings, looked_at
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     ERROR,
     WARNING,
@@ -41,14 +42,6 @@ WRITTEN = ("/etc", "/etc/kubernetes", "/opt", "/opt/cni/bin", "/usr/bin", "/usr/
 INOTIFY = {"max_user_instances": 128, "max_user_watches": 8192}
 #: IPv6 in pods wants no less.
 MTU_MINIMUM = 1280
-
-Surroundings = t.Mapping[str, t.Any]
-
-
-def looked_at(hosts: Hosts) -> t.List[t.Tuple[Host, Surroundings]]:
-    """The hosts whose surroundings are known."""
-    found = [(host, (host.facts or {}).get("surroundings")) for host in hosts]
-    return [(host, around) for host, around in found if isinstance(around, dict)]
 
 
 def _severity(host: Host) -> str:

@@ -14,11 +14,8 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._controller_files import unwritable
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.cluster import (
-    distinct,
-    parse_version,
-)
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.differences import other_runtimes
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import other_runtimes
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import distinct, parse_version
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     WARNING,

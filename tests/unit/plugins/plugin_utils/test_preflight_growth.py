@@ -8,24 +8,14 @@ Counted are calls of functions, not seconds. Calls into C (comparisons of sets a
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import sys
 import types
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import checks, kubespray, sources
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import endpoint
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.peers import Plan
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import CHECKS, endpoint
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.plan import Plan
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Check, Host, merge, run_checks
-
-MODULES = [
-    kubespray,
-    sources,
-    *(importlib.import_module(f"{checks.__name__}.{found.name}") for found in pkgutil.iter_modules(checks.__path__)),
-]
-CHECKS: t.List[Check] = [check for module in MODULES for check in getattr(module, "CHECKS", ())]
 
 VARIABLES: t.Dict[str, t.Any] = {
     "cluster_name": "kubernetes",
