@@ -14,10 +14,12 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.surroundings import known_modules
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import chosen
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines, _preflight_sources
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import parse_endpoint, parse_version
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_failures import explain, reason
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import Variables, collection_roles
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import sources
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import parse_endpoint
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.failures import explain, reason
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import parse_version
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.variables import Variables, collection_roles
 
 #: Packages whose presence in the asked version makes a look at the repository needless.
 VERSION_FACTS = ("kubeadm_version", "kubelet_version")
@@ -87,7 +89,7 @@ class ActionModule(ActionBase):
         """Whether a source is at a name that the machine will know by /etc/hosts only, and does not yet."""
         known = node.get("surroundings", {}).get("names") or {}
         late = [name.lower() for name in self._entries(variables) if name in known and not known[name]]
-        return bool(late) and _preflight_sources.asks_one_of(source, late)
+        return bool(late) and sources.asks_one_of(source, late)
 
     def _sources(self, node: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
         """What the host has to fetch and cannot; nothing is asked when there is nothing to fetch."""
@@ -100,9 +102,9 @@ class ActionModule(ActionBase):
         if parse_version(str(variables.get("cluster_version"))) is None:
             return []
         found: t.List[t.Dict[str, t.Any]] = []
-        wanted = _preflight_sources.sources(variables, node, str(task_vars.get("inventory_hostname")))
+        wanted = sources.sources(variables, node, str(task_vars.get("inventory_hostname")))
         wanted = [source for source in wanted if not self._is_unknown(source, node, variables)]
-        repository = _preflight_sources.runtime_repository(variables, node)
+        repository = sources.runtime_repository(variables, node)
         service = chosen(str(variables.get("container_runtime_provider"))).service
         # What cannot be templated is reported by the checks on variables.
         if wanted:
@@ -125,7 +127,7 @@ class ActionModule(ActionBase):
         # A version that is malformed, or a family without packages, is reported as that.
         if parse_version(asked) is None:
             return ""
-        if installed == {asked} and not _preflight_sources.has_other_source(node, url):
+        if installed == {asked} and not sources.has_other_source(node, url):
             return ""
         if node["os"]["family"] not in (variables.get("__kube_packages_platforms") or {}):
             return ""

@@ -15,7 +15,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpo
     endpoint_host,
     endpoint_with_port,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host, Hosts
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host, Hosts
 
 
 def _is_address(text: str) -> bool:

@@ -33,7 +33,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.inter
     same_url,
 )
 from ansible_collections.slipway.kubernetes.plugins.modules import package_set, package_source, source_probe
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_failures
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import failures
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FIXTURES, FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -265,7 +265,7 @@ def test_preflight_asks_its_sources(run_module: ModuleRunner) -> None:
 def test_the_controller_knows_it_by_its_name() -> None:
     known = _packages.package_manager_named("testpkg")
     assert known.version_matches("1.37.1", "1:1.37.1-150500.2") and known.compare_parts("9", "10") < 0
-    failure = _preflight_failures.explain({"failed": True, "msg": "python3: not found"})
+    failure = failures.explain({"failed": True, "msg": "python3: not found"})
     assert failure and " or testpkg install python3)" in failure.remedy
 
 

@@ -31,14 +31,10 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.p
     slices,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import (
-    _preflight_addons,
-    _preflight_limits,
-    _preflight_machines,
-    _preflight_peers,
-    _preflight_sources,
-)
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Hosts, Problem
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import sources
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import addons, limits, peers, ports
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.sources import check_addresses
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Hosts, Problem
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.modules import test_kubeadm_reset, test_kubelet_module
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.plugin_utils import (
     test_preflight_differences,
@@ -207,22 +203,22 @@ def test_its_ports_are_tried(testnet: TestNet) -> None:
     assert udp == {("cp1", "w1", "udp", 6081, True), ("w1", "cp1", "udp", 6081, True)}
     failure = {"host": "w1", "address": "192.0.2.2", "protocol": "udp", "port": 6081, "error": "no answer"}
     failed = test_preflight_peers.host("cp1", 1, found={"failures": [failure]}, **WANTED)
-    assert "6081/udp, which is for TestNet, for the traffic" in said(_preflight_peers.check_connections, failed)[0]
+    assert "6081/udp, which is for TestNet, for the traffic" in said(peers.check_connections, failed)[0]
 
 
 def test_its_ports_interface_and_networks_are_checked(testnet: TestNet) -> None:
     socket = {"protocol": "udp", "address": "0.0.0.0", "port": 6081, "pid": 7, "process": "vpnd"}
     more = {"cni_testnet_interface": "eth9", "cni_testnet_network": "10.0.0.0/16"}
     host = test_preflight_machines.host(1, facts=test_preflight_machines.machine(listening=[socket]), **WANTED, **more)
-    assert said(_preflight_machines.check_ports_of_addons, host) == [
+    assert said(ports.check_ports_of_addons, host) == [
         "error port 6081/udp: is held by vpnd (pid 7), and TestNet needs it. Let that use another port; or give the"
         " chart one in cni_testnet_values."
     ]
-    assert said(_preflight_machines.check_pod_network_interface, host) == [
+    assert said(ports.check_pod_network_interface, host) == [
         "warning cni_testnet_interface: eth9 is what TestNet takes, but the host's address 192.0.2.1 is on eth0."
         " Say another one."
     ]
-    [line] = said(_preflight_limits.check_own_networks, host)
+    [line] = said(limits.check_own_networks, host)
     assert "cni_testnet_network: is 10.0.0.0/16, and nodes have" in line and "without which TestNet does not" in line
 
 
@@ -264,12 +260,12 @@ def test_machines_are_looked_at_for_it(testnet: TestNet, tmp_path: Path) -> None
 
 def test_its_chart_is_looked_for(testnet: TestNet) -> None:
     variables = {**WANTED, "cluster_version": "1.37.1", "cni_testnet_chart_version": "1.2", "cni_testnet_chart": "t"}
-    images = _preflight_sources.image_names(variables, control_plane=True)
+    images = sources.image_names(variables, control_plane=True)
     assert images[1] == ("cni_testnet_values", "registry.example.com/testnet:v1.2")
     host = test_preflight_machines.host(1, **variables)
-    assert "1.2 is no exact version of a chart" in said(_preflight_addons.check_chart_versions, host)[0]
+    assert "1.2 is no exact version of a chart" in said(addons.check_chart_versions, host)[0]
     broken = test_preflight_machines.host(1, **variables, cni_testnet_chart_repository="https://a b")
-    assert "is malformed" in said(_preflight_sources.check_addresses, broken)[0]
+    assert "is malformed" in said(check_addresses, broken)[0]
 
 
 def test_what_lasts_is_compared_with_the_cluster(testnet: TestNet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,14 +27,14 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runti
     Source,
 )
 from ansible_collections.slipway.kubernetes.plugins.modules.kubeadm_reset import KubeadmReset
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import (
-    _preflight_machines,
-    _preflight_runtime,
-    _preflight_sources,
-    _preflight_surroundings,
-    _preflight_upgrade,
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import sources as preflight_sources
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import (
+    machines,
+    surroundings,
+    upgrade,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.runtime import check_runtime
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import fixture
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.proc_fakes import process
@@ -99,32 +99,32 @@ def test_chosen_by_name_and_by_socket() -> None:
 
 
 def test_settings_machines_and_sources_by_preflight() -> None:
-    (problem,) = _preflight_runtime.check_runtime([host({"container_runtime_config": {"a": 1}})])
+    (problem,) = check_runtime([host({"container_runtime_config": {"a": 1}})])
     assert (problem.host, problem.message) == ("cp1", "is nothing that testrun has.")
     mount = {"path": "/var/lib/testrun", "point": "/n", "type": "nfs", "options": []}
     around = {"surroundings": {"mounts": [mount]}}
-    (problem,) = _preflight_surroundings.check_mounts([host(**around)])
+    (problem,) = surroundings.check_mounts([host(**around)])
     assert "/var/lib/testrun is on /n (nfs), on which the container runtime" in problem.message
-    (problem,) = _preflight_surroundings.check_ftype([host(surroundings={"mounts": [{**mount, "ftype": False}]})])
+    (problem,) = surroundings.check_ftype([host(surroundings={"mounts": [{**mount, "ftype": False}]})])
     assert "made with ftype=0" in problem.message
     disks = {"disk": [{"path": "/var/lib/testrun", "free_mb": 1}], "memory_mb": 4000, "cpu_count": 4}
-    found = [problem.message for problem in _preflight_machines.check_resources([host(**disks)])]
+    found = [problem.message for problem in machines.check_resources([host(**disks)])]
     assert "1 MB are free in /var/lib/testrun, and 2048 MB are needed." in found
 
 
 def test_where_its_package_comes_from() -> None:
     node = {"runtime": {"testrun": {"installed": False}}, "os": {"codename": "x"}}
     variables = {"container_runtime_provider": "testrun", "container_runtime_source": "distribution"}
-    assert _preflight_sources._packages(variables, node, control_plane=False) == ["testrun"]
-    assert _preflight_sources.runtime_repository(variables, node) is None
-    repository = _preflight_sources.runtime_repository({**variables, "container_runtime_source": "docker"}, node)
+    assert preflight_sources._packages(variables, node, control_plane=False) == ["testrun"]
+    assert preflight_sources.runtime_repository(variables, node) is None
+    repository = preflight_sources.runtime_repository({**variables, "container_runtime_source": "docker"}, node)
     assert repository is not None
     assert (repository["name"], repository["packages"]) == ("testrepo", {"testrun-ce": "*"})
 
 
 def test_a_version_that_the_kubelet_drops() -> None:
     node = {"name": "w1", "runtime": "testrun://0.9"}
-    (problem,) = _preflight_upgrade.check_removed([host({"cluster_version": "1.37.1"})], {"nodes": [node]})
+    (problem,) = upgrade.check_removed([host({"cluster_version": "1.37.1"})], {"nodes": [node]})
     assert (problem.subject, problem.remedy, problem.severity) == ("testrun", "Upgrade it.", "error")
 
 

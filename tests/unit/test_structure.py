@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import typing as t
 from pathlib import Path
@@ -32,6 +33,13 @@ LAYERS = (
 )
 #: Kinds of plugins that others import; each may import those before it.
 KINDS = ("module_utils", "plugin_utils")
+#: The checks of preflight. What several of them need is in the package above, so that each can be read alone.
+CHECKS = PLUGINS / "plugin_utils" / "_preflight" / "checks"
+#: Files of checks that make them by a function, with what is known in a run only.
+OF_A_RUN = {
+    "options": "the catalogue of variables is read from the roles",
+    "upgrade": "the cluster is asked about its state",
+}
 
 
 def imports(path: Path) -> t.List[str]:
@@ -56,11 +64,8 @@ def backward(path: Path, plugins: Path) -> t.List[str]:
     wrong = []
     for imported in imports(path):
         kind = imported.split(".")[0]
-        if (
-            kind not in KINDS
-            or (parts[0] in KINDS and KINDS.index(kind) > KINDS.index(parts[0]))
-            or (parts[0] == "module_utils" and layer(imported) > layer(".".join(parts)))
-        ):
+        is_later = kind not in KINDS or (parts[0] in KINDS and KINDS.index(kind) > KINDS.index(parts[0]))
+        if is_later or (parts[0] == "module_utils" and layer(imported) > layer(".".join(parts))):
             wrong.append(imported)
     return wrong
 
@@ -151,3 +156,15 @@ def test_functions_fit_on_a_screen() -> None:
                 lines = (node.end_lineno or 0) - node.lineno + 1
                 long.update({f"{path.relative_to(PLUGINS)}: {node.name}": lines} if lines > 60 else {})
     assert long == {}
+
+
+@pytest.mark.parametrize("path", sorted(CHECKS.glob("[!_]*.py")), ids=lambda path: path.stem)
+def test_a_file_of_checks_stands_alone(path: Path) -> None:
+    package = ".".join(CHECKS.relative_to(PLUGINS).parts)
+    assert [place for place in imports(path) if f"{place}.".startswith(f"{package}.")] == []
+
+
+@pytest.mark.parametrize("path", sorted(CHECKS.glob("[!_]*.py")), ids=lambda path: path.stem)
+def test_a_file_of_checks_says_which(path: Path) -> None:
+    module = importlib.import_module(f"{COLLECTION}.plugin_utils._preflight.checks.{path.stem}")
+    assert callable(getattr(module, "checks", None)) if path.stem in OF_A_RUN else module.CHECKS

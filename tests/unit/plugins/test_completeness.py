@@ -6,17 +6,15 @@
 from __future__ import annotations
 
 import importlib
-import re
 from pathlib import Path
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import checks
 
 PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
 PACKAGE = "ansible_collections.slipway.kubernetes.plugins"
 FILTERS = sorted((PLUGINS / "filter").glob("*.py"))
-PREFLIGHTS = sorted((PLUGINS / "plugin_utils").glob("_preflight_*.py"))
-#: Where the checks of all files are put together.
-PLACES = (PLUGINS / "action" / "preflight_report.py", PLUGINS / "plugin_utils" / "_preflight_build.py")
+PREFLIGHTS = sorted((PLUGINS / "plugin_utils" / "_preflight" / "checks").glob("[!_]*.py"))
 
 
 def test_each_filter_has_a_page_and_each_page_a_filter() -> None:
@@ -27,5 +25,6 @@ def test_each_filter_has_a_page_and_each_page_a_filter() -> None:
 
 @pytest.mark.parametrize("path", PREFLIGHTS, ids=lambda path: path.stem)
 def test_checks_are_run_by_the_report(path: Path) -> None:
-    if hasattr(importlib.import_module(f"{PACKAGE}.plugin_utils.{path.stem}"), "CHECKS"):
-        assert any(re.search(rf"\b{path.stem}\.CHECKS\b", place.read_text(encoding="utf-8")) for place in PLACES)
+    module = importlib.import_module(f"{checks.__name__}.{path.stem}")
+    assert set(checks.CHECKS) >= set(getattr(module, "CHECKS", ()))
+    assert set(checks.REPORTS) >= set(getattr(module, "REPORTS", ()))

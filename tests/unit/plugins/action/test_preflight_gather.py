@@ -15,7 +15,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.slipway.kubernetes.plugins.action import preflight_gather
 from ansible_collections.slipway.kubernetes.plugins.action.preflight_gather import ActionModule
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import trusted
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.variables import trusted
 
 
 class Task:

@@ -19,7 +19,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._module import 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.apt import Apt
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import Repository
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_nodes_info, release_archive
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Problem, merge, render
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Problem, merge, render
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 
 EVIL = "n1\x1b[2J\x1b]0;t\x07\r\n- cp1: ok\x9b\u202e\u2066\u200b\u2028\u061c\udc1b\U000e0041"

@@ -18,8 +18,8 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.slipway.kubernetes.plugins.action import kube_addons
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _addons
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_addons as checks
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import addons as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host
 
 CHART = {"name": "web", "chart": "oci://r.example/charts/nginx", "version": "1.2.3", "namespace": "web"}
 MANIFEST = {"name": "colours", "definition": {"kind": "ConfigMap"}}

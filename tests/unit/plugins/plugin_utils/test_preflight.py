@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     WARNING,
     Host,

@@ -8,8 +8,21 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_cluster as checks
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, Host, Problem
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
+    node_addresses,
+    parse_endpoint,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import (
+    cluster,
+    labels,
+    metallb,
+    overrides,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import distinct
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import CLUSTER, Host, Problem
+
+#: In the order of the report.
+CHECKS = (*cluster.CHECKS, *metallb.CHECKS, *labels.CHECKS, *overrides.CHECKS)
 
 GOOD: t.Dict[str, t.Any] = {
     "cluster_name": "kubernetes",
@@ -44,7 +57,7 @@ def mirror(mirror: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
 
 
 def everything(*hosts: Host) -> t.List[Problem]:
-    return [problem for check in checks.CHECKS for problem in check(hosts)]
+    return [problem for check in CHECKS for problem in check(hosts)]
 
 
 def said(problems: t.Iterable[Problem]) -> str:
@@ -279,7 +292,7 @@ def test_a_small_subnet_that_is_divided_further(name: str) -> None:
 def test_a_small_subnet_that_another_pod_network_divides() -> None:
     given = {"cluster_pod_subnet": "10.244.0.0/24", "cluster_cni": "none"}
     hosts = [host(f"h{n}", f"192.0.2.{n}/24", n == 1, **given) for n in (1, 2)]
-    assert [problem.severity for problem in checks.check_subnets(hosts)] == ["warning"]
+    assert [problem.severity for problem in cluster.check_subnets(hosts)] == ["warning"]
 
 
 @pytest.mark.parametrize(
@@ -297,12 +310,12 @@ def test_a_small_subnet_that_another_pod_network_divides() -> None:
     ],
 )
 def test_parse_endpoint(text: str, expected: t.Optional[t.Tuple[str, int]]) -> None:
-    assert checks.parse_endpoint(text) == expected
+    assert parse_endpoint(text) == expected
 
 
 def test_distinct() -> None:
-    assert checks.distinct([host(), host("b")], "cluster_cni") == [("flannel", CLUSTER)]
-    assert checks.distinct([host(), host("b", cluster_cni="none")], "cluster_cni") == [
+    assert distinct([host(), host("b")], "cluster_cni") == [("flannel", CLUSTER)]
+    assert distinct([host(), host("b", cluster_cni="none")], "cluster_cni") == [
         ("flannel", "cp1"),
         ("none", "b"),
     ]
@@ -322,7 +335,7 @@ def test_distinct() -> None:
     ],
 )
 def test_overrides(variables: t.Dict[str, t.Any], expected: str) -> None:
-    found = said(checks.check_overrides([host(**variables)]))
+    found = said(overrides.check_overrides([host(**variables)]))
     assert expected in found and bool(expected) == bool(found)
 
 
@@ -341,7 +354,7 @@ def test_arguments_in_another_form(variable: str, path: str, form: t.Any) -> Non
     for value, count in ((form, 1), ([{"name": "v", "value": "2"}, {"name": "flag", "value": None}], 0), ([], 0)):
         for name in reversed(path.split(".")):
             value = {name: value}
-        found = list(checks.check_extra_arguments([host(**{variable: value})]))
+        found = list(overrides.check_extra_arguments([host(**{variable: value})]))
         assert len(found) == count, found
         if found:
             assert found[0].subject == variable
@@ -351,7 +364,7 @@ def test_arguments_in_another_form(variable: str, path: str, form: t.Any) -> Non
 def test_a_worker_that_would_be_a_control_plane() -> None:
     document = {"controlPlane": {"localAPIEndpoint": {"advertiseAddress": "192.0.2.6"}}}
     hosts = [host(name, control_plane=name == "cp1", node_join_configuration=document) for name in ("cp1", "worker1")]
-    (problem,) = checks.check_overrides(hosts)
+    (problem,) = overrides.check_overrides(hosts)
     assert problem.host == "worker1" and "would become a control plane" in problem.message
 
 
@@ -361,7 +374,7 @@ def test_ports_of_several_api_servers(join: t.Dict[str, t.Any]) -> None:
     hosts = [
         host(name, control_plane_init_configuration=document, node_join_configuration=join) for name in ("cp1", "cp2")
     ]
-    problems = list(checks.check_overrides(hosts))
+    problems = list(overrides.check_overrides(hosts))
     assert [problem.host for problem in problems] == ([] if join else ["cp1", "cp2"])
     assert all("would listen on 6443, and the one that is initialised on 7443" in each.message for each in problems)
 
@@ -371,14 +384,14 @@ def test_an_interface_of_the_pod_network_is_no_reason_to_refuse_a_node() -> None
     looked = {"interfaces": [{"name": "wg-pods", "virtual": False, "addresses": addresses}]}
     for joined, severity in ((True, "warning"), (False, "error")):
         machine = Host("cp1", True, False, GOOD, facts={**looked, "kubernetes": {"joined": joined}})
-        assert [problem.severity for problem in checks.check_node_networks([machine])] == [severity]
+        assert [problem.severity for problem in cluster.check_node_networks([machine])] == [severity]
 
 
 def test_the_address_of_a_node_is_real_on_whatever_interface_it_is() -> None:
     addresses = [{"address": "198.51.100.7", "prefix": 32}]
     looked = {"interfaces": [{"name": "dummy0", "virtual": True, "addresses": addresses}]}
-    assert checks.node_addresses([Host("cp1", facts=looked)]) == []
-    found = checks.node_addresses([Host("cp1", variables={"cluster_node_ip": "198.51.100.7"}, facts=looked)])
+    assert node_addresses([Host("cp1", facts=looked)]) == []
+    found = node_addresses([Host("cp1", variables={"cluster_node_ip": "198.51.100.7"}, facts=looked)])
     assert [str(address) for _name, address in found] == ["198.51.100.7/32"]
 
 
@@ -396,11 +409,11 @@ def test_the_address_of_a_node_is_real_on_whatever_interface_it_is() -> None:
 )
 def test_the_version_of_packages(version: str, expected: str) -> None:
     variables = {"cluster_version": "1.37.1", "kube_packages_version": version}
-    text = said(checks.check_packages_version([Host("cp1", variables=variables, given=frozenset(variables))]))
+    text = said(cluster.check_packages_version([Host("cp1", variables=variables, given=frozenset(variables))]))
     assert expected in text
     assert bool(text) == bool(expected)
 
 
 def test_a_malformed_version_of_all_is_said_once() -> None:
     variables = {"cluster_version": "1.37", "kube_packages_version": "1.37"}
-    assert not list(checks.check_packages_version([Host("cp1", variables=variables, given=frozenset(variables))]))
+    assert not list(cluster.check_packages_version([Host("cp1", variables=variables, given=frozenset(variables))]))

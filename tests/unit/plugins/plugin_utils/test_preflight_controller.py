@@ -10,8 +10,8 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_controller as checks
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import controller as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host
 
 
 def said(folder: Path, **given: t.Any) -> str:

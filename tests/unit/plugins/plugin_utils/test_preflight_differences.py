@@ -16,10 +16,12 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_differences as checks
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import compare
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._kubeadm_config import kubeadm_init_config
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import differences as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import nodes
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.documents import kubelet_rules, proxy_rules
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "configuration"
 RECORDED = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FIXTURES.glob("*.json"))}
@@ -83,7 +85,11 @@ def cluster(recorded: t.Mapping[str, t.Any] = NEWEST, **given: t.Any) -> t.List[
 
 
 def said(hosts: t.Sequence[Host]) -> t.List[str]:
-    problems = [problem for check in (*checks.CHECKS, *checks.REPORTS) for problem in check(hosts)]
+    problems = [
+        problem
+        for check in (*checks.CHECKS, *nodes.CHECKS, *checks.REPORTS, *nodes.REPORTS)
+        for problem in check(hosts)
+    ]
     return [f"{p.severity} {p.host or 'cluster'}: {p.subject}: {p.message}" for p in problems]
 
 
@@ -276,7 +282,7 @@ def test_a_kubelet_of_its_own() -> None:
     assert said(hosts) == []
 
 
-TAINT = checks.TAINT
+TAINT = nodes.TAINT
 
 
 @pytest.mark.parametrize(
@@ -326,7 +332,7 @@ def test_arguments_of_kubelets() -> None:
 
 def test_arguments_of_kubelets_that_the_inventory_does_not_have() -> None:
     hosts = cluster()
-    own = dict.fromkeys((*checks.KUBEADMS_ARGUMENTS, "max-pods"), "50")
+    own = dict.fromkeys((*nodes.KUBEADMS_ARGUMENTS, "max-pods"), "50")
     hosts[1].facts["configuration"]["kubelet_arguments"].update(own, **{"node-ip": "172.30.0.3"})  # type: ignore[index]
     lines = [line for line in said(hosts) if "kubeletExtraArgs" in line]
     place = "/var/lib/kubelet/kubeadm-flags.env"
@@ -372,7 +378,7 @@ def test_another_address() -> None:
     assert f"cluster_node_ip: the host's address is 192.0.2.9, but it was made a node with {was} (the kubelet's" in line
     # One that it still has beside the other is a matter of a variable.
     second.facts["interfaces"] = [{"name": "eth1", "addresses": [{"address": was}]}]  # type: ignore[index]
-    [problem] = checks.check_nodes([first, second])
+    [problem] = nodes.check_nodes([first, second])
     assert problem.remedy == f"Set cluster_node_ip to {was} for this host, which it still has."
 
 
@@ -480,13 +486,13 @@ def test_a_cluster_that_cannot_be_read() -> None:
     ("rules", "wanted", "present", "differs"),
     [
         # A cluster that was built by hand: kubeadm stores what was not said as an empty text or as a zero.
-        (checks.proxy_rules({}), {"mode": "iptables"}, {"mode": ""}, False),
-        (checks.proxy_rules({}), {"mode": "nftables"}, {"mode": ""}, True),
-        (checks.kubelet_rules({}), {"syncFrequency": "60s"}, {"syncFrequency": "0s"}, False),
-        (checks.kubelet_rules({}), {"syncFrequency": "2m"}, {"syncFrequency": "0s"}, True),
-        (checks.kubelet_rules({}), {}, {"syncFrequency": "0s", "nodeStatusUpdateFrequency": "10s"}, False),
-        (checks.kubelet_rules({}), {"topologyManagerPolicy": "none"}, {}, False),
-        (checks.kubelet_rules({}), {"failSwapOn": True}, {"failSwapOn": False}, True),
+        (proxy_rules({}), {"mode": "iptables"}, {"mode": ""}, False),
+        (proxy_rules({}), {"mode": "nftables"}, {"mode": ""}, True),
+        (kubelet_rules({}), {"syncFrequency": "60s"}, {"syncFrequency": "0s"}, False),
+        (kubelet_rules({}), {"syncFrequency": "2m"}, {"syncFrequency": "0s"}, True),
+        (kubelet_rules({}), {}, {"syncFrequency": "0s", "nodeStatusUpdateFrequency": "10s"}, False),
+        (kubelet_rules({}), {"topologyManagerPolicy": "none"}, {}, False),
+        (kubelet_rules({}), {"failSwapOn": True}, {"failSwapOn": False}, True),
     ],
 )
 def test_what_the_inventory_says_and_is_the_default_anyway(

@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_endpoint as checks
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host, Problem, run_checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import endpoint as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host, Problem, run_checks
 
 KEEPALIVED = {
     "api_endpoint_provider": "keepalived",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_failures import explain, reason
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.failures import explain, reason
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import typing as t
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_foreign as checks
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import foreign as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host
 
 HAPROXY = "/etc/haproxy/haproxy.cfg"
 COMPLETION = "/usr/local/share/zsh/site-functions/_kubectl"

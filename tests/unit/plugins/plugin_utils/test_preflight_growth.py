@@ -8,24 +8,14 @@ Counted are calls of functions, not seconds. Calls into C (comparisons of sets a
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import sys
 import types
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins import plugin_utils
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_endpoint as endpoint
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Check, Host, merge, run_checks
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_peers import Plan
-
-MODULES = [
-    importlib.import_module(f"{plugin_utils.__name__}.{found.name}")
-    for found in pkgutil.iter_modules(plugin_utils.__path__)
-    if found.name.startswith("_preflight_")
-]
-CHECKS: t.List[Check] = [check for module in MODULES for check in getattr(module, "CHECKS", ())]
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import CHECKS, endpoint
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.plan import Plan
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Check, Host, merge, run_checks
 
 VARIABLES: t.Dict[str, t.Any] = {
     "cluster_name": "kubernetes",

@@ -8,10 +8,13 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_installers as checks
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_options import check_unknown_variables
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import collection_roles
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import kubespray
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.installers import CHECKS
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.options import (
+    check_unknown_variables,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.variables import collection_roles
 
 
 def host(name: str = "cp1", facts: t.Optional[t.Dict[str, t.Any]] = None, **variables: t.Any) -> Host:
@@ -21,22 +24,22 @@ def host(name: str = "cp1", facts: t.Optional[t.Dict[str, t.Any]] = None, **vari
 
 
 def said(*hosts: Host) -> t.List[str]:
-    return [f"{p.severity} {p.host}: {p.message}" for check in checks.CHECKS for p in check(hosts)]
+    return [f"{p.severity} {p.host}: {p.message}" for check in CHECKS for p in check(hosts)]
 
 
 def test_our_own_variables_are_not_kubesprays() -> None:
     ours = {*collection_roles().base, *collection_roles().options}
-    assert not ours & {*checks.KUBESPRAY, *checks.COMMON}
-    assert set(checks.OTHER_MEANING) <= ours
+    assert not ours & {*kubespray.KUBESPRAY, *kubespray.COMMON}
+    assert set(kubespray.OTHER_MEANING) <= ours
     assert said(host()) == []
-    assert len(checks.KUBESPRAY) > 150
-    assert set(checks.KUBESPRAY) >= checks.WEAK | checks.AMBIGUOUS and not checks.WEAK & checks.AMBIGUOUS
+    assert len(kubespray.KUBESPRAY) > 150
+    assert set(kubespray.KUBESPRAY) >= kubespray.WEAK | kubespray.AMBIGUOUS and not kubespray.WEAK & kubespray.AMBIGUOUS
 
 
 def test_nobody_is_told_to_write_what_preflight_refuses() -> None:
-    names = [*checks.KUBESPRAY, *checks.COMMON]
+    names = [*kubespray.KUBESPRAY, *kubespray.COMMON]
     for name in (name for name in names if "ip6" in name or "ipv6" in name or "dual_stack" in name):
-        assert {**checks.KUBESPRAY, **checks.COMMON}[name].startswith("nothing here")
+        assert {**kubespray.KUBESPRAY, **kubespray.COMMON}[name].startswith("nothing here")
 
 
 def test_all_of_an_inventory_is_one_finding() -> None:
@@ -123,7 +126,7 @@ def test_a_copy_of_a_program(beside: str, joined: bool, kubeadm: str, expected: 
 
 
 def test_hints_lead_to_what_there_is() -> None:
-    said_of = checks.KUBESPRAY
+    said_of = kubespray.KUBESPRAY
     assert said_of["cert_manager_enabled"].startswith("an entry of addons_list")
     assert said_of["kubernetes_audit"].startswith("control_plane_files")
     assert not [name for name, text in said_of.items() if "helm_release" in text or "extraVolumes" in text]

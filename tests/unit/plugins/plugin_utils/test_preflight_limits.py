@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_limits as checks
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import limits as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host
 
 GOOD: t.Dict[str, t.Any] = {
     "cluster_pod_subnet": "10.244.0.0/16",

@@ -9,8 +9,9 @@ import copy
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_machines as checks
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Failure, Host, Problem
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import machines, membership, ports
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.membership import check_runs
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Failure, Host, Problem
 
 VARIABLES: t.Dict[str, t.Any] = {
     "cluster_version": "1.37.1",
@@ -90,7 +91,9 @@ def kubernetes(**state: t.Any) -> t.Dict[str, t.Any]:
 
 
 def said(*hosts: Host) -> str:
-    problems: t.List[Problem] = [problem for check in checks.CHECKS for problem in check(hosts)]
+    problems: t.List[Problem] = [
+        problem for check in (*machines.CHECKS, *ports.CHECKS, *membership.CHECKS) for problem in check(hosts)
+    ]
     return "\n".join(f"{p.severity} {p.host}: {p.subject}: {p.message} {p.remedy}" for p in problems)
 
 
@@ -406,16 +409,16 @@ def test_another_run() -> None:
     theirs = {"controller": "desk", "pid": 7, "playbook": "site.yml", "user": "bob", "since": "12:00 UTC", "age": 61}
     hosts = [host(1, facts=machine(1, run=theirs)), host(2, False, facts=machine(2, run=theirs))]
     ours = {"controller": "laptop", "pid": 8}
-    (problem,) = checks.check_runs(hosts, run=ours, check=False)
+    (problem,) = check_runs(hosts, run=ours, check=False)
     assert (problem.host, problem.subject, problem.severity) == ("node1", "run", "error")
     assert problem.message.startswith(
         "another run works on this cluster: ansible-playbook site.yml by bob on desk (pid 7)"
     )
     assert "1 min 1 s ago" in problem.remedy
-    (problem,) = checks.check_runs(hosts, run=ours, check=True)
+    (problem,) = check_runs(hosts, run=ours, check=True)
     assert problem.severity == "warning"
-    assert not list(checks.check_runs([host(1, facts=machine(1, run=theirs), preflight_take_over=True)], ours, False))
-    assert not list(checks.check_runs(hosts, run=theirs, check=False))
+    assert not list(check_runs([host(1, facts=machine(1, run=theirs), preflight_take_over=True)], ours, False))
+    assert not list(check_runs(hosts, run=theirs, check=False))
 
 
 BY_REGEX = {"flannel": {"args": ["--iface-regex=^198"]}}
@@ -438,7 +441,7 @@ BY_REGEX = {"flannel": {"args": ["--iface-regex=^198"]}}
 )
 def test_the_interface_of_the_pod_network(given: t.Dict[str, t.Any], count: int) -> None:
     facts = two_networks(1)
-    problems = list(checks.check_pod_network_interface([host(1, facts=facts, **{"cni_provider": "flannel", **given})]))
+    problems = list(ports.check_pod_network_interface([host(1, facts=facts, **{"cni_provider": "flannel", **given})]))
     assert [(problem.subject, problem.severity) for problem in problems] == [
         ("cni_flannel_interface", "warning")
     ] * count
@@ -465,8 +468,8 @@ def test_one_interface_for_all(name: str, addresses: t.Tuple[str, str], expected
         host(1, facts=two_networks(1), cni_provider="flannel", cluster_node_ip=addresses[0]),
         host(2, False, facts=two_networks(2, name), cni_provider="flannel", cluster_node_ip=addresses[1]),
     ]
-    problems = list(checks.check_pod_network_interface(hosts))
+    problems = list(ports.check_pod_network_interface(hosts))
     assert [problem.host for problem in problems] == ["node2"] * len(expected)
     for problem, text in zip(problems, expected):
         assert problem.message.startswith(text)
-    assert not list(checks.check_pod_network_interface(hosts[1:]))
+    assert not list(ports.check_pod_network_interface(hosts[1:]))

@@ -9,8 +9,8 @@ import typing as t
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_node_prep as checks
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import node_prep as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host
 
 NAMED = {
     "cluster_endpoint": "api.example.com:8443",

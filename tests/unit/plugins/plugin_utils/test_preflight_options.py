@@ -10,8 +10,9 @@ import re
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_options as options
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import options
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.variables import Catalogue, read_catalogue
 
 SPECS = """
 argument_specs:
@@ -33,7 +34,7 @@ argument_specs:
 
 
 @pytest.fixture
-def catalogue(tmp_path: pathlib.Path) -> options.Catalogue:
+def catalogue(tmp_path: pathlib.Path) -> Catalogue:
     cluster = tmp_path / "cluster"
     (cluster / "meta").mkdir(parents=True)
     (cluster / "defaults").mkdir()
@@ -47,10 +48,10 @@ def catalogue(tmp_path: pathlib.Path) -> options.Catalogue:
         "argument_specs: {main: {options: {cni_mtu: {type: int}, cni_file: {type: str}, cluster_cni: {type: bool}}}}"
     )
     (tmp_path / "unfinished").mkdir()
-    return options.read_catalogue(tmp_path)
+    return read_catalogue(tmp_path)
 
 
-def said(catalogue: options.Catalogue, broken: t.Optional[t.Dict[str, str]] = None, **given: t.Any) -> str:
+def said(catalogue: Catalogue, broken: t.Optional[t.Dict[str, str]] = None, **given: t.Any) -> str:
     host = Host("cp1", variables=given, given=frozenset(given), broken=broken or {})
     problems = [
         *options.check_unknown_variables([host], catalogue),
@@ -60,7 +61,7 @@ def said(catalogue: options.Catalogue, broken: t.Optional[t.Dict[str, str]] = No
     return "\n".join(f"{problem.subject}: {problem.message} {problem.remedy}".rstrip() for problem in problems)
 
 
-def test_read_catalogue(catalogue: options.Catalogue) -> None:
+def test_read_catalogue(catalogue: Catalogue) -> None:
     assert catalogue.prefixes == ("cluster_", "cni_")
     assert catalogue.base == {"cluster_cni": "flannel", "cluster_timeout": 30, "__cluster_table": {"a": 1}}
     # The role that a variable belongs to says what it is.
@@ -69,8 +70,8 @@ def test_read_catalogue(catalogue: options.Catalogue) -> None:
 
 
 def test_the_collections_own_roles_can_be_read() -> None:
-    roles = pathlib.Path(options.__file__).resolve().parents[2] / "roles"
-    catalogue = options.read_catalogue(roles)
+    roles = pathlib.Path(options.__file__).resolve().parents[4] / "roles"
+    catalogue = read_catalogue(roles)
     assert {"cluster_version", "preflight_supported_os"} <= catalogue.options.keys()
     undocumented = {name for name in catalogue.base if not name.startswith("__")} - catalogue.options.keys()
     # What roles register for playbooks, nobody has to set.
@@ -119,20 +120,20 @@ def test_the_collections_own_roles_can_be_read() -> None:
         ({"cluster_secret": "hunter2"}, "cluster_secret: has a wrong type or value (not shown, it is secret). See"),
     ],
 )
-def test_values(catalogue: options.Catalogue, given: t.Dict[str, t.Any], expected: str) -> None:
+def test_values(catalogue: Catalogue, given: t.Dict[str, t.Any], expected: str) -> None:
     text = said(catalogue, **given)
     assert expected in text
     assert bool(text) == bool(expected)
     assert "hunter2" not in text
 
 
-def test_variables_of_somebody_else_are_ignored(catalogue: options.Catalogue) -> None:
+def test_variables_of_somebody_else_are_ignored(catalogue: Catalogue) -> None:
     given = {"cluster_owner": "me", "cluster_site_a": 1, "cni_mine": 1}
     ignore = {"preflight_ignore_variables": ["cluster_owner", "cluster_site_*"]}
     assert said(catalogue, **given, **ignore).startswith("cni_mine: is not a variable")
 
 
-def test_broken_variables_are_said_once(catalogue: options.Catalogue) -> None:
+def test_broken_variables_are_said_once(catalogue: Catalogue) -> None:
     text = said(catalogue, {"cluster_cni": "'x' is undefined."}, cluster_cni="{{ x }}")
     assert text == "cluster_cni: cannot be templated: 'x' is undefined. Correct its value."
 
@@ -140,8 +141,8 @@ def test_broken_variables_are_said_once(catalogue: options.Catalogue) -> None:
 @pytest.mark.parametrize("name", sorted(options.TEXT_LISTS))
 def test_lists_that_may_be_text(name: str) -> None:
     """Roles do nothing with them but hand them to a module, or say what becomes of text."""
-    roles = pathlib.Path(options.__file__).resolve().parents[2] / "roles"
-    catalogue = options.read_catalogue(roles)
+    roles = pathlib.Path(options.__file__).resolve().parents[4] / "roles"
+    catalogue = read_catalogue(roles)
     assert catalogue.options[name].spec["elements"] in ("str", "path")
     host = Host("cp1", variables={name: "a,b"}, given=frozenset({name}))
     assert list(options.check_types([host], catalogue)) == []

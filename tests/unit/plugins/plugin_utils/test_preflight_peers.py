@@ -9,8 +9,9 @@ import dataclasses
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_peers as peers
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host, Problem, run_checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import peers
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.plan import ENDPOINT, Plan
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host, Problem, run_checks
 
 VARIABLES = {"cni_provider": "flannel", "cni_flannel_backend": "vxlan", "cluster_node_ip": "", "cluster_endpoint": ""}
 KEEPALIVED = {
@@ -37,8 +38,8 @@ def host(
     return Host(name, control_plane, not control_plane, {**VARIABLES, **given}, facts=facts, peers=found or {})
 
 
-def plan_of(hosts: t.Sequence[Host], playing: t.Optional[t.Sequence[str]] = None) -> peers.Plan:
-    return peers.Plan(hosts, [host.name for host in hosts] if playing is None else playing)
+def plan_of(hosts: t.Sequence[Host], playing: t.Optional[t.Sequence[str]] = None) -> Plan:
+    return Plan(hosts, [host.name for host in hosts] if playing is None else playing)
 
 
 def pairs(plan: t.Mapping[str, t.Any]) -> t.Set[t.Tuple[str, str, str, int, bool]]:
@@ -137,7 +138,7 @@ def test_another_pod_network() -> None:
 def test_the_endpoint_is_tried() -> None:
     given = {"api_endpoint_provider": "external", "cluster_endpoint": "api.example.com:443"}
     plan = plan_of([host("cp1", 1, **given), host("w1", 2, **given)]).as_dict()
-    assert {pair[0] for pair in pairs(plan) if pair[1:] == (peers.ENDPOINT, "tcp", 443, False)} == {"cp1", "w1"}
+    assert {pair[0] for pair in pairs(plan) if pair[1:] == (ENDPOINT, "tcp", 443, False)} == {"cp1", "w1"}
 
 
 def test_nodes_that_are_to_use_the_endpoint_try_it() -> None:
@@ -146,7 +147,7 @@ def test_nodes_that_are_to_use_the_endpoint_try_it() -> None:
     assert not pairs(plan_of(nodes).as_dict())
     for node in nodes:
         node.variables["preflight_moves_endpoint"] = True  # type: ignore[index]
-    tried = {(name, peers.ENDPOINT, "tcp", 443, False) for name in ("cp1", "w1")}
+    tried = {(name, ENDPOINT, "tcp", 443, False) for name in ("cp1", "w1")}
     assert pairs(plan_of(nodes).as_dict()) == tried
     assert {name for name, *_more in pairs(plan_of(nodes, ["w1"]).as_dict())} == {"w1"}
 
@@ -165,7 +166,7 @@ def test_an_endpoint_whose_name_node_prep_will_write(given: t.Dict[str, t.Any], 
     """No machine knows the name yet, and the load balancer is where it will lead to."""
     given = {"api_endpoint_provider": "external", "cluster_endpoint": "api.example.com:443", **given}
     plan = plan_of([host("cp1", 1, **given), host("w1", 2, **given)]).as_dict()
-    (peer,) = (peer for peer in plan["probe"]["w1"]["peers"] if peer["host"] == peers.ENDPOINT)
+    (peer,) = (peer for peer in plan["probe"]["w1"]["peers"] if peer["host"] == ENDPOINT)
     assert peer["address"] == expected
 
 
@@ -210,8 +211,8 @@ def failure(name: str, port: int, protocol: str = "tcp", error: str = "no answer
         (failure("cp1", 2380), "error", ["is for etcd"]),
         (failure("cp1", 8443), "error", ["is for the endpoint of the API servers"]),
         (failure("w1", 8472, "udp"), "error", ["8472/udp", "Flannel"]),
-        (failure(peers.ENDPOINT, 443, error="connection refused"), "warning", ["refuses connections on port 443/tcp"]),
-        (failure(peers.ENDPOINT, 443), "error", ["cannot be reached on port 443/tcp: no answer in 2 s."]),
+        (failure(ENDPOINT, 443, error="connection refused"), "warning", ["refuses connections on port 443/tcp"]),
+        (failure(ENDPOINT, 443), "error", ["cannot be reached on port 443/tcp: no answer in 2 s."]),
         ({"vip_holder": "02:42:00:00:00:09"}, "error", ["192.0.2.100 is in use by a machine with the MAC address 02:"]),
         (
             {"vrrp": [{"sender": "192.0.2.7", "router_id": 51, "addresses": ["192.0.2.77"]}]},
@@ -256,7 +257,7 @@ def test_time_synchronisation(fact: str, asked: str, count: int) -> None:
 
 def test_an_address_that_a_static_pod_will_bring() -> None:
     """kube-vip runs when the kubelet does, and so nobody has the address before that."""
-    failure = {"host": peers.ENDPOINT, "address": "192.0.2.9", "port": 6443, "protocol": "tcp", "error": "no answer"}
+    failure = {"host": ENDPOINT, "address": "192.0.2.9", "port": 6443, "protocol": "tcp", "error": "no answer"}
 
     def found(pods: t.List[str], joined: bool = False) -> t.List[str]:
         control_plane = host("cp1", 1, joined, found={"failures": [failure]})

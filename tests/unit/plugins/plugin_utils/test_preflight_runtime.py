@@ -9,8 +9,8 @@ import typing as t
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.containerd import meaning
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_runtime as checks
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host, run_checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import runtime as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host, run_checks
 
 CONFIG = "/etc/containerd/config.toml"
 QUAY = "/etc/containerd/certs.d/quay.io/hosts.toml"

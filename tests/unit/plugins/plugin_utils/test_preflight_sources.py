@@ -8,8 +8,12 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_sources as sources
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import sources
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.sources import (
+    check_addresses,
+    check_sources,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host
 
 VARIABLES: t.Dict[str, t.Any] = {
     "cluster_version": "1.37.1",
@@ -191,7 +195,7 @@ def test_the_report() -> None:
         {"subject": "metallb_values", "message": "no."},
         {"subject": "addons_list[a]", "message": "no."},
     ]
-    found = list(sources.check_sources([Host("cp1", sources=failures), Host("cp2")]))
+    found = list(check_sources([Host("cp1", sources=failures), Host("cp2")]))
     assert [(problem.host, problem.subject, problem.severity) for problem in found] == [
         ("cp1", "metallb_chart", "error"),
         ("cp1", "packages", "warning"),
@@ -262,7 +266,7 @@ def test_images_without_a_registry_are_those_of_docker(repository: str) -> None:
     ],
 )
 def test_addresses(given: t.Dict[str, t.Any], expected: str) -> None:
-    found = list(sources.check_addresses([Host("cp1", control_plane=True, variables=given)]))
+    found = list(check_addresses([Host("cp1", control_plane=True, variables=given)]))
     text = "".join(f"{problem.subject}: {problem.message} {problem.remedy}" for problem in found)
     assert expected in text and len(found) == bool(expected)
 

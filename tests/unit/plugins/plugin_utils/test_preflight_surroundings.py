@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_network, _preflight_surroundings
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import network, surroundings
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host
 
 GOOD: t.Dict[str, t.Any] = {
     "cluster_pod_subnet": "10.244.0.0/16",
@@ -60,7 +60,7 @@ def host(number: int = 1, joined: bool = False, given: t.Any = None, **around: t
 
 
 def said(*hosts: Host) -> str:
-    checks = [*_preflight_surroundings.CHECKS, *_preflight_network.CHECKS]
+    checks = [*surroundings.CHECKS, *network.CHECKS]
     problems = [problem for check in checks for problem in check(hosts)]
     return "\n".join(f"{p.severity} {p.host}: {p.subject}: {p.message} {p.remedy}" for p in problems)
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_trust as checks
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import WARNING, Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import trust as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import WARNING, Host
 
 VARIABLES = {"cluster_pod_subnet": "10.244.0.0/16", "cluster_service_subnet": "10.96.0.0/12"}
 

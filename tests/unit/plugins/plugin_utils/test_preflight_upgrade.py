@@ -10,8 +10,13 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _preflight_upgrade as upgrade
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Failure, Host, Problem, run_checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import upgrade
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
+    Failure,
+    Host,
+    Problem,
+    run_checks,
+)
 
 
 def host(

@@ -10,8 +10,9 @@ import typing as t
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_options import Catalogue, Option
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.variables import (
+    Catalogue,
+    Option,
     Variables,
     collection_roles,
     trusted,

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What preflight knows about hosts, what it says about them, and how the report reads.
 
-Private to this collection; runs on the controller. The checks themselves are in the modules beside this one:
+Private to this collection; runs on the controller. The checks themselves are in ``checks``:
 functions that take all hosts and yield a Problem for each thing that is wrong.
 """
 
@@ -42,6 +42,11 @@ class Problem:
 def first_of(names: t.Sequence[str], most: int = 6) -> str:
     """Names; of many the first ones, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def conjoined(names: t.Iterable[str]) -> str:
+    """Names in their order, with ``and`` between them."""
+    return " and ".join(sorted(names))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks on what comes from other installers: inventories of Kubespray, whose groups are ours, and their nodes.
+"""Variables of Kubespray, and which of ours is meant; the groups of its inventories are ours, too.
 
-Variables of Kubespray are those of its inventory/sample and docs/ansible/vars.md. Private to this collection; runs on
-the controller.
+Variables are those of its inventory/sample and docs/ansible/vars.md.
+
+Private to this collection; runs on the controller.
 """
 
 from __future__ import annotations
@@ -12,24 +13,16 @@ from __future__ import annotations
 import fnmatch
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import installers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import RUNTIMES
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import printable
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
-    CLUSTER,
-    ERROR,
-    WARNING,
-    Host,
-    Hosts,
-    Problem,
-)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host, Hosts
 
 _CLUSTER = "control_plane_cluster_configuration"
 _KUBELET = "control_plane_kubelet_configuration"
 _PROXY = "control_plane_kube_proxy_configuration"
 _JOIN = "control_plane_init_configuration and node_join_configuration"
-_NOTHING = "nothing here"
+NOTHING = "nothing here"
 _ADDON = "an entry of addons_list, with its own chart"
 _FILE = f"control_plane_files, and extraArgs of apiServer in {_CLUSTER}"
 _IPV6 = "nothing here, IPv6 is not supported yet"
@@ -60,23 +53,23 @@ KUBESPRAY: t.Dict[str, str] = {
     "github_image_repo": "cluster_registry_mirrors",
     "files_repo": "kube_packages_repository, helm_download_url",
     "registry_host": "cluster_registry_mirrors",
-    "cluster_id": _NOTHING,
-    "kube_owner": _NOTHING,
-    "kube_cert_group": _NOTHING,
-    "kube_config_dir": f"{_NOTHING}: kubeadm's /etc/kubernetes",
-    "kube_cert_dir": f"{_NOTHING}: kubeadm's /etc/kubernetes/pki",
-    "kube_manifest_dir": f"{_NOTHING}: kubeadm's /etc/kubernetes/manifests",
-    "local_release_dir": _NOTHING,
+    "cluster_id": NOTHING,
+    "kube_owner": NOTHING,
+    "kube_cert_group": NOTHING,
+    "kube_config_dir": f"{NOTHING}: kubeadm's {KUBEADM.folder}",
+    "kube_cert_dir": f"{NOTHING}: kubeadm's {KUBEADM.pki}",
+    "kube_manifest_dir": f"{NOTHING}: kubeadm's {KUBEADM.manifests}",
+    "local_release_dir": NOTHING,
     # Addresses and the endpoint
     "access_ip": "cluster_node_ip",
     "loadbalancer_apiserver": "cluster_endpoint, with api_endpoint_provider: external",
     "loadbalancer_apiserver_localhost": "cluster_endpoint, with api_endpoint_provider: keepalived or external",
     "loadbalancer_apiserver_port": "cluster_endpoint (host:port)",
     "loadbalancer_apiserver_type": "api_endpoint_provider",
-    "loadbalancer_apiserver_healthcheck_port": _NOTHING,
+    "loadbalancer_apiserver_healthcheck_port": NOTHING,
     "apiserver_loadbalancer_domain_name": "cluster_endpoint",
     "kube_apiserver_port": "localAPIEndpoint.bindPort in control_plane_init_configuration",
-    "kube_apiserver_ip": f"{_NOTHING}: the first address of cluster_service_subnet",
+    "kube_apiserver_ip": f"{NOTHING}: the first address of cluster_service_subnet",
     "kube_vip_enabled": "api_endpoint_provider: keepalived",
     "kube_vip_address": "cluster_endpoint",
     "kube_vip_controlplane_enabled": "api_endpoint_provider: keepalived",
@@ -89,7 +82,7 @@ KUBESPRAY: t.Dict[str, str] = {
     "kube_proxy_nodeport_addresses": f"nodePortAddresses in {_PROXY}",
     "kube_proxy_remove": "control_plane_skip_phases: [addon/kube-proxy]",
     "dns_domain": "cluster_dns_domain",
-    "dns_mode": f"{_NOTHING}: kubeadm's CoreDNS, which control_plane_skip_phases can leave out",
+    "dns_mode": f"{NOTHING}: kubeadm's CoreDNS, which control_plane_skip_phases can leave out",
     "enable_nodelocaldns": _ADDON,
     "nodelocaldns_ip": _ADDON,
     "resolvconf_mode": f"resolvConf in {_KUBELET}",
@@ -101,15 +94,15 @@ KUBESPRAY: t.Dict[str, str] = {
     # The container runtime
     "container_manager": f"container_runtime_provider ({' or '.join(RUNTIMES)})",
     **{name: ours for runtime in RUNTIMES.values() for name, ours in runtime.kubespray.items()},
-    "deploy_container_engine": _NOTHING,
+    "deploy_container_engine": NOTHING,
     "docker_insecure_registries": "cluster_registry_mirrors",
     "docker_registry_mirrors": "cluster_registry_mirrors",
     # The kubelet
     "kubelet_max_pods": f"maxPods in {_KUBELET}",
     "kubelet_cgroup_driver": f"cgroupDriver in {_KUBELET}",
     "kubelet_fail_swap_on": f"node_prep_swap, and failSwapOn in {_KUBELET}",
-    "kubelet_rotate_server_certificates": f"{_NOTHING}: they are always of the cluster's CA",
-    "kubelet_rotate_certificates": f"{_NOTHING}: kubeadm always sets it",
+    "kubelet_rotate_server_certificates": f"{NOTHING}: they are always of the cluster's CA",
+    "kubelet_rotate_certificates": f"{NOTHING}: kubeadm always sets it",
     "kubelet_shutdown_grace_period": f"shutdownGracePeriod in {_KUBELET}",
     "kubelet_image_gc_high_threshold": f"imageGCHighThresholdPercent in {_KUBELET}",
     "kubelet_image_gc_low_threshold": f"imageGCLowThresholdPercent in {_KUBELET}",
@@ -142,26 +135,26 @@ KUBESPRAY: t.Dict[str, str] = {
     "tls_min_version": f"extraArgs in {_CLUSTER}, tlsMinVersion in {_KUBELET}",
     "kubeadm_patches": f"control_plane_files, and patches in {_JOIN}",
     "auto_renew_certificates": "renew_certificates.yml",
-    "cloud_provider": _NOTHING,
-    "external_cloud_provider": _NOTHING,
+    "cloud_provider": NOTHING,
+    "external_cloud_provider": NOTHING,
     # etcd
-    "etcd_deployment_type": f"{_NOTHING}: etcd runs on the control planes, by kubeadm",
-    "etcd_kubeadm_enabled": f"{_NOTHING}: etcd runs on the control planes, by kubeadm",
+    "etcd_deployment_type": f"{NOTHING}: etcd runs on the control planes, by kubeadm",
+    "etcd_kubeadm_enabled": f"{NOTHING}: etcd runs on the control planes, by kubeadm",
     "etcd_data_dir": f"etcd.local.dataDir in {_CLUSTER}",
     "etcd_version": f"etcd.local.imageTag in {_CLUSTER}",
     # Kubeconfigs and tools
     "kubeconfig_localhost": "kubeconfig_fetch",
     "kubeconfig_localhost_ansible_host": "kubeconfig_fetch",
-    "kubectl_localhost": _NOTHING,
-    "helm_enabled": f"{_NOTHING}: Helm is always on the control planes",
-    "krew_enabled": _NOTHING,
+    "kubectl_localhost": NOTHING,
+    "helm_enabled": f"{NOTHING}: Helm is always on the control planes",
+    "krew_enabled": NOTHING,
     # Addons
     "metrics_server_resizer": "metrics_server_values",
     "metrics_server_metric_resolution": "metrics_server_values",
     "metallb_config": "metallb_address_pools",
     "metallb_ip_range": "metallb_address_pools",
     "metallb_speaker_enabled": "metallb_values",
-    "metallb_protocol": f"{_NOTHING}: layer 2",
+    "metallb_protocol": f"{NOTHING}: layer 2",
     "metallb_pool_name": "metallb_address_pools",
     "metallb_additional_address_pools": "metallb_address_pools",
     "dashboard_enabled": _ADDON,
@@ -207,8 +200,8 @@ KUBESPRAY: t.Dict[str, str] = {
     ),
     # Downloads
     "upgrade_cluster_setup": "upgrade.yml",
-    "download_run_once": _NOTHING,
-    "download_localhost": _NOTHING,
+    "download_run_once": NOTHING,
+    "download_localhost": NOTHING,
     "no_proxy_exclude_workers": _HTTP_PROXY,
     "additional_no_proxy": _HTTP_PROXY,
 }
@@ -295,7 +288,7 @@ COMMON: t.Dict[str, str] = {
     "http_proxy": _HTTP_PROXY,
     "https_proxy": _HTTP_PROXY,
     "no_proxy": _HTTP_PROXY,
-    "bin_dir": f"{_NOTHING}: packages install into /usr/bin",
+    "bin_dir": f"{NOTHING}: packages install into /usr/bin",
 }
 #: What means something else here.
 OTHER_MEANING: t.Dict[str, str] = {
@@ -317,92 +310,3 @@ def words(host: Host) -> t.Set[str]:
 def is_kubespray(hosts: Hosts) -> bool:
     """Whether the inventory is one of Kubespray."""
     return any(name in KUBESPRAY and name not in WEAK | AMBIGUOUS for host in hosts for name in words(host))
-
-
-def check_kubespray_variables(hosts: Hosts) -> t.Iterable[Problem]:
-    """Variables of Kubespray, which would all be ignored: one finding for the whole inventory."""
-    found = {name for host in hosts for name in words(host)}
-    distinct = is_kubespray(hosts)
-    if distinct:
-        found |= {name for host in hosts for name in OTHER_MEANING if name in host.given}
-    else:
-        found &= COMMON.keys() | AMBIGUOUS
-    everything = {**KUBESPRAY, **COMMON, **OTHER_MEANING}
-    said = [f"{name}: {everything[name]}" for name in everything if name in found and everything[name] != _NOTHING]
-    rest = {name for name in found if everything[name] == _NOTHING} | (_others(hosts) if distinct else set())
-    elsewhere = _etcd_hosts(hosts) if distinct else []
-    if elsewhere:
-        said.append(f"the group etcd ({', '.join(elsewhere)}): {_NOTHING}, etcd runs on the control planes")
-    if rest:
-        said.append(f"there is {_NOTHING} for {', '.join(sorted(rest))}")
-    if not said:
-        return
-    what = "is one of Kubespray" if distinct else "has variables that Kubespray knows"
-    yield Problem(
-        CLUSTER,
-        "inventory",
-        f"{what}; they would be ignored here. What is meant is - {'; '.join(said)}.",
-        "Replace them, or add those that are there for something else to preflight_ignore_variables."
-        " See docs/from-kubespray.md.",
-        ERROR if distinct else WARNING,
-    )
-
-
-def _others(hosts: Hosts) -> t.Set[str]:
-    """Variables that begin as Kubespray's do and that are not in the lists above."""
-    found = set()
-    for host in hosts:
-        patterns = [str(pattern) for pattern in host.sequence("preflight_ignore_variables")]
-        for name in host.variables:
-            known = name in KUBESPRAY or name in COMMON or name.startswith(OURS) or not name.startswith(PREFIXES)
-            if not known and not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
-                found.add(name)
-    return found
-
-
-def _etcd_hosts(hosts: Hosts) -> t.List[str]:
-    """Members of Kubespray's group etcd that are no control planes."""
-    groups = hosts[0].variables.get("groups") if hosts else None
-    members = groups.get("etcd") if isinstance(groups, dict) else None
-    control_planes = {host.name for host in hosts if host.control_plane}
-    return [str(name) for name in members or [] if name not in control_planes]
-
-
-def check_installers(hosts: Hosts) -> t.Iterable[Problem]:
-    """Machines that another installer has made nodes of a cluster."""
-    for host in hosts:
-        installer = (host.facts or {}).get("installer") or {}
-        name, trace = (printable(str(installer.get(key) or "")) for key in ("name", "trace"))
-        if not name:
-            continue
-        if name == installers.BY_HAND:
-            # A copy of the same version does no harm until the next upgrade, which would find it first.
-            state = (host.facts or {}).get("kubernetes") or {}
-            versions = {state.get("kubeadm_version"), state.get("kubelet_version")}
-            if host.joined and installer.get("beside") and versions == {host.text("cluster_version")}:
-                yield host.problem(
-                    "kubernetes",
-                    f"has {trace} beside the package's, of the same version; it is found before that.",
-                    "Remove it before the next upgrade.",
-                    WARNING,
-                )
-                continue
-            yield host.problem(
-                "kubernetes",
-                f"has {trace}, which no package has brought; that of kube_packages would stand beside it.",
-                "Reset what was installed by hand and remove its programs and units, or use another machine.",
-            )
-            continue
-        is_left_over = host.joined and name not in installers.WITH_KUBEADM
-        yield host.problem(
-            "kubernetes",
-            f"has what an installation of {name} leaves ({trace}); it may be a node of that cluster.",
-            "Remove what is left when nothing of it is needed any more."
-            if is_left_over
-            else f"A cluster of {name} is not taken over. Remove it by its own means when it is not needed any more, or"
-            " take the host out of this inventory.",
-            WARNING if is_left_over else ERROR,
-        )
-
-
-CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (check_kubespray_variables, check_installers)

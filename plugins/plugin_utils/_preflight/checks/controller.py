@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._controller_files import unwritable
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, Hosts, Problem
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import CLUSTER, Hosts, Problem
 
 
 def check_fetch_directory(hosts: Hosts) -> t.Iterable[Problem]:

@@ -18,14 +18,14 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.sysctl
     normalised,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import DNS_NAME
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     ERROR,
     WARNING,
     Hosts,
     Problem,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import DNS_NAME
 
 #: Characters of a hostname, as Linux counts them.
 HOSTNAME_MAX = 64

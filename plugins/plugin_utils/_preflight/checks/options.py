@@ -8,18 +8,22 @@ Private to this collection; runs on the controller.
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import fnmatch
-import pathlib
-import re
+import functools
 import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.common.yaml import yaml_load  # libyaml's parser where it is there: ten times faster
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, Hosts, Problem, first_of
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_installers import KUBESPRAY, is_kubespray
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.kubespray import KUBESPRAY, is_kubespray
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
+    CLUSTER,
+    Check,
+    Hosts,
+    Problem,
+    first_of,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.variables import Catalogue, Option
 
 #: The groups that playbooks of this collection know.
 GROUPS = ("kube_control_plane", "kube_node")
@@ -38,61 +42,6 @@ TEXT_LISTS = frozenset(
         "upgrade_ignore_preflight_errors",
     }
 )
-
-
-_REGISTERED = re.compile(r"^ *register: (\w+)$", re.MULTILINE)
-
-
-@dataclasses.dataclass(frozen=True)
-class Option:
-    """A documented variable of a role."""
-
-    role: str
-    spec: t.Mapping[str, t.Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Catalogue:
-    """Every variable that the collection documents, and the names that its roles set themselves.
-
-    :param prefixes: the beginnings of names that belong to the collection.
-    :param base: defaults and internal variables of all roles, raw (templates are not rendered).
-    :param results: what roles register for playbooks.
-    """
-
-    options: t.Mapping[str, Option]
-    prefixes: t.Tuple[str, ...]
-    base: t.Mapping[str, t.Any]
-    results: t.Collection[str] = ()
-
-    def is_ours(self, name: str) -> bool:
-        """Whether the name begins like that of a variable of ours, which is to be set and not what a role registers."""
-        return name.startswith(self.prefixes) and name not in self.results
-
-
-def _read(path: pathlib.Path) -> t.Dict[str, t.Any]:
-    """The dictionary in a YAML file; empty when there is no such file."""
-    return (yaml_load(path.read_text(encoding="utf-8")) or {}) if path.is_file() else {}
-
-
-def read_catalogue(roles: pathlib.Path) -> Catalogue:
-    """Read the roles below ``roles``."""
-    options: t.Dict[str, Option] = {}
-    prefixes: t.List[str] = []
-    base: t.Dict[str, t.Any] = {}
-    results: t.Set[str] = set()
-    for role in sorted(path for path in roles.iterdir() if (path / "meta" / "argument_specs.yml").is_file()):
-        prefixes.append(f"{role.name}_")
-        base.update(_read(role / "vars" / "main.yml"))
-        base.update(_read(role / "defaults" / "main.yml"))
-        for path in role.glob("tasks/*.yml"):
-            results.update(_REGISTERED.findall(path.read_text(encoding="utf-8")))
-        for entry_point in _read(role / "meta" / "argument_specs.yml")["argument_specs"].values():
-            for name, spec in (entry_point.get("options") or {}).items():
-                # What a role says about variables of its own counts; another role may repeat them.
-                if name not in options or name.startswith(f"{role.name}_"):
-                    options[name] = Option(role.name, spec)
-    return Catalogue(options, tuple(prefixes), base, frozenset(results))
 
 
 def _help(option: Option) -> str:
@@ -193,3 +142,12 @@ def check_types(hosts: Hosts, catalogue: Catalogue) -> t.Iterable[Problem]:
             wrong = _explain(name, host.variables[name], catalogue.options[name])
             if wrong:
                 yield host.problem(name, wrong, "")
+
+
+def checks(catalogue: Catalogue) -> t.List[Check]:
+    """The checks of this file, with what the collection documents."""
+    return [
+        functools.partial(check_unknown_variables, catalogue=catalogue),
+        check_broken_variables,
+        functools.partial(check_types, catalogue=catalogue),
+    ]

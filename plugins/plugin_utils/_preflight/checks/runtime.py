@@ -15,7 +15,13 @@ import urllib.parse
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import chosen
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.registry_mirrors import authority
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import ERROR, WARNING, Host, Hosts, Problem
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
+    ERROR,
+    WARNING,
+    Host,
+    Hosts,
+    Problem,
+)
 
 MIRRORS = "container_runtime_registry_mirrors"
 

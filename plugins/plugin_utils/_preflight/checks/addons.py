@@ -28,13 +28,13 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.addons im
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import is_web
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _addons, _controller_files
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import CLUSTER, Host, Hosts, Problem
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import (
     DNS_LABEL,
     bad_key,
     bad_value,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_sources import charts
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import CLUSTER, Host, Hosts, Problem
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.sources import charts
 
 VARIABLE = "addons_list"
 CHECKSUM = re.compile(r"sha256:([0-9a-fA-F]{64}|https?://\S+)")

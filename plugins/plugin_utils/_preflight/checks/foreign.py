@@ -12,7 +12,8 @@ import dataclasses
 import fnmatch
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Host, Hosts, Problem
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host, Hosts, Problem
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,9 +88,9 @@ def check_authorities(hosts: Hosts) -> t.Iterable[Problem]:
             continue
         if _authorities(host) - _authorities(first):
             yield host.problem(
-                "/etc/kubernetes/pki/ca.crt",
+                KUBEADM.certificate("ca"),
                 f"is another CA than that of {first.name}, and joining would replace it and its key.",
-                f"Move /etc/kubernetes/pki away if nobody needs it, or put the CA on {first.name} if the cluster shall"
+                f"Move {KUBEADM.pki} away if nobody needs it, or put the CA on {first.name} if the cluster shall"
                 " have it.",
             )
 

@@ -18,9 +18,9 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._node_identitie
     NODE_IP,
     Owners,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import WARNING, Host, Hosts, Problem
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import DNS_NAME
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_variables import collection_roles
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import DNS_NAME
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import WARNING, Host, Hosts, Problem
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.variables import collection_roles
 
 
 def owners_of(hosts: Hosts) -> Owners:

@@ -14,8 +14,10 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import Surroundings, looked_at
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     ERROR,
     WARNING,
     Host,
@@ -32,23 +34,15 @@ NO_OVERLAY = ("nfs", "nfs4", "cifs", "smb3", "9p", "vfat", "exfat", "ntfs", "ntf
 ZFS_WITH_OVERLAY = (2, 2)
 IN_MEMORY = ("tmpfs", "ramfs")
 #: Folders without which a machine is no node of its cluster any more.
-KEPT = ("/etc", "/etc/kubernetes", "/var/lib", "/var/lib/etcd", "/var/lib/kubelet")
+KEPT = ("/etc", KUBEADM.folder, "/var/lib", KUBEADM.etcd_data, KUBEADM.kubelet_folder)
 #: Folders from which programs are run.
 PROGRAMS = ("/opt/cni/bin", "/usr/bin", "/usr/local/bin")
 #: Folders that are written to while a cluster is built.
-WRITTEN = ("/etc", "/etc/kubernetes", "/opt", "/opt/cni/bin", "/usr/bin", "/usr/local/bin", "/var/lib")
+WRITTEN = ("/etc", KUBEADM.folder, "/opt", "/opt/cni/bin", "/usr/bin", "/usr/local/bin", "/var/lib")
 #: What the kubelet and the container runtime want of the kernel's file watches for a node with a hundred pods.
 INOTIFY = {"max_user_instances": 128, "max_user_watches": 8192}
 #: IPv6 in pods wants no less.
 MTU_MINIMUM = 1280
-
-Surroundings = t.Mapping[str, t.Any]
-
-
-def looked_at(hosts: Hosts) -> t.List[t.Tuple[Host, Surroundings]]:
-    """The hosts whose surroundings are known."""
-    found = [(host, (host.facts or {}).get("surroundings")) for host in hosts]
-    return [(host, around) for host, around in found if isinstance(around, dict)]
 
 
 def _severity(host: Host) -> str:
@@ -133,7 +127,7 @@ def _mount_problems(mount: t.Mapping[str, t.Any], layers: str) -> t.Iterable[t.T
         yield "ro", "which is mounted read-only, and the build writes there.", ERROR
     if "noexec" in options and path in PROGRAMS:
         yield "noexec", "which is mounted noexec, and programs are run from there.", ERROR
-    elif "noexec" in options and path == "/var/lib/kubelet":
+    elif "noexec" in options and path == KUBEADM.kubelet_folder:
         # An overlay, and what is bound from /dev, has options of its own: no others of the file system below matter.
         yield "noexec", "which is mounted noexec: programs in volumes of pods cannot be run.", WARNING
     if mount["type"] in IN_MEMORY and path in KEPT:
@@ -250,7 +244,7 @@ def check_leftovers(hosts: Hosts) -> t.Iterable[Problem]:
         is_meant = _lets_kubeadm_ignore(host, "DirAvailable--var-lib-etcd")
         if host.control_plane and around.get("etcd_data") and not is_meant:
             yield host.problem(
-                "/var/lib/etcd",
+                KUBEADM.etcd_data,
                 "is not empty, and the host is no control plane: there may be the data of another cluster in it.",
                 "Look whose it is. Move it away, or remove it, when nobody needs it any more; playbooks/reset.yml does"
                 " so. Where it is lost+found of a disk for etcd, set cluster_ignore_preflight_errors:"
@@ -258,7 +252,7 @@ def check_leftovers(hosts: Hosts) -> t.Iterable[Problem]:
             )
         if not host.control_plane and around.get("authority"):
             yield host.problem(
-                "/etc/kubernetes/pki/ca.crt",
+                KUBEADM.certificate("ca"),
                 "is there, and the host is no node: kubeadm join refuses to replace the CA of another cluster.",
                 "Remove it when that cluster is gone; playbooks/reset.yml does so.",
             )

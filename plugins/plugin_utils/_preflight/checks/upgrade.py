@@ -14,7 +14,9 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._controller_files import unwritable
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import other_runtimes
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import distinct, parse_version
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     WARNING,
     Check,
@@ -22,8 +24,6 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
     Problem,
     first_of,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import distinct, parse_version
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_differences import other_runtimes
 
 Cluster = t.Mapping[str, t.Any]
 Version = t.Tuple[int, int, int]

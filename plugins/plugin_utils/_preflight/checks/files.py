@@ -14,8 +14,9 @@ import typing as t
 import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import control_plane_files
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _controller_files
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     WARNING,
     Host,
@@ -46,7 +47,7 @@ FILE_ARGUMENTS = (
 #: What kubeadm's static pods see without further volumes.
 MOUNTED = (
     "/etc/ca-certificates",
-    "/etc/kubernetes/pki",
+    KUBEADM.pki,
     "/etc/pki",
     "/etc/ssl/certs",
     "/usr/local/share/ca-certificates",

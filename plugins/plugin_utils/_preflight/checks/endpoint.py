@@ -8,11 +8,25 @@ Private to this collection; runs on the controller.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
+    CONTROL_PLANE_PORTS,
+    KEEPALIVED,
+    NODE_PORTS,
+    Address,
+    api_port,
+    networks_of,
+    node_addresses,
+    parse_endpoint,
+    parse_ip,
+    parse_range,
+    virtual_address,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import distinct
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     ERROR,
     WARNING,
@@ -20,36 +34,10 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
     Hosts,
     Problem,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import (
-    Address,
-    distinct,
-    networks_of,
-    node_addresses,
-    parse_endpoint,
-    parse_range,
-)
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_machines import (
-    CONTROL_PLANE_PORTS,
-    NODE_PORTS,
-    api_port,
-)
 
-KEEPALIVED = "keepalived"
 #: keepalived takes this many characters of a password.
 PASSWORD_LENGTH = 8
 _HOW_TO = "See docs/make-it-ha.md."
-
-
-def _parse(text: str) -> t.Optional[Address]:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None
-
-
-def virtual_address(host: Host) -> t.Optional[Address]:
-    """The VIP of a cluster whose endpoint is keepalived's; ``None`` when there is none."""
-    return _parse(host.text("api_endpoint_vip")) if host.text("api_endpoint_provider") == KEEPALIVED else None
 
 
 def check_provider(hosts: Hosts) -> t.Iterable[Problem]:
@@ -95,7 +83,7 @@ def check_address(hosts: Hosts) -> t.Iterable[Problem]:
         host = first[text]
         if host.text("api_endpoint_provider") != KEEPALIVED or not host.text("cluster_endpoint"):
             continue
-        address = _parse(text)
+        address = parse_ip(text)
         if address is None or address.version != 4:
             yield Problem(
                 name,
@@ -105,7 +93,7 @@ def check_address(hosts: Hosts) -> t.Iterable[Problem]:
             )
             continue
         endpoint = parse_endpoint(host.text("cluster_endpoint"))
-        leads_to = _parse(endpoint[0]) if endpoint else None
+        leads_to = parse_ip(endpoint[0]) if endpoint else None
         if leads_to not in (None, address):
             yield Problem(
                 name,
@@ -296,7 +284,7 @@ def check_answer(hosts: Hosts) -> t.Iterable[Problem]:
                 "cluster_endpoint",
                 f"{state['endpoint']} does not lead from here to an API server of the cluster that is ready and has a"
                 " certificate for that name, and the one on this host is ready.",
-                f"See where it leads: curl --cacert /etc/kubernetes/pki/ca.crt https://{state['endpoint']}/readyz",
+                f"See where it leads: curl --cacert {KUBEADM.certificate('ca')} https://{state['endpoint']}/readyz",
                 ERROR if joins else WARNING,
             )
 

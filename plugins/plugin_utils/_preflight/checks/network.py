@@ -14,19 +14,19 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen
 from ansible_collections.slipway.kubernetes.plugins.module_utils._proxies import Exceptions, parse_address
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
+    api_port,
+    networks_of,
+    parse_endpoint,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import looked_at
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     ERROR,
     WARNING,
     Host,
     Hosts,
     Problem,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import (
-    networks_of,
-    parse_endpoint,
-)
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_machines import api_port
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_surroundings import looked_at
 
 #: The kubelet hands on no more. Source: MaxDNSNameservers and MaxDNSSearchPaths in pkg/apis/core/validation.
 NAME_SERVERS = 3

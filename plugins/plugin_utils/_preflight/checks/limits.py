@@ -14,21 +14,21 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import as_network
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
-    CLUSTER,
-    ERROR,
-    WARNING,
-    Hosts,
-    Problem,
-)
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight_cluster import (
-    distinct,
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
     networks_of,
     node_prefix,
     overlaps,
     parse_endpoint,
     parse_networks,
     parse_range,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import distinct
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
+    CLUSTER,
+    ERROR,
+    WARNING,
+    Hosts,
+    Problem,
 )
 
 #: kube-proxy refuses to start in the mode nftables on an older one.

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host will fetch while a cluster is built, and from where; and the report on sources that do not have it.
+"""What a host will fetch while a cluster is built, and from where.
 
 Each new machine asks the registries for one image of each, as each of them will pull, and its own package sources.
 Charts, addons and Helm's archive are asked for by the control planes that will fetch them. What is installed is not
@@ -17,24 +17,16 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
-from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import parse_checksum
 from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, within
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import sources as _sources
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import same_url
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.registry_mirrors import authority
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import Source as RuntimeSource
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
-from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
-from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import is_web, split_url
+from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import split_url
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _addons
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import (
-    ERROR,
-    WARNING,
-    Hosts,
-    Problem,
-)
 
 Values = t.Mapping[str, t.Any]
 Source = t.Dict[str, t.Any]
@@ -250,75 +242,3 @@ def runtime_repository(variables: Values, node: Values) -> t.Optional[Source]:
         "key_fingerprints": variables.get("container_runtime_repository_key_fingerprints"),
         "packages": {runtime.package: version or "*"},
     }
-
-
-_REMEDIES = {
-    "cluster_image_repository": "Check cluster_version, cluster_image_repository and cluster_registry_mirrors.",
-    "container_runtime_repository": "Check container_runtime_repository and container_runtime_version.",
-    "helm_download_url": "Check helm_version and helm_download_url, or what is between the host and the server.",
-    "packages": "Correct the host's package sources or container_runtime_version, or what is between the"
-    " host and the server.",
-}
-
-
-def check_sources(hosts: Hosts) -> t.Iterable[Problem]:
-    """Sources that do not have what will be fetched from them: the run would end in the middle."""
-    for host in hosts:
-        for failure in host.sources:
-            subject = str(failure["subject"])
-            other = (
-                "Check the chart's variables, such as its repository and version."
-                if subject.endswith("_chart")
-                else "Check where the entry comes from, and its version or checksum."
-                if subject.startswith("addons_list[")
-                else "Check cluster_registry_mirrors and the image in these values."
-            )
-            yield host.problem(
-                subject,
-                str(failure["message"]),
-                f"{_REMEDIES.get(subject, other)} preflight_sources: false asks no source.",
-                WARNING if failure.get("severity") == WARNING else ERROR,
-            )
-
-
-#: Variables with addresses; those behind the first one of a line are made of it unless they are given.
-ADDRESSES = (
-    ("kube_packages_repository", "kube_packages_repository_url", "kube_packages_repository_key"),
-    ("container_runtime_repository", "container_runtime_repository_url", "container_runtime_repository_key"),
-    ("helm_download_url", "helm_archive_url"),
-)
-
-
-def _is_malformed(text: str) -> bool:
-    scheme, sign, rest = text.partition("://")
-    if not sign or not re.fullmatch(r"(mirror\+)?https?|oci", scheme):
-        return False  # a name, a path or a key; modules know more of what they can take
-    return not is_web(f"https://{rest}")
-
-
-def check_addresses(hosts: Hosts) -> t.Iterable[Problem]:
-    """Addresses that are none, and the checksum of Helm's archive."""
-    known = (*(network.chart for network in POD_NETWORKS.values() if network.chart), *ADDONS)
-    of_charts = [(f"{chart.prefix}_{part}",) for chart in known for part in ("chart", "chart_repository")]
-    for host in hosts:
-        for names in (*ADDRESSES, *of_charts):
-            name = next((name for name in names if _is_malformed(host.text(name))), "")
-            if name:
-                yield host.problem(
-                    name,
-                    f"{url_shown(host.text(name))} is malformed.",
-                    "Write it as https://host[:port]/path, without blanks and line ends.",
-                )
-        checksum = host.text("helm_archive_checksum")
-        try:
-            if host.control_plane and checksum and not _is_malformed(host.text("helm_archive_url")):
-                parse_checksum(checksum)
-        except SlipwayError:
-            yield host.problem(
-                "helm_archive_checksum",
-                "is neither a SHA-256 nor the address of a file with one.",
-                "Write it as sha256:DIGITS, or sha256:https://host/path.",
-            )
-
-
-CHECKS = (check_addresses, check_sources)

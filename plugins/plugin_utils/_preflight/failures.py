@@ -12,7 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _packages
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import Failure
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Failure
 
 #: Lines of a failed module's output that are kept.
 LINES_MAX = 4

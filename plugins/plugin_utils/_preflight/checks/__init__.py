@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The checks of preflight, a file for each topic, in the order in which the report is made of them.
+
+No file of checks imports another one: what several need is in the modules above this package.
+
+Private to this collection; runs on the controller.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import (
+    addons,
+    cluster,
+    controller,
+    differences,
+    endpoint,
+    files,
+    foreign,
+    installers,
+    labels,
+    limits,
+    machines,
+    membership,
+    metallb,
+    network,
+    node_prep,
+    nodes,
+    options,
+    overrides,
+    peers,
+    ports,
+    runtime,
+    sources,
+    surroundings,
+    trust,
+    upgrade,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Check
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.variables import Catalogue
+
+CHECKS: t.Tuple[Check, ...] = (
+    *installers.CHECKS,
+    # What the steps of a build need of machines, networks and sources.
+    *limits.CHECKS,
+    *surroundings.CHECKS,
+    *network.CHECKS,
+    *sources.CHECKS,
+    *controller.CHECKS,
+    # What the inventory asks for, and the machines.
+    *cluster.CHECKS,
+    *metallb.CHECKS,
+    *labels.CHECKS,
+    *overrides.CHECKS,
+    *machines.CHECKS,
+    *ports.CHECKS,
+    *membership.CHECKS,
+    *foreign.CHECKS,
+    *endpoint.CHECKS,
+    *files.CHECKS,
+    *addons.CHECKS,
+    *node_prep.CHECKS,
+    *peers.CHECKS,
+    *trust.CHECKS,
+    *runtime.CHECKS,
+    # What a built cluster is.
+    *differences.CHECKS,
+    *nodes.CHECKS,
+)
+#: What differs between a built cluster and the inventory, and stops nothing.
+REPORTS: t.Tuple[Check, ...] = (*differences.REPORTS, *nodes.REPORTS)
+#: What a build leaves to an upgrade, and so refuses.
+_UPGRADES: t.Tuple[Check, ...] = (membership.check_installed, nodes.check_runtime_version)
+
+
+def checks_of(
+    catalogue: Catalogue, run: t.Mapping[str, t.Any], check_mode: bool, cluster_state: t.Optional[upgrade.Cluster]
+) -> t.List[Check]:
+    """All checks but the reports.
+
+    :param catalogue: what the collection documents.
+    :param run: this run.
+    :param check_mode: whether it changes nothing.
+    :param cluster_state: what kubeadm_upgrade_info returns, for an upgrade; ``None`` for a build.
+    """
+    found = [*options.checks(catalogue), *CHECKS]
+    found.append(functools.partial(membership.check_runs, run=run, check=check_mode))
+    if cluster_state is None:
+        return found
+    return [*(check for check in found if check not in _UPGRADES), *upgrade.checks(cluster_state)]

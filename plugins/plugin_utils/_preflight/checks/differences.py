@@ -1,0 +1,405 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks on what a built cluster is against what the inventory says it shall be.
+
+What cannot be changed on a running cluster is refused; what could be, but is only looked at when a cluster is built, is
+reported. The documents of the inventory are those that the role control_plane renders. docs/differences.md has the
+list. Private to this collection; runs on the controller.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen, named
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import (
+    ABSENT,
+    Difference,
+    Document,
+    compare,
+    printable,
+    same,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._kubelet_configuration import (
+    TEXT_MAX,
+    parse,
+    read,
+    signs_itself,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.documents import (
+    CLUSTER_RULES,
+    kubelet_rules,
+    part_of,
+    proxy_rules,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import configuration
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
+    CLUSTER,
+    ERROR,
+    WARNING,
+    Check,
+    Host,
+    Hosts,
+    Problem,
+    first_of,
+)
+
+_PAGE = "docs/differences.md"
+#: Fields of a ClusterConfiguration that cannot be changed on a running cluster.
+FIXED = ("networking.*", "clusterName", "certificatesDir", "etcd.local.dataDir", "etcd.external.*")
+#: Variables of their own, by kind and field; the others have one for all fields of the document.
+VARIABLES = {
+    "networking.podSubnet": "cluster_pod_subnet",
+    "networking.serviceSubnet": "cluster_service_subnet",
+    "networking.dnsDomain": "cluster_dns_domain",
+    "clusterName": "cluster_name",
+    "imageRepository": "cluster_image_repository",
+    "mode": "cluster_kube_proxy_mode",
+}
+OVERRIDES = {
+    "ClusterConfiguration": "control_plane_cluster_configuration",
+    "KubeletConfiguration": "control_plane_kubelet_configuration",
+    "KubeProxyConfiguration": "control_plane_kube_proxy_configuration",
+}
+CONFIG_MAPS = {
+    "ClusterConfiguration": "kubeadm-config",
+    "KubeletConfiguration": "kubelet-config",
+    "KubeProxyConfiguration": "kube-proxy",
+}
+
+
+def source(hosts: Hosts) -> t.Optional[Host]:
+    """The host that the cluster was asked on: the first control plane that got an answer."""
+    return next((host for host in hosts if host.control_plane and configuration(host).get("config_maps")), None)
+
+
+def _texts(host: Host) -> t.Dict[str, str]:
+    """What the cluster keeps, by its kinds."""
+    texts = configuration(host).get("config_maps") or {}
+    return {kind: str(texts[name]) for kind, name in CONFIG_MAPS.items() if texts.get(name)}
+
+
+def stored(host: Host) -> t.Dict[str, Document]:
+    """The documents that the cluster keeps, by their kinds."""
+    parsed = {kind: parse(text) for kind, text in _texts(host).items()}
+    return {kind: document for kind, document in parsed.items() if document}
+
+
+#: Why a text is not read.
+_NOT_READ = f"cannot be read (no YAML, references in it, or more than {TEXT_MAX} characters), so"
+
+
+def _check_stored(host: Host) -> t.Iterable[Problem]:
+    """Documents of the cluster that are there and cannot be read."""
+    for kind, text in _texts(host).items():
+        if read(text) is None:
+            fixed = kind == "ClusterConfiguration"
+            what = "what must not change cannot be" if fixed else "it is not"
+            yield Problem(
+                CLUSTER,
+                f"configmap {CONFIG_MAPS[kind]}",
+                f"the cluster's {kind} {_NOT_READ} {what} compared with the inventory.",
+                f"Write it plainly: kubectl edit --namespace kube-system configmap {CONFIG_MAPS[kind]}.",
+                ERROR if fixed else WARNING,
+            )
+
+
+def documents(host: Host) -> t.Dict[str, Document]:
+    """The documents that the role control_plane would give to kubeadm, by their kinds; none when it could not."""
+    rendered = host.variables.get("__control_plane_documents")
+    items = rendered if isinstance(rendered, list) else []
+    return {item["kind"]: item for item in items if isinstance(item, dict) and "kind" in item}
+
+
+def variable_of(host: Host, kind: str, path: str) -> str:
+    """The variable that says what a field shall be."""
+    override: t.Any = host.mapping(OVERRIDES[kind])
+    for name in path.split("."):
+        override = override.get(name) if isinstance(override, dict) else None
+    if override is not None or path not in VARIABLES:
+        return OVERRIDES[kind]
+    return VARIABLES[path]
+
+
+def _is_fixed(path: str) -> bool:
+    return any(fnmatch.fnmatchcase(path, pattern) for pattern in FIXED)
+
+
+# What cannot be changed
+
+
+def _fixed_differences(hosts: Hosts) -> t.Tuple[t.Optional[Host], t.List[Difference]]:
+    """What differs for good, and the host whose variables say so."""
+    asked = source(hosts)
+    if asked is not None:
+        wanted, present = documents(asked), stored(asked)
+        kind = "ClusterConfiguration"
+        if kind not in wanted or kind not in present:
+            return asked, []
+        found = compare(wanted[kind], present[kind], CLUSTER_RULES)
+        return asked, [difference for difference in found if _is_fixed(difference.path)]
+    # Control planes know more than workers.
+    for host in sorted(hosts, key=lambda host: not host.control_plane):
+        wanted, present = documents(host), _by_files(host)
+        if present and wanted:
+            found = compare(wanted["ClusterConfiguration"], present, CLUSTER_RULES)
+            # A machine does not know all of it.
+            return host, [item for item in found if _is_fixed(item.path) and item.present is not ABSENT]
+    return None, []
+
+
+def _by_files(host: Host) -> t.Dict[str, t.Any]:
+    """What a node itself knows of its ClusterConfiguration, where the API server cannot be asked."""
+    known = configuration(host)
+    pods = known.get("static_pods") or {}
+    server, manager, etcd = (pods.get(name) or {} for name in ("kube-apiserver", "kube-controller-manager", "etcd"))
+    domain = parse(known.get("kubelet") or "").get("clusterDomain")
+    network = {
+        "podSubnet": manager.get("cluster-cidr"),
+        "serviceSubnet": server.get("service-cluster-ip-range"),
+        "dnsDomain": None if host.mapping(OVERRIDES["KubeletConfiguration"]).get("clusterDomain") else domain,
+    }
+    found: t.Dict[str, t.Any] = {"networking": {name: value for name, value in network.items() if value}}
+    if manager.get("cluster-name"):
+        found["clusterName"] = manager["cluster-name"]
+    if etcd.get("data-dir"):
+        found["etcd"] = {"local": {"dataDir": etcd["data-dir"]}}
+    return found if found["networking"] or len(found) > 1 else {}
+
+
+def check_fixed(hosts: Hosts) -> t.Iterable[Problem]:
+    """Networks, names and places that a cluster keeps for as long as it lives."""
+    asked = source(hosts)
+    yield from (problem for problem in _check_stored(asked) if problem.severity == ERROR) if asked else ()
+    host, differences = _fixed_differences(hosts)
+    for difference in differences:
+        if host is None or _is_open(difference, hosts):
+            continue
+        yield _fixed(variable_of(host, "ClusterConfiguration", difference.path), difference)
+    network = any(difference.path == "networking.podSubnet" for difference in differences)
+    yield from _check_pod_network(hosts, network)
+
+
+def _is_open(difference: Difference, hosts: Hosts) -> bool:
+    """A cluster whose pod network keeps its addresses elsewhere has no subnet for it; then it is just reported."""
+    is_empty = difference.present in (ABSENT, None, "")
+    is_needed = any(chosen(host).goes_by_slices for host in hosts)
+    return difference.path == "networking.podSubnet" and is_empty and not is_needed
+
+
+def _fixed(variable: str, difference: Difference, what: str = "") -> Problem:
+    present, wanted = difference.words
+    field = what or ("" if variable in VARIABLES.values() else f" ({difference.path})")
+    return Problem(
+        CLUSTER,
+        variable,
+        f"is {wanted} in the inventory and {present} in the cluster{field}, where it cannot be changed any more.",
+        f"Set it to what the cluster has; a cluster with another one has to be built anew. See {_PAGE}.",
+    )
+
+
+def _check_pod_network(hosts: Hosts, network_is_reported: bool) -> t.Iterable[Problem]:
+    """What a pod network keeps for as long as the cluster lives, and whose it is."""
+    host = source(hosts)
+    if host is None:
+        return
+    network = chosen(host)
+    present = part_of(configuration(host), "pod_networks").get(network.name)
+    if network.chart is None or not present:
+        return
+    if present.get("release") != network.chart.release:
+        yield Problem(
+            CLUSTER,
+            "cluster_cni",
+            f"is {network.name}, but the {network.title} in the cluster was not installed by the chart that would be"
+            " installed, and its objects stand in the way of those of the chart.",
+            "Set cluster_cni: none, which leaves it to you as it is. See docs/take-over.md.",
+        )
+    for setting in network.lasting(host):
+        is_said = setting.variable != VARIABLES["networking.podSubnet"] or not network_is_reported
+        if is_said and present.get(setting.key) and not same(setting.wanted, present[setting.key]):
+            difference = Difference(setting.key, present[setting.key], setting.wanted)
+            yield _fixed(setting.variable, difference, f" ({setting.what})")
+
+
+def check_metrics(hosts: Hosts) -> t.Iterable[Problem]:
+    """A metrics-server that verifies kubelets, and kubelets whose certificates nobody can verify."""
+    host = next((host for host in hosts if host.control_plane), None)
+    if host is None or not host.flag("metrics_server_enabled") or host.flag("metrics_server_kubelet_insecure_tls"):
+        return
+    values = host.mapping("metrics_server_values")
+    if any("--kubelet-insecure-tls" in str(values.get(key) or "") for key in ("args", "defaultArgs")):
+        return
+    kind = "KubeletConfiguration"
+    kubelets = {host.name: parse(str(configuration(host).get("kubelet") or "")) for host in hosts}
+    known = {name: document for name, document in kubelets.items() if document}
+    if not known and kind in documents(host):
+        known = {CLUSTER: documents(host)[kind]}
+    told = {other.name: configuration(other).get("kubelet_arguments") or {} for other in hosts}
+    names = [name for name, kubelet in known.items() if signs_itself(kubelet, told.get(name, {}))]
+    # One whose kubelet can be verified is enough for it to be ready.
+    if known and len(names) == len(known):
+        whose = "" if names == [CLUSTER] else f" of {', '.join(names)}"
+        yield Problem(
+            CLUSTER,
+            "metrics_server_enabled",
+            f"is true, but the kubelets{whose} make their serving certificates themselves (serverTLSBootstrap is not"
+            " set), which metrics-server does not take: it would never be ready.",
+            "Set metrics_server_kubelet_insecure_tls: true, which does not verify them, or metrics_server_enabled:"
+            " false; or let kubelets ask the cluster for certificates, see docs/take-over.md.",
+        )
+
+
+# What is only looked at when a cluster is built
+
+
+def check_reported(hosts: Hosts) -> t.Iterable[Problem]:
+    """Fields of the cluster's configuration that differ and that no playbook applies to a built cluster."""
+    host = source(hosts)
+    if host is None:
+        yield from _check_unread(hosts)
+        return
+    yield from (problem for problem in _check_stored(host) if problem.severity == WARNING)
+    wanted, present = documents(host), stored(host)
+    cluster = present.get("ClusterConfiguration", {})
+    rules = {
+        "ClusterConfiguration": CLUSTER_RULES,
+        "KubeletConfiguration": kubelet_rules(cluster),
+        "KubeProxyConfiguration": proxy_rules(cluster),
+    }
+    for kind in OVERRIDES:
+        if kind not in wanted or kind not in present:
+            continue  # a cluster without kube-proxy has no configuration of it
+        for difference in compare(wanted[kind], present[kind], rules[kind]):
+            if kind != "ClusterConfiguration" or not _is_fixed(difference.path) or _is_open(difference, hosts):
+                yield _reported(host, CLUSTER, kind, difference, "in the cluster")
+
+
+def _check_unread(hosts: Hosts) -> t.Iterable[Problem]:
+    for host in hosts:
+        problem = configuration(host).get("problem")
+        if problem and host.control_plane:
+            yield host.problem(
+                "configuration",
+                f"the cluster's could not be read, so it was not compared with the inventory: {printable(problem)}.",
+                f"Look at the API server of this host, and at {KUBEADM.admin}.",
+                WARNING,
+            )
+            return
+
+
+def _reported(host: Host, place: str, kind: str, difference: Difference, where: str) -> Problem:
+    present, wanted = difference.words
+    return Problem(
+        place,
+        f"{kind}.{difference.path}",
+        f"is {present} {where} and {wanted} in the inventory ({variable_of(host, kind, difference.path)});"
+        " site.yml does not change it on a built cluster.",
+        f"Apply it as {_PAGE} says, or say in the inventory what is there.",
+        WARNING,
+    )
+
+
+def check_kubelets(hosts: Hosts) -> t.Iterable[Problem]:
+    """Kubelets whose own file says something else than the inventory and the cluster."""
+    kind = "KubeletConfiguration"
+    asked = source(hosts) or next((host for host in hosts if configuration(host) and documents(host)), None)
+    if asked is None:
+        return
+    wanted, maps = documents(asked).get(kind), stored(asked)
+    if wanted is None:
+        return
+    cluster = maps.get("ClusterConfiguration") or _by_files(asked)
+    rules = kubelet_rules(cluster, ("clusterDNS", "clusterDomain") if not maps else ())
+    known = compare(wanted, maps[kind], rules) if kind in maps else []
+    # Most nodes have the same text.
+    seen: t.Dict[str, t.List[Difference]] = {}
+    for host in hosts:
+        text = configuration(host).get("kubelet")
+        if not text or _is_patched(host):
+            continue
+        document = read(text)
+        if document is None:
+            yield host.problem(
+                f"{KUBEADM.kubelet_folder}/config.yaml",
+                f"{_NOT_READ} it is not compared with the inventory.",
+                "kubeadm upgrade node phase kubelet-config writes it anew.",
+                WARNING,
+            )
+            continue
+        if text not in seen:
+            seen[text] = compare(wanted, document, rules)
+        for difference in seen[text]:
+            if difference not in known:
+                yield _reported(host, host.name, kind, difference, f"in {KUBEADM.kubelet_folder}/config.yaml")
+
+
+def _is_patched(host: Host) -> bool:
+    """Whether kubeadm changes the kubelet's configuration of this machine by patches that only it can read."""
+    named = (host.mapping(name) for name in ("node_join_configuration", "control_plane_init_configuration"))
+    return any(document.get("patches") for document in named)
+
+
+def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
+    """kube-proxy that is there and shall not be, or the other way round; and a pod network that shall not be."""
+    host = source(hosts)
+    if host is None:
+        return
+    skipped = {str(phase) for phase in host.sequence("control_plane_skip_phases")}
+    wanted = documents(host).get("ClusterConfiguration")
+    has_proxy = "KubeProxyConfiguration" in _texts(host)
+    if wanted is not None:
+        wants_proxy = not skipped & {"addon", "addon/all", "addon/kube-proxy"}
+        wants_proxy = wants_proxy and not part_of(wanted, "proxy").get("disabled")
+        if wants_proxy != has_proxy:
+            there = (
+                ("is in the cluster", "not in the inventory")
+                if has_proxy
+                else ("is not in the cluster", "is in the inventory")
+            )
+            yield Problem(
+                CLUSTER,
+                "kube-proxy",
+                f"{there[0]} and {there[1]} (control_plane_skip_phases); site.yml does not change it on a built"
+                " cluster.",
+                f"Say in the inventory what is there, or change it by kubeadm init phase addon. See {_PAGE}.",
+                WARNING,
+            )
+    for name, present in part_of(configuration(host), "pod_networks").items():
+        network = named(name)
+        if chosen(host).name != name and network.chart and present.get("release") == network.chart.release:
+            yield Problem(
+                CLUSTER,
+                "cluster_cni",
+                f"is {chosen(host).name or 'none'} in the inventory, and the {network.title} that this collection has"
+                " installed is in the cluster; site.yml does not remove it.",
+                f"Set it to {name} as long as that is the pod network.",
+                WARNING,
+            )
+
+
+def check_other_nodes(hosts: Hosts) -> t.Iterable[Problem]:
+    """Nodes of the cluster that the inventory does not have: nothing is done for them, and addons do not count them."""
+    host = source(hosts)
+    ours = {one.name.lower() for one in hosts}
+    ours |= {str(((one.facts or {}).get("kubernetes") or {}).get("node_name")) for one in hosts}
+    others = [name for name in (configuration(host).get("nodes") or [] if host else []) if name not in ours]
+    if others:
+        yield Problem(
+            CLUSTER,
+            "inventory",
+            f"{first_of(others)} {'is a node' if len(others) == 1 else 'are nodes'} of the cluster, and not among the"
+            " hosts that this run is about: nothing is done there, and addons are set up as if there were no such"
+            " machine.",
+            "Put it into kube_node, or into kube_control_plane when it is one; or take it out of the cluster by"
+            " playbooks/remove_node.yml.",
+            WARNING,
+        )
+
+
+CHECKS: t.Tuple[Check, ...] = (check_fixed, check_metrics)
+#: What differs and stops nothing.
+REPORTS: t.Tuple[Check, ...] = (check_reported, check_kubelets, check_addons, check_other_nodes)
