@@ -40,7 +40,7 @@ options:
     type: str
   certificate_key:
     description:
-      - The key of the certificates that M(slipway.kubernetes.kubeadm_join_info) has uploaded, for a control plane.
+      - The key of the certificates that M(slipway.kubernetes.kubeadm_token) has uploaded, for a control plane.
       - It is handed to kubeadm on its standard input and stands in no file.
     type: str
   timeout:
@@ -56,9 +56,9 @@ notes:
 
 EXAMPLES = r"""
 - name: Mint a token on a control plane
-  slipway.kubernetes.kubeadm_join_info:
+  slipway.kubernetes.kubeadm_token:
     state: present
-  register: join_info
+  register: example_token
   no_log: true
   delegate_to: "{{ control_plane }}"
 
@@ -69,14 +69,14 @@ EXAMPLES = r"""
       kind: JoinConfiguration
       discovery:
         bootstrapToken:
-          apiServerEndpoint: "{{ join_info.endpoint }}"
-          caCertHashes: "{{ join_info.ca_cert_hashes }}"
-    token: "{{ join_info.token }}"
+          apiServerEndpoint: "{{ example_token.endpoint }}"
+          caCertHashes: "{{ example_token.ca_cert_hashes }}"
+    token: "{{ example_token.token }}"
 
 - name: Revoke the token
-  slipway.kubernetes.kubeadm_join_info:
+  slipway.kubernetes.kubeadm_token:
     state: absent
-    token_id: "{{ join_info.token_id }}"
+    token_id: "{{ example_token.token_id }}"
   delegate_to: "{{ control_plane }}"
 """
 
@@ -132,13 +132,13 @@ def with_secrets(
     if not bootstrap.get("caCertHashes") or bootstrap.get("unsafeSkipCAVerification"):
         raise SlipwayError(
             "config: discovery.bootstrapToken.caCertHashes is missing. A machine only joins a cluster whose CA it can"
-            " verify; kubeadm_join_info returns the hash."
+            " verify; kubeadm_token returns the hash."
         )
     discovery["bootstrapToken"] = bootstrap
     merged = {**document, "discovery": discovery}
     if "controlPlane" in document:
         if not certificate_key:
-            raise SlipwayError("certificate_key: a control plane needs the key that kubeadm_join_info returns.")
+            raise SlipwayError("certificate_key: a control plane needs the key that kubeadm_token returns.")
         merged["controlPlane"] = {**(document["controlPlane"] or {}), "certificateKey": certificate_key}
     return merged
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bootstrap tokens: Secrets of kube-system, read and written through kubectl so that they stand in no argument list.
+"""Bootstrap tokens: Secrets of kube-system, which kubeadm makes, listed and deleted through kubectl.
 
 Source: https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/. Private to this collection.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import calendar
-import json
 import re
 import time
 import typing as t
@@ -53,25 +52,6 @@ def parse_time(text: str) -> t.Optional[float]:
         return None
 
 
-def secret_object(
-    token: str, expires: str, description: str, usages: t.Iterable[str], groups: t.Iterable[str]
-) -> t.Dict[str, t.Any]:
-    """The Secret of a token."""
-    token_id, secret = token.split(".")
-    data = {"token-id": token_id, "token-secret": secret, "expiration": expires, "description": description}
-    data.update({f"usage-bootstrap-{usage}": "true" for usage in usages})
-    groups = list(groups)
-    if groups:
-        data["auth-extra-groups"] = ",".join(groups)
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": _TYPE,
-        "metadata": {"name": f"bootstrap-token-{token_id}", "namespace": "kube-system"},
-        "stringData": data,
-    }
-
-
 def describe(secret: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """What a Secret says about its token, without the secret part."""
     data = {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
@@ -104,10 +84,6 @@ class BootstrapTokens:
         now = time.time()
         tokens = sorted((describe(secret) for secret in found["items"]), key=lambda token: token["token_id"])
         return [token for token in tokens if not is_expired(token, now)]
-
-    def create(self, secret: t.Mapping[str, t.Any]) -> None:
-        """Make the token of a Secret."""
-        self._kubectl.run("create", "--filename=-", stdin=json.dumps(secret))
 
     def delete(self, token_ids: t.Iterable[str]) -> None:
         """Revoke tokens; one that does not exist is as good."""

@@ -20,7 +20,7 @@ from pathlib import Path
 import jinja2
 import pytest
 import yaml
-from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_join_info
+from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_token
 
 PROJECT = Path(__file__).resolve().parents[3]
 PLAYS = [
@@ -79,16 +79,13 @@ def test_the_token_of_any_number_of_machines_is_revoked(machines: int, minutes: 
     """A token that lives longer than a day is somebody else's, and stays."""
     (join,) = yaml.safe_load((PROJECT / "playbooks/tasks/join.yml").read_text(encoding="utf-8"))
     (ttl,) = [
-        task[module]["ttl"]
-        for task in join["block"]
-        for module in task
-        if module == "slipway.kubernetes.kubeadm_join_info"
+        task[module]["ttl"] for task in join["block"] for module in task if module == "slipway.kubernetes.kubeadm_token"
     ]
     text = jinja2.Environment(autoescape=True).from_string(ttl).render(__joining=["n"] * machines)
     assert text == f"{minutes}m"
     token = {
-        "description": kubeadm_join_info.WORKER_DESCRIPTION,
-        "groups": [kubeadm_join_info.GROUP],
+        "description": kubeadm_token.WORKER_DESCRIPTION,
+        "groups": [kubeadm_token.GROUP],
         "expires": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(minutes * 60)),
     }
-    assert kubeadm_join_info.is_ours(token, 0)
+    assert kubeadm_token.is_ours(token, 0)
