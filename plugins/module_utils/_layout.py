@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where an installer of Kubernetes puts the files of a node.
 
-Private to this collection. The only file that has these paths as literals.
+Modules and shared modules take paths of kubeadm from here. Who else has them as text, and what is to do for another
+installer, is said in CONTRIBUTING.md (An installer). Private to this collection.
 """
 
 from __future__ import annotations

@@ -166,7 +166,7 @@ def expect_room(paths: t.Sequence[str], kept: t.Sequence[str]) -> None:
 
 
 class ControlPlaneFiles:
-    """The wish for files on this control plane.
+    """The files that static pods of this control plane read, and the pods that have to read them anew.
 
     :raises SlipwayError: when they are not well described.
     """

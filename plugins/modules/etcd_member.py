@@ -108,7 +108,7 @@ def matching(
 
 
 class EtcdMember:
-    """The wish that a member is gone."""
+    """The removal of a member from etcd."""
 
     def __init__(self, params: t.Mapping[str, t.Any], etcd: _etcd.Etcd, check_mode: bool = False) -> None:
         self._params = params

@@ -116,7 +116,7 @@ def ask(path: str, command: str) -> str:
 
 
 class HaproxyDrain:
-    """The wish for one server."""
+    """One server of the running haproxy, which takes new connections or does not."""
 
     def __init__(self, params: t.Mapping[str, t.Any], check_mode: bool) -> None:
         self._server: str = params["server"]

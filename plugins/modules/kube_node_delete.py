@@ -77,7 +77,7 @@ def manifests(name: str) -> t.List[kube.Object]:
 
 
 class KubeNodeDelete:
-    """The wish for nodes to be no more."""
+    """The deletion of Node objects and of what belongs to them."""
 
     def __init__(self, params: t.Mapping[str, t.Any], kubectl: Kubectl, check_mode: bool = False) -> None:
         self._names: t.List[str] = params["names"]

@@ -98,7 +98,7 @@ _PREFIX = ".slipway-"
 
 
 class KubeadmApiserverCert:
-    """The wish for names in the certificate of this machine's API server."""
+    """The certificate of this machine's API server, and the names that it shall have."""
 
     def __init__(self, context: Context) -> None:
         self._check_mode = context.check_mode
@@ -180,7 +180,7 @@ class KubeadmApiserverCert:
 def _names(path: str) -> t.List[str]:
     """The names in a certificate.
 
-    :raises _der.DerError: when it cannot be read.
+    :raises der.DerError: when it cannot be read.
     """
     names = certificates.read(path).names
     return [name.lower() for name in names.dns_names] + names.addresses

@@ -85,7 +85,7 @@ def derived(key: str, purpose: str) -> str:
 
 
 class KubeadmCa:
-    """The wish for a CA on this machine."""
+    """The CA of this machine, which kubeadm makes when there is none."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

@@ -171,7 +171,7 @@ def select(
 
 
 class KubeadmCertsRenew:
-    """The wish for certificates that are valid for some time."""
+    """The certificates of this control plane, and the processes that have to take up a new one."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

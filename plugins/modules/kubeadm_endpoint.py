@@ -142,7 +142,7 @@ def with_server(kubeconfig: str, server: str) -> str:
 
 
 class KubeadmEndpoint:
-    """The wish for an endpoint."""
+    """The endpoint that clients of a cluster shall use, and all places that name one."""
 
     def __init__(self, context: Context) -> None:
         self._check_mode = context.check_mode

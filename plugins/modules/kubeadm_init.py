@@ -144,7 +144,7 @@ def wanted_addons(skip_phases: t.Iterable[str]) -> t.List[str]:
 
 
 class KubeadmInit:
-    """The wish for a control plane on this machine."""
+    """This machine as a control plane that ``kubeadm init`` makes, or an earlier call has begun."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

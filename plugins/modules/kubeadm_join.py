@@ -144,7 +144,7 @@ def with_secrets(
 
 
 class KubeadmJoin:
-    """The wish for this machine to be a node."""
+    """This machine as a node that ``kubeadm join`` makes, or an earlier call has begun."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

@@ -168,7 +168,7 @@ def _decoded(data: str) -> str:
 
 
 class KubeadmReset:
-    """The wish for this machine to be no node."""
+    """This machine as a node that is taken down, and all that a node leaves on it."""
 
     def __init__(self, params: t.Mapping[str, t.Any], runner: Runner, check_mode: bool = False, root: str = "") -> None:
         """:param root: the folder that stands for ``/``, for tests."""

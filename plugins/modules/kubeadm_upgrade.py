@@ -182,7 +182,7 @@ def pod_problem(name: str, pod: t.Optional[kube.Object], image: str) -> str:
 
 
 class KubeadmUpgrade:
-    """The wish for this node to be of a version."""
+    """The upgrade of what kubeadm manages on this node to one version."""
 
     def __init__(
         self,

@@ -91,7 +91,7 @@ _START = 60
 
 
 class Kubelet:
-    """The wish for the kubelet of this machine to run with what is true."""
+    """The kubelet of this machine, which shall run with what is true now."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

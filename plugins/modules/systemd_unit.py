@@ -111,7 +111,7 @@ def is_replaced(pid: str, proc: str = "/proc") -> bool:
 
 
 class SystemdUnit:
-    """The wish for one unit."""
+    """One unit of systemd, its state at boot, and the files that it has to have read."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

@@ -145,7 +145,7 @@ def wanted(entry: Entry) -> Recorded:
 
 
 class Addons:
-    """The wish for charts and manifests in a cluster."""
+    """A list of charts and manifests, and what a cluster has of them."""
 
     def __init__(
         self, entries: t.Sequence[Entry], prune: bool, kubeconfig: str, runner: Runner, check_mode: bool = False

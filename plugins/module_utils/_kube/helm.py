@@ -43,7 +43,7 @@ def is_version(chart: str, name: str, version: str) -> bool:
 
 
 class HelmRelease:
-    """The wish for one release."""
+    """One release of Helm as it shall be, and as the cluster has it."""
 
     def __init__(self, params: t.Mapping[str, t.Any], runner: Runner, check_mode: bool = False) -> None:
         self._params = params

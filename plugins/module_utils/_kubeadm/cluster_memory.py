@@ -54,5 +54,5 @@ class Memory:
 #: Names of nodes that were removed, and when: who asks for one again is told so, and a name that never was one is an
 #: error.
 REMOVED_NODES = Memory("slipway-removed-nodes")
-#: What the serving certificate of each node's kubelet may bear, as :func:`_kubelet_requests.as_text` writes it.
+#: What the serving certificate of each node's kubelet may bear, as :func:`kubelet_requests.as_text` writes it.
 SERVING_IDENTITIES = Memory("slipway-serving-identities")

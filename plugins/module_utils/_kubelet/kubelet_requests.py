@@ -134,7 +134,7 @@ def later(pending: t.Iterable[t.Mapping[str, t.Any]]) -> t.Dict[str, t.List[str]
 def read(item: t.Mapping[str, t.Any]) -> pkcs10.Request:
     """The request itself.
 
-    :raises _der.DerError: when it cannot be read.
+    :raises der.DerError: when it cannot be read.
     """
     try:
         return pkcs10.parse(base64.b64decode(item["spec"]["request"], validate=True).decode("ascii"))

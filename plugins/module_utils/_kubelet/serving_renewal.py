@@ -23,7 +23,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import
 
 #: The cluster cannot be asked now (EX_TEMPFAIL of sysexits.h): the next run will do it.
 LATER = 75
-#: ConfigMap in kube-system; see _cluster_memory.SERVING_IDENTITIES.
+#: ConfigMap in kube-system; see cluster_memory.SERVING_IDENTITIES.
 MEMORY = "slipway-serving-identities"
 
 #: What the standard error of kubectl has when the API server cannot be asked now, and may answer the next time.

@@ -57,7 +57,7 @@ _NODE_USER = "system:node:"
 def kubeconfig_certificate(text: str) -> str:
     """The client certificate in a kubeconfig, as PEM; empty when it has none in itself.
 
-    :raises _der.DerError: when it is not base64, or there are several and only clients know which is meant.
+    :raises der.DerError: when it is not base64, or there are several and only clients know which is meant.
     """
     found = _CLIENT_CERTIFICATE.findall(text)
     if len(found) > 1:
@@ -71,7 +71,7 @@ def kubeconfig_certificate(text: str) -> str:
 def read(path: str) -> x509.Certificate:
     """The certificate in a PEM file, or that of the client in a kubeconfig.
 
-    :raises _der.DerError: when there is none that can be read.
+    :raises der.DerError: when there is none that can be read.
     """
     text = read_text(path)
     return x509.parse_pem(kubeconfig_certificate(text) if path.endswith(".conf") else text)

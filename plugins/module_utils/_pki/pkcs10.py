@@ -41,7 +41,7 @@ class Request:
 def parse(pem: str) -> Request:
     """The request in ``pem``, which holds nothing else.
 
-    :raises _der.DerError: when it is malformed or not as kubelets write it.
+    :raises der.DerError: when it is malformed or not as kubelets write it.
     """
     parts = der.parse(der.pem_block(pem, "CERTIFICATE REQUEST")).children()
     if len(parts) != 3:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read certificates (X.509, RFC 5280): whose they are, by whom, for which names, until when.
 
-Signatures are not verified here. Whatever is read, Go's crypto/x509 reads the same: see _der.
+Signatures are not verified here. Whatever is read, Go's crypto/x509 reads the same: see der.py.
 
 Private to this collection.
 """
@@ -161,7 +161,7 @@ def algorithm(element: der.Element) -> t.Tuple[str, t.Optional[der.Element]]:
 def check_public_key(information: der.Element) -> bool:
     """Whether a SubjectPublicKeyInfo has a key of a kind that kubelets and kubeadm make (RSA, ECDSA, Ed25519).
 
-    :raises _der.DerError: when such a key is malformed.
+    :raises der.DerError: when such a key is malformed.
     """
     parts = information.children()
     if len(parts) != 2:
@@ -197,7 +197,7 @@ def _is_on(curve: _Curve, point: bytes) -> bool:
 def extensions_of(sequence: der.Element) -> t.Dict[str, bytes]:
     """The extensions' values by their object identifiers.
 
-    :raises _der.DerError: when one is malformed or there twice.
+    :raises der.DerError: when one is malformed or there twice.
     """
     found: t.Dict[str, bytes] = {}
     for extension in sequence.children():
@@ -216,7 +216,7 @@ def extensions_of(sequence: der.Element) -> t.Dict[str, bytes]:
 def _fields(data: bytes) -> t.Tuple[int, t.List[der.Element]]:
     """The version of a certificate, which begins at 1, and its fields from the serial number on.
 
-    :raises _der.DerError: when fields are missing.
+    :raises der.DerError: when fields are missing.
     """
     certificate = der.parse(data).children()
     fields = certificate[0].children() if certificate else []
@@ -249,7 +249,7 @@ def _check_frame(data: bytes, fields: t.Sequence[der.Element]) -> None:
 def parse(data: bytes) -> Certificate:
     """The certificate in DER.
 
-    :raises _der.DerError: when it is malformed.
+    :raises der.DerError: when it is malformed.
     """
     version, fields = _fields(data)
     issuer, validity, subject = fields[2], fields[3].children(), fields[4]
@@ -287,7 +287,7 @@ def certificate_pins(pem: str) -> t.List[str]:
 
     It is the SHA-256 of the DER of SubjectPublicKeyInfo (RFC 7469, and kubeadm's ``pubkeypin`` package).
 
-    :raises _der.DerError: when a certificate is malformed.
+    :raises der.DerError: when a certificate is malformed.
     """
     pins = []
     for block in der.pem_blocks(pem, "CERTIFICATE"):
@@ -299,7 +299,7 @@ def certificate_pins(pem: str) -> t.List[str]:
 def parse_pem(pem: str) -> Certificate:
     """The first certificate in ``pem``, which is the one of the server or the client.
 
-    :raises _der.DerError: when there is none or it is malformed.
+    :raises der.DerError: when there is none or it is malformed.
     """
     blocks = der.pem_blocks(pem, "CERTIFICATE")
     if not blocks:

@@ -34,7 +34,7 @@ NEVER = 99999.0
 
 
 class Component:
-    """A component of the control plane, as :class:`_static_pods.Component`."""
+    """A component of the control plane, as :class:`static_pods.Component`."""
 
     def __init__(self, program: str, file: Path, started: float, clock: Clock) -> None:
         self.program, self.file = program, str(file)
