@@ -9,6 +9,7 @@ import ipaddress
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen, stated
 
 
@@ -31,7 +32,7 @@ def api_endpoint_backends(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any
                 f"api_endpoint_backends: the address of {name} is not known: it was not looked at, as it is down or"
                 " left out, and the inventory has none. Set its cluster_node_ip."
             )
-        backends.append({"name": name, "address": address, "port": int(own.get("bindPort", 6443))})
+        backends.append({"name": name, "address": address, "port": int(own.get("bindPort", KUBEADM.api_port))})
     return backends
 
 

@@ -110,6 +110,11 @@ not_ready:
   elements: str
   returned: success
   sample: []
+server:
+  description: Host and port of the API server in the kubeconfig; empty when there is none yet.
+  type: str
+  returned: success
+  sample: 192.0.2.10:6443
 table:
   description: Lines of a table with a header.
   type: list
@@ -126,6 +131,8 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import endpoint_of
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, shown
@@ -219,7 +226,8 @@ ARGUMENTS: t.Dict[str, t.Any] = {**KUBECTL_ARGUMENTS, "names": {"type": "list", 
 
 def run(context: Context) -> t.Dict[str, t.Any]:
     """What the module returns."""
-    return KubeNodesInfo(context.params, Kubectl.of(context), context.check_mode).run()
+    result = KubeNodesInfo(context.params, Kubectl.of(context), context.check_mode).run()
+    return {**result, "server": endpoint_of(read_text(context.params["kubeconfig"]))}
 
 
 def main() -> None:

@@ -12,6 +12,8 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _DNS_NAME = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*")
 #: The label that kubeadm gives control planes, and the key of their taint.
@@ -45,7 +47,8 @@ def endpoint_with_port(endpoint: str) -> str:
     host, _colon, port = endpoint.rpartition(":")
     if host and port.isdigit() and (":" not in host or host.endswith("]")):
         return endpoint
-    return f"[{endpoint}]:6443" if ":" in endpoint and not endpoint.startswith("[") else f"{endpoint}:6443"
+    name = f"[{endpoint}]" if ":" in endpoint and not endpoint.startswith("[") else endpoint
+    return f"{name}:{KUBEADM.api_port}"
 
 
 def endpoint_place(endpoint: str) -> t.Tuple[str, int]:

@@ -12,6 +12,7 @@ import ipaddress
 import re
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import as_network
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import (
     DNS_NAME,
@@ -45,7 +46,7 @@ def parse_endpoint(text: str) -> t.Optional[t.Tuple[str, int]]:
     match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]/@\s]+))(?::([0-9]{1,5}))?", text)
     if not match:
         return None
-    name, port = match[1] or match[2], int(match[3] or 6443)
+    name, port = match[1] or match[2], int(match[3] or KUBEADM.api_port)
     if not 0 < port < 65536:
         return None
     if match[1] or re.fullmatch(r"[0-9.]+", name):
@@ -147,4 +148,4 @@ def api_port(host: Host) -> int:
     """The port that the API server listens on: kubeadm's default or what its configuration is overridden with."""
     endpoint = host.mapping("control_plane_init_configuration").get("localAPIEndpoint")
     port = str(endpoint.get("bindPort")) if isinstance(endpoint, dict) else ""
-    return int(port) if port.isascii() and port.isdigit() else 6443
+    return int(port) if port.isascii() and port.isdigit() else KUBEADM.api_port

@@ -151,7 +151,7 @@ def _addresses(text: str) -> t.Tuple[str, ...]:
 
 def _check_port(host: Host, known: t.Mapping[str, t.Any], made: t.Sequence[Document]) -> t.Iterable[Problem]:
     present = printable(str(part_of(part_of(known, "static_pods"), "kube-apiserver").get("secure-port") or ""))
-    wanted = [str(part_of(document, "localAPIEndpoint").get("bindPort") or "6443") for document in made]
+    wanted = [str(part_of(document, "localAPIEndpoint").get("bindPort") or KUBEADM.api_port) for document in made]
     if host.control_plane and present and present not in wanted:
         yield host.problem(
             "control_plane_init_configuration",

@@ -16,7 +16,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.repo
 
 #: kubeadm's defaults.
 PKI = KUBEADM.pki
-API_PORT = "6443"
+API_PORT = str(KUBEADM.api_port)
 
 
 def check_overrides(hosts: Hosts) -> t.Iterable[Problem]:

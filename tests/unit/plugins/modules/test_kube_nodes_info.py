@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
@@ -55,8 +56,12 @@ def test_bare_hosts() -> None:
         run(kubectl)
 
 
-def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_main(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(kube_nodes_info.Kubectl, "of", lambda _context: FakeKubectl(*NODES))
-    assert len(run_module(kube_nodes_info.main, {})["nodes"]) == 2
+    kubeconfig = tmp_path / "admin.conf"
+    result = run_module(kube_nodes_info.main, {"kubeconfig": str(kubeconfig)})
+    assert len(result["nodes"]) == 2 and result["server"] == ""
+    kubeconfig.write_text("clusters:\n- cluster:\n    server: https://192.0.2.10:7443\n")
+    assert run_module(kube_nodes_info.main, {"kubeconfig": str(kubeconfig)})["server"] == "192.0.2.10:7443"
     monkeypatch.setattr(kube_nodes_info.Kubectl, "of", lambda _context: FakeKubectl(lacking="no kubectl"))
     assert run_module(kube_nodes_info.main, {})["msg"] == "no kubectl"
