@@ -10,7 +10,7 @@ import typing as t
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.filter.cluster_view import cluster_view
 
-NAMES = ["cp1", "cp2", "cp3"]
+NAMES = ("cp1", "cp2", "cp3")
 BARE: t.Dict[str, t.Any] = {"control_plane": False, "joined": False, "unfinished": None, "api_ready": False}
 DOWN = {**BARE, "control_plane": True, "joined": True}
 READY = {**DOWN, "api_ready": True}
@@ -55,7 +55,7 @@ def test_what_was_seen() -> None:
     applied = {**READY, "upgrading": {"operation": "apply", "version": "1.37.1"}}
     node = {**READY, "upgrading": {"operation": "node"}}
     found = view(applied, node, {**READY, "upgrading": {}})
-    assert (found["seen"], found["ready"], found["upgrading"]) == (NAMES, NAMES, ["cp1"])
+    assert (found["seen"], found["ready"], found["upgrading"]) == (list(NAMES), list(NAMES), ["cp1"])
     assert view(None, DOWN, None)["seen"] == ["cp2"]
     forged = {**look(READY), "ansible_facts": look(READY)}
     assert cluster_view(NAMES, {"cp1": forged})["seen"] == []

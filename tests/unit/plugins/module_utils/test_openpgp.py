@@ -7,7 +7,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import openpgp as openpgp
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import openpgp
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FIXTURES
 
 KUBERNETES = (FIXTURES / "kubernetes.asc").read_bytes()
