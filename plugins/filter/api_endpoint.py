@@ -51,7 +51,7 @@ def is_address(text: t.Any) -> bool:
     return True
 
 
-def interface_of(interfaces: t.Sequence[t.Mapping[str, t.Any]], address: str) -> str:
+def interface_in_network(interfaces: t.Sequence[t.Mapping[str, t.Any]], address: str) -> str:
     """The name of the interface in whose network ``address`` is."""
     wanted = ipaddress.ip_address(address)
     for interface in interfaces:
@@ -60,18 +60,18 @@ def interface_of(interfaces: t.Sequence[t.Mapping[str, t.Any]], address: str) ->
             if wanted in network and network.num_addresses > 1:
                 return str(interface["name"])
     raise AnsibleFilterError(
-        f"interface_of: no interface of this host is in the network of {address}. Choose another address or set"
+        f"interface_in_network: no interface of this host is in the network of {address}. Choose another address or set"
         " api_endpoint_interface."
     )
 
 
-def interface_with(interfaces: t.Sequence[t.Mapping[str, t.Any]], address: str) -> str:
+def interface_with_address(interfaces: t.Sequence[t.Mapping[str, t.Any]], address: str) -> str:
     """The name of the interface that has ``address``."""
     wanted = ipaddress.ip_address(address)
     for interface in interfaces:
         if any(ipaddress.ip_address(item["address"]) == wanted for item in interface["addresses"]):
             return str(interface["name"])
-    raise AnsibleFilterError(f"interface_with: no interface of this host has {address}.")
+    raise AnsibleFilterError(f"interface_with_address: no interface of this host has {address}.")
 
 
 def vrrp_router_id(text: str) -> int:
@@ -86,7 +86,7 @@ class FilterModule:
         return {
             "api_endpoint_backends": api_endpoint_backends,
             "haproxy_server": haproxy_server,
-            "interface_of": interface_of,
-            "interface_with": interface_with,
+            "interface_in_network": interface_in_network,
+            "interface_with_address": interface_with_address,
             "vrrp_router_id": vrrp_router_id,
         }

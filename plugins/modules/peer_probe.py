@@ -114,8 +114,8 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import neighbours
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import peers as _peers
-from ansible_collections.slipway.kubernetes.plugins.module_utils._network import segment
 
 #: Connections that are tried at the same time.
 _AT_ONCE = 64
@@ -143,8 +143,8 @@ def look(vip: str, interface: str) -> t.Dict[str, t.Any]:
     if not vip or not interface:
         return {"vip_holder": "", "vrrp": []}
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        holder = pool.submit(segment.who_has, interface, vip, 1.0)
-        speakers = pool.submit(segment.vrrp_speakers, interface, _ADVERTISEMENT)
+        holder = pool.submit(neighbours.who_has, interface, vip, 1.0)
+        speakers = pool.submit(neighbours.vrrp_speakers, interface, _ADVERTISEMENT)
         return {"vip_holder": holder.result(), "vrrp": speakers.result()}
 
 

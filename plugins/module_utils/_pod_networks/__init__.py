@@ -18,12 +18,12 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.p
     OnNode,
     PodNetwork,
     Port,
-    interface_with,
+    interface_with_address,
     slices,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
-__all__ = ["POD_NETWORKS", "OnNode", "PodNetwork", "Port", "chosen", "interface_with", "named", "slices"]
+__all__ = ["POD_NETWORKS", "OnNode", "PodNetwork", "Port", "chosen", "interface_with_address", "named", "slices"]
 
 #: By the names that ``cluster_cni`` may have, beside ``none``.
 POD_NETWORKS: t.Dict[str, PodNetwork] = {network.name: network for network in (Flannel(),)}

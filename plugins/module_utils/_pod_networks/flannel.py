@@ -34,7 +34,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.p
     OwnNetwork,
     PodNetwork,
     Port,
-    interface_with,
+    interface_with_address,
     slices,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
@@ -243,9 +243,9 @@ class Flannel(PodNetwork):
         if "--iface" in str(settings.variables.get("cni_flannel_values")):
             return ""
         address, default = first.text("cluster_node_ip"), str(first_facts.get("default_address") or "")
-        common = interface_with(first_facts, address) if address != default else ""
+        common = interface_with_address(first_facts, address) if address != default else ""
         own = str(facts.get("default_address") or "")
-        return settings.text("cni_flannel_interface") or common or interface_with(facts, own)
+        return settings.text("cni_flannel_interface") or common or interface_with_address(facts, own)
 
     def networks(self, settings: Settings) -> t.List[OwnNetwork]:
         """It does not start with one that Go cannot read, nor beside those that nodes have."""

@@ -179,7 +179,7 @@ def slices(node: t.Mapping[str, t.Any]) -> t.List[Network]:
     return [ipaddress.ip_network(text) for text in spec.get("podCIDRs") or filter(None, [spec.get("podCIDR")])]
 
 
-def interface_with(facts: Facts, address: str) -> str:
+def interface_with_address(facts: Facts, address: str) -> str:
     """The name of the interface that has the address; empty when there is none."""
     return next(
         (

@@ -12,7 +12,11 @@ import ipaddress
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network.peers import PROCESS
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import Port, chosen, interface_with
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import (
+    Port,
+    chosen,
+    interface_with_address,
+)
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
     CONTROL_PLANE_PORTS,
     NODE_PORTS,
@@ -145,7 +149,7 @@ def check_pod_network_interface(hosts: Hosts) -> t.Iterable[Problem]:
     for host, facts in known:
         network = chosen(host)
         own = host.text("cluster_node_ip") or str(facts.get("default_address") or "")
-        wanted = interface_with(facts, own)
+        wanted = interface_with_address(facts, own)
         taken = network.interface(host, facts, *first)
         if wanted and taken not in ("", wanted, own):
             yield host.problem(

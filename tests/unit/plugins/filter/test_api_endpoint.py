@@ -51,22 +51,22 @@ def test_haproxy_server(address: str, shown: str) -> None:
 
 @pytest.mark.parametrize("address", ["198.51.100.200", "2001:db8::200"])
 def test_interface_of(address: str) -> None:
-    assert api_endpoint.interface_of(INTERFACES, address) == "eth1"
+    assert api_endpoint.interface_in_network(INTERFACES, address) == "eth1"
 
 
 def test_no_interface() -> None:
     with pytest.raises(AnsibleFilterError, match=r"in the network of 192\.0\.2\.10"):
-        api_endpoint.interface_of(INTERFACES, "192.0.2.10")
+        api_endpoint.interface_in_network(INTERFACES, "192.0.2.10")
 
 
 @pytest.mark.parametrize(("address", "name"), [("192.0.2.10", "eth0"), ("2001:db8:0::7", "eth1")])
 def test_interface_with(address: str, name: str) -> None:
-    assert api_endpoint.interface_with(INTERFACES, address) == name
+    assert api_endpoint.interface_with_address(INTERFACES, address) == name
 
 
 def test_no_interface_with_the_address() -> None:
     with pytest.raises(AnsibleFilterError, match=r"has 198\.51\.100\.8"):
-        api_endpoint.interface_with(INTERFACES, "198.51.100.8")
+        api_endpoint.interface_with_address(INTERFACES, "198.51.100.8")
 
 
 def test_vrrp_router_id() -> None:
@@ -79,7 +79,7 @@ def test_filters() -> None:
     assert set(api_endpoint.FilterModule().filters()) == {
         "api_endpoint_backends",
         "haproxy_server",
-        "interface_of",
-        "interface_with",
+        "interface_in_network",
+        "interface_with_address",
         "vrrp_router_id",
     }

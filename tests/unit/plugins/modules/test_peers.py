@@ -14,7 +14,7 @@ import types
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils._network import peers, segment
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import neighbours, peers
 from ansible_collections.slipway.kubernetes.plugins.modules import peer_listen, peer_probe
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -144,13 +144,13 @@ def test_the_module_leaves_a_process_that_answers(run_module: ModuleRunner) -> N
 
 def test_arp() -> None:
     mac = bytes.fromhex("024200000001")
-    asked = segment.arp_probe(mac, "192.0.2.100")
+    asked = neighbours.arp_probe(mac, "192.0.2.100")
     assert len(asked) == 42 and asked[:6] == b"\xff" * 6 and asked[38:42] == socket.inet_aton("192.0.2.100")
     answer = asked[:22] + bytes.fromhex("024200000009") + socket.inet_aton("192.0.2.100") + asked[32:]
-    assert segment.arp_sender(answer, "192.0.2.100") == "02:42:00:00:00:09"
-    assert segment.arp_sender(answer, "192.0.2.101") == ""
-    assert segment.arp_sender(asked, "192.0.2.100") == ""
-    assert segment.arp_sender(b"", "192.0.2.100") == ""
+    assert neighbours.arp_sender(answer, "192.0.2.100") == "02:42:00:00:00:09"
+    assert neighbours.arp_sender(answer, "192.0.2.101") == ""
+    assert neighbours.arp_sender(asked, "192.0.2.100") == ""
+    assert neighbours.arp_sender(b"", "192.0.2.100") == ""
 
 
 def packet(first: int = 0x21, count: int = 1) -> bytes:
@@ -162,11 +162,11 @@ def packet(first: int = 0x21, count: int = 1) -> bytes:
 
 def test_vrrp() -> None:
     expected = {"sender": "192.0.2.2", "router_id": 51, "addresses": ["192.0.2.77"]}
-    assert segment.parse_advertisement(packet()) == expected
-    assert segment.parse_advertisement(packet(0x31)) == expected
-    assert segment.parse_advertisement(packet(count=9)) == expected
+    assert neighbours.parse_advertisement(packet()) == expected
+    assert neighbours.parse_advertisement(packet(0x31)) == expected
+    assert neighbours.parse_advertisement(packet(count=9)) == expected
     for other in (packet(0x11), packet(0x22), b"", packet()[:24]):
-        assert segment.parse_advertisement(other) is None
+        assert neighbours.parse_advertisement(other) is None
 
 
 class Wire:
@@ -210,24 +210,24 @@ def wired(monkeypatch: pytest.MonkeyPatch, wire: Wire) -> None:
 
 
 def test_who_has_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = segment.arp_probe(bytes.fromhex("024200000001"), "192.0.2.100")
+    asked = neighbours.arp_probe(bytes.fromhex("024200000001"), "192.0.2.100")
     own = asked[:28] + socket.inet_aton("192.0.2.100") + asked[32:]
     other = own[:22] + bytes.fromhex("024200000009") + own[28:]
     wired(monkeypatch, Wire(asked, own, other))
-    assert segment.who_has("eth0", "192.0.2.100", 0.2) == "02:42:00:00:00:09"
+    assert neighbours.who_has("eth0", "192.0.2.100", 0.2) == "02:42:00:00:00:09"
     wire = Wire(asked)
     wired(monkeypatch, wire)
-    assert segment.who_has("eth0", "192.0.2.100", 0.1) == "" and wire.sent
+    assert neighbours.who_has("eth0", "192.0.2.100", 0.1) == "" and wire.sent
 
 
 def test_who_speaks_vrrp(monkeypatch: pytest.MonkeyPatch) -> None:
     wired(monkeypatch, Wire(packet(), packet(), packet(0x11)))
-    assert [seen["router_id"] for seen in segment.vrrp_speakers("eth0", 0.1)] == [51]
+    assert [seen["router_id"] for seen in neighbours.vrrp_speakers("eth0", 0.1)] == [51]
 
 
 def test_the_segment_is_looked_at(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segment, "who_has", lambda *_arguments: "02:42:00:00:00:09")
-    monkeypatch.setattr(segment, "vrrp_speakers", lambda *_arguments: [])
+    monkeypatch.setattr(neighbours, "who_has", lambda *_arguments: "02:42:00:00:00:09")
+    monkeypatch.setattr(neighbours, "vrrp_speakers", lambda *_arguments: [])
     options = {"name": "cp1", "vip": "192.0.2.100", "interface": "eth0"}
     found = run_module(peer_probe.main, options)["ansible_facts"]["slipway_peers"]
     assert found["vip_holder"] == "02:42:00:00:00:09"
@@ -235,5 +235,5 @@ def test_the_segment_is_looked_at(run_module: ModuleRunner, monkeypatch: pytest.
     def forbidden(*_arguments: t.Any) -> str:
         raise PermissionError("not permitted")
 
-    monkeypatch.setattr(segment, "who_has", forbidden)
+    monkeypatch.setattr(neighbours, "who_has", forbidden)
     assert "could not be looked at: not permitted" in run_module(peer_probe.main, options)["msg"]
