@@ -75,6 +75,7 @@ class Awx(Site):
         self.answers.update(
             {
                 "kubeconfig_copy": {"changed": False, "content": ADMIN, "users": []},
+                "kube_nodes_info": {"changed": False, "table": [], "server": "192.0.2.1:6443"},
                 "etcd_snapshot": {"changed": True, "archive": f"/x/{NAME}", "sha256": digest, "snapshot": snapshot},
                 "file_piece": {"changed": False, "content": base64.b64encode(ARCHIVE).decode(), "size": len(ARCHIVE)},
             }
