@@ -123,7 +123,7 @@ class TestNet(PodNetwork):
 
 
 @pytest.fixture(name="testnet")
-def fixture_testnet(monkeypatch: pytest.MonkeyPatch) -> TestNet:
+def fixture_testnet(monkeypatch: pytest.MonkeyPatch, flannel_alone: None) -> TestNet:
     network = TestNet()
     monkeypatch.setitem(POD_NETWORKS, network.name, network)
     return network
@@ -176,7 +176,8 @@ def test_what_a_row_has_to_say(network: PodNetwork) -> None:
     assert network.name in network.cni_file and network.chart.prefix == f"cni_{network.name}"
     assert node_facts.is_virtual(network.interfaces[-1]["Name"])
     defaults = yaml.safe_load((PROJECT / "roles/cni/defaults/main.yml").read_text("utf-8"))
-    expected = [f"{network.chart.prefix}_{part}" for part in ("chart", "chart_repository", "chart_version", "values")]
+    parts = ("chart", "chart_repository", "chart_version", "chart_plain_http", "values")
+    expected = [f"{network.chart.prefix}_{part}" for part in parts]
     assert [name for name in expected if name not in defaults] == []
 
 
