@@ -262,7 +262,7 @@ AMBIGUOUS = frozenset(
 PREFIXES = (
     "calico_",
     "cilium_",
-    *(f"{name}_" for name in RUNTIMES),
+    *(f"{name}_" for name in (*POD_NETWORKS, *RUNTIMES)),
     "coredns_",
     "crio_",
     "credentials_dir",
