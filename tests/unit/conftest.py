@@ -18,6 +18,7 @@ if _COLLECTIONS.is_dir():
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import helm_work
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm_files
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
 
@@ -33,6 +34,13 @@ def records(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 def run_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> ModuleRunner:
     """Runs a module's ``main()`` in this process: ``run_module(main, options, check=False)``."""
     return ModuleRunner(monkeypatch, capsys)
+
+
+@pytest.fixture(name="flannel_alone")
+def fixture_flannel_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flannel as the only pod network, whatever others there are: for tests that say all that comes of the table."""
+    for name in set(POD_NETWORKS) - {"flannel"}:
+        monkeypatch.delitem(POD_NETWORKS, name)
 
 
 @pytest.fixture(name="narrow")

@@ -47,6 +47,7 @@ from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import Modu
 PROJECT = Path(__file__).resolve().parents[2]
 #: Where a user says which pod network it is.
 CHOICES = {"cni": "cni_provider", "cluster": "cluster_cni"}
+HELM_RELEASE = "slipway.kubernetes.helm_release"
 #: The settings of a host with the fake.
 WANTED = {"cluster_cni": "testnet", "cni_provider": "testnet", "cluster_pod_subnet": "10.244.0.0/16"}
 ROLLOUT = {"type": "rollout", "kind": "daemonset", "namespace": "testnet", "names": ["testnet-node"]}
@@ -123,7 +124,7 @@ class TestNet(PodNetwork):
 
 
 @pytest.fixture(name="testnet")
-def fixture_testnet(monkeypatch: pytest.MonkeyPatch) -> TestNet:
+def fixture_testnet(monkeypatch: pytest.MonkeyPatch, flannel_alone: None) -> TestNet:
     network = TestNet()
     monkeypatch.setitem(POD_NETWORKS, network.name, network)
     return network
@@ -176,8 +177,12 @@ def test_what_a_row_has_to_say(network: PodNetwork) -> None:
     assert network.name in network.cni_file and network.chart.prefix == f"cni_{network.name}"
     assert node_facts.is_virtual(network.interfaces[-1]["Name"])
     defaults = yaml.safe_load((PROJECT / "roles/cni/defaults/main.yml").read_text("utf-8"))
-    expected = [f"{network.chart.prefix}_{part}" for part in ("chart", "chart_repository", "chart_version", "values")]
+    parts = ("chart", "chart_repository", "chart_version", "chart_plain_http", "values")
+    expected = [f"{network.chart.prefix}_{part}" for part in parts]
     assert [name for name in expected if name not in defaults] == []
+    tasks = yaml.safe_load((PROJECT / f"roles/cni/tasks/main_{network.name}.yml").read_text("utf-8"))
+    (release,) = [task[HELM_RELEASE] for task in tasks if HELM_RELEASE in task]
+    assert (release["name"], release["namespace"]) == (network.chart.release, network.chart.namespace)
 
 
 def test_none_and_what_nobody_knows_have_nothing() -> None:

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 import typing as t
 from pathlib import Path
 
+import jinja2
 import pytest
 import yaml
 from ansible_collections.slipway.kubernetes.plugins.filter import container_runtime as filters
@@ -96,6 +98,18 @@ def test_chosen_by_name_and_by_socket() -> None:
     assert _runtimes.chosen("testrun") is _runtimes.chosen(cri_socket=SOCKET) is TESTRUN
     assert _runtimes.chosen(cri_socket="/run/testrun.sock") is TESTRUN
     assert _runtimes.chosen("other") == _runtimes.chosen(cri_socket="unix:///run/other.sock") == Runtime()
+
+
+def test_a_source_that_it_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    only = dataclasses.replace(TESTRUN, sources={"distribution": Source("testrun")})
+    monkeypatch.setitem(_runtimes.RUNTIMES, "testrun", only)
+    (problem,) = check_runtime([host({"container_runtime_source": "docker"})])
+    assert (problem.subject, problem.message) == (
+        "container_runtime_source",
+        "is docker, from which there is no testrun.",
+    )
+    assert problem.remedy == "Set it to distribution."
+    assert [*check_runtime([host({"container_runtime_source": source}) for source in ("distribution", "x", "")])] == []
 
 
 def test_settings_machines_and_sources_by_preflight() -> None:
@@ -193,6 +207,14 @@ def test_the_role_has_the_runtimes_of_the_table(monkeypatch: pytest.MonkeyPatch)
         packages = {source: entry.package for source, entry in runtime.sources.items()}
         assert {family: entry["packages"] for family, entry in platforms[name].items()}["debian"] == packages
     assert role("cluster", "defaults/main.yml")["cluster_cri_socket"] == _runtimes.CRI_SOCKET["default"]
+
+
+def test_one_without_a_repository_needs_no_key() -> None:
+    """Ansible validates all variables of the role, also the address of a key that nobody fetches."""
+    environment = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined)
+    key = environment.from_string(role("container_runtime", "vars/main.yml")["__container_runtime_key_file"])
+    assert key.render(__container_runtime_platform={"packages": {}}) == ""
+    assert key.render(__container_runtime_platform={"key_file": "gpg"}) == "gpg"
 
 
 #: Where a runtime may be named: its file, the table, and what is public for everybody to read.

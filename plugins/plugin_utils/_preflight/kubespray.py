@@ -217,7 +217,7 @@ WEAK = frozenset(
         "cilium_version",
         "cloud_provider",
         "cluster_id",
-        *(f"{name}_version" for name in RUNTIMES),
+        *(f"{name}_version" for name, runtime in RUNTIMES.items() if f"{name}_version" in runtime.kubespray),
         "dashboard_enabled",
         "dns_domain",
         "etcd_data_dir",
@@ -262,7 +262,7 @@ AMBIGUOUS = frozenset(
 PREFIXES = (
     "calico_",
     "cilium_",
-    *(f"{name}_" for name in RUNTIMES),
+    *(f"{name}_" for name in (*POD_NETWORKS, *RUNTIMES)),
     "coredns_",
     "crio_",
     "credentials_dir",

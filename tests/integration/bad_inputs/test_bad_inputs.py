@@ -557,7 +557,7 @@ CASES = [
     Case("pool-with-node", ["contains 192.0.2.2, the address of worker1."], pool("192.0.2.2-192.0.2.9")),
     Case("pool-elsewhere", ["is in no network that a node has"], pool("198.51.100.0/28"), warning=True),
     # Variables
-    Case("unknown-cni", ["cluster_cni: flanel is none of flannel, none. Did you mean"], {"cluster_cni": "flanel"}),
+    Case("unknown-cni", ["cluster_cni: flanel is none of flannel, ", "none. Did you mean"], {"cluster_cni": "flanel"}),
     Case(
         "unknown-runtime", ["container_runtime_provider: docker is none of"], {"container_runtime_provider": "docker"}
     ),

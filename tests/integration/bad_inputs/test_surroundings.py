@@ -126,7 +126,7 @@ CASES = [
     ),
     Case(
         "addons-without-room",
-        ["cluster: cluster_worker_hosts: is empty: control planes alone take no pods of web (addons_list)"],
+        ["cluster: cluster_worker_hosts: is empty: control planes alone take no pods of ", "web (addons_list)"],
         {
             "metrics_server_enabled": False,
             "addons_list": [

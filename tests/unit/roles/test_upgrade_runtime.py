@@ -11,22 +11,24 @@ from pathlib import Path
 import jinja2
 import pytest
 import yaml
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import RUNTIMES
 
+PACKAGE_SET = "slipway.kubernetes.package_set"
 HOLD = "__container_runtime_hold"
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 
 
-def package_of(tasks: str, name: str) -> t.Dict[str, t.Any]:
-    """The package in the task of that name."""
-    found = {task["name"]: task for task in yaml.safe_load((ROLES / tasks).read_text(encoding="utf-8"))}
-    (package,) = found[name]["slipway.kubernetes.package_set"]["packages"]
+def package_of(tasks: str) -> t.Dict[str, t.Any]:
+    """The package that these tasks name."""
+    found = yaml.safe_load((ROLES / "container_runtime/tasks" / tasks).read_text(encoding="utf-8"))
+    ((package,),) = [task[PACKAGE_SET]["packages"] for task in found if PACKAGE_SET in task]
     return dict(package)
 
 
-def test_the_look_says_the_same_about_hold() -> None:
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_look_says_the_same_about_hold(runtime: str) -> None:
     """package_set refuses to think of another version of a package on hold when nothing is said about that."""
-    installed = package_of("container_runtime/tasks/main_containerd.yml", "Install containerd")
-    looked = package_of("container_runtime/tasks/compare.yml", "Look whether the container runtime is another one")
+    installed, looked = package_of(f"main_{runtime}.yml"), package_of("compare.yml")
     assert looked["hold"] == installed["hold"] == "{{ " + HOLD + " }}"
     assert looked["name"] == installed["name"]
 

@@ -38,6 +38,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.repo
     Hosts,
     Problem,
 )
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.sources import ADDONS
 
 #: Minor versions of Kubernetes that the collection is tested with, from the oldest to the newest.
 SUPPORTED_MINORS = ((1, 34), (1, 37))
@@ -112,9 +113,8 @@ def _waits_for_pods(entry: t.Mapping[str, t.Any]) -> bool:
 
 def check_room_for_addons(hosts: Hosts) -> t.Iterable[Problem]:
     """Addons, whose pods control planes do not take, are to be installed on a new cluster that has no workers."""
-    addons = ("metrics_server", "metallb")
     control_planes = [host for host in hosts if host.control_plane]
-    enabled = [name for name in addons if any(host.flag(f"{name}_enabled") for host in control_planes)]
+    enabled = [chart.prefix for chart in ADDONS if any(host.flag(f"{chart.prefix}_enabled") for host in control_planes)]
     # Charts are waited for until their pods are ready, and so is whatever has a condition about pods.
     listed = [
         str(entry.get("name"))

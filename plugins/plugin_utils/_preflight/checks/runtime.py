@@ -13,7 +13,7 @@ import os
 import typing as t
 import urllib.parse
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import chosen
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import RUNTIMES, chosen
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.registry_mirrors import authority
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     ERROR,
@@ -33,6 +33,14 @@ def check_runtime(hosts: Hosts) -> t.Iterable[Problem]:
     for host in hosts:
         runtime = chosen(host.text("container_runtime_provider"))
         known = ((host.facts or {}).get("runtime") or {}).get(runtime.name) or {}
+        source = host.text("container_runtime_source")
+        # What no runtime has is reported by the checks on argument_specs.
+        if runtime.name and source not in runtime.sources and any(source in one.sources for one in RUNTIMES.values()):
+            yield host.problem(
+                "container_runtime_source",
+                f"is {source}, from which there is no {runtime.name}.",
+                f"Set it to {' or '.join(runtime.sources)}.",
+            )
         for finding in runtime.findings(host, known):
             yield host.problem(*finding)
 

@@ -117,6 +117,7 @@ def test_pod_network(tmp_path: Path) -> None:
     assert leftovers.pod_networks(str(tmp_path)) == ["10.244.0.0/16"]
 
 
+@pytest.mark.usefixtures("flannel_alone")
 def test_cni(tmp_path: Path) -> None:
     configuration, state = tmp_path / "net.d", tmp_path / "cni"
     assert leftovers.cni_files(str(configuration)) == []

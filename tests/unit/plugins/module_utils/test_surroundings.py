@@ -108,6 +108,7 @@ FOLDER = "/etc/systemd/network"
         ("[Match]\nName=*\n[Link]\nUnmanaged=yes\n", []),
     ],
 )
+@pytest.mark.usefixtures("flannel_alone")
 def test_files_of_networkd(tmp_path: Path, match: str, taken: t.List[str]) -> None:
     root = write(tmp_path, {**NETWORKD, f"{FOLDER}/20-wired.network": match + "[Network]\nDHCP=yes\n"})
     found = network_managers.look(root)
@@ -115,6 +116,7 @@ def test_files_of_networkd(tmp_path: Path, match: str, taken: t.List[str]) -> No
     assert found == (expected if taken else [])
 
 
+@pytest.mark.usefixtures("flannel_alone")
 def test_the_first_file_of_networkd_counts(tmp_path: Path) -> None:
     files = {
         **NETWORKD,

@@ -255,6 +255,7 @@ def test_a_pod_network_that_cannot_be_mended(machine: Machine, monkeypatch: pyte
     assert machine.run()["msg"] == "it stays so"
 
 
+@pytest.mark.usefixtures("flannel_alone")
 def test_a_pod_network_that_nobody_knows(machine: Machine) -> None:
     assert machine.run(pod_network="flanel")["msg"] == "pod_network is flanel, and none of flannel, none."
     assert machine.commands() == []

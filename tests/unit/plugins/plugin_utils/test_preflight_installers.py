@@ -45,7 +45,7 @@ def test_nobody_is_told_to_write_what_preflight_refuses() -> None:
 def test_all_of_an_inventory_is_one_finding() -> None:
     hosts = [
         host(kube_version="v1.30.0", cluster_name="cluster.local", kube_read_only_port=10255, groups={"etcd": ["db1"]}),
-        host("worker1", ip="192.0.2.9", metallb_ip_range=["192.0.2.200-192.0.2.210"]),
+        host("worker1", ip="192.0.2.9", metallb_ip_range=["192.0.2.200-192.0.2.210"], flannel_x=1, containerd_y=1),
     ]
     [line] = said(*hosts)
     assert line.startswith("error : is one of Kubespray")
@@ -55,7 +55,7 @@ def test_all_of_an_inventory_is_one_finding() -> None:
         "metallb_ip_range: metallb_address_pools",
         "ip: cluster_node_ip",
         "the group etcd (db1)",
-        "there is nothing here for kube_read_only_port",
+        "there is nothing here for containerd_y, flannel_x, kube_read_only_port",
     ):
         assert text in line
     assert list(check_unknown_variables(hosts, collection_roles())) == []

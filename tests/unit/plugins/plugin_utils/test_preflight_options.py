@@ -12,6 +12,7 @@ import typing as t
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import options
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.sources import ADDONS
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.variables import Catalogue, read_catalogue
 
 SPECS = """
@@ -78,7 +79,7 @@ def test_the_collections_own_roles_can_be_read() -> None:
     assert {"cluster_look", "preflight_report", "kubeconfig_kept"} <= set(catalogue.results)
     assert catalogue.is_ours("cluster_lock") and not catalogue.is_ours("cluster_look")
     # What was seen of a machine is no setting, and an addon says itself what tells that it is ready.
-    assert undocumented == {"cluster_node", "metallb_conditions", "metrics_server_conditions"}
+    assert undocumented == {"cluster_node", *(f"{chart.prefix}_conditions" for chart in ADDONS)}
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ FORWARDING = {"path": "/etc/sysctl.d/99-z.conf", "setting": "net.ipv4.conf.all.f
         (taken("systemd-networkd"), "error node1: systemd-networkd: /etc/x matches the interfaces of pods (veth1): it"),
         (taken("systemd-networkd", False), "warning node1: systemd-networkd: /etc/x matches the interfaces of pods"),
         (taken("NetworkManager"), "warning node1: NetworkManager: /etc/x matches"),
-        (taken("dhcpcd"), "Write denyinterfaces veth* cni* flannel* into it."),
+        (taken("dhcpcd"), "Write denyinterfaces veth* cni* flannel*"),
         (
             {"forwarding_off": [FORWARDING]},
             "/etc/sysctl.d/99-z.conf has net.ipv4.conf.all.forwarding = 0, which counts",
