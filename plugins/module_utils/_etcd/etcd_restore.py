@@ -17,6 +17,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd, etcd_backup
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 
 #: All that a restore keeps on a machine while it goes on.
 STATE = "/var/lib/slipway/etcd-restore"
@@ -24,6 +25,8 @@ STATE = "/var/lib/slipway/etcd-restore"
 SNAPSHOT = os.path.join(STATE, "snapshot.db")
 #: The snapshot that ``kubeadm init`` on a bare machine begins with.
 PENDING = os.path.join(STATE, "pending.db")
+#: Files of a node; a machine without any of them is bare.
+TRACES = (KUBEADM.kubelet, KUBEADM.admin, KUBEADM.manifest("kube-apiserver"))
 #: The data of before, beside the new.
 KEPT = "member.before-restore"
 _WORK = ".slipway-restore"
