@@ -31,11 +31,11 @@ options:
   version:
     description: The version of Kubernetes of the snapshot.
     type: str
-  snapshot:
+  snapshot_size:
     description:
-      - The snapshot on this host, when it is a control plane. With it the module also refuses when there is no room for
-        the new data, or no image with etcd's tools; not in check mode, where nobody has handed it over.
-    type: path
+      - Bytes of the snapshot. Given them, the module also refuses a member without an image with etcd's tools, or without
+        room for three times as much, which are the snapshot, a copy, and what is made of it.
+    type: int
 """
 
 EXAMPLES = r"""
@@ -129,8 +129,8 @@ class EtcdRestoreInfo:
                 " (reset.yml, remove_node.yml), or correct the inventory. Nothing was changed."
             )
         pod = _etcd.read_pod(self._params["manifest"]) if member else None
-        if self._params["snapshot"] and not self._check_mode:
-            self._expect_tools_and_room()
+        if pod and self._params["snapshot_size"] and not (completed and unfinished):
+            self._expect_tools_and_room(pod)
         return {
             "kind": "member" if pod else "bare",
             "in_use": pod is not None and self._in_use(pod),
@@ -172,16 +172,15 @@ class EtcdRestoreInfo:
             pass
         return api_server.is_ready()
 
-    def _expect_tools_and_room(self) -> None:
+    def _expect_tools_and_room(self, pod: _etcd.Pod) -> None:
         """On all hosts before the first is stopped: one that cannot be restored must not cost the others."""
-        pod = _etcd.read_pod(self._params["manifest"])
         if not _etcd.Tools(self._runner, pod.image, self._params["cri_socket"]).has_image():
             raise SlipwayError(
                 f"The container runtime has no image {pod.image} any more, in which etcdutl is. Pull it through the CRI"
-                " (`crictl pull`, or `kubeadm config images pull`) and run again."
+                " (`crictl pull`, or `kubeadm config images pull`) and run again. Nothing was changed."
             )
         if os.path.isdir(pod.data):
-            etcd_restore.expect_room(pod.data, self._params["snapshot"])
+            etcd_restore.expect_room(pod.data, 3 * self._params["snapshot_size"])
 
 
 ARGUMENTS: t.Dict[str, t.Any] = {
@@ -190,7 +189,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "authority": {"type": "str"},
     "etcd_authority": {"type": "str"},
     "version": {"type": "str"},
-    "snapshot": {"type": "path"},
+    "snapshot_size": {"type": "int"},
 }
 
 

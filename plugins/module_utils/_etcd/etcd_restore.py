@@ -70,9 +70,8 @@ def restore_argv(
     ]
 
 
-def expect_room(data: str, snapshot: str) -> None:
-    """:raises SlipwayError: when there is no room for a copy of the snapshot and for what is made of it."""
-    needed = 2 * os.path.getsize(snapshot)
+def expect_room(data: str, needed: int) -> None:
+    """:raises SlipwayError: when ``needed`` bytes are more than the folder has room for."""
     free = shutil.disk_usage(data).free
     if free < needed:
         raise SlipwayError(f"{data} has {free >> 20} MB free, and the restore needs {needed >> 20} MB there.")
@@ -97,7 +96,8 @@ def restore(
     :raises SlipwayError: when there is no room, or ``etcdutl`` refuses.
     """
     os.makedirs(pod.data, mode=0o700, exist_ok=True)
-    expect_room(pod.data, snapshot)
+    # A copy of it, and what is made of that.
+    expect_room(pod.data, 2 * os.path.getsize(snapshot))
     member, before, work = (os.path.join(pod.data, name) for name in ("member", KEPT, _WORK))
     shutil.rmtree(work, ignore_errors=True)
     os.mkdir(work, 0o700)
