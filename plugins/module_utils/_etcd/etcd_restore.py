@@ -17,6 +17,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd, etcd_backup
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 
 #: All that a restore keeps on a machine while it goes on.
 STATE = "/var/lib/slipway/etcd-restore"
@@ -24,6 +25,8 @@ STATE = "/var/lib/slipway/etcd-restore"
 SNAPSHOT = os.path.join(STATE, "snapshot.db")
 #: The snapshot that ``kubeadm init`` on a bare machine begins with.
 PENDING = os.path.join(STATE, "pending.db")
+#: Files of a node; a machine without any of them is bare.
+TRACES = (KUBEADM.kubelet, KUBEADM.admin, KUBEADM.manifest("kube-apiserver"))
 #: The data of before, beside the new.
 KEPT = "member.before-restore"
 _WORK = ".slipway-restore"
@@ -67,9 +70,8 @@ def restore_argv(
     ]
 
 
-def expect_room(data: str, snapshot: str) -> None:
-    """:raises SlipwayError: when there is no room for a copy of the snapshot and for what is made of it."""
-    needed = 2 * os.path.getsize(snapshot)
+def expect_room(data: str, needed: int) -> None:
+    """:raises SlipwayError: when ``needed`` bytes are more than the folder has room for."""
     free = shutil.disk_usage(data).free
     if free < needed:
         raise SlipwayError(f"{data} has {free >> 20} MB free, and the restore needs {needed >> 20} MB there.")
@@ -94,7 +96,8 @@ def restore(
     :raises SlipwayError: when there is no room, or ``etcdutl`` refuses.
     """
     os.makedirs(pod.data, mode=0o700, exist_ok=True)
-    expect_room(pod.data, snapshot)
+    # A copy of it, and what is made of that.
+    expect_room(pod.data, 2 * os.path.getsize(snapshot))
     member, before, work = (os.path.join(pod.data, name) for name in ("member", KEPT, _WORK))
     shutil.rmtree(work, ignore_errors=True)
     os.mkdir(work, 0o700)

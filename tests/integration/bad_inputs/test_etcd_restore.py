@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.slipway.kubernetes.tests.unit.plugins import etcd_fakes
-from test_remove_node import Site, facts
+from test_remove_node import MODULE, Site, facts
 
 # Preflight and site.yml have tests of their own.
 PREFLIGHT = "---\n- name: Look\n  slipway.kubernetes.sysctl_settings:\n"
@@ -31,9 +31,9 @@ SECRET = "the key of the CA"
 
 
 def machine(kind: str = "member", number: int = 1, **more: t.Any) -> dict[str, t.Any]:
-    """What the step ``inspected`` says."""
+    """What etcd_restore_info says."""
     member = {"member": f"cp{number}", "peer_url": f"https://192.0.2.1{number}:2380"}
-    return {"changed": True, "kind": kind, "in_use": False, "unfinished": False, "completed": False, **member, **more}
+    return {"changed": False, "kind": kind, "in_use": False, "unfinished": False, "completed": False, **member, **more}
 
 
 class Cluster(Site):
@@ -44,6 +44,10 @@ class Cluster(Site):
         collection = folder / "collections/ansible_collections/slipway/kubernetes"
         (collection / "roles/preflight/tasks/main.yml").write_text(PREFLIGHT)
         (collection / "playbooks/site.yml").write_text(SITE)
+        # It would ask for the kubelet of this machine.
+        (collection / "plugins/modules/systemd_service.py").write_text(MODULE.replace("NAME", "systemd_service"))
+        for path in (collection / "playbooks/etcd_restore.yml", collection / "roles/etcd_restore/tasks/members.yml"):
+            path.write_text(path.read_text().replace("ansible.builtin.systemd", "slipway.kubernetes.systemd"))
         self.archive = etcd_fakes.make_archive(
             folder / "archive.tar.gz",
             {"pki/ca.key": SECRET.encode()},
@@ -52,7 +56,7 @@ class Cluster(Site):
         )
         self.answers["kubeadm_init"] = {"changed": True}
         for number in (1, 2, 3):
-            self.answers[f"etcd_restore:cp{number}"] = machine(number=number)
+            self.answers[f"etcd_restore_info:cp{number}"] = machine(number=number)
             self.answers[f"node_facts:cp{number}"] = self.node()
         for name in ("w1", "w2"):
             self.answers[f"node_facts:{name}"] = self.node()
@@ -67,7 +71,7 @@ class Cluster(Site):
         for name in names:
             self.answers[f"node_facts:{name}"] = self.node(False)
             if name.startswith("cp"):
-                self.answers[f"etcd_restore:{name}"] = machine("bare", member="", peer_url="")
+                self.answers[f"etcd_restore_info:{name}"] = machine("bare", member="", peer_url="")
 
     def restore(self, *arguments: str, rc: int = 0, **variables: t.Any) -> str:
         given = {
@@ -81,16 +85,21 @@ class Cluster(Site):
         assert SECRET not in output
         return " ".join(output.split())
 
+    def _calls(self) -> list[tuple[str, str, dict[str, t.Any]]]:
+        """Host, step and arguments, in their order; a step is a state, the look, or another module."""
+        calls = []
+        for host, name, given in map(json.loads, (self.folder / "log").read_text().splitlines()):
+            if name in ("etcd_restore", "etcd_restore_info", "systemd_service", "kubeadm_init"):
+                calls.append((host, "inspected" if name == "etcd_restore_info" else given.get("state", name), given))
+        return calls
+
     def steps(self) -> list[tuple[str, str]]:
-        """Host and step, or another module that would change something, in their order."""
-        log = [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
-        found = [(host, name, arguments.get("step", name)) for host, name, arguments in log]
-        return [(host, step) for host, name, step in found if name in ("etcd_restore", "kubeadm_init")]
+        """Host and step."""
+        return [(host, step) for host, step, _given in self._calls()]
 
     def arguments(self, step: str) -> list[dict[str, t.Any]]:
         """The arguments of the calls of a step."""
-        log = [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
-        return [arguments for _host, _name, arguments in log if arguments.get("step") == step]
+        return [given for _host, called, given in self._calls() if called == step]
 
 
 @pytest.fixture(scope="module")
@@ -110,18 +119,20 @@ INSPECTED = {(f"cp{number}", "inspected") for number in (1, 2, 3)}
 def test_all_members(cluster: Cluster) -> None:
     output = cluster.restore("-vvv")
     steps = cluster.steps()
-    wanted = ["inspected", "checked", "stopped", "restored", "started", "completed"]
+    wanted = ["inspected", "stopped", "restored", "restarted", "completed"]
     for index, step in enumerate(wanted):
         assert set(steps[3 * index : 3 * index + 3]) == {(f"cp{number}", step) for number in (1, 2, 3)}
-    assert set(steps[18:20]) == {("w1", "started"), ("w2", "started")}
-    assert steps[20] == ("cp1", "settled") and steps[-1] == ("cp1", "kubeadm_init")
-    assert set(steps[21:-1]) == {(f"cp{number}", "finished") for number in (1, 2, 3)}
+    assert set(steps[15:17]) == {("w1", "restarted"), ("w2", "restarted")}
+    assert steps[17] == ("cp1", "settled") and steps[-1] == ("cp1", "kubeadm_init")
+    assert set(steps[18:-1]) == {(f"cp{number}", "finished") for number in (1, 2, 3)}
     (settled,) = cluster.arguments("settled")
     assert (settled["forget_nodes"], settled["nodes"]) == ([], ["cp1", "cp2", "cp3", "w1", "w2"])
     peers = {f"cp{number}": f"https://192.0.2.1{number}:2380" for number in (1, 2, 3)}
     assert [arguments["initial_cluster"] for arguments in cluster.arguments("restored")] == [peers] * 3
     assert cluster.arguments("inspected")[0]["authority"] == "ca.crt of lab\n"
+    assert {given["name"] for given in cluster.arguments("restarted")} == {"kubelet.service"}
     handed = cluster.folder / "node" / "snapshot.db"
+    assert all(given["snapshot_size"] > 0 for given in cluster.arguments("inspected"))
     assert (handed.read_text(), handed.stat().st_mode & 0o777) == ("the snapshot", 0o600)
     assert "run_lock" in (cluster.folder / "log").read_text() and "failed=0" in output
 
@@ -133,7 +144,7 @@ def test_a_machine_that_is_bare_joins_afterwards(cluster: Cluster) -> None:
     output = cluster.restore()
     steps = cluster.steps()
     assert {host for host, step in steps if step == "restored"} == {"cp2", "cp3"}
-    assert steps[-5:-3] == [("w1", "started"), ("cp1", "settled")] and steps[-1] == ("cp1", "kubeadm_init")
+    assert steps[-5:-3] == [("w1", "restarted"), ("cp1", "settled")] and steps[-1] == ("cp1", "kubeadm_init")
     assert set(steps[-3:-1]) == {("cp2", "finished"), ("cp3", "finished")}
     assert "changed: [cp1 -> cp2]" in output
     (settled,) = cluster.arguments("settled")
@@ -162,20 +173,20 @@ def test_check_mode(cluster: Cluster) -> None:
 
 
 def test_a_cluster_that_works(cluster: Cluster) -> None:
-    cluster.answers["etcd_restore:cp2"] = machine(number=2, in_use=True)
+    cluster.answers["etcd_restore_info:cp2"] = machine(number=2, in_use=True)
     refused = cluster.restore(rc=2)
     assert "The etcd of kubernetes works." in refused and "back to 2026-11-21T12:00:00Z (revision 3429)" in refused
     assert set(cluster.steps()) == INSPECTED
     assert "run_lock" not in (cluster.folder / "log").read_text()
     cluster.restore(etcd_restore_confirm=True)
     # A restore that was killed when etcd was up again needs no other yes.
-    cluster.answers["etcd_restore:cp3"] = machine(number=3, unfinished=True)
+    cluster.answers["etcd_restore_info:cp3"] = machine(number=3, unfinished=True)
     cluster.restore()
 
 
 def test_a_restore_that_is_in_use(cluster: Cluster) -> None:
     """Its data is not replaced once more: what has been written since would be lost."""
-    cluster.answers["etcd_restore:cp2"] = machine(number=2, in_use=True, unfinished=True, completed=True)
+    cluster.answers["etcd_restore_info:cp2"] = machine(number=2, in_use=True, unfinished=True, completed=True)
     cluster.restore()
     steps = [step for host, step in cluster.steps() if host.startswith("cp")]
     assert steps == ["inspected"] * 3 + ["settled"] + ["finished"] * 3 + ["kubeadm_init"]
@@ -190,7 +201,7 @@ def test_a_part_of_a_cluster(cluster: Cluster) -> None:
 
 
 def test_one_machine_refuses(cluster: Cluster) -> None:
-    cluster.answers["etcd_restore:cp3"] = {"failed": True, "msg": "The snapshot is of another cluster"}
+    cluster.answers["etcd_restore_info:cp3"] = {"failed": True, "msg": "The snapshot is of another cluster"}
     assert "The snapshot is of another cluster" in cluster.restore(rc=2)
     assert set(cluster.steps()) == INSPECTED
 

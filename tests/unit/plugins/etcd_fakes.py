@@ -88,7 +88,7 @@ def make_archive(
         "cluster_name": "lab",
         "member": "cp1",
         "image": "registry.k8s.io/etcd:3.7.0-0",
-        "snapshot": {"revision": 3429},
+        "snapshot": {"revision": 3429, "size": 12},
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
         **(about or {}),
     }

@@ -1,6 +1,7 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules etcd_restore and etcd_restore_info on a control plane in a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd_restore as _etcd_restore
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, static_pods
-from ansible_collections.slipway.kubernetes.plugins.modules import etcd_restore
+from ansible_collections.slipway.kubernetes.plugins.modules import etcd_restore, etcd_restore_info
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import answers, fixture
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -72,6 +73,7 @@ class Machine:
             {
                 "images ls": IMAGE,
                 "containers ls": "",
+                "systemctl show": "ActiveState=active",
                 "systemctl": "",
                 "--keys-only": PROOF,
                 "etcdutl": self._etcdutl,
@@ -80,11 +82,13 @@ class Machine:
             tools=("ctr", "systemctl", "kubectl"),
         )
         monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
-        monkeypatch.setattr(etcd_restore, "_PKI", str(self.pki))
+        for module in (etcd_restore, etcd_restore_info):
+            monkeypatch.setattr(module, "_PKI", str(self.pki))
         monkeypatch.setattr(etcd_restore.kubeadm_files, "RECORD", str(self.state / "given.json"))
-        monkeypatch.setattr(etcd_restore, "_TRACES", (str(self.trace),))
+        monkeypatch.setattr(_etcd_restore, "TRACES", (str(self.trace),))
         monkeypatch.setattr(etcd_restore, "_COMPONENTS", self.processes)
-        monkeypatch.setattr(etcd_restore.upgrade, "static_pods", lambda: {"kube-apiserver": "kube-apiserver:v1.37.1"})
+        images = {"kube-apiserver": "kube-apiserver:v1.37.1"}
+        monkeypatch.setattr(etcd_restore_info.upgrade, "static_pods", lambda: images)
         monkeypatch.setattr(etcd_restore.api_server, "is_ready", lambda: self.ready[0])
         monkeypatch.setattr(static_pods, "ETCD", self.processes[-1])
         clock = types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)
@@ -111,8 +115,11 @@ class Machine:
             (self.pki / name).unlink()
         self.processes[0].runs = self.processes[1].runs = False
 
-    def take(self, step: str, check: bool = False, **options: t.Any) -> t.Dict[str, t.Any]:
-        given = {"step": step, "manifest": str(self.manifest), "snapshot": str(self.snapshot), **options}
+    def look(self, check: bool = False, **options: t.Any) -> t.Dict[str, t.Any]:
+        return self._run_module(etcd_restore_info.main, {"manifest": str(self.manifest), **options}, check=check)
+
+    def take(self, state: str, check: bool = False, **options: t.Any) -> t.Dict[str, t.Any]:
+        given = {"state": state, "manifest": str(self.manifest), "snapshot": str(self.snapshot), **options}
         return self._run_module(etcd_restore.main, given, check=check)
 
     def called(self) -> t.List[str]:
@@ -128,16 +135,9 @@ LAB = {"authority": "ca.crt of lab", "etcd_authority": "etcd/ca.crt of lab\n", "
 
 
 def test_inspected_member(machine: Machine) -> None:
-    result = machine.take("inspected", **LAB)
-    shown = {key: result[key] for key in ("changed", "kind", "in_use", "unfinished", "member", "peer_url")}
-    assert shown == {
-        "changed": False,
-        "kind": "member",
-        "in_use": True,
-        "unfinished": False,
-        "member": "etcd-cp1",
-        "peer_url": PEER,
-    }
+    result = machine.look(**LAB)
+    shown = [result[key] for key in ("changed", "kind", "in_use", "unfinished", "completed", "member", "peer_url")]
+    assert shown == [False, "member", True, False, False, "etcd-cp1", PEER]
 
 
 @pytest.mark.parametrize(
@@ -147,14 +147,14 @@ def test_inspected_member(machine: Machine) -> None:
 def test_an_etcd_that_may_be_overwritten(machine: Machine, answer: t.Dict[str, t.Any]) -> None:
     machine.runner.answers.update(answer)
     # An etcd that does not answer in time works all the same when the API server, which needs it, is ready.
-    assert machine.take("inspected")["in_use"] is (answer != {"--keys-only": ""})
+    assert machine.look()["in_use"] is (answer != {"--keys-only": ""})
     machine.ready[0] = False
-    assert machine.take("inspected")["in_use"] is False
+    assert machine.look()["in_use"] is False
 
 
 def test_an_etcd_that_does_not_run(machine: Machine) -> None:
     machine.processes[-1].runs = False
-    assert machine.take("inspected", **LAB)["in_use"] is False
+    assert machine.look(**LAB)["in_use"] is False
     assert machine.runner.calls == []
 
 
@@ -167,21 +167,21 @@ def test_an_etcd_that_does_not_run(machine: Machine) -> None:
     ],
 )
 def test_a_foreign_snapshot(machine: Machine, options: t.Dict[str, str], text: str) -> None:
-    result = machine.take("inspected", **{**LAB, **options})
+    result = machine.look(**{**LAB, **options})
     assert result["failed"] and text in result["msg"] and "Nothing was changed" in result["msg"]
 
 
 def test_a_control_plane_that_lost_its_authorities(machine: Machine) -> None:
     (machine.pki / "ca.crt").unlink()
-    assert "it has lost more than etcd's data" in machine.take("inspected")["msg"]
+    assert "it has lost more than etcd's data" in machine.look()["msg"]
 
 
 def test_inspected_bare_machine(machine: Machine) -> None:
     machine.bare()
-    result = machine.take("inspected", **LAB)
+    result = machine.look(**LAB)
     assert (result["kind"], result["in_use"], result["unfinished"], result["member"]) == ("bare", False, False, "")
     machine.trace.touch()
-    assert "has no etcd of kubeadm" in machine.take("inspected", **LAB)["msg"]
+    assert "has no etcd of kubeadm" in machine.look(**LAB)["msg"]
 
 
 @pytest.mark.parametrize(
@@ -198,14 +198,14 @@ def test_unfinished(machine: Machine, record: t.Optional[str], pending: bool, ki
     if pending:
         machine.pending.touch()
         machine.trace.touch()
-    result = machine.take("inspected", **LAB)
+    result = machine.look(**LAB)
     assert (result["unfinished"], result["completed"], result["kind"]) == (True, False, kind)
 
 
 def test_unfinished_but_in_use(machine: Machine) -> None:
     """What comes after the data is done by the next run; another snapshot is another restore, which needs a yes."""
     machine.take("completed", checksum="abc")
-    same, other, nameless = (machine.take("inspected", **LAB, checksum=checksum) for checksum in ("abc", "xyz", ""))
+    same, other, nameless = (machine.look(**LAB, checksum=checksum) for checksum in ("abc", "xyz", ""))
     assert (same["unfinished"], same["completed"], same["in_use"]) == (True, True, True)
     assert (
         (other["unfinished"], other["completed"]) == (False, False) == (nameless["unfinished"], nameless["completed"])
@@ -219,7 +219,7 @@ def test_unfinished_but_in_use(machine: Machine) -> None:
 @pytest.mark.parametrize("operation", ["init", "reset", "join"])
 def test_something_else_is_unfinished(machine: Machine, operation: str) -> None:
     machine.marker.write_text(json.dumps({"operation": operation}))
-    assert f"An interrupted {'reset' if operation == 'reset' else '`kubeadm'}" in machine.take("inspected")["msg"]
+    assert f"An interrupted {'reset' if operation == 'reset' else '`kubeadm'}" in machine.look()["msg"]
 
 
 def test_stopped(machine: Machine) -> None:
@@ -234,6 +234,24 @@ def test_stopped(machine: Machine) -> None:
     assert machine.record()["restored"]
 
 
+@pytest.mark.parametrize("record", [{}, {"completed": True}, {"operation": "restore"}])
+@pytest.mark.parametrize(
+    ("state", "runs"), [("active", False), ("activating", False), ("failed", True), ("inactive", False)]
+)
+def test_stopped_is_a_change(machine: Machine, record: t.Dict[str, t.Any], state: str, runs: bool) -> None:
+    """When something runs or has to be begun. What looks stopped is stopped all the same."""
+    if record:
+        machine.marker.write_text(json.dumps(record))
+    machine.processes[0].runs, machine.processes[1].runs = runs, False
+    machine.runner.answers["systemctl show"] = f"ActiveState={state}"
+    changed = runs or state.startswith("activ") or "operation" not in record
+    assert machine.take("stopped", check=True)["changed"] is changed
+    assert "systemctl stop kubelet.service" not in machine.called() and machine.processes[0].runs is runs
+    assert machine.take("stopped")["changed"] is changed
+    assert machine.called()[-1] == "systemctl stop kubelet.service"
+    assert machine.take("stopped")["changed"] is state.startswith("activ")
+
+
 def test_processes_that_do_not_end(machine: Machine) -> None:
     machine.processes[0].stubborn = [signal.SIGTERM, signal.SIGKILL]
     assert "kube-apiserver cannot be ended" in machine.take("stopped")["msg"]
@@ -241,25 +259,28 @@ def test_processes_that_do_not_end(machine: Machine) -> None:
 
 def test_nothing_is_stopped_when_it_cannot_go_on(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.runner.answers["images ls"] = ""
-    assert f"container runtime has no image {IMAGE}" in machine.take("checked")["msg"]
+    assert f"container runtime has no image {IMAGE}" in machine.look(snapshot_size=9)["msg"]
     machine.runner.answers["images ls"] = IMAGE
     monkeypatch.setattr(
         _etcd_restore.shutil, "disk_usage", lambda _path: types.SimpleNamespace(free=1, total=1, used=0)
     )
-    assert "MB free" in machine.take("checked")["msg"]
-    assert machine.called()[-1].startswith("ctr") and not machine.marker.exists()
+    assert "MB free" in machine.look(snapshot_size=9)["msg"]
+    assert {line.split()[0] for line in machine.called()} == {"ctr"} and not machine.marker.exists()
+    # What is in use again needs neither.
+    machine.take("completed", checksum="abc")
+    assert machine.look(snapshot_size=9, checksum="abc")["completed"]
 
 
 def test_stopped_without_data(machine: Machine) -> None:
     (machine.root / "etcd" / "member").rmdir()
     (machine.root / "etcd").rmdir()
-    assert machine.take("checked")["failed"] is False
+    assert machine.look(snapshot_size=9)["failed"] is False
     assert machine.take("stopped")["changed"]
 
 
 def test_restored(machine: Machine) -> None:
     assert "revision" in machine.take("restored")["msg"]
-    assert "the step `stopped` comes first" in machine.take("restored", revision=REVISION)["msg"]
+    assert "the state `stopped` comes first" in machine.take("restored", revision=REVISION)["msg"]
     machine.processes[-1].runs = False
     wrong = machine.take("restored", initial_cluster={"x": "y"}, revision=REVISION)
     assert "initial_cluster must have etcd-cp1" in wrong["msg"]
@@ -275,14 +296,10 @@ def test_restored(machine: Machine) -> None:
     assert not list((machine.root / "etcd" / "member").iterdir())
 
 
-def test_started(machine: Machine) -> None:
-    assert machine.take("started")["changed"]
-    assert machine.called() == ["systemctl restart kubelet.service"]
-
-
 def test_completed(machine: Machine) -> None:
     machine.marker.write_text('{"operation": "restore"}')
-    assert machine.take("completed", checksum="abc")["failed"] is False
+    result = machine.take("completed", checksum="abc")
+    assert (result["failed"], result["changed"]) == (False, False)
     assert (machine.record()["completed"], machine.record()["checksum"]) == (True, "abc")
 
 
@@ -290,7 +307,11 @@ def test_finished(machine: Machine) -> None:
     machine.marker.write_text('{"operation": "restore"}')
     assert machine.take("finished")["changed"]
     assert not machine.state.exists() and not machine.marker.exists()
-    assert machine.take("finished")["changed"]
+    assert machine.take("finished")["changed"] is False
+    for path in (machine.marker, machine.snapshot, machine.pending):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        assert machine.take("finished")["changed"] and not path.exists()
 
 
 def test_never_completed(machine: Machine) -> None:
@@ -360,11 +381,9 @@ def test_seeded_too_late(machine: Machine) -> None:
     assert machine.snapshot.exists()
 
 
-@pytest.mark.parametrize(
-    "step", ["checked", "stopped", "restored", "started", "completed", "settled", "finished", "seeded"]
-)
-def test_check_mode(machine: Machine, step: str) -> None:
-    options = {"revision": REVISION} if step == "restored" else {}
-    assert machine.take(step, check=True, **options)["changed"] is (step not in ("checked", "completed"))
+@pytest.mark.parametrize("state", etcd_restore.STATES)
+def test_check_mode(machine: Machine, state: str) -> None:
+    options = {"revision": REVISION} if state == "restored" else {}
+    assert machine.take(state, check=True, **options)["changed"] is (state != "completed")
     assert machine.runner.calls == [] and not machine.marker.exists() and machine.snapshot.exists()
     assert etcd.read_pod(str(machine.manifest)).name == "etcd-cp1"
