@@ -33,8 +33,8 @@ options:
     type: str
   snapshot_size:
     description:
-      - Bytes of the snapshot. Given them, the module also refuses a member without an image with etcd's tools, or without
-        room for three times as much, which are the snapshot, a copy, and what is made of it.
+      - Bytes of the snapshot. Given them, the module also refuses a member without an image with etcd's tools, or
+        without room for three times as much, which are the snapshot, a copy, and what is made of it.
     type: int
 """
 
