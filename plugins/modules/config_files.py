@@ -198,8 +198,17 @@ def unwanted_files(entries: t.Sequence[Values], purge: t.Sequence[Values], keep:
         if not os.path.isabs(directory) or os.path.isabs(pattern) or ".." in pattern.split("/"):
             raise SlipwayError(f"purge: {pattern} has to stay below {directory}, which has to be an absolute path.")
         matching = glob.glob(os.path.join(glob.escape(directory), pattern), recursive=True)
-        found.update(path for path in matching if not rule["managed"] or _marks.is_managed(path))
+        inside = [path for path in matching if _is_inside(directory, path)]
+        found.update(path for path in inside if not rule["managed"] or _marks.is_managed(path))
     return sorted(path for path in found - set(keep) if os.path.islink(path) or os.path.isfile(path))
+
+
+def _is_inside(directory: str, path: str) -> bool:
+    """Whether a path lies below a folder without a link to another folder on its way, whose files are not ours."""
+    folder = os.path.dirname(path)
+    return os.path.realpath(folder) == os.path.normpath(
+        os.path.join(os.path.realpath(directory), os.path.relpath(folder, directory))
+    )
 
 
 def emptied_folders(unwanted: t.Iterable[str], purge: t.Sequence[Values]) -> t.List[str]:

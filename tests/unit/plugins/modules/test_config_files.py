@@ -97,6 +97,20 @@ def test_purge_reaches_folders_of_any_depth(tmp_path: Path, run_module: ModuleRu
     assert [path.name for path in tmp_path.rglob("*")] == ["program", "kept.py"]
 
 
+def test_purge_does_not_follow_links_to_folders(tmp_path: Path, run_module: ModuleRunner) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/kept.py").write_text("")
+    (tmp_path / "program").mkdir()
+    (tmp_path / "program/link").symlink_to(tmp_path / "elsewhere")
+    # The folder itself may be reached by a link.
+    (tmp_path / "short").symlink_to(tmp_path / "program")
+    (tmp_path / "program/gone.py").write_text("")
+    for pattern in ("*/*.py", "**/*.py"):
+        purge = [{"directory": f"{tmp_path}/short", "pattern": pattern}]
+        run_module(config_files.main, {"files": [], "purge": purge})
+    assert (tmp_path / "elsewhere/kept.py").exists() and not (tmp_path / "program/gone.py").exists()
+
+
 def test_purge_deletes_links_and_not_their_targets(tmp_path: Path, run_module: ModuleRunner) -> None:
     (tmp_path / "target").write_text("x")
     (tmp_path / "d").mkdir()
