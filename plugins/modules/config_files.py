@@ -136,6 +136,7 @@ copies:
   sample: []
 """
 
+import functools
 import glob
 import os
 import re
@@ -198,8 +199,8 @@ def unwanted_files(entries: t.Sequence[Values], purge: t.Sequence[Values], keep:
         if not os.path.isabs(directory) or os.path.isabs(pattern) or ".." in pattern.split("/"):
             raise SlipwayError(f"purge: {pattern} has to stay below {directory}, which has to be an absolute path.")
         matching = glob.glob(os.path.join(glob.escape(directory), pattern), recursive=True)
-        inside = [path for path in matching if _is_inside(directory, path)]
-        found.update(path for path in inside if not rule["managed"] or _marks.is_managed(path))
+        is_ours = _marks.is_managed if rule["managed"] else functools.partial(_is_inside, directory)
+        found.update(path for path in matching if is_ours(path))
     return sorted(path for path in found - set(keep) if os.path.islink(path) or os.path.isfile(path))
 
 
