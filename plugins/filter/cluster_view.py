@@ -27,7 +27,7 @@ def cluster_view(
             states[name] = state if isinstance(state, dict) else {}
     existing = [name for name, state in states.items() if state.get("control_plane") and not state.get("unfinished")]
     ready = [name for name in existing if states[name].get("api_ready")]
-    bare = [name for name, state in states.items() if not state.get("joined")]
+    bare = [name for name, state in states.items() if state.get("joined") is False]
     return {
         "seen": list(states),
         "ready": ready,

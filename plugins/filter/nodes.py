@@ -50,6 +50,7 @@ def node_identities(
     networks: t.Sequence[str] = (),
     control_planes: t.Sequence[str] = (),
     workers: t.Sequence[str] = (),
+    kubelet_configuration: t.Optional[t.Mapping[str, t.Any]] = None,
 ) -> t.List[t.Dict[str, t.Any]]:
     """Names and addresses of nodes, as ``nodes`` of the module ``kube_csr_approve``.
 
@@ -78,7 +79,7 @@ def node_identities(
             or cluster
             or {
                 "serverTLSBootstrap": True,
-                **(stated(hostvars[name], "control_plane_kubelet_configuration") or {}),
+                **(stated(hostvars[name], "control_plane_kubelet_configuration") or kubelet_configuration or {}),
             }
         )
         if signs_itself(kubelet, kubelets[name].arguments):

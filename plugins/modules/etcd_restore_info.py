@@ -33,8 +33,8 @@ options:
     type: str
   snapshot_size:
     description:
-      - Bytes of the snapshot. Given them, the module also refuses a member without an image with etcd's tools, or
-        without room for three times as much, which are the snapshot, a copy, and what is made of it.
+      - Bytes of the snapshot. Given them, the module also looks whether a member has an image with etcd's tools, and
+        room for a copy of the snapshot, for what is made of that, and for the snapshot where that is still to come.
     type: int
 """
 
@@ -79,6 +79,11 @@ peer_url:
   type: str
   returned: success
   sample: https://172.30.0.11:2380
+obstacle:
+  description: Why the data of this member cannot be replaced; empty when it can, or without O(snapshot_size).
+  type: str
+  returned: success
+  sample: ""
 """
 
 import os
@@ -129,8 +134,6 @@ class EtcdRestoreInfo:
                 " (reset.yml, remove_node.yml), or correct the inventory. Nothing was changed."
             )
         pod = _etcd.read_pod(self._params["manifest"]) if member else None
-        if pod and self._params["snapshot_size"] and not (completed and unfinished):
-            self._expect_tools_and_room(pod)
         return {
             "kind": "member" if pod else "bare",
             "in_use": pod is not None and self._in_use(pod),
@@ -138,6 +141,7 @@ class EtcdRestoreInfo:
             "completed": completed and unfinished,
             "member": pod.name if pod else "",
             "peer_url": pod.peer_url if pod else "",
+            "obstacle": self._obstacle(pod) if pod and self._params["snapshot_size"] else "",
         }
 
     def _expect_same_cluster(self, member: bool) -> None:
@@ -172,15 +176,21 @@ class EtcdRestoreInfo:
             pass
         return api_server.is_ready()
 
-    def _expect_tools_and_room(self, pod: _etcd.Pod) -> None:
-        """On all hosts before the first is stopped: one that cannot be restored must not cost the others."""
+    def _obstacle(self, pod: _etcd.Pod) -> str:
+        """Why the data cannot be replaced; empty when it can. One that cannot be restored must not cost the others."""
         if not _etcd.Tools(self._runner, pod.image, self._params["cri_socket"]).has_image():
-            raise SlipwayError(
+            return (
                 f"The container runtime has no image {pod.image} any more, in which etcdutl is. Pull it through the CRI"
-                " (`crictl pull`, or `kubeadm config images pull`) and run again. Nothing was changed."
+                " (`crictl pull`, or `kubeadm config images pull`) and run again."
             )
         if os.path.isdir(pod.data):
-            etcd_restore.expect_room(pod.data, 3 * self._params["snapshot_size"])
+            size: int = self._params["snapshot_size"]
+            is_to_come = not os.path.exists(etcd_restore.SNAPSHOT) and etcd_restore.shares_disk(pod.data)
+            try:
+                etcd_restore.expect_room(pod.data, (3 if is_to_come else 2) * size)
+            except SlipwayError as error:
+                return str(error)
+        return ""
 
 
 ARGUMENTS: t.Dict[str, t.Any] = {

@@ -111,7 +111,7 @@ not_ready:
   returned: success
   sample: []
 server:
-  description: Host and port of the API server in the kubeconfig; empty when there is none yet.
+  description: Host and port of the first API server in the kubeconfig; empty when there is none yet.
   type: str
   returned: success
   sample: 192.0.2.10:6443

@@ -91,6 +91,8 @@ EXAMPLES = r"""
   slipway.kubernetes.kubeadm_token:
     state: absent
     token_id: "{{ example_token.token_id }}"
+  # A dry run makes none.
+  when: example_token.token_id is defined
 
 - name: Have a token with a name, unless there is one
   slipway.kubernetes.kubeadm_token:
@@ -131,6 +133,7 @@ certificate_key:
   returned: when this call made the token, and O(control_plane=true)
 """
 
+import contextlib
 import re
 import secrets
 import time
@@ -169,7 +172,7 @@ _CERTIFICATES = "secret/kubeadm-certs"
 Token = t.Mapping[str, t.Any]
 
 
-def compared(printed: t.Mapping[str, t.Any], token: str, ca_hashes: t.Sequence[str]) -> str:
+def compared(printed: t.Mapping[str, t.Any], token: str, ca_hashes: t.Sequence[str], kubeconfig: str) -> str:
     """The endpoint that kubeadm printed, when all else is what we know to be true.
 
     :param ca_hashes: of the CAs in the file. While a CA is replaced both are there, and kubeadm prints them.
@@ -179,7 +182,7 @@ def compared(printed: t.Mapping[str, t.Any], token: str, ca_hashes: t.Sequence[s
     if ca_hashes[0] not in theirs or not set(theirs) <= set(ca_hashes):
         raise SlipwayError(
             f"kubeadm's kubeconfig trusts another CA ({', '.join(theirs)}) than the one in ca_file"
-            f" ({', '.join(ca_hashes)}). Machines would join another cluster: look at admin.conf and"
+            f" ({', '.join(ca_hashes)}). Machines would join another cluster: look at {kubeconfig} and"
             f" {KUBEADM.certificate('ca')}."
         )
     if printed["token"] != token:
@@ -228,6 +231,8 @@ class KubeadmToken:
         given: str = self._params["token"] or ""
         if given and not re.fullmatch(r"[a-z0-9]{6}\.[a-z0-9]{16}", given):
             raise SlipwayError("token: it has 6, a dot, and 16 lowercase letters and digits.")
+        if "" in (self._params["token"], self._params["token_id"]):
+            raise SlipwayError("token, token_id: one that is empty names no token. Leave it out for those of runs.")
         self._id: str = _kubeadm.token_id(given) or self._params["token_id"] or ""
         self._description: str = self._params["description"]
         self._of_a_run = not (self._id or self._description)
@@ -309,18 +314,20 @@ class KubeadmToken:
         token_id = _kubeadm.token_id(token)
         kubeconfig = f"--kubeconfig={self._params['kubeconfig']}"
         create = ["token", "create", "--print-join-command", kubeconfig]
-        printed = kubeadm.run(documents(version, bootstrapTokens=[self._entry(token)]), *create)
         # Ansible masks a token that was given, everywhere.
         result: t.Dict[str, t.Any] = {} if self._params["token"] else {"token": token}
         try:
-            endpoint = compared(_kubeadm.parse_join_command(printed), token, ca_hashes)
+            # It may fail after the token is there, for want of a CA in the kubeconfig.
+            printed = kubeadm.run(documents(version, bootstrapTokens=[self._entry(token)]), *create)
+            endpoint = compared(_kubeadm.parse_join_command(printed), token, ca_hashes, self._params["kubeconfig"])
             if self._params["control_plane"]:
                 # The token is there already: its description tells a later run that the certificates are ours.
                 result["certificate_key"] = key = secrets.token_hex(32)
                 upload = ["init", "phase", "upload-certs", "--upload-certs", "--skip-certificate-key-print", kubeconfig]
                 kubeadm.run(documents(version, certificateKey=key), *upload)
         except SlipwayError:
-            self._revoke(token_id)
+            with contextlib.suppress(SlipwayError):
+                self._revoke(token_id)
             raise
         return {
             **result,

@@ -70,6 +70,14 @@ def restore_argv(
     ]
 
 
+def shares_disk(data: str) -> bool:
+    """Whether the snapshot is handed over to the disk that etcd's data is on."""
+    folder = os.path.dirname(SNAPSHOT)
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return os.stat(folder).st_dev == os.stat(data).st_dev
+
+
 def expect_room(data: str, needed: int) -> None:
     """:raises SlipwayError: when ``needed`` bytes are more than the folder has room for."""
     free = shutil.disk_usage(data).free

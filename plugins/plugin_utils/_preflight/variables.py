@@ -52,8 +52,12 @@ class Catalogue:
     results: t.Collection[str] = ()
 
     def is_ours(self, name: str) -> bool:
-        """Whether the name begins like that of a variable of ours, which is to be set and not what a role registers."""
-        return name.startswith(self.prefixes) and name not in self.results
+        """Whether the variable's name begins like one of ours."""
+        return name.startswith(self.prefixes)
+
+    def is_result(self, name: str, value: t.Any) -> bool:
+        """Whether a variable is what a role has registered, and no setting that is called so."""
+        return name in self.results and isinstance(value, collections.abc.Mapping)
 
 
 def _read(path: pathlib.Path) -> t.Dict[str, t.Any]:
@@ -113,7 +117,9 @@ class Variables(collections.abc.Mapping):
         self.given = frozenset(
             name
             for name, value in raw.items()
-            if catalogue.is_ours(name) and (name not in catalogue.base or value != catalogue.base[name])
+            if catalogue.is_ours(name)
+            and not catalogue.is_result(name, value)
+            and (name not in catalogue.base or value != catalogue.base[name])
         )
 
     def __getitem__(self, name: str) -> t.Any:

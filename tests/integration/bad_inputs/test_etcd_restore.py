@@ -33,7 +33,16 @@ SECRET = "the key of the CA"
 def machine(kind: str = "member", number: int = 1, **more: t.Any) -> dict[str, t.Any]:
     """What etcd_restore_info says."""
     member = {"member": f"cp{number}", "peer_url": f"https://192.0.2.1{number}:2380"}
-    return {"changed": False, "kind": kind, "in_use": False, "unfinished": False, "completed": False, **member, **more}
+    return {
+        "changed": False,
+        "kind": kind,
+        "in_use": False,
+        "unfinished": False,
+        "completed": False,
+        "obstacle": "",
+        **member,
+        **more,
+    }
 
 
 class Cluster(Site):
@@ -198,6 +207,15 @@ def test_a_part_of_a_cluster(cluster: Cluster) -> None:
     refused = cluster.restore("--limit", "cp1,cp2,w1", rc=2)
     assert "--limit leaves out " in refused and "cp3" in refused and "w2" in refused
     assert cluster.steps() == []
+
+
+def test_what_is_in_the_way_of_one_stops_all_before_anything_is_changed(cluster: Cluster) -> None:
+    cluster.answers["etcd_restore_info:cp3"] = machine(number=3, obstacle="/data has 1 MB free.")
+    assert "/data has 1 MB free." in cluster.restore(rc=2)
+    assert set(cluster.steps()) == INSPECTED
+    # Another one says that the data is in use again: none is replaced.
+    cluster.answers["etcd_restore_info:cp2"] = machine(number=2, in_use=True, unfinished=True, completed=True)
+    cluster.restore()
 
 
 def test_one_machine_refuses(cluster: Cluster) -> None:

@@ -67,6 +67,9 @@ def test_what_was_seen() -> None:
         ((READY, READY, READY), NAMES, []),
         ((READY, READY, READY), ["cp1", "cp2"], ["cp3"]),
         ((READY, None, READY), ["cp1", "cp3"], ["cp2"]),
+        # What it says of itself makes no sense, or nothing of that.
+        ((READY, "x", READY), ["cp1", "cp3"], ["cp2"]),
+        ((READY, {}, READY), ["cp1", "cp3"], ["cp2"]),
         # It is known to have nothing yet.
         ((READY, BARE, READY), ["cp1", "cp3"], []),
     ],

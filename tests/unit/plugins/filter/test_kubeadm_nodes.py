@@ -131,6 +131,10 @@ def test_kubelets_that_make_their_certificates_themselves(
     hostvars = {"cp1": first, "n1": {**as_seen({"slipway_node": node}), "control_plane_kubelet_configuration": wanted}}
     [found] = nodes.node_identities(["n1"], hostvars, control_planes=["cp1"])
     assert found.get("self_signed", False) is expected
+    # As a variable of the play.
+    hostvars["n1"].pop("control_plane_kubelet_configuration")
+    [found] = nodes.node_identities(["n1"], hostvars, control_planes=["cp1"], kubelet_configuration=wanted)
+    assert found.get("self_signed", False) is expected
 
 
 def test_a_worker_does_not_speak_for_the_cluster() -> None:

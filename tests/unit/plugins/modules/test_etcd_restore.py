@@ -257,24 +257,30 @@ def test_processes_that_do_not_end(machine: Machine) -> None:
     assert "kube-apiserver cannot be ended" in machine.take("stopped")["msg"]
 
 
-def test_nothing_is_stopped_when_it_cannot_go_on(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_stands_in_the_way_is_known_before_anything_is_stopped(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert machine.look(snapshot_size=9)["obstacle"] == machine.look()["obstacle"] == ""
     machine.runner.answers["images ls"] = ""
-    assert f"container runtime has no image {IMAGE}" in machine.look(snapshot_size=9)["msg"]
+    assert f"container runtime has no image {IMAGE}" in machine.look(snapshot_size=9)["obstacle"]
     machine.runner.answers["images ls"] = IMAGE
-    monkeypatch.setattr(
-        _etcd_restore.shutil, "disk_usage", lambda _path: types.SimpleNamespace(free=1, total=1, used=0)
-    )
-    assert "MB free" in machine.look(snapshot_size=9)["msg"]
+    free = types.SimpleNamespace(free=5 << 20, total=1, used=0)
+    monkeypatch.setattr(_etcd_restore.shutil, "disk_usage", lambda _path: free)
+    # The snapshot itself is there already, and so it is on another disk.
+    monkeypatch.setattr(_etcd_restore, "SNAPSHOT", str(machine.snapshot))
+    assert machine.look(snapshot_size=2 << 20)["obstacle"] == ""
+    assert "the restore needs 6 MB" in machine.look(snapshot_size=3 << 20)["obstacle"]
+    machine.snapshot.unlink()
+    assert "5 MB free, and the restore needs 6 MB" in machine.look(snapshot_size=2 << 20)["obstacle"]
+    monkeypatch.setattr(_etcd_restore, "shares_disk", lambda _data: False)
+    assert machine.look(snapshot_size=2 << 20)["obstacle"] == ""
     assert {line.split()[0] for line in machine.called()} == {"ctr"} and not machine.marker.exists()
-    # What is in use again needs neither.
-    machine.take("completed", checksum="abc")
-    assert machine.look(snapshot_size=9, checksum="abc")["completed"]
 
 
 def test_stopped_without_data(machine: Machine) -> None:
     (machine.root / "etcd" / "member").rmdir()
     (machine.root / "etcd").rmdir()
-    assert machine.look(snapshot_size=9)["failed"] is False
+    assert machine.look(snapshot_size=9)["obstacle"] == ""
     assert machine.take("stopped")["changed"]
 
 

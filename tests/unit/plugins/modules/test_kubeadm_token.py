@@ -286,6 +286,8 @@ def test_check_mode_on_a_bare_machine(cluster: Cluster) -> None:
     [
         ({"token": "abc.def"}, "token: it has 6, a dot, and 16"),
         ({"token": "abc.def", "state": "absent"}, "token: it has 6, a dot, and 16"),
+        ({"token_id": "", "state": "absent"}, "token, token_id: one that is empty names no token"),
+        ({"token": ""}, "token, token_id: one that is empty names no token"),
         ({"ttl": "0"}, "never expires"),
         ({"token_id": "uvwxyz"}, "token_id: it says which token is revoked"),
         ({"description": "example", "usages": ["signing"]}, "usages: kubeadm makes no token"),
@@ -340,18 +342,30 @@ def test_failing_kubeadm(cluster: Cluster) -> None:
     assert (failed["msg"], failed["rc"]) == ("cannot make abcdef.(secret)", 1)
 
 
+def test_a_kubeadm_that_fails_after_it_has_made_the_token_leaves_none(cluster: Cluster) -> None:
+    """It needs a CA in the kubeconfig for the command that it prints."""
+
+    def halfway(argv: t.List[str]) -> t.Any:
+        cluster._token_create(argv)
+        return CommandError("no CA", CommandResult(argv, 1, "", "no CA"))
+
+    cluster.runner.answers["token create"] = halfway
+    assert cluster.run(description="example")["msg"] == "no CA"
+    assert cluster.secrets == {}
+
+
 def test_another_token_is_refused() -> None:
     printed = {"ca_cert_hashes": ["sha256:1"], "token": OTHER, "endpoint": "a:1"}
     with pytest.raises(SlipwayError, match="another token") as caught:
-        kubeadm_token.compared(printed, TOKEN, ["sha256:1"])
+        kubeadm_token.compared(printed, TOKEN, ["sha256:1"], "/k")
     assert "0123456789abcdef" not in caught.value.msg
-    assert kubeadm_token.compared(printed, OTHER, ["sha256:1"]) == "a:1"
+    assert kubeadm_token.compared(printed, OTHER, ["sha256:1"], "/k") == "a:1"
 
 
 def test_while_the_ca_is_replaced_there_are_two() -> None:
     def joined(*printed: str) -> str:
         words = {"ca_cert_hashes": list(printed), "token": TOKEN, "endpoint": "a:1"}
-        return kubeadm_token.compared(words, TOKEN, ["new", "old"])
+        return kubeadm_token.compared(words, TOKEN, ["new", "old"], "/k")
 
     assert joined("old", "new") == joined("new") == "a:1"
     for printed in ([], ["old"], ["new", "another"]):

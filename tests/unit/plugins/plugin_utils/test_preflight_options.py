@@ -77,7 +77,9 @@ def test_the_collections_own_roles_can_be_read() -> None:
     undocumented = {name for name in catalogue.base if not name.startswith("__")} - catalogue.options.keys()
     # What roles register for playbooks, nobody has to set.
     assert {"cluster_look", "preflight_report", "kubeconfig_kept"} <= set(catalogue.results)
-    assert catalogue.is_ours("cluster_lock") and not catalogue.is_ours("cluster_look")
+    assert catalogue.is_result("preflight_lock", {"changed": True}) and not catalogue.is_result("cluster_lock", {})
+    # Somebody thinks that it is a switch.
+    assert not catalogue.is_result("preflight_lock", False)
     # What was seen of a machine is no setting, and an addon says itself what tells that it is ready.
     assert undocumented == {"cluster_node", *(f"{chart.prefix}_conditions" for chart in ADDONS)}
 
