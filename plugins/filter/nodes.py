@@ -79,7 +79,7 @@ def node_identities(
             or cluster
             or {
                 "serverTLSBootstrap": True,
-                **(stated(hostvars[name], "control_plane_kubelet_configuration") or kubelet_configuration or {}),
+                **(kubelet_configuration or stated(hostvars[name], "control_plane_kubelet_configuration") or {}),
             }
         )
         if signs_itself(kubelet, kubelets[name].arguments):

@@ -131,8 +131,8 @@ def test_kubelets_that_make_their_certificates_themselves(
     hostvars = {"cp1": first, "n1": {**as_seen({"slipway_node": node}), "control_plane_kubelet_configuration": wanted}}
     [found] = nodes.node_identities(["n1"], hostvars, control_planes=["cp1"])
     assert found.get("self_signed", False) is expected
-    # As a variable of the play.
-    hostvars["n1"].pop("control_plane_kubelet_configuration")
+    # As a variable of the play, which goes before the inventory's.
+    hostvars["n1"]["control_plane_kubelet_configuration"] = {"failCgroupV1": False}
     [found] = nodes.node_identities(["n1"], hostvars, control_planes=["cp1"], kubelet_configuration=wanted)
     assert found.get("self_signed", False) is expected
 
