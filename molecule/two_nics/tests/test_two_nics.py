@@ -95,12 +95,12 @@ def test_clients_use_the_second_network() -> None:
         assert yaml.safe_load(text)["clusters"][0]["cluster"]["server"] == f"https://{address}:6443"
 
 
-def test_certificates_name_the_second_network(node: Host) -> None:
-    _interface, address = interface(node, SECOND)
-    shown = node.check_output(
-        "openssl x509 -noout -ext subjectAltName -in /var/lib/kubelet/pki/kubelet-server-current.pem"
-    )
-    assert f"IP Address:{address}" in shown
+@pytest.mark.parametrize("certificate", ["apiserver", "etcd/server", "etcd/peer"])
+def test_certificates_name_the_second_network(certificate: str) -> None:
+    _interface, address = interface(CONTROL_PLANE, SECOND)
+    path = f"/etc/kubernetes/pki/{certificate}.crt"
+    shown = CONTROL_PLANE.check_output(f"openssl x509 -noout -ext subjectAltName -in {path}")
+    assert f"IP Address:{address}" in shown and FIRST not in shown
 
 
 def test_flannels_packets_leave_by_the_second_network(node: Host) -> None:
