@@ -46,7 +46,7 @@ requirements:
 EXAMPLES = r"""
 - name: Keep the kubelet running, and the pod network of its node right
   slipway.kubernetes.kubelet:
-    pod_network: "{{ cluster_cni }}"
+    pod_network: "{{ cluster_cni | default('none') }}"
 """
 
 RETURN = r"""
