@@ -10,7 +10,6 @@ installer, is said in CONTRIBUTING.md (An installer). Private to this collection
 from __future__ import annotations
 
 import dataclasses
-import typing as t
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,9 +57,10 @@ class Layout:
         """The path of a certificate."""
         return f"{self.pki}/{name}.crt"
 
-    def below(self, *names: str) -> t.Tuple[str, ...]:
-        """Paths of files by their paths below the folder."""
-        return tuple(f"{self.folder}/{name}" for name in names)
+    @property
+    def kubelet_certificate(self) -> str:
+        """The path of the kubelet's client certificate, with its key."""
+        return f"{self.kubelet_folder}/pki/kubelet-client-current.pem"
 
 
 #: kubeadm's constants: https://pkg.go.dev/k8s.io/kubernetes/cmd/kubeadm/app/constants

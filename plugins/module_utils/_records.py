@@ -15,7 +15,10 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
 
+#: The folder of all that this collection keeps on a machine.
 FOLDER = "/var/lib/slipway"
+#: What release archives have brought, a file for each.
+ARCHIVES = f"{FOLDER}/archives"
 
 
 class Work:

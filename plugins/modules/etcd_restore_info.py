@@ -108,7 +108,7 @@ class EtcdRestoreInfo:
     """The look at one machine."""
 
     def __init__(self, context: Context) -> None:
-        self._params, self._runner, self._check_mode = context.params, context.runner, context.check_mode
+        self._params, self._runner = context.params, context.runner
 
     def run(self) -> t.Dict[str, t.Any]:
         """What this machine is.

@@ -111,7 +111,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._module import 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 
 _KUBELET_KUBECONFIG = KUBEADM.kubelet
-_KUBELET_CERTIFICATE = f"{KUBEADM.kubelet_folder}/pki/kubelet-client-current.pem"
+_KUBELET_CERTIFICATE = KUBEADM.kubelet_certificate
 _BOOTSTRAP_KUBECONFIG = KUBEADM.bootstrap
 _ADMIN_KUBECONFIG = KUBEADM.admin
 #: With one of them the machine may be a member of etcd.

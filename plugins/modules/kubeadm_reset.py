@@ -140,7 +140,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._packages impor
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 
 _AUTHORITY = KUBEADM.certificate("ca")
-_STATE = "/var/lib/slipway"
+_STATE = _records.FOLDER
 #: Records of tools that stay on the machine, and of what goes on; and backups, which outlive the node.
 _KEPT_RECORDS = ("archives", "etcd-backup", os.path.basename(_records.KUBEADM.path), os.path.basename(run_record.PATH))
 _KUBELET = "kubelet.service"
@@ -500,7 +500,7 @@ class KubeadmReset:
     def _tidy(self) -> None:
         """Folders that nothing is in any more; those of packages (and mount points) stay."""
         # The folder of the manifests is the kubelet package's.
-        leftovers.remove_if_empty(*(self._at(path) for path in KUBEADM.below("pki/etcd", "pki", "tmp")))
+        leftovers.remove_if_empty(*(self._at(f"{KUBEADM.folder}/{name}") for name in ("pki/etcd", "pki", "tmp")))
         files = self._at(control_plane_files.DIRECTORY)
         leftovers.remove_if_empty(*(folder for folder, _folders, _names in os.walk(files, topdown=False)))
         leftovers.remove_if_empty(*(os.path.dirname(file.path) for file, _text in self._users_files()))

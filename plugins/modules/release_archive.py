@@ -120,6 +120,7 @@ import typing as t
 from urllib.parse import unquote
 
 from ansible.module_utils.urls import fetch_url
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import (
     copy_hashed,
     extract,
@@ -150,7 +151,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "timeout": {"type": "int", "default": 30},
 }
 
-RECORDS = "/var/lib/slipway/archives"
+RECORDS = _records.ARCHIVES
 
 Fetch = t.Callable[[str, str], None]
 

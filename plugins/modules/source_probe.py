@@ -144,6 +144,7 @@ import os
 import pathlib
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import boot_settings
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
@@ -176,7 +177,7 @@ SOURCE: t.Dict[str, t.Any] = {
     "versions": {"type": "dict", "default": {}},
 }
 #: Where release_archive keeps its records.
-RECORDS = "/var/lib/slipway/archives"
+RECORDS = _records.ARCHIVES
 #: Where helm has the logins of registries, below the home of who runs it.
 LOGINS = (".config/helm/registry/config.json", ".docker/config.json")
 #: Sources that are asked at the same time.

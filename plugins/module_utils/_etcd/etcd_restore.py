@@ -14,13 +14,14 @@ import shutil
 import time
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd, etcd_backup
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 
 #: All that a restore keeps on a machine while it goes on.
-STATE = "/var/lib/slipway/etcd-restore"
+STATE = f"{_records.FOLDER}/etcd-restore"
 #: The snapshot that is handed over to a machine.
 SNAPSHOT = os.path.join(STATE, "snapshot.db")
 #: The snapshot that ``kubeadm init`` on a bare machine begins with.

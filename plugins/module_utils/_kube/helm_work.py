@@ -13,10 +13,10 @@ import os
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
 
-FOLDER = "/var/lib/slipway"
+FOLDER = _records.FOLDER
 #: Seconds by which clocks and processes may differ.
 _SLACK = 5
 _CHANGES = {"install", "upgrade", "rollback", "uninstall"}

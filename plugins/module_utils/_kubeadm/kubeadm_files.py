@@ -18,7 +18,7 @@ import shutil
 import tempfile
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks, _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     UNFINISHED,
     TextFile,
@@ -31,11 +31,11 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import der
 
 FOLDER = KUBEADM.folder
 KUBELET = KUBEADM.kubelet_folder
-RECORD = "/var/lib/slipway/given.json"
+RECORD = f"{_records.FOLDER}/given.json"
 #: Where other people's files are while kubeadm resets; the whole path of each is below it.
-ASIDE = "/var/lib/slipway/aside"
+ASIDE = f"{_records.FOLDER}/aside"
 #: A folder that is never there, for kubeadm to empty instead of the PKI.
-NOWHERE = "/var/lib/slipway/no-certificates"
+NOWHERE = f"{_records.FOLDER}/no-certificates"
 
 KUBECONFIGS = (
     "admin.conf", "super-admin.conf", "kubelet.conf", "controller-manager.conf", "scheduler.conf",

@@ -26,7 +26,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import Unit
 
 KUBECONFIG = KUBEADM.kubelet
-CERTIFICATE = f"{KUBEADM.kubelet_folder}/pki/kubelet-client-current.pem"
+CERTIFICATE = KUBEADM.kubelet_certificate
 FLAGS = f"{cluster_state.KUBELET_FOLDER}/kubeadm-flags.env"
 #: Arguments that people add; the name depends on the distribution.
 EXTRA = ("/etc/default/kubelet", "/etc/sysconfig/kubelet")

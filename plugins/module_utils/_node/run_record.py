@@ -16,6 +16,7 @@ import os
 import time
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, make_folder, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.run_lease import (
     Found,
@@ -25,7 +26,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.run_lease
     is_fresh,
 )
 
-PATH = "/var/lib/slipway/run.json"
+PATH = f"{_records.FOLDER}/run.json"
 #: What makes two records those of the same run: the process on the controller.
 _PROCESS = ("controller", "boot_id", "namespace", "pid", "started")
 
