@@ -81,7 +81,8 @@ def test_the_collections_own_roles_can_be_read() -> None:
     # Somebody thinks that it is a switch.
     assert not catalogue.is_result("preflight_lock", False)
     # What was seen of a machine is no setting, and an addon says itself what tells that it is ready.
-    assert undocumented == {"cluster_node", *(f"{chart.prefix}_conditions" for chart in ADDONS)}
+    told = {"cluster_node", "control_plane_names_differ"}
+    assert undocumented == {*told, *(f"{chart.prefix}_conditions" for chart in ADDONS)}
 
 
 @pytest.mark.parametrize(
