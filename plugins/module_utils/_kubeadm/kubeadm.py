@@ -16,10 +16,9 @@ import re
 import secrets
 import shutil
 import string
-import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _records
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _records, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import NOWHERE, KubeadmFiles
@@ -147,13 +146,13 @@ def wait_for_running(timeout: float) -> bool:
     :param timeout: seconds.
     :raises SlipwayError: when one still runs after that time.
     """
-    deadline = time.monotonic() + timeout
+    wait = _waiting.Wait(timeout)
     commands = running_commands()
     waited = bool(commands)
     while commands:
-        if time.monotonic() > deadline:
+        if wait.is_over:
             raise SlipwayError(f"`{commands[0]}` of an earlier run is still running after {timeout:.0f} seconds.")
-        time.sleep(0.5)
+        wait.sleep()
         commands = running_commands()
     return waited
 

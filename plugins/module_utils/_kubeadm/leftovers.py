@@ -17,10 +17,9 @@ import os
 import re
 import shutil
 import signal
-import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _runtimes
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _runtimes, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
@@ -99,19 +98,16 @@ def kill(pids: t.Iterable[int]) -> None:
 
     :raises SlipwayError: when one has not, for example since it waits for a disk.
     """
-    left = set(pids)
-    for pid in left:
+    killed = set(pids)
+    for pid in killed:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + _PATIENCE
-    while left:
-        left = {pid for pid in left if _is_alive(pid)}
-        if left and time.monotonic() > deadline:
-            raise SlipwayError(
-                f"Processes of pods do not end though they were killed: {', '.join(map(str, sorted(left)))}. They wait"
-                " for the kernel (a disk, a network file system): mend that or restart the machine, then run again."
-            )
-        time.sleep(0.05)
+    if not _waiting.until(lambda: not any(map(_is_alive, killed)), _PATIENCE, pause=0.05):
+        left = ", ".join(str(pid) for pid in sorted(killed) if _is_alive(pid))
+        raise SlipwayError(
+            f"Processes of pods do not end though they were killed: {left}. They wait for the kernel (a disk, a network"
+            " file system): mend that or restart the machine, then run again."
+        )
 
 
 def _is_alive(pid: int) -> bool:

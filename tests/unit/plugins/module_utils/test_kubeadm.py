@@ -8,7 +8,6 @@ import itertools
 import json
 import re
 import shutil
-import types
 import typing as t
 from pathlib import Path
 
@@ -190,9 +189,7 @@ def test_running_commands(tmp_path: Path) -> None:
     assert sorted(_kubeadm.running_commands(str(tmp_path))) == ["kubeadm init", "kubeadm join", "kubeadm reset"]
 
 
-def test_waits_for_a_command_of_an_earlier_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock()
-    monkeypatch.setattr(_kubeadm, "time", types.SimpleNamespace(monotonic=clock, sleep=clock.sleep))
+def test_waits_for_a_command_of_an_earlier_run(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     running = iter([["kubeadm init"], ["kubeadm init"], []])
     monkeypatch.setattr(_kubeadm, "running_commands", lambda: next(running))
     assert _kubeadm.wait_for_running(10)

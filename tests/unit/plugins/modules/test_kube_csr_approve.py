@@ -17,6 +17,8 @@ from ansible_collections.slipway.kubernetes.plugins.modules import kube_csr_appr
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, FakeKubectl, fixture
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
+pytestmark = pytest.mark.usefixtures("clock")
+
 NODES = [
     {"name": "kapi1", "addresses": ["172.30.0.2"], "dns_names": []},
     {"name": "kapi2", "addresses": ["172.30.0.3", "fd00:0::3"], "dns_names": ["kapi2.example.org"]},
@@ -29,7 +31,6 @@ def kubelets() -> FakeKubectl:
 
 
 def build(kubectl: FakeKubectl, probes: t.Any = None, check: bool = False, **params: t.Any) -> t.Any:
-    clock = Clock()
     answers = probes or (lambda node, port, context: "")
     waiting = {"wait": True, "timeout": 10, "interval": 0.5, "port": 10250, "ca_file": "/ca"}
     defaults = {"nodes": NODES, "remember": False, "missing_fails": True, **waiting}
@@ -38,10 +39,7 @@ def build(kubectl: FakeKubectl, probes: t.Any = None, check: bool = False, **par
         kubectl,
         check,
         answers,
-        clock,
-        clock.sleep,
     )
-    module.clock = clock  # type: ignore[attr-defined]
     return module
 
 
@@ -179,12 +177,12 @@ def test_says_what_is_missing() -> None:
     assert caught.value.details["refused"][0]["node"] == "kapi2"
 
 
-def test_one_node_without_a_certificate_need_not_fail() -> None:
+def test_one_node_without_a_certificate_need_not_fail(clock: Clock) -> None:
     module = build(kubelets(), probes=lambda node, *_: "no" if node.name == "kapi2" else "", missing_fails=False)
     result = module.run()
     why = "csr-qxthb is approved; does kube-controller-manager run?"
     assert result["missing"] == [{"node": "kapi2", "reasons": ["no", why]}]
-    assert result["msg"].endswith("of the cluster: 1 of 2") and module.clock.now == 10
+    assert result["msg"].endswith("of the cluster: 1 of 2") and clock.now == 10
 
 
 def test_refuses_with_reasons() -> None:

@@ -16,7 +16,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import ap
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_configuration, static_pods
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_apiserver_cert
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import waiting_clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -53,7 +53,7 @@ class ControlPlane:
             },
             tools=("kubeadm", "kubectl"),
         )
-        self.clock = Clock()
+        self.clock = waiting_clock(monkeypatch)
         self.sees_it = True
         self.ended = 0
         for target, name, value in (
@@ -62,7 +62,6 @@ class ControlPlane:
             (api_server, "MANIFEST", str(self.manifest)),
             (api_server, "is_ready", lambda: True),
             (_module, "Runner", lambda _module: self.runner),
-            (static_pods, "time", types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)),
             (static_pods, "presented", self._presented),
             (static_pods, "API_SERVER", types.SimpleNamespace(program="kube-apiserver", end=self._end)),
         ):
