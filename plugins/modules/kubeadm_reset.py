@@ -125,14 +125,16 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kubeconfig
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.users_file import UsersFile
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import control_plane_files, kubeadm, leftovers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import control_plane_files, kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import (
     RECORD,
     KubeadmFiles,
+    etcd_data,
     has_content,
     is_ours,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import run_record
@@ -186,8 +188,8 @@ class KubeadmReset:
         record = marker if self._begun else {}
         self._networks: t.List[str] = record.get("networks") or leftovers.cni_networks(self._cni_files())
         self._pod_networks: t.List[str] = record.get("pod_networks") or leftovers.pod_networks(root)
-        etcd_data = leftovers.etcd_data(self._at(KUBEADM.folder))
-        self._etcd_data: str = record.get("etcd_data") or (self._at(etcd_data) if etcd_data else "")
+        data = etcd_data(self._at(KUBEADM.folder))
+        self._etcd_data: str = record.get("etcd_data") or (self._at(data) if data else "")
         self._authority: str = record.get("authority") or self._own_authority()
         self._kubeadm_files = KubeadmFiles(root)
         if not check_mode:

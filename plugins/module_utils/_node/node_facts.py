@@ -31,7 +31,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import lines_of, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_endpoints, api_server
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import endpoint_of
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_state, installers, upgrade
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_state, upgrade
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet, serving_timer
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.kernel import KernelModules
@@ -42,7 +42,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.swap i
     swap_units,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import hosts_file
-from ansible_collections.slipway.kubernetes.plugins.module_utils._node import run_record
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node import installers, run_record
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import PackageManager, package_manager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates, der, x509
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS

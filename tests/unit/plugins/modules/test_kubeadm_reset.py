@@ -14,7 +14,8 @@ import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks, _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kubeconfig
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, kubeadm_files, leftovers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, kubeadm_files
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import Runtime
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_reset
