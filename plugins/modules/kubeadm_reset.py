@@ -22,6 +22,7 @@ description:
   - Packages, the container runtime and its images stay. So does whatever belongs to others, such as rules of
     iptables, and containers that the runtime has for others, such as Docker's.
   - A call that was killed is finished by the next one.
+  - It refuses a node of another installer (RKE2), whose pods it would end.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
@@ -133,7 +134,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubead
     has_content,
     is_ours,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM, of_this_machine
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter
@@ -174,6 +175,12 @@ class KubeadmReset:
 
     def __init__(self, params: t.Mapping[str, t.Any], runner: Runner, check_mode: bool = False, root: str = "") -> None:
         """:param root: the folder that stands for ``/``, for tests."""
+        layout = of_this_machine()
+        if layout is not KUBEADM:
+            raise SlipwayError(
+                f"This host is a node of a cluster of {layout.name} ({layout.kubelet}), which kubeadm has not made."
+                " Nothing was changed; take the host down by that installer's own means."
+            )
         self._root = root
         self._params = params
         self._runtime = _runtimes.chosen(cri_socket=params["cri_socket"])
