@@ -105,13 +105,10 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     read_text,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server as _api_server
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import (
-    control_plane_files,
-    leftovers,
-    static_pods,
-)
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import control_plane_files, static_pods
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.static_pods import Component
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 MANIFESTS = KUBEADM.manifests

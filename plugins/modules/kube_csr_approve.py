@@ -209,8 +209,8 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _tls, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.cluster_memory import SERVING_IDENTITIES
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.cluster_memory import SERVING_IDENTITIES
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet_requests
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet.kubelet_requests import Identity
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.cluster_memory import SERVING_IDENTITIES
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.cluster_memory import SERVING_IDENTITIES
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_csr_approve
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, FakeKubectl, fixture
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner

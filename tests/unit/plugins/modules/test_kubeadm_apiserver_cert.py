@@ -58,7 +58,7 @@ class ControlPlane:
         self.ended = 0
         for target, name, value in (
             (certificates, "FOLDER", str(self.root)),
-            (certificates, "KUBELET_FOLDER", str(self.root / "kubelet")),
+            (certificates, "node_name", lambda: "certs-cp1"),
             (api_server, "MANIFEST", str(self.manifest)),
             (api_server, "is_ready", lambda: True),
             (_module, "Runner", lambda _module: self.runner),
@@ -166,9 +166,7 @@ def test_what_is_no_name(plane: ControlPlane) -> None:
     assert "cannot be computed" in plane.run()["msg"]
 
 
-def test_a_node_whose_kubelet_says_no_name(
-    plane: ControlPlane, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(certificates, "KUBELET_FOLDER", str(tmp_path))
+def test_a_node_whose_kubelet_says_no_name(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificates, "node_name", lambda: "")
     monkeypatch.setattr(cluster_configuration, "platform", types.SimpleNamespace(node=lambda: "Certs-CP1"))
     assert not plane.run()["changed"]
