@@ -83,7 +83,6 @@ action:
 
 import os
 import shutil
-import socket
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _records, _runtimes, _waiting
@@ -225,7 +224,7 @@ class KubeadmInit:
     def _finish(self, token_id: str) -> None:
         """Revoke kubeadm's token, then forget that something was unfinished."""
         if os.path.exists(etcd_restore.PENDING):
-            own = str(self._registration().get("name") or socket.gethostname().lower())
+            own = str(self._registration().get("name") or kubelet.untold_name())
             others = [name for name in etcd_restore.node_names(self._kubectl) if name != own]
             etcd_restore.forget_nodes(self._kubectl, others)
             shutil.rmtree(etcd_restore.STATE)

@@ -267,7 +267,7 @@ class KubeadmJoin:
 
     @property
     def _name(self) -> str:
-        return str((self._document.get("nodeRegistration") or {}).get("name", "")) or os.uname().nodename
+        return str((self._document.get("nodeRegistration") or {}).get("name", "")) or kubelet.untold_name()
 
     def _is_registered(self) -> bool:
         """Whether the node has its certificate and its object.

@@ -109,7 +109,6 @@ kubelet_pending:
   returned: success
 """
 
-import os
 import re
 import time
 import typing as t
@@ -125,6 +124,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import ku
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm as _kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import upgrade
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet.kubelet import untold_name
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts
@@ -190,7 +190,7 @@ class KubeadmUpgrade:
         self._warn = context.warn
         self._operation: str = params["operation"]
         self._version: str = (params["version"] or "").lstrip("v")
-        self._name: str = params["name"] or os.uname().nodename.lower()
+        self._name: str = params["name"] or untold_name()
         self._ignored: t.List[str] = params["ignore_preflight_errors"]
         self._patches: str = params["patches"]
         self._timeout: int = params["timeout"]

@@ -64,7 +64,6 @@ mended:
   sample: ["cni0 has the address 10.244.1.1/24, and the node has 10.244.3.0/24"]
 """
 
-import socket
 import time
 import typing as t
 
@@ -199,7 +198,7 @@ class Kubelet:
     def _another_name(self) -> str:
         """Why the kubelet must not be started: it would come back as a node that it has no certificate for."""
         told = kubelet.told_name()
-        name = told or socket.gethostname().strip().lower()
+        name = told or kubelet.untold_name()
         if not self._name or name == self._name:
             return ""
         return (

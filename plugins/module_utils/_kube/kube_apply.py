@@ -19,6 +19,7 @@ from collections import Counter
 
 from ansible.module_utils.urls import open_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
+from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import find_checksum, parse_checksum
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._documents import merged
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
@@ -30,21 +31,7 @@ SET_NAMESPACE = "kube-system"
 #: Seconds that a custom resource definition of the same call may take until its kind can be used.
 ESTABLISHED_WITHIN = 30
 
-_SHA256 = re.compile(r"^[0-9a-fA-F]{64}$")
 _SET_NAME = re.compile(r"^[a-z0-9]([-a-z0-9]{0,48}[a-z0-9])?$")
-
-
-def expected_sha256(listing: str, file_name: str) -> str:
-    """The checksum of ``file_name`` in the output of sha256sum; a listing with one bare checksum needs no name.
-
-    :raises SlipwayError: when it is not there.
-    """
-    lines = [line.split(None, 1) for line in listing.splitlines() if line.strip()]
-    for words in lines:
-        named = len(words) == 2 and os.path.basename(words[1].strip().lstrip("*")) == file_name
-        if _SHA256.match(words[0]) and (named or (len(lines) == 1 and len(words) == 1)):
-            return words[0].lower()
-    raise SlipwayError(f"The checksum file has no SHA-256 checksum of {file_name}.")
 
 
 def fetch(url: str) -> bytes:
@@ -63,16 +50,16 @@ def download(url: str, checksum: str) -> str:
 
     :raises SlipwayError: when it cannot be had or is not what ``checksum`` says.
     """
-    algorithm, colon, wanted = checksum.partition(":")
-    if algorithm != "sha256" or not colon or not (_SHA256.match(wanted) or "://" in wanted):
-        raise SlipwayError("checksum must be sha256: and 64 hexadecimal digits or the address of a checksum file.")
-    if "://" in wanted:
-        listing = fetch(wanted).decode("utf-8", "replace")
-        wanted = expected_sha256(listing, os.path.basename(url.partition("?")[0]))
+    wanted, place = parse_checksum(checksum)
+    if place:
+        name = os.path.basename(url.partition("?")[0])
+        wanted = find_checksum(fetch(place).decode("utf-8", "replace"), name)
+        if wanted is None:
+            raise SlipwayError(f"The checksum file has no SHA-256 checksum of {name}.")
     content = fetch(url)
     found = hashlib.sha256(content).hexdigest()
-    if found != wanted.lower():
-        raise SlipwayError(f"{url_shown(url)} has the SHA-256 checksum {found}, not {wanted.lower()} as it should.")
+    if found != wanted:
+        raise SlipwayError(f"{url_shown(url)} has the SHA-256 checksum {found}, not {wanted} as it should.")
     return content.decode("utf-8", "replace")
 
 

@@ -161,6 +161,11 @@ def told_name(layout: Layout = KUBEADM) -> str:
     return found[-1].lower() if found else ""
 
 
+def untold_name() -> str:
+    """The name of a kubelet that is told none: the machine's, as kubeadm and kubelets write it."""
+    return os.uname().nodename.strip().lower()
+
+
 def ask_for_node(name: str, timeout: float = 5) -> t.Optional[Node]:
     """This machine's Node object, asked with the kubelet's own certificate.
 

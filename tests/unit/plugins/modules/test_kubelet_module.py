@@ -66,7 +66,7 @@ class Machine:
         monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: self._warnings.append(text))
         monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(kubelet, "time", clock)
-        monkeypatch.setattr(kubelet, "socket", types.SimpleNamespace(gethostname=lambda: self.hostname))
+        monkeypatch.setattr(_kubelet, "untold_name", lambda: self.hostname.lower())
         monkeypatch.setattr(certificates, "node_name", lambda: "w1")
         monkeypatch.setattr(_kubelet, "command_line", lambda _pid: self.words)
         monkeypatch.setattr(_kubelet, "ask_for_node", self._ask)
