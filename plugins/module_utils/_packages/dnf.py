@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """dnf 4 and rpm by their command-line tools and files; no Python library of theirs is used.
 
-A package is on hold when it stands in ``excludepkgs`` of dnf.conf. That needs no plugin (versionlock is a package of its
-own, and a list without its plugin holds nothing), counts for all repositories, and dnf itself obeys it in each command.
-A transaction that may change a held package says for itself what is left of the exclusions.
+A package is on hold when it stands in ``excludepkgs`` of dnf.conf. That needs no plugin (versionlock is a package of
+its own, and a list without its plugin holds nothing), counts for all repositories, and dnf itself obeys it in each
+command. A transaction that may change a held package says for itself what is left of the exclusions.
 
 Private to this collection.
 """
@@ -104,7 +104,8 @@ def parse_repoquery(text: str) -> t.List[t.Tuple[str, str, str]]:
 def parse_transaction(text: str) -> t.Dict[str, t.Optional[str]]:
     """What the table before a transaction says: versions by names, ``None`` for what is removed or replaced."""
     found: t.Dict[str, t.Optional[str]] = {}
-    heading, row = "", []
+    heading = ""
+    row: t.List[str] = []
     for line in text.partition("\nTransaction Summary")[0].splitlines():
         replaced = re.match(r" {2,}replacing +(\S+)\.\w+ ", line)
         if re.match(r"\S.*:$", line):
@@ -128,11 +129,17 @@ _EFFECTS = {"Installing": True, "Upgrading": True, "Downgrading": True, "Reinsta
 
 def complaints(text: str) -> str:
     """The lines of dnf's output that say what is wrong; its end when there are none."""
-    lines = [line.rstrip() for line in text.splitlines() if line.strip() and not line.startswith("(try to add ")]
-    wrong = [line for line in lines if re.match(r"(Error|No match|All matches| Problem| {2}- |\[)", line)]
-    wrong = [line for line in wrong if line not in ("Error:", "Error: ")]
+    # Its shell puts a prompt before what it says.
+    lines = [re.sub(r"^(> )+", "", line).rstrip() for line in text.splitlines() if line.strip()]
+    lines = [line for line in lines if not re.match(r"\(try to add |Error:$|Error: Operation aborted", line)]
+    wrong = [line for line in lines if _COMPLAINT.match(line)]
     return "\n".join(list(dict.fromkeys(wrong or lines))[-12:]) or "it printed nothing"
 
+
+_COMPLAINT = re.compile(
+    r"Error|No match for|All matches were| Problem| {2}- | {2}\S+: |\[FAILED\]|Package \S+ is not signed"
+    r"|Public key for "
+)
 
 _FETCH_FAILURES = (
     (
@@ -196,16 +203,28 @@ _FILTERS = {
 }
 
 
+_OUTDATED = re.compile(r"Status code: 404 for \S+\.rpm|No more mirrors to try")
+_REMEDIES = (
+    (_OUTDATED, "A server has not what its index names: a mirror that is being brought up to date does that."),
+    (
+        re.compile(r"GPG check FAILED"),
+        "The packages have to be signed by a key that the repository's file names (gpgkey), whatever signed the index.",
+    ),
+)
+
+
 def explain_transaction(text: str) -> str:
     """Why dnf does not carry a transaction out, with what can be done about it."""
     filtered = [f"{name}: {_FILTERS[kind]}" for kind, name in dict.fromkeys(_FILTERED.findall(text))]
     if not re.search(r"Failed to download metadata|Errors during downloading metadata", text):
-        return "\n".join([complaints(text), *filtered])
+        remedies = [remedy for pattern, remedy in _REMEDIES if pattern.search(text)]
+        return "\n".join([complaints(text), *filtered, *remedies])
     repository = re.search(r"for repo(?:sitory)? '([^']+)'", text)
     name = repository[1] if repository else "of this host"
+    reason = explain_fetch(text) or complaints(text)
     return (
-        f"dnf does nothing while the repository {name} is not as it should be: {explain_fetch(text) or complaints(text)}"
-        f" Mend it, or turn it off (enabled=0 in its file)."
+        f"dnf does nothing while the repository {name} is not as it should be: {reason} Mend it, or turn it off "
+        "(enabled=0 in its file)."
     )
 
 
@@ -253,10 +272,15 @@ def read_sections(path: str) -> t.Dict[str, t.Dict[str, str]]:
     return {name: dict(parser[name]) for name in parser.sections()}
 
 
+#: Where dnf looks for repositories.
+_FOLDERS = ("yum.repos.d", "yum/repos.d", "distro.repos.d")
+
+
 def read_entries(root: str = "") -> t.List[Entry]:
     """The repositories that are turned on."""
     found = []
-    for path in sorted(glob.glob(f"{root}/etc/yum.repos.d/*.repo")):
+    paths = [path for folder in _FOLDERS for path in sorted(glob.glob(f"{root}/etc/{folder}/*.repo"))]
+    for path in paths:
         for name, options in read_sections(path).items():
             entry = Entry(path, name, {"enabled": "1", **options})
             if name != "main" and entry.says("enabled") and entry.urls:
@@ -320,9 +344,11 @@ _QUERY = ("repoquery", "--queryformat", DNF_FORMAT)
 _SHELL_FAILED = re.compile(
     r"^(?:Error(?!: Operation aborted)|No match|All matches were filtered| Problem)", re.MULTILINE
 )
-_OUTDATED = re.compile(r"Status code: 404 for \S+\.rpm|Cannot download \S+\.rpm|No more mirrors to try")
 #: What the packages provide of which several versions may be installed.
 _PARALLEL = re.compile(r"^(?:installonlypkg|multiversion)\(|^kernel(?:-\S+)? =", re.MULTILINE)
+
+#: By what packages note the content of their files, by the number of its digits.
+_DIGESTS = {32: "md5", 40: "sha1", 64: "sha256", 96: "sha384", 128: "sha512"}
 
 
 class Dnf(PackageManager):
@@ -383,11 +409,10 @@ class Dnf(PackageManager):
             ["--query", "--file", "--queryformat", r"[%{FILENAMES}\t%{FILEDIGESTS}\n]", path], check=False
         )
         known = re.search(rf"^{re.escape(path)}\t([0-9a-f]+)$", listed, re.MULTILINE)
-        algorithms = {32: "md5", 40: "sha1", 64: "sha256", 96: "sha384", 128: "sha512"}
-        algorithm = algorithms.get(len(known[1])) if known else None
+        digest = known[1] if known else ""
         try:
             with open(self.root + path, "rb") as stream:
-                return bool(known and algorithm) and hashlib.new(algorithm, stream.read()).hexdigest() == known[1]
+                return hashlib.new(_DIGESTS.get(len(digest), "none"), stream.read()).hexdigest() == digest
         except (OSError, ValueError):
             # Where MD5 is forbidden nothing can be compared, and the file is taken for somebody's.
             return False
@@ -725,5 +750,11 @@ class DnfSource(PackageSource):
             unfinished = f"{target}.slipway-new"
             for folder in (unfinished, target):
                 shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(path, unfinished)
+            shutil.copytree(path, unfinished, ignore=_unfit)
             os.rename(unfinished, target)
+
+
+def _unfit(folder: str, names: t.Sequence[str]) -> t.Set[str]:
+    """The sockets of gpg-agent, which dnf starts beside its keys."""
+    paths = ((name, os.path.join(folder, name)) for name in names)
+    return {name for name, path in paths if not (os.path.isdir(path) or os.path.isfile(path))}

@@ -246,7 +246,7 @@ def keyring(data: bytes) -> bytes:
 
 
 def armoured(data: bytes) -> bytes:
-    """The keys of a binary file as text, each in a block of its own: rpm reads only the first key of a block.
+    """The keys of a binary file as text, each in a block of its own: not all readers go on after the first key of one.
 
     :raises OpenPgpError: when it does not consist of packets.
     """
@@ -261,7 +261,7 @@ def armoured(data: bytes) -> bytes:
 def _block(content: bytes) -> bytes:
     text = base64.b64encode(content)
     lines = [text[place : place + 64] for place in range(0, len(text), 64)]
-    # rpm before 4.18 insists on the checksum.
+    # RFC 9580 leaves the checksum to the writer; older readers insist on it.
     checksum = b"=" + base64.b64encode(_crc24(content).to_bytes(3, "big"))
     head, foot = (b"-----%s %s-----" % (word, _LABEL) for word in (b"BEGIN", b"END"))
     return b"\n".join([head, b"", *lines, checksum, foot, b""])
