@@ -635,7 +635,7 @@ class DnfSource(PackageSource):
     index has the checksums of the packages: so ``repo_gpgcheck`` is what ties a repository to its key.
     """
 
-    settings = ("repo_gpgcheck",)
+    settings = ("path", "repo_gpgcheck")
     logins = (
         "dnf knows no other place for them than files that everybody can read. Let the server know this host by its "
         "address or by a certificate (sslclientcert in /etc/dnf/dnf.conf)."
@@ -651,13 +651,19 @@ class DnfSource(PackageSource):
             f"{manager.root}/etc/pki/rpm-gpg/{self.id}.asc",
         )
         self._signed = str(repository.settings.get("repo_gpgcheck", True)).lower()
+        path = str(repository.settings.get("path") or "").strip("/")
+        self.url = f"{repository.url.rstrip('/')}/{path}" if path else repository.url
 
     def check(self) -> None:
         super().check()
         if self._signed not in ("true", "false"):
             raise SlipwayError("settings: repo_gpgcheck is true or false.")
-        if "," in self.repository.url:
-            raise SlipwayError("url: dnf takes a comma for the end of a URL.")
+        if re.search(r"[,\s]", self.url):
+            raise SlipwayError("url, path: dnf takes a comma and a space for the end of a URL.")
+
+    @property
+    def shown(self) -> str:
+        return url_shown(self.url)
 
     def key_file(self, key: bytes) -> bytes:
         return armoured(key)
@@ -669,7 +675,7 @@ class DnfSource(PackageSource):
             f"# Key: sha256:{hashlib.sha256(key).hexdigest()}{origin}",
             f"[{self.id}]",
             f"name={self.repository.name}",
-            f"baseurl={self.repository.url}",
+            f"baseurl={self.url}",
             "enabled=1",
             "gpgcheck=1",
             f"repo_gpgcheck={int(self._signed != 'false')}",
@@ -684,7 +690,7 @@ class DnfSource(PackageSource):
 
     def _others(self) -> t.List[Entry]:
         entries = [entry for entry in read_entries(self._dnf.root) if entry.path != self.path]
-        return [entry for entry in entries if any(same_url(url, self.repository.url) for url in entry.urls)]
+        return [entry for entry in entries if any(same_url(url, self.url) for url in entry.urls)]
 
     def _is_equal(self, entry: Entry) -> bool:
         signed = entry.says("repo_gpgcheck") or self._signed == "false"
@@ -698,7 +704,7 @@ class DnfSource(PackageSource):
             # dnf keeps what it has fetched by the repository's name and address.
             if entry.key_path and f"gpgkey=file://{entry.key_path}\n" in text:
                 text = text.replace(f"[{self.id}]\n", f"[{entry.id}]\n")
-                text = text.replace(f"baseurl={self.repository.url}\n", f"baseurl={entry.urls[0]}\n")
+                text = text.replace(f"baseurl={self.url}\n", f"baseurl={entry.urls[0]}\n")
         with self._scratch() as scratch:
             publish(os.path.join(scratch, "repos", "slipway.repo"), text.encode())
             result = self._dnf_of(scratch, self._dnf.cache).run(["--cacheonly", *_QUERY, *sorted(names)])

@@ -557,6 +557,9 @@ def test_the_file_of_a_repository(tmp_path: Path) -> None:
         "gpgkey=file:///etc/pki/rpm-gpg/slipway-kubernetes.asc",
         "module_hotfixes=1",
     ]
+    below = source(tmp_path, {}, "https://host/centos/", path="/$releasever/$basearch/stable")
+    assert b"\nbaseurl=https://host/centos/$releasever/$basearch/stable\n" in below.render("/k", KEY, None)
+    assert below.shown == "https://host/centos/$releasever/$basearch/stable"
     assert b"repo_gpgcheck=0\n" in source(tmp_path, {}, repo_gpgcheck=False).render("/k", KEY, None)
     assert keyring(made.key_file(KEY)) == KEY and made.key_file(KEY).startswith(
         b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
@@ -568,8 +571,9 @@ def test_the_file_of_a_repository(tmp_path: Path) -> None:
     [
         (URL, {"repo_gpgcheck": "perhaps"}, "repo_gpgcheck is true or false"),
         ("http://one,http://two", {}, "a comma"),
+        (URL, {"path": "a b"}, "a space"),
         ("http://one http://two", {}, "malformed"),
-        (URL, {"suite": "/"}, "settings: suite cannot be said of a repository here; known are repo_gpgcheck."),
+        (URL, {"suite": "/"}, "settings: suite cannot be said of a repository here; known are path, repo_gpgcheck."),
         ("https://me:hidden@mirror/", {}, "sslclientcert in /etc/dnf/dnf.conf"),
     ],
 )
