@@ -467,7 +467,9 @@ class Dnf(PackageManager):
         # What the machine's settings forbid is there, but nobody's candidate.
         unlocked = ["--disableexcludes=all", "--disableplugin=versionlock"]
         others = self._query(hidden, unlocked) if hidden else {}
+        unknown = [word for word in hidden if word not in others]
         return {
+            **{name: Offer(version, ()) for name, version in self.versions(unknown).items()},
             **{
                 name: Offer(self._best(rows), tuple(version for version, _id in rows)) for name, rows in allowed.items()
             },

@@ -387,9 +387,11 @@ def test_offers(tmp_path: Path) -> None:
         {
             "--disableexcludes=all": "kubectl 1.36.4-1 kubernetes\n",
             "repoquery": fixture("repoquery"),
+            "rpm": "by-hand\tx86_64\t1.0-1\npackage nosuch is not installed\n",
         }
     )
-    found = Dnf(runner, root=str(tmp_path)).offered(["kubelet", "kubectl", "epochal", "nosuch"])
+    found = Dnf(runner, root=str(tmp_path)).offered(["kubelet", "kubectl", "epochal", "by-hand", "nosuch"])
+    assert found["by-hand"] == Offer("1.0-1", ())
     assert found["kubelet"].candidate == f"1.37.1-{RELEASE}" and len(found["kubelet"].versions) == 3
     assert found["epochal"] == Offer("3:2.0-1", ("3:2.0-1",))
     # It is there, and the machine's settings forbid it.
