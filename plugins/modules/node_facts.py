@@ -316,6 +316,7 @@ ansible_facts:
             - C(static_pods) are manifests of static pods that are not kubeadm's.
             - C(mtus) are those of the interfaces, C(limits) those on watching files.
             - C(firewalls) are those that drop what they do not name, with whom they admit.
+            - C(selinux) is V(enforcing), V(permissive), or empty where SELinux is off.
             - C(etcd_data) says that C(/var/lib/etcd) is not empty, C(authority) that there is a CA of a cluster.
           returned: always
           type: dict
@@ -335,6 +336,7 @@ ansible_facts:
             mtus: {eth0: 1500}
             limits: {max_user_instances: 128, max_user_watches: 65536}
             firewalls: [{by: ufw, admits: [{source: 192.0.2.0/24, interface: "", ports: ""}]}]
+            selinux: ""
             etcd_data: false
             authority: true
 """

@@ -20,9 +20,9 @@ description:
     serves, and no second one is written, which would contradict it. With other keys or options it is an error.
   - The package managers of Debian and Ubuntu (apt) and of the RHEL family (dnf 4) are supported. Neither gpg nor a
     Python library is needed on the host, beyond what dnf itself brings.
-  - For dnf both the index and the packages have to be signed (C(repo_gpgcheck), C(gpgcheck)). It takes a package that is
-    signed by any key that rpm knows, but an index only by the key of its repository, and the index has the packages'
-    checksums.
+  - For dnf both the index and the packages have to be signed (C(repo_gpgcheck), C(gpgcheck)). It takes a package that
+    is signed by any key that rpm knows, but an index only by the key of its repository, and the index has the
+    packages' checksums.
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
 attributes:
