@@ -24,7 +24,8 @@ attributes:
     support: full
     details:
       - A package that no package source has yet, since the source has not been set up, counts as a change.
-      - The package index is not refreshed in check mode.
+      - The package index is not refreshed in check mode, but by dnf itself, which fetches what is older than
+        C(metadata_expire) whenever it is asked.
   diff_mode:
     support: full
   idempotent:

@@ -342,7 +342,7 @@ _OWN_WAYS = re.compile(r"proxy.*|username|password|sslca.*|sslclient.*|sslverify
 _QUERY = ("repoquery", "--queryformat", DNF_FORMAT)
 #: In `dnf shell`, which ends with 0 whatever happened.
 _SHELL_FAILED = re.compile(
-    r"^(?:Error(?!: Operation aborted)|No match|All matches were filtered| Problem)", re.MULTILINE
+    r"^(?:> )*(?:Error(?!: Operation aborted)|No match for|All matches were| Problem)", re.MULTILINE
 )
 #: What the packages provide of which several versions may be installed.
 _PARALLEL = re.compile(r"^(?:installonlypkg|multiversion)\(|^kernel(?:-\S+)? =", re.MULTILINE)
@@ -427,8 +427,9 @@ class Dnf(PackageManager):
     def installed(self) -> t.Dict[str, Installed]:
         excluded = exclusions(read_exactly(self.configuration))
         found: t.Dict[str, Installed] = {}
-        twice = self._twice()
-        for name, _arch, version in self._all():
+        rows = self._all()
+        twice = self._twice(rows)
+        for name, _arch, version in rows:
             if name in found and self.compare_versions(found[name].version, version) >= 0:
                 continue
             hold = any(fnmatch.fnmatchcase(name, word) for word in excluded)
@@ -441,13 +442,13 @@ class Dnf(PackageManager):
     def _all(self) -> t.List[t.Tuple[str, str, str]]:
         return parse_rpm(self._rpm(["--query", "--all", "--queryformat", RPM_FORMAT]))
 
-    def _twice(self) -> t.Dict[str, t.List[str]]:
+    def _twice(self, rows: t.Iterable[t.Tuple[str, str, str]]) -> t.Dict[str, t.List[str]]:
         """Packages of which a transaction that was killed has left the old version beside the new one; newest first.
 
         Kernels and their modules may be there in several versions.
         """
         versions: t.Dict[t.Tuple[str, str], t.List[str]] = {}
-        for name, arch, version in self._all():
+        for name, arch, version in rows:
             versions.setdefault((name, arch), []).append(version)
         several = {name: self.sort_versions(found) for (name, _arch), found in versions.items() if len(found) > 1}
         return {
@@ -467,7 +468,8 @@ class Dnf(PackageManager):
         # What the machine's settings forbid is there, but nobody's candidate.
         unlocked = ["--disableexcludes=all", "--disableplugin=versionlock"]
         others = self._query(hidden, unlocked) if hidden else {}
-        unknown = [word for word in hidden if word not in others]
+        # Of a repository alone it does not matter what is installed.
+        unknown = [] if self._options else [word for word in hidden if word not in others]
         return {
             **{name: Offer(version, ()) for name, version in self.versions(unknown).items()},
             **{
@@ -544,7 +546,7 @@ class Dnf(PackageManager):
 
     def repair(self) -> None:
         """The step that was still to be done: the older of two versions goes, whose files the newer one has by now."""
-        for name, versions in self._twice().items():
+        for name, versions in self._twice(self._all()).items():
             older = [f"{name}-{re.sub(r'^[0-9]+:', '', version)}" for version in versions[1:]]
             self._rpm(["--erase", "--nodeps", *older], check=False)
 
@@ -573,6 +575,7 @@ class Dnf(PackageManager):
         options = [
             *(("--cacheonly", "--assumeno") if simulate else ("--assumeyes",)),
             *("--setopt=best=1", "--setopt=install_weak_deps=0", "--setopt=clean_requirements_on_remove=0"),
+            f"--setopt=allow_downgrade={int(transaction.downgrade)}",
             *(self._released(transaction.targets) if transaction.change_held else ()),
         ]
         if not removed:
@@ -758,11 +761,19 @@ class DnfSource(PackageSource):
             unfinished = f"{target}.slipway-new"
             for folder in (unfinished, target):
                 shutil.rmtree(folder, ignore_errors=True)
-            shutil.copytree(path, unfinished, ignore=_unfit)
+            _copy(path, unfinished)
             os.rename(unfinished, target)
 
 
-def _unfit(folder: str, names: t.Sequence[str]) -> t.Set[str]:
-    """The sockets of gpg-agent, which dnf starts beside its keys."""
-    paths = ((name, os.path.join(folder, name)) for name in names)
-    return {name for name, path in paths if not (os.path.isdir(path) or os.path.isfile(path))}
+def _copy(source: str, target: str) -> None:
+    """Copy a folder with its files, but without the sockets of gpg-agent, which dnf starts beside its keys.
+
+    What SELinux knows of files is that of where they are, not of where they were.
+    """
+    make_folder(target, stat.S_IMODE(os.stat(source).st_mode))
+    for entry in os.scandir(source):
+        path = os.path.join(target, entry.name)
+        if entry.is_dir(follow_symlinks=False):
+            _copy(entry.path, path)
+        elif entry.is_file(follow_symlinks=False):
+            shutil.copyfile(entry.path, path)

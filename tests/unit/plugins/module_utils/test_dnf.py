@@ -473,6 +473,7 @@ def test_the_plan() -> None:
         # The shell goes on after each of these, and ends with 0.
         ("shell-no-match", 0, {"nosuch": "1", "kubectl": None}),
         ("shell-broken", 0, {"broken": "1.0-1", "kubectl": None}),
+        ("shell-nothing", 0, {"nix": None}),
     ],
 )
 def test_a_plan_that_is_refused(case: str, code: int, targets: t.Dict[str, t.Optional[str]]) -> None:
@@ -483,6 +484,15 @@ def test_a_plan_that_is_refused(case: str, code: int, targets: t.Dict[str, t.Opt
     with pytest.raises(Refused):
         Dnf(runner).install(Transaction(targets))
     assert not runner.called("--assumeyes")
+
+
+def test_only_who_asks_for_it_goes_back() -> None:
+    arguments = [
+        Dnf(FakeRunner({})).transaction_arguments(Transaction({"a": "1-1"}, downgrade=allowed), True)[0]
+        for allowed in (True, False)
+    ]
+    assert ["--setopt=allow_downgrade=1" in words for words in arguments] == [True, False]
+    assert ["--setopt=allow_downgrade=0" in words for words in arguments] == [False, True]
 
 
 def test_what_is_replaced_without_being_named_stays() -> None:
@@ -639,6 +649,8 @@ def test_a_repository_is_fetched_and_kept(tmp_path: Path) -> None:
     write(kept, "repodata/repomd.xml", "old")
     write(tmp_path, "etc/dnf/dnf.conf", "[main]\ncachedir=/srv/cache\n")
     with source(tmp_path, {"makecache": fetch, "repoquery": fixture("repoquery")}).fetched(KEY) as index:
+        # What is installed is no offer of the repository.
+        assert "nosuch" not in index.manager.offered(["nosuch"])
         assert index.manager.offered(["kubelet"])["kubelet"].candidate == f"1.37.1-{RELEASE}"
         assert (kept / "repodata/repomd.xml").read_text() == "old"
         index.keep()
