@@ -7,6 +7,10 @@ A package is on hold when it stands in ``excludepkgs`` of dnf.conf. That needs n
 its own, and a list without its plugin holds nothing), counts for all repositories, and dnf itself obeys it in each
 command. A transaction that may change a held package says for itself what is left of the exclusions.
 
+dnf 5 is another program: it ends the rows of a query only when it is told to, prints epochs that are 0, has ``do`` in
+the place of ``shell``, ``--setopt=disable_excludes=*`` in that of ``--disableexcludes``, and its cache is
+``/var/cache/libdnf5`` (seen with 5.4.6). ``excludepkgs`` means the same to it. A class of its own could stand here.
+
 Private to this collection.
 """
 
@@ -357,7 +361,8 @@ class Dnf(PackageManager):
     :param options: for each call of dnf; they win over the host's configuration.
     """
 
-    name, tool, systems, audit = "dnf", "dnf", "the RHEL family", "dnf check"
+    # The program `dnf` is a link, to dnf5 on some systems.
+    name, tool, systems, audit = "dnf", "dnf-3", "the RHEL family", "dnf check"
     names = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
     def __init__(self, runner: Runner, lock_timeout: int = 120, root: str = "", options: t.Sequence[str] = ()) -> None:
@@ -381,7 +386,7 @@ class Dnf(PackageManager):
         """
         end = time.monotonic() + self.lock_timeout
         while True:
-            argv = ["dnf", "--setopt=exit_on_lock=1", *self._options, *arguments]
+            argv = [self.tool, "--setopt=exit_on_lock=1", *self._options, *arguments]
             result = self.runner.run(argv, stdin=stdin, check=False)
             if result.rc != _LOCKED:
                 return result

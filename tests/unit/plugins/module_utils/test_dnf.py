@@ -287,7 +287,7 @@ def test_waits_for_a_lock(monkeypatch: pytest.MonkeyPatch) -> None:
     runner = FakeRunner({"makecache": [(200, fixture("locked"), ""), (200, "", ""), ""]})
     assert Dnf(runner, options=["--noplugins"]).refresh() == ""
     assert runner.calls[0] == [
-        "dnf",
+        "dnf-3",
         "--setopt=exit_on_lock=1",
         "--noplugins",
         "--assumeyes",
