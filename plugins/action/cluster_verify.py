@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import time
 import typing as t
 import urllib.request
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.verify import table
 
 _MODULE = "slipway.kubernetes.cluster_verify"
@@ -19,7 +19,7 @@ _LOAD_BALANCER = "the load balancer answers from the controller"
 def ask(url: str, expected: t.Container[str], timeout: float) -> str:
     """What is wrong with the answer of a URL to the controller, tried for ``timeout`` seconds; empty when well."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + timeout
+    wait = _waiting.Wait(timeout)
     while True:
         try:
             with opener.open(url, timeout=5) as response:
@@ -27,9 +27,9 @@ def ask(url: str, expected: t.Container[str], timeout: float) -> str:
             problem = "" if answer in expected else f"{url} answered {answer[:80]!r}, which is no pod of this check"
         except OSError as error:
             problem = f"{url}: {error}"
-        if not problem or time.monotonic() > deadline:
+        if not problem or wait.is_over:
             return problem
-        time.sleep(0.5)
+        wait.sleep()
 
 
 class ActionModule(ActionBase):

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 import typing as t
 
 from ansible import constants
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _run_keeper
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._run_lock import (
@@ -82,9 +82,9 @@ class ActionModule(ActionBase):
         Display().warning(
             f"A{holder.message[1:]} It may be dead: waiting for up to {patience_of(first)} s for a sign of life."
         )
-        deadline = time.monotonic() + patience_of(first) + 2 * _PAUSE
-        while time.monotonic() < deadline:
-            time.sleep(_PAUSE)
+        wait = _waiting.Wait(patience_of(first) + 2 * _PAUSE, _PAUSE)
+        while not wait.is_over:
+            wait.sleep()
             found = self._module(over=over, state="looked").get("holder")
             if not found or any(found.get(key) != first.get(key) for key in ("controller", "pid", "started")):
                 return {}, None  # taking it says what there is now

@@ -12,6 +12,7 @@ import dataclasses
 import os
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import program
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import (
     lines_shown,
     without_credentials,
@@ -108,7 +109,7 @@ class Runner:
         return path
 
     def _find(self, name: str) -> t.Optional[str]:
-        return self._module.get_bin_path(name, opt_dirs=["/usr/local/bin", "/usr/local/sbin"])
+        return self._module.get_bin_path(name, opt_dirs=["/usr/local/bin", "/usr/local/sbin"]) or program(name) or None
 
     def run(
         self,

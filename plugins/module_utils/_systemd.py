@@ -9,9 +9,9 @@ Private to this collection.
 from __future__ import annotations
 
 import os
-import time
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 
 PROPERTIES = (
@@ -93,15 +93,15 @@ class Unit:
 
         :raises SlipwayError: when it is not in time, or fails.
         """
-        deadline = time.monotonic() + timeout
+        wait = _waiting.Wait(timeout, pause=0.2)
         while True:
             properties = self.properties()
             state = properties.get("ActiveState", "")
             if state == "active":
                 return
-            if state == "failed" or time.monotonic() > deadline:
+            if state == "failed" or wait.is_over:
                 raise SlipwayError(
                     f"The unit {self.name} is {state} ({properties.get('SubState')}) instead of active. "
                     f"See `journalctl --unit {self.name}` on this host."
                 )
-            time.sleep(0.2)
+            wait.sleep()

@@ -102,13 +102,12 @@ table:
 
 import concurrent.futures
 import json
-import time
 import typing as t
 import urllib.error
 import urllib.parse
 import urllib.request
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import spread
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import verify as _verify
@@ -139,7 +138,7 @@ class ClusterVerify:
         self._context = context
         self._params = context.params
         self._kubectl = Kubectl.of(context)
-        self._deadline = time.monotonic() + context.params["timeout"]
+        self._wait = _waiting.Wait(context.params["timeout"])
         self._namespace = f"--namespace={context.params['namespace']}"
 
     def probe(self) -> t.Dict[str, t.Any]:
@@ -231,9 +230,9 @@ class ClusterVerify:
                 check = look()
             except CommandError as error:
                 check = _verify.Check(name, [str(error)])
-            if not check.problems or time.monotonic() > self._deadline:
+            if not check.problems or self._wait.is_over:
                 return _verify.Check(name, check.problems, check.detail)
-            time.sleep(0.5)
+            self._wait.sleep()
 
     def _nodes(self) -> _verify.Check:
         nodes = self._kubectl.get("nodes")["items"]
@@ -323,11 +322,10 @@ class ClusterVerify:
 
     def _load_balancer(self) -> str:
         """The address of the load balancer; empty when it got none in time."""
-        while True:
-            address = _predicates.load_balancer_address(self._kubectl.get("service/load-balancer", self._namespace))
-            if address or time.monotonic() > self._deadline:
-                return address
-            time.sleep(0.5)
+        return _waiting.until(
+            lambda: _predicates.load_balancer_address(self._kubectl.get("service/load-balancer", self._namespace)),
+            self._wait.left,
+        )
 
     @staticmethod
     def _all(ask: t.Callable[[t.Any], str], arguments: t.Sequence[t.Any]) -> t.List[str]:

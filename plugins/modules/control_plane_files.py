@@ -96,6 +96,7 @@ import os
 import time
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     TextFile,
@@ -104,13 +105,10 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     read_text,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server as _api_server
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import (
-    control_plane_files,
-    leftovers,
-    static_pods,
-)
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import control_plane_files, static_pods
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.static_pods import Component
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 MANIFESTS = KUBEADM.manifests
@@ -279,7 +277,7 @@ class ControlPlaneFiles:
         :raises SlipwayError: when it did not come.
         """
         is_well = functools.partial(self._is_well, component, port)
-        if static_pods.within(self._timeout, is_well):
+        if _waiting.until(is_well, self._timeout):
             return
         paths = ", ".join(file.path for file in written) or DIRECTORY
         kept = {file.path for file in before}
@@ -289,7 +287,7 @@ class ControlPlaneFiles:
             if file.path not in kept:
                 os.unlink(file.path)
         component.end()
-        well = static_pods.within(max(self._timeout, BACK_OFF), is_well) if written else False
+        well = _waiting.until(is_well, max(self._timeout, BACK_OFF)) if written else False
         raise SlipwayError(
             f"After {self._timeout} seconds {component.program} is not healthy on this machine with the files that were"
             f" written ({paths})."

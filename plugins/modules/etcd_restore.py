@@ -110,10 +110,9 @@ forgotten:
 import os
 import shutil
 import signal
-import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks, _records
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks, _records, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd as _etcd
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd_restore
@@ -169,7 +168,7 @@ class EtcdRestore:
         for how in (signal.SIGTERM, signal.SIGKILL):
             for component in self._running():
                 component.end(how)
-            if static_pods.within(_PATIENCE, lambda: not self._running()):
+            if _waiting.until(lambda: not self._running(), _PATIENCE):
                 return
         names = ", ".join(component.program for component in self._running())
         raise SlipwayError(f"{names} cannot be ended on this host. Restart the machine and run again.")
@@ -194,10 +193,10 @@ class EtcdRestore:
 
     def _completed(self) -> t.Dict[str, t.Any]:
         if not self._check_mode:
-            deadline = time.monotonic() + self._params["timeout"]
+            wait = _waiting.Wait(self._params["timeout"])
             etcd = _etcd.Etcd(self._runner, _etcd.read_pod(self._params["manifest"]), self._params["cri_socket"])
             static_pods.until("the API server", api_server.is_ready, self._params["timeout"])
-            static_pods.until("etcd", lambda: self._is_whole(etcd), max(deadline - time.monotonic(), 1))
+            static_pods.until("etcd", lambda: self._is_whole(etcd), max(wait.left, 1))
             _records.KUBEADM.begin("restore", completed=True, checksum=self._params["checksum"])
         return {"changed": False}
 
@@ -225,7 +224,7 @@ class EtcdRestore:
             silent[:] = [name for name in self._params["nodes"] if now.get(name) in (None, first.get(name))]
             return not silent
 
-        if not static_pods.within(self._params["timeout"], all_report):
+        if not _waiting.until(all_report, self._params["timeout"]):
             raise SlipwayError(
                 f"The cluster is restored, and after {self._params['timeout']} seconds the kubelets of"
                 f" {', '.join(silent)} do not report. See what they say (`journalctl -u kubelet`), then run"

@@ -205,13 +205,12 @@ refused:
 import concurrent.futures
 import socket
 import ssl
-import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _tls
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _tls, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.cluster_memory import SERVING_IDENTITIES
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.cluster_memory import SERVING_IDENTITIES
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet_requests
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet.kubelet_requests import Identity
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
@@ -265,16 +264,12 @@ class KubeCsrApprove:
         kubectl: Kubectl,
         check_mode: bool = False,
         probe_node: t.Callable[[Identity, int, ssl.SSLContext], str] = probe,
-        clock: t.Callable[[], float] = time.monotonic,
-        sleep: t.Callable[[float], None] = time.sleep,
     ) -> None:
         self._nodes = {node.name: node for node in map(identity, params["nodes"])}
         self._params = params
         self._kubectl = kubectl
         self._check_mode = check_mode
         self._probe_node = probe_node
-        self._clock = clock
-        self._sleep = sleep
         self._approved: t.Dict[str, t.Dict[str, t.Any]] = {}
         self._refused: t.Dict[str, t.Dict[str, t.Any]] = {}
         self._missing: t.List[t.Dict[str, t.Any]] = []
@@ -294,16 +289,16 @@ class KubeCsrApprove:
             }
         wait = self._params["wait"] and not self._check_mode
         context = self._context() if wait else None
-        start = self._clock()
+        patience = _waiting.Wait(self._params["timeout"], self._params["interval"])
         remembered = self._params["remember"] and self._remember()
         self._approve()
         waited = [node for node in self._nodes.values() if node.name not in self._self_signed]
         missing = self._probe(context, waited) if context else {}
         while context and missing:
-            if self._clock() - start >= self._params["timeout"]:
+            if patience.is_over:
                 self._missing = [{"node": name, "reasons": self._why(name, missing[name])} for name in missing]
                 break
-            self._sleep(self._params["interval"])
+            patience.sleep()
             self._approve()
             missing = self._probe(context, [self._nodes[name] for name in missing])
         if self._missing and self._params["missing_fails"]:

@@ -132,6 +132,7 @@ import time
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
@@ -197,14 +198,7 @@ def refusal(stderr: str) -> str:
 class KubeDrain:
     """Cordons, drains or uncordons one node."""
 
-    def __init__(
-        self,
-        params: t.Mapping[str, t.Any],
-        kubectl: Kubectl,
-        check_mode: bool = False,
-        clock: t.Callable[[], float] = time.monotonic,
-        sleep: t.Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, params: t.Mapping[str, t.Any], kubectl: Kubectl, check_mode: bool = False) -> None:
         """:raises SlipwayError: when a number makes no sense."""
         for option, least in (("timeout", 1), ("grace_period", -1), ("skip_wait_for_delete_timeout", 0)):
             if params[option] < least:
@@ -213,8 +207,6 @@ class KubeDrain:
         self._name: str = params["name"]
         self._kubectl = kubectl
         self._check_mode = check_mode
-        self._clock = clock
-        self._sleep = sleep
 
     def drain_argv(self, seconds: int, dry_run: str = "") -> t.List[str]:
         """The arguments of kubectl.
@@ -310,18 +302,17 @@ class KubeDrain:
 
         :raises SlipwayError: when it cannot be done in time.
         """
-        deadline = self._clock() + self._params["timeout"]
+        wait = _waiting.Wait(self._params["timeout"], pause=1)
         gone: t.Set[str] = set()
         while True:
-            left = deadline - self._clock()
-            result = self._kubectl.run(*self.drain_argv(max(1, round(left))), check=False)
+            result = self._kubectl.run(*self.drain_argv(max(1, round(wait.left))), check=False)
             gone.update(evicted(result.stdout))
             if result.rc == 0:
                 return sorted(gone or set(pods))
             in_vain = blocked(result.stderr) or hanging(result.stderr) or not kube.is_transient(result.stderr)
-            if in_vain or self._clock() >= deadline:
+            if in_vain or wait.is_over:
                 raise SlipwayError(self._failure(result), cmd=result.argv, rc=result.rc, stderr=result.stderr)
-            self._sleep(1)
+            wait.sleep()
 
     def _failure(self, result: CommandResult) -> str:
         stuck = self._why_blocked(blocked(result.stderr))

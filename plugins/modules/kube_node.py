@@ -156,9 +156,9 @@ nodes:
 import copy
 import json
 import re
-import time
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import CONTROL_PLANE
@@ -168,8 +168,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._module import 
 RECORD_PREFIX = "slipway.io/managed."
 #: The labels of kubeadm's phase mark-control-plane.
 MARKS = (CONTROL_PLANE, "node.kubernetes.io/exclude-from-external-load-balancers")
-#: Kubelets and controllers write to Node objects, too.
-ATTEMPTS = 10
+#: Seconds for which a change is tried again that somebody else's crosses.
+CONFLICTS = 5
 
 Taint = t.Dict[str, str]
 
@@ -290,22 +290,13 @@ def settings(node: kube.Object) -> kube.Object:
 class KubeNode:
     """Makes nodes like the given settings."""
 
-    def __init__(
-        self,
-        params: t.Mapping[str, t.Any],
-        kubectl: Kubectl,
-        check_mode: bool = False,
-        clock: t.Callable[[], float] = time.monotonic,
-        sleep: t.Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, params: t.Mapping[str, t.Any], kubectl: Kubectl, check_mode: bool = False) -> None:
         if not re.match(r"^[A-Za-z0-9]([-A-Za-z0-9_.]{0,40}[A-Za-z0-9])?$", params["manager"]):
             raise SlipwayError("manager must be up to 42 letters, digits, dots, dashes and underscores.")
         self._wanted = [NodeSettings(node, params["manager"]) for node in params["nodes"]]
         self._timeout = params["timeout"]
         self._kubectl = kubectl
         self._check_mode = check_mode
-        self._clock = clock
-        self._sleep = sleep
 
     def replace_argv(self) -> t.List[str]:
         """The arguments of kubectl that replace the nodes in its standard input."""
@@ -321,16 +312,17 @@ class KubeNode:
             return self._result({wanted.name: wanted.adds for wanted in self._wanted}, {}, f" ({lacking})")
         live, absent = self._read()
         first = live
-        for attempt in range(1, ATTEMPTS + 1):
+        wait = _waiting.Wait(CONFLICTS)
+        while True:
             differing = self._differing(live)
             if not differing:
                 break
             result = self._kubectl.run(*self.replace_argv(), stdin=kube.as_list(differing), check=False)
             if result.rc == 0:
                 break
-            if not kube.is_transient(result.stderr) or attempt == ATTEMPTS:
+            if not kube.is_transient(result.stderr) or wait.is_over:
                 raise SlipwayError(f"Cannot change nodes: {kube.complaint(result)}")
-            self._sleep(0.5)
+            wait.sleep()
             live = self._read()[0]
         changed = {wanted.name: wanted.name in absent and (wanted.adds or wanted.marks) for wanted in self._wanted}
         changes = {node["metadata"]["name"]: (first[node["metadata"]["name"]], node) for node in self._differing(first)}
@@ -341,7 +333,7 @@ class KubeNode:
         """The nodes that exist, and the names of the others, which are waited for outside check mode."""
         names = [wanted.name for wanted in self._wanted]
         manifests = [{"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}} for name in names]
-        deadline = self._clock() + self._timeout
+        wait = _waiting.Wait(self._timeout)
         while True:
             items, result = kube.read(self._kubectl, manifests)
             if result.rc != 0:
@@ -350,12 +342,12 @@ class KubeNode:
             absent = [name for name in names if name not in live]
             if not absent or self._check_mode:
                 return live, absent
-            if self._clock() >= deadline:
+            if wait.is_over:
                 raise SlipwayError(
                     f"After {self._timeout} seconds these nodes are not registered: {', '.join(absent)}. A kubelet only"
                     " registers its node when it starts: site.yml starts it again."
                 )
-            self._sleep(0.5)
+            wait.sleep()
 
     def _differing(self, live: t.Mapping[str, kube.Object]) -> t.List[kube.Object]:
         """The nodes as they are to be, of those that are not."""

@@ -56,11 +56,11 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.cluster_memory import (
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.cluster_memory import (
     REMOVED_NODES,
     SERVING_IDENTITIES,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, shown
 

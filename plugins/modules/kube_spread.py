@@ -61,10 +61,10 @@ moved:
 """
 
 import json
-import time
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import spread
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
@@ -85,8 +85,6 @@ class KubeSpread:
         names: t.Sequence[str],
         timeout: int,
         check_mode: bool = False,
-        clock: t.Callable[[], float] = time.monotonic,
-        sleep: t.Callable[[float], None] = time.sleep,
     ) -> None:
         for name in names:
             spread.split(name)
@@ -94,8 +92,6 @@ class KubeSpread:
         self._names = names
         self._timeout = timeout
         self._check_mode = check_mode
-        self._clock = clock
-        self._sleep = sleep
 
     def run(self) -> t.Dict[str, t.Any]:
         """Do it, or in check mode say what would be done."""
@@ -151,19 +147,19 @@ class KubeSpread:
             if _BUDGET in error.result.stderr:
                 return False
             raise
-        deadline = self._clock() + self._timeout
+        wait = _waiting.Wait(self._timeout, _PAUSE)
         while True:
             deployment = spread.read_deployment(self._kubectl, crowd.name)
             pods = self._kubectl.get("pods", f"--namespace={namespace}")["items"]
             missing = self._missing(deployment, pods, pod, len(crowd.pods))
             if not missing:
                 return True
-            if self._clock() >= deadline:
+            if wait.is_over:
                 raise SlipwayError(
                     f"After {self._timeout} seconds nothing has taken the place of the pod {pod} of {crowd.name}:"
                     f" {'; '.join(missing)}."
                 )
-            self._sleep(_PAUSE)
+            wait.sleep()
 
     @staticmethod
     def _missing(

@@ -93,11 +93,12 @@ import re
 import stat
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_exactly, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_endpoints, api_server
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_configuration, static_pods
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_configuration
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
@@ -184,7 +185,7 @@ class KubeadmEndpoint:
         """
         host, port = api_endpoints.endpoint_place(self._endpoint)
         answers = functools.partial(api_server.answers_ready, host, port, api_server.AUTHORITY)
-        if not static_pods.within(self._params["timeout"], answers):
+        if not _waiting.until(answers, self._params["timeout"]):
             raise SlipwayError(
                 f"After {self._params['timeout']} seconds {self._server}/readyz does not say on this host that an API"
                 f" server is ready, with a certificate of the cluster's CA for {host}. Nothing was changed here: see"

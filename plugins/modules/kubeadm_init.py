@@ -84,10 +84,9 @@ action:
 import os
 import shutil
 import socket
-import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _records, _runtimes
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _records, _runtimes, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd, etcd_restore
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
@@ -271,12 +270,7 @@ class KubeadmInit:
     def _wait_until_ready(self, timeout: float) -> bool:
         """Whether the control plane answers within ``timeout`` seconds; in check mode it gets some moments only."""
         patience = min(timeout, self._timeout, *([_MOMENTS] if self._context.check_mode else []))
-        deadline = time.monotonic() + patience
-        while not self._is_ready():
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(1)
-        return True
+        return _waiting.until(self._is_ready, patience, pause=1)
 
     def _expect_ready(self) -> None:
         """Wait until the control plane that is here answers.

@@ -91,11 +91,10 @@ action:
 
 import contextlib
 import os
-import time
 import typing as t
 import urllib.parse
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _records
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _records, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd_learners
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
@@ -243,14 +242,11 @@ class KubeadmJoin:
         :raises SlipwayError: when the API server says that there is no such node after all.
         """
         name = certificates.node_name()
-        deadline = time.monotonic() + _REGISTRATION
-        while kubelet.ask_for_node(name) == {}:
-            if time.monotonic() > deadline:
-                raise SlipwayError(
-                    f"`kubeadm join` came to its end, and {_REGISTRATION} seconds later the cluster has no node {name}:"
-                    " its kubelet has not registered it. See `journalctl --unit kubelet` on this host, then run again."
-                )
-            time.sleep(0.2)
+        if not _waiting.until(lambda: kubelet.ask_for_node(name) != {}, _REGISTRATION, pause=0.2):
+            raise SlipwayError(
+                f"`kubeadm join` came to its end, and {_REGISTRATION} seconds later the cluster has no node {name}:"
+                " its kubelet has not registered it. See `journalctl --unit kubelet` on this host, then run again."
+            )
 
     @staticmethod
     def _forget_token() -> None:
@@ -282,7 +278,7 @@ class KubeadmJoin:
         if not os.path.exists(_KUBELET_CERTIFICATE) or not kubectl.configured:
             return False
         check, timeout = self._context.check_mode, self._context.params["timeout"]
-        begin = time.monotonic()
+        wait = _waiting.Wait(timeout, pause=1)
         while True:
             result = kubectl.run("get", f"node/{self._name}", "--output=name", check=False)
             if result.rc == 0:
@@ -290,15 +286,14 @@ class KubeadmJoin:
             # The certificate is one of a cluster that is no more.
             if "Unauthorized" in result.stderr or "x509:" in result.stderr:
                 return False
-            waited = time.monotonic() - begin
-            if "NotFound" in result.stderr and (check or waited >= min(timeout, _REGISTRATION)):
+            if "NotFound" in result.stderr and (check or wait.elapsed >= min(timeout, _REGISTRATION)):
                 return False
-            if check or waited >= timeout:
+            if check or wait.is_over:
                 raise SlipwayError(
                     "An interrupted `kubeadm join` has given this host a certificate, and the API server cannot be"
                     f" asked whether it is a node: it is left as it is. kubectl says: {result.stderr.strip()}"
                 )
-            time.sleep(1)
+            wait.sleep()
 
 
 ARGUMENTS: t.Dict[str, t.Any] = {

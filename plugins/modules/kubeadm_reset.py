@@ -22,6 +22,7 @@ description:
   - Packages, the container runtime and its images stay. So does whatever belongs to others, such as rules of
     iptables, and containers that the runtime has for others, such as Docker's.
   - A call that was killed is finished by the next one.
+  - It refuses a node of another installer (RKE2), whose pods it would end.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
@@ -125,14 +126,16 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kubeconfig
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.users_file import UsersFile
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import control_plane_files, kubeadm, leftovers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import control_plane_files, kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import (
     RECORD,
     KubeadmFiles,
+    etcd_data,
     has_content,
     is_ours,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM, of_this_machine
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import run_record
@@ -172,6 +175,12 @@ class KubeadmReset:
 
     def __init__(self, params: t.Mapping[str, t.Any], runner: Runner, check_mode: bool = False, root: str = "") -> None:
         """:param root: the folder that stands for ``/``, for tests."""
+        layout = of_this_machine()
+        if layout is not KUBEADM:
+            raise SlipwayError(
+                f"This host is a node of a cluster of {layout.name} ({layout.kubelet}), which kubeadm has not made."
+                " Nothing was changed; take the host down by that installer's own means."
+            )
         self._root = root
         self._params = params
         self._runtime = _runtimes.chosen(cri_socket=params["cri_socket"])
@@ -186,8 +195,8 @@ class KubeadmReset:
         record = marker if self._begun else {}
         self._networks: t.List[str] = record.get("networks") or leftovers.cni_networks(self._cni_files())
         self._pod_networks: t.List[str] = record.get("pod_networks") or leftovers.pod_networks(root)
-        etcd_data = leftovers.etcd_data(self._at(KUBEADM.folder))
-        self._etcd_data: str = record.get("etcd_data") or (self._at(etcd_data) if etcd_data else "")
+        data = etcd_data(self._at(KUBEADM.folder))
+        self._etcd_data: str = record.get("etcd_data") or (self._at(data) if data else "")
         self._authority: str = record.get("authority") or self._own_authority()
         self._kubeadm_files = KubeadmFiles(root)
         if not check_mode:

@@ -115,7 +115,7 @@ import time
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _records
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _records, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     CommandError,
     SlipwayError,
@@ -184,12 +184,7 @@ def pod_problem(name: str, pod: t.Optional[kube.Object], image: str) -> str:
 class KubeadmUpgrade:
     """The upgrade of what kubeadm manages on this node to one version."""
 
-    def __init__(
-        self,
-        context: Context,
-        clock: t.Callable[[], float] = time.monotonic,
-        sleep: t.Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, context: Context) -> None:
         params = context.params
         self._check_mode = context.check_mode
         self._warn = context.warn
@@ -202,8 +197,6 @@ class KubeadmUpgrade:
         self._runner = context.runner
         self._control_plane = bool(upgrade.static_pods())
         self._kubectl = Kubectl(self._runner, _ADMIN if self._control_plane else _KUBELET, request_timeout=10)
-        self._clock = clock
-        self._sleep = sleep
 
     def argv(self, kubeadm: str) -> t.List[str]:
         """kubeadm's command line."""
@@ -302,14 +295,14 @@ class KubeadmUpgrade:
 
     def _ask(self, *arguments: str) -> kube.Object:
         """An object, as soon as the API server gives it: the one that was asked may be restarting."""
-        begin = self._clock()
+        wait = _waiting.Wait(min(self._timeout, 60), pause=1)
         while True:
             try:
                 return self._kubectl.get(*arguments)
             except CommandError as error:
-                if not kube.is_transient(error.result.stderr) or self._clock() - begin > min(self._timeout, 60):
+                if not kube.is_transient(error.result.stderr) or wait.is_over:
                     raise
-            self._sleep(1)
+            wait.sleep()
 
     def _upgrade(self) -> None:
         kubeadm = _kubeadm.Kubeadm(self._runner)
@@ -389,16 +382,16 @@ class KubeadmUpgrade:
         return seconds_since(started, time.clock_gettime(time.CLOCK_MONOTONIC))
 
     def _wait(self, look: t.Callable[[], t.List[str]]) -> None:
-        begin = self._clock()
+        wait = _waiting.Wait(self._timeout)
         missing = look()
         while missing:
-            if self._clock() - begin > self._timeout:
+            if wait.is_over:
                 raise SlipwayError(
                     f"The control plane of this host is not healthy after {self._timeout} seconds: "
                     + "; ".join(missing)
                     + ". See `journalctl --unit kubelet` and /var/log/pods/kube-system_* there; then run again."
                 )
-            self._sleep(0.5)
+            wait.sleep()
             missing = look()
 
 

@@ -68,7 +68,7 @@ import socket
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _pod_networks
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _pod_networks, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
@@ -174,11 +174,11 @@ class Kubelet:
 
         After the control plane itself was down all kubelets have been silent, and need some seconds.
         """
-        deadline = time.monotonic() + _SIGN_OF_LIFE
+        wait = _waiting.Wait(_SIGN_OF_LIFE, pause=1)
         while self._node and kubelet.is_silent(self._node):
-            if time.monotonic() > deadline:
+            if wait.is_over:
                 return True
-            time.sleep(1)
+            wait.sleep()
             self._node = kubelet.ask_for_node(self._name)
         return False
 
@@ -212,20 +212,19 @@ class Kubelet:
 
     def _wait_for_node(self) -> None:
         """Wait until the node is there and heard of, with its slice where the pod network has had one."""
-        deadline = time.monotonic() + self._timeout
         needs_slice = self._network.had_slice()
-        while True:
+
+        def is_there() -> bool:
             self._node = kubelet.ask_for_node(self._name)
             has_slice = bool(_pod_networks.slices(self._node or {}))
-            if self._node and not kubelet.is_silent(self._node) and (has_slice or not needs_slice):
-                return
-            if time.monotonic() > deadline:
-                raise SlipwayError(
-                    f"The kubelet was started, and {self._timeout} seconds later the cluster "
-                    + ("has not heard of it" if self._node else f"has no Node object {self._name}")
-                    + ". See `journalctl --unit kubelet` on this host."
-                )
-            time.sleep(0.5)
+            return bool(self._node) and not kubelet.is_silent(self._node or {}) and (has_slice or not needs_slice)
+
+        if not _waiting.until(is_there, self._timeout):
+            raise SlipwayError(
+                f"The kubelet was started, and {self._timeout} seconds later the cluster "
+                + ("has not heard of it" if self._node else f"has no Node object {self._name}")
+                + ". See `journalctl --unit kubelet` on this host."
+            )
 
     def _pod_network(self) -> t.List[str]:
         """Put right, or only say, what contradicts the node's slice; what it was, in words."""
@@ -266,9 +265,9 @@ class Kubelet:
         install it, so this ends.
         """
         state = self._network.on_node(self._node or {})
-        deadline = time.monotonic() + (self._timeout if self._is_lost else _PATIENCE)
-        while not self._context.check_mode and not state.can_be_mended and time.monotonic() < deadline:
-            time.sleep(1)
+        wait = _waiting.Wait(self._timeout if self._is_lost else _PATIENCE, pause=1)
+        while not self._context.check_mode and not state.can_be_mended and not wait.is_over:
+            wait.sleep()
             self._node = kubelet.ask_for_node(self._name) or self._node
             state = self._network.on_node(self._node or {})
         return state

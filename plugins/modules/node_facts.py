@@ -184,7 +184,9 @@ ansible_facts:
                 - {path: /etc/containerd/conf.d/a.toml, version: 2, cri: true, systemd_cgroup: true, registries: true}
         kubernetes:
           description:
-            - Versions of C(kubeadm), C(kubelet) and C(kubectl), empty when absent, and what kubeadm has left here.
+            - Versions of C(kubeadm), C(kubelet) and C(kubectl), empty when absent, and what the installer has left here
+              that has made a node of this machine.
+            - C(installer) is its name, V(kubeadm) or V(RKE2); empty on a machine that is no node.
             - C(unfinished) is the record of a kubeadm command of this collection that has not come to its end, or null.
             - C(completed) says that the machine is a node without such a record.
             - C(node_name) is the name of the node that it is, by its kubelet's certificate; C(told_name) is the one
@@ -206,6 +208,7 @@ ansible_facts:
             kubeadm_version: 1.37.1
             kubelet_version: 1.37.1
             kubectl_version: 1.37.1
+            installer: kubeadm
             control_plane: false
             api_ready: false
             apiserver_names: []
@@ -223,7 +226,7 @@ ansible_facts:
             serving_certificates_timer: ""
         configuration:
           description:
-            - What the node was configured with, empty on a machine that is none. C(kubelet) is the text of its
+            - What a node of kubeadm was configured with, empty on other machines. C(kubelet) is the text of its
               KubeletConfiguration, C(kubelet_arguments) are those that kubeadm gave to it, C(cri_socket) is where it
               finds the container runtime, C(static_pods) are arguments of the control plane that cannot be changed.
             - Where the API server of this machine is ready, C(config_maps) are the texts of kubeadm, the kubelet and
@@ -313,11 +316,12 @@ ansible_facts:
             - C(pod_networks) are the files in C(/etc/cni/net.d), C(mounts) the file systems of folders that matter.
               Their C(ftype) says whether an XFS was made with C(ftype=1); null when that is unknown, and for others.
               Their C(version) is that of a ZFS.
-            - C(static_pods) are manifests of static pods that are not kubeadm's.
+            - C(static_pods) are manifests of static pods that are not the installer's.
             - C(mtus) are those of the interfaces, C(limits) those on watching files.
             - C(firewalls) are those that drop what they do not name, with whom they admit.
             - C(selinux) is V(enforcing), V(permissive), or empty where SELinux is off.
-            - C(etcd_data) says that C(/var/lib/etcd) is not empty, C(authority) that there is a CA of a cluster.
+            - C(etcd_data) says that the folder of etcd's data, C(/var/lib/etcd) unless the node is another installer's,
+              is not empty, C(authority) that there is a CA of a cluster.
           returned: always
           type: dict
           sample:

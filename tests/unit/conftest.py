@@ -19,6 +19,7 @@ if _COLLECTIONS.is_dir():
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import helm_work
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm_files
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, waiting_clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
 
@@ -34,6 +35,12 @@ def records(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
 def run_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> ModuleRunner:
     """Runs a module's ``main()`` in this process: ``run_module(main, options, check=False)``."""
     return ModuleRunner(monkeypatch, capsys)
+
+
+@pytest.fixture(name="clock")
+def fixture_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Time that passes only by sleeping, for all that waits."""
+    return waiting_clock(monkeypatch)
 
 
 @pytest.fixture(name="flannel_alone")

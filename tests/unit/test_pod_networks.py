@@ -15,8 +15,8 @@ import yaml
 from ansible_collections.slipway.kubernetes.plugins.filter.pod_networks import pod_network_conditions
 from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_state, leftovers
-from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import surroundings
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_state
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers, surroundings
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter, network_managers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen, named

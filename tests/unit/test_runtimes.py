@@ -19,8 +19,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtime
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd.etcd_backup import Backup, Settings
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import leftovers
-from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import mounts
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers, mounts
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import (

@@ -123,8 +123,8 @@ def test_nobody_reads_private_names_of_others() -> None:
     assert {name: sorted(owners) for name, owners in users.items() if len(owners) > 1} == {}
 
 
-#: Paths of kubeadm's files; another installer has others.
-PATHS = "/etc/kubernetes"
+#: Folders of installers.
+PATHS = ("/etc/kubernetes", "/etc/rancher/rke2", "/var/lib/rancher/rke2")
 
 
 def code_texts(path: Path) -> t.List[str]:
@@ -142,9 +142,10 @@ def code_texts(path: Path) -> t.List[str]:
     ]
 
 
-def test_one_file_has_the_paths_of_an_installer() -> None:
+@pytest.mark.parametrize("folder", PATHS)
+def test_one_file_has_the_paths_of_an_installer(folder: str) -> None:
     files = [path for path in PLUGINS.rglob("*.py") if "doc_fragments" not in path.parts]
-    named = {str(path.relative_to(PLUGINS)) for path in files if any(PATHS in text for text in code_texts(path))}
+    named = {str(path.relative_to(PLUGINS)) for path in files if any(folder in text for text in code_texts(path))}
     assert named == {"module_utils/_layout.py"}
 
 

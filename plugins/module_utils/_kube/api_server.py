@@ -15,11 +15,11 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import endpoint_of, endpoint_place
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM, Layout
 
 MANIFEST = KUBEADM.manifest("kube-apiserver")
-AUTHORITY = KUBEADM.certificate("ca")
-CERTIFICATE = KUBEADM.certificate("apiserver")
+AUTHORITY = KUBEADM.authority
 _ADVERTISED = re.compile(
     r"^\s*kubeadm\.kubernetes\.io/kube-apiserver\.advertise-address\.endpoint: (\S+)$", re.MULTILINE
 )
@@ -34,13 +34,22 @@ def advertised(manifest: str) -> t.Optional[t.Tuple[str, int]]:
     return (host.strip("[]"), int(port)) if port.isdigit() else None
 
 
-def answers_ready(host: str, port: int, authority: str, timeout: float = 2) -> bool:
+def own_place(layout: Layout = KUBEADM) -> t.Optional[t.Tuple[str, int]]:
+    """Address and port of this machine's API server; ``None`` when nothing says them."""
+    endpoint = endpoint_of(read_text(layout.local)) if layout.local else ""
+    return endpoint_place(endpoint) if endpoint else advertised(read_text(layout.manifest("kube-apiserver")))
+
+
+def answers_ready(host: str, port: int, authority: str, client: t.Sequence[str] = (), timeout: float = 2) -> bool:
     """Whether ``/readyz`` there says so, with a certificate of the CA in the file ``authority``.
 
+    :param client: files of the certificate and the key that are presented to it, if any.
     :param timeout: seconds for the connection, and for the answer.
     """
     try:
         context = _tls.verified_by(authority)
+        if client:
+            context.load_cert_chain(*client)
         connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
         try:
             connection.request("GET", "/readyz")
@@ -51,12 +60,9 @@ def answers_ready(host: str, port: int, authority: str, timeout: float = 2) -> b
         return False
 
 
-def is_ready(timeout: float = 2) -> bool:
-    """Whether there is an API server on this machine that is ready.
-
-    :param timeout: seconds for the connection, and for the answer.
-    """
-    if not os.path.exists(MANIFEST) or not os.path.exists(AUTHORITY):
+def is_ready(layout: Layout = KUBEADM) -> bool:
+    """Whether there is an API server on this machine that is ready."""
+    if not layout.control_plane or not os.path.exists(layout.authority):
         return False
-    place = advertised(read_text(MANIFEST))
-    return place is not None and answers_ready(*place, AUTHORITY, timeout)
+    place = own_place(layout)
+    return place is not None and answers_ready(*place, layout.authority, layout.api_client)

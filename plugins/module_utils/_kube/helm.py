@@ -14,6 +14,7 @@ import tempfile
 import time
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.bootstrap_tokens import parse_time
@@ -141,7 +142,7 @@ class HelmRelease:
         :raises SlipwayError: when a helm on this machine takes longer.
         """
         patience = self._params["timeout"] + _MINUTE
-        deadline = time.monotonic() + patience
+        wait = _waiting.Wait(patience, pause=2)
         while True:
             current = self._current(helm)
             pending = current is not None and str(current["status"]).startswith("pending-")
@@ -150,12 +151,12 @@ class HelmRelease:
             created, running = self._created(str(current["revision"])), self._work.running()
             if not running and (created is None or self._work.is_ours(created) or time.time() - created > patience):
                 return current
-            if running and time.monotonic() > deadline:
+            if running and wait.is_over:
                 raise SlipwayError(
                     f"helm (process {running[0]}) is at work on the release {self._params['name']} on this host, and"
                     f" has not ended in {patience} seconds: nothing was changed. Run again when it has ended."
                 )
-            time.sleep(2)
+            wait.sleep()
 
     def _created(self, revision: str) -> t.Optional[float]:
         """When a revision was begun, by the API server's clock; ``None`` when it is gone."""

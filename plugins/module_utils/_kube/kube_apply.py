@@ -13,12 +13,12 @@ import hashlib
 import json
 import os
 import re
-import time
 import typing as t
 import urllib.error
 from collections import Counter
 
 from ansible.module_utils.urls import open_url
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._documents import merged
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
@@ -143,22 +143,13 @@ class Plan:
 class KubeApply:
     """Makes the objects in the API server like the given ones."""
 
-    def __init__(
-        self,
-        params: t.Mapping[str, t.Any],
-        kubectl: Kubectl,
-        check_mode: bool = False,
-        clock: t.Callable[[], float] = time.monotonic,
-        sleep: t.Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, params: t.Mapping[str, t.Any], kubectl: Kubectl, check_mode: bool = False) -> None:
         if params["set_name"] and not _SET_NAME.match(params["set_name"]):
             raise SlipwayError("set_name must be 1 to 50 lower-case letters, digits and inner dashes.")
         self._params = params
         self._files: t.List[str] = params["files"] or []
         self._kubectl = kubectl
         self._check_mode = check_mode
-        self._clock = clock
-        self._sleep = sleep
         self._plan = Plan()
         #: The namespace that is made because objects need it.
         self._own: t.Optional[kube.Reference] = None
@@ -479,8 +470,7 @@ class KubeApply:
         :param tolerate: the failures that are results.
         :raises SlipwayError: when it fails for another reason, or for too long.
         """
-        start = self._clock()
-        pause = 0.5
+        wait = _waiting.Wait(self._params["retry"], growth=1.5, longest=3)
         tries = 0
         while True:
             result = call()
@@ -490,11 +480,9 @@ class KubeApply:
             patience = self._params["retry"]
             if own_kinds and kube.missing_kinds(result.stderr):
                 patience = max(patience, ESTABLISHED_WITHIN)
-            waited = self._clock() - start
-            if not kube.is_transient(result.stderr) or waited >= patience:
-                raise SlipwayError(_message(result, tries, waited), rc=result.rc, stderr=result.stderr)
-            self._sleep(pause)
-            pause = min(pause * 1.5, 3)
+            if not kube.is_transient(result.stderr) or wait.elapsed >= patience:
+                raise SlipwayError(_message(result, tries, wait.elapsed), rc=result.rc, stderr=result.stderr)
+            wait.sleep()
 
 
 def _message(result: CommandResult, tries: int, waited: float) -> str:

@@ -9,10 +9,10 @@ Private to this collection.
 from __future__ import annotations
 
 import re
-import time
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
@@ -71,21 +71,12 @@ class ApiError(Exception):
 class KubeWait:
     """Looks at the cluster until all conditions hold."""
 
-    def __init__(
-        self,
-        params: t.Mapping[str, t.Any],
-        kubectl: Kubectl,
-        check_mode: bool = False,
-        clock: t.Callable[[], float] = time.monotonic,
-        sleep: t.Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, params: t.Mapping[str, t.Any], kubectl: Kubectl, check_mode: bool = False) -> None:
         self._conditions: t.List[Condition] = params["conditions"]
         self._timeout = params["timeout"]
         self._interval = params["interval"]
         self._kubectl = kubectl
         self._check_mode = check_mode
-        self._clock = clock
-        self._sleep = sleep
         self._found: t.Dict[kube.Reference, kube.Object] = {}
 
     def run(self) -> t.Dict[str, t.Any]:
@@ -95,20 +86,17 @@ class KubeWait:
             if not self._check_mode:
                 raise SlipwayError(lacking)
             return {"changed": False, "skipped": True, "msg": f"{lacking} There is nothing to wait for.", "missing": []}
-        start = self._clock()
-        pause = self._interval
+        wait = _waiting.Wait(self._timeout, self._interval, growth=1.3, longest=self._interval * 4)
         missing = self._look()
         while missing and not self._check_mode:
-            elapsed = round(self._clock() - start, 1)
-            if elapsed >= self._timeout:
+            if wait.is_over:
                 hints = [hint for hint in self._hints() if hint not in missing]
                 lines = [f"Still missing after {self._timeout} seconds:", *missing]
                 lines += ["What pods and events say:", *hints] if hints else []
-                raise SlipwayError("\n".join(lines), missing=missing, hints=hints, elapsed=elapsed)
-            self._sleep(pause)
-            pause = min(pause * 1.3, self._interval * 4)
+                raise SlipwayError("\n".join(lines), missing=missing, hints=hints, elapsed=round(wait.elapsed, 1))
+            wait.sleep()
             missing = self._look()
-        elapsed = round(self._clock() - start, 1)
+        elapsed = round(wait.elapsed, 1)
         message = f"all that was waited for is there after {elapsed} seconds"
         return {
             "changed": False,

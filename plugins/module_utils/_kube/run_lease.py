@@ -16,9 +16,9 @@ import time
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import Layout, of_this_machine
 
 NAME = "slipway-run"
 NAMESPACE = "kube-system"
@@ -173,15 +173,13 @@ class RunLease:
         if self._server is None:
             if self._kubectl.missing():
                 raise UnansweredError("there is no cluster yet")
-            self._server = own_server()
+            self._server = own_server(of_this_machine())
         return self._kubectl.run(*self._server, *arguments, stdin=stdin, check=False)
 
 
-def own_server() -> t.List[str]:
+def own_server(layout: Layout) -> t.List[str]:
     """The flag for kubectl that leads to this machine's API server; none when that is not ready."""
-    if not api_server.is_ready():
-        return []
-    place = api_server.advertised(read_text(api_server.MANIFEST))
+    place = api_server.own_place(layout) if api_server.is_ready(layout) else None
     if place is None:
         return []
     host, port = place

@@ -16,14 +16,17 @@ import re
 import secrets
 import shutil
 import string
-import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _records
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _records, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import leftovers
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import NOWHERE, KubeadmFiles
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import (
+    NOWHERE,
+    KubeadmFiles,
+    etcd_data,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import x509
 
 API_VERSION = "kubeadm.k8s.io/v1beta4"
@@ -147,13 +150,13 @@ def wait_for_running(timeout: float) -> bool:
     :param timeout: seconds.
     :raises SlipwayError: when one still runs after that time.
     """
-    deadline = time.monotonic() + timeout
+    wait = _waiting.Wait(timeout)
     commands = running_commands()
     waited = bool(commands)
     while commands:
-        if time.monotonic() > deadline:
+        if wait.is_over:
             raise SlipwayError(f"`{commands[0]}` of an earlier run is still running after {timeout:.0f} seconds.")
-        time.sleep(0.5)
+        wait.sleep()
         commands = running_commands()
     return waited
 
@@ -220,9 +223,9 @@ class Kubeadm:
         files.put_back()
         kept = files.given() | (files.authorities() if authorities else set())
         # Known as long as kubeadm has not removed what tells it.
-        etcd_data = leftovers.etcd_data()
+        data = etcd_data()
         self.run_reset(cri_socket, files, files.in_the_way())
-        for path in [f"{KUBEADM.kubelet_folder}/pki", etcd_data] if etcd_data else [f"{KUBEADM.kubelet_folder}/pki"]:
+        for path in filter(None, (f"{KUBEADM.kubelet_folder}/pki", data)):
             shutil.rmtree(path, ignore_errors=True)
         for path in files.own():
             if path not in kept:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import typing as t
@@ -56,6 +57,20 @@ _LEAVES = (
 _PKI = [name for pair in AUTHORITIES for name in pair] + [f"{name}.{end}" for name in _LEAVES for end in ("crt", "key")]
 #: kubeadm's files below its folder.
 OWN = (*KUBECONFIGS, *(f"manifests/{name}" for name in MANIFESTS), *(f"pki/{name}" for name in _PKI))
+
+
+def etcd_data(kubernetes: str = KUBEADM.folder) -> str:
+    """The folder that kubeadm's etcd keeps its data in; empty on machines that have none.
+
+    By its static pod; while that is missing, by the certificate that kubeadm makes for it before. Another etcd of the
+    machine, whose data may well be below the same folder, has neither.
+    """
+    manifest = f"{kubernetes}/manifests/etcd.yaml"
+    match = re.search(r"--data-dir=(/[^\s\"']+/[^\s\"']+)", read_text(manifest))
+    if match:
+        return match.group(1)
+    own = os.path.exists(manifest) or os.path.exists(f"{kubernetes}/pki/etcd/server.crt")
+    return KUBEADM.etcd_data if own else ""
 
 
 def digest(path: str) -> str:

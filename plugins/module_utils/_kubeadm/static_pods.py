@@ -21,7 +21,7 @@ import socket
 import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _tls
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _tls, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
@@ -135,22 +135,12 @@ def presents(file: str, place: t.Tuple[str, int]) -> bool:
         return False
 
 
-def within(seconds: float, holds: t.Callable[[], bool]) -> bool:
-    """Whether something holds after that time at the latest."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.5)
-    return True
-
-
 def until(what: str, holds: t.Callable[[], bool], timeout: float) -> None:
     """Wait until something holds.
 
     :raises SlipwayError: when it does not after ``timeout`` seconds.
     """
-    if not within(timeout, holds):
+    if not _waiting.until(holds, timeout):
         raise SlipwayError(
             f"After {timeout:.0f} seconds {what} is not healthy on this machine. See whether the kubelet runs"
             " (`systemctl status kubelet`) and what the static pods say (/var/log/pods); then run again, which goes on"
@@ -168,7 +158,7 @@ def take_up(component: Component, file: str, place: t.Tuple[str, int], timeout: 
     """
     if not os.path.exists(file) or not presented(*place):
         return False
-    if within(RELOAD, lambda: presents(file, place)):
+    if _waiting.until(lambda: presents(file, place), RELOAD):
         return False
     component.end()
     if timeout:

@@ -22,7 +22,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_endpoints, api_server
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_state
-from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM, Layout
 from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import Unit
 
 KUBECONFIG = KUBEADM.kubelet
@@ -144,15 +144,19 @@ def other_name(words: t.Sequence[str], node: str) -> str:
     return name if node and name not in ("", node) else ""
 
 
-def told_name() -> str:
+def told_name(layout: Layout = KUBEADM) -> str:
     """The name that files tell the kubelet to go by when it starts; empty when it goes by the hostname."""
     units = [path for path in configuration([]) if path.startswith(UNITS)]
-    lines = "\n".join(read_text(path) for path in [*units, FLAGS, *EXTRA]).splitlines()
+    paths = [*units, FLAGS, *EXTRA]
+    if layout.settings:
+        # An installer that runs the kubelet by itself is told in its own words.
+        paths = [layout.settings, *sorted(glob.glob(f"{layout.settings}.d/*.yaml"))]
+    lines = "\n".join(map(read_text, paths)).splitlines()
     found = [
         name
         for line in lines
         if not line.lstrip().startswith(("#", ";"))
-        for name in re.findall(r"--hostname-override(?:=|\s+)[\"']?([\w.-]+)", line)
+        for name in re.findall(r"(?:--hostname-override(?:=|\s+)|^node-name:\s*)[\"']?([\w.-]+)", line)
     ]
     return found[-1].lower() if found else ""
 

@@ -16,19 +16,16 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import LAYOUTS
 
 #: Folders that the build writes to, or whose programs are run; beside them those of the container runtimes.
 FOLDERS = (
     "/etc",
-    KUBEADM.folder,
     "/opt",
     "/opt/cni/bin",
     "/usr/bin",
     "/usr/local/bin",
-    "/var/lib",
-    KUBEADM.etcd_data,
-    KUBEADM.kubelet_folder,
+    *dict.fromkeys(folder for layout in LAYOUTS for folder in layout.folders),
 )
 #: Options that may stand in the way.
 _OPTIONS = ("ro", "noexec", "nosuid", "nodev")

@@ -15,7 +15,7 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM, Layout
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import boot_settings, mounts
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.kernel import KernelModules, builtin_modules
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import firewalls, network_managers, resolver
@@ -28,7 +28,6 @@ __all__ = ["Lookups", "look_around"]
 _BY_NAME, _ON_DEMAND = ("overlay", "br_netfilter", "nf_conntrack"), ("nf_tables",)
 #: Those that leave no trace where they are built in, and nothing says what is.
 _TRACELESS = ("nf_tables",)
-_KUBEADMS = ("etcd.yaml", "kube-apiserver.yaml", "kube-controller-manager.yaml", "kube-scheduler.yaml")
 #: The kernel's limits on watching files, each with how it is called.
 _INOTIFY = ("max_user_instances", "max_user_watches")
 
@@ -91,11 +90,11 @@ def pod_networks(root: str = "") -> t.List[str]:
     return sorted(name for name in names if os.path.splitext(name)[1] in (".conf", ".conflist", ".json"))
 
 
-def static_pods(root: str = "") -> t.List[str]:
-    """Manifests of static pods that are not kubeadm's, such as one that brings the endpoint's address (kube-vip)."""
-    folder = root + KUBEADM.manifests
+def static_pods(root: str = "", layout: Layout = KUBEADM) -> t.List[str]:
+    """Manifests of static pods that are not the installer's: one that brings the endpoint's address (kube-vip)."""
+    folder = root + layout.manifests
     names = os.listdir(folder) if os.path.isdir(folder) else []
-    return sorted(name for name in names if name not in _KUBEADMS)
+    return sorted(name for name in names if name not in [f"{pod}.yaml" for pod in layout.pods])
 
 
 def mtus(root: str = "") -> t.Dict[str, int]:
@@ -120,7 +119,11 @@ def selinux(root: str = "") -> str:
 
 
 def look_around(
-    interfaces: t.Sequence[str], environment: t.Mapping[str, str], root: str = "", modules: t.Iterable[str] = ()
+    interfaces: t.Sequence[str],
+    environment: t.Mapping[str, str],
+    root: str = "",
+    modules: t.Iterable[str] = (),
+    layout: Layout = KUBEADM,
 ) -> t.Dict[str, t.Any]:
     """All that was found.
 
@@ -128,8 +131,9 @@ def look_around(
     :param environment: that of this process.
     :param root: a folder in the place of ``/``, for tests.
     :param modules: kernel modules that are looked at, too.
+    :param layout: that of this machine.
     """
-    etcd = f"{root}/var/lib/etcd"
+    etcd = root + layout.etcd_data
     return {
         "cgroup_controllers": cgroup_controllers(root),
         "modules_missing": modules_missing(root, modules),
@@ -140,12 +144,12 @@ def look_around(
         "hosts_at_boot": boot_settings.hosts_at_boot(root),
         "interfaces_taken": network_managers.look(root),
         "pod_networks": pod_networks(root),
-        "static_pods": static_pods(root),
+        "static_pods": static_pods(root, layout),
         "mounts": mounts.look(root),
         "mtus": mtus(root),
         "limits": limits(root),
         "firewalls": firewalls.look(root),
         "selinux": selinux(root),
         "etcd_data": os.path.isdir(etcd) and bool(os.listdir(etcd)),
-        "authority": os.path.exists(root + KUBEADM.certificate("ca")),
+        "authority": os.path.exists(root + layout.authority),
     }

@@ -20,7 +20,7 @@ import typing as t
 import xml.etree.ElementTree
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import LAYOUTS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network.resolver import is_active
 
 #: TCP ports of firewalld's services that are about Kubernetes. Source: firewalld's config/services.
@@ -241,6 +241,6 @@ def look(root: str = "") -> t.List[t.Dict[str, t.Any]]:
     for name, admitted in (("ufw", ufw(root)), ("firewalld", firewalld(root))):
         if admitted is not None:
             return [{"by": name, "admits": admitted}]
-    if root or os.path.exists(KUBEADM.kubelet):
+    if root or any(layout.joined for layout in LAYOUTS):
         return []
     return [{"by": f"nftables ({place})", "admits": admitted} for place, admitted in nftables()]

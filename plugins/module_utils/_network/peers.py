@@ -16,6 +16,8 @@ import socket
 import time
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
+
 #: The name of the process that listens, as ``/proc/PID/comm`` has it.
 PROCESS = "slipway-listen"
 #: Where a second listener asks the first one to end; an abstract socket, which leaves no file.
@@ -78,7 +80,7 @@ class Listener:
     def _take_control() -> socket.socket:
         """The control socket; a listener that an earlier run has left ends."""
         control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        deadline = time.monotonic() + 2
+        wait = _waiting.Wait(2, pause=0.05)
         while True:
             try:
                 control.bind(_CONTROL)
@@ -86,9 +88,9 @@ class Listener:
             except OSError:
                 with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
                     other.connect(_CONTROL)
-                if time.monotonic() > deadline:
+                if wait.is_over:
                     raise
-                time.sleep(0.05)
+                wait.sleep()
         control.listen(1)
         return control
 

@@ -29,11 +29,16 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import lines_of, read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_endpoints, api_server
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import endpoint_of
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_state, installers, upgrade
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import endpoint_of, endpoint_place
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_state, upgrade
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet, serving_timer
-from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import (
+    KUBEADM,
+    LAYOUTS,
+    Layout,
+    of_this_machine,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.kernel import KernelModules
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.surroundings import Lookups, look_around
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.swap import (
@@ -42,7 +47,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.swap i
     swap_units,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import hosts_file
-from ansible_collections.slipway.kubernetes.plugins.module_utils._node import run_record
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node import installers, run_record
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import PackageManager, package_manager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates, der, x509
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
@@ -55,7 +60,11 @@ _VIRTUAL = re.compile(
     r"|dummy|ifb|sit\d|gre\d|gretap|erspan|ip6|ip_vti)"
 )
 #: The paths whose file systems Kubernetes and packages fill, and the runtimes'; those that exist are looked at.
-_DISKS = ("/var/lib", KUBEADM.etcd_data, KUBEADM.kubelet_folder, "/etc", "/tmp")
+_DISKS = (
+    *dict.fromkeys(path for layout in LAYOUTS for path in (layout.data, layout.etcd_data, layout.kubelet_folder)),
+    "/etc",
+    "/tmp",
+)
 #: How each program says its version.
 _PROGRAMS = {
     "kubeadm": ("version", "--output=short"),
@@ -152,45 +161,45 @@ def first_version(text: str) -> str:
     return match.group(1) if match else ""
 
 
-def apiserver_names() -> t.List[str]:
+def apiserver_names(layout: Layout) -> t.List[str]:
     """The names and addresses in the certificate of this machine's API server; none when it has none."""
     try:
-        names = certificates.read(api_server.CERTIFICATE).names
+        names = certificates.read(layout.api_certificate).names
     except der.DerError:
         return []
     return sorted([name.lower() for name in names.dns_names] + names.addresses)
 
 
-def kubernetes_state() -> t.Dict[str, t.Any]:
-    """What kubeadm has left on this machine.
+def kubernetes_state(layout: Layout) -> t.Dict[str, t.Any]:
+    """What an installer has left on this machine.
 
     ``completed`` says that the machine is a node whose joining or initialising came to its end.
     """
-    authority = api_server.AUTHORITY
     try:
-        authorities = x509.certificate_pins(read_text(authority)) if os.path.exists(authority) else []
+        authorities = x509.certificate_pins(read_text(layout.authority)) if os.path.exists(layout.authority) else []
     except der.DerError:
         authorities = []
     # A worker has no administrator's kubeconfig; that of a control plane's kubelet may lead to its own API server.
-    endpoint = endpoint_of(read_text(KUBEADM.admin) or read_text(KUBEADM.kubelet))
-    joined = os.path.exists(KUBEADM.kubelet)
+    endpoint = endpoint_of(read_text(layout.admin) or read_text(layout.kubelet))
     unfinished = _records.KUBEADM.read()
-    api_ready = api_server.is_ready()
+    api_ready = api_server.is_ready(layout)
     return {
-        "control_plane": os.path.exists(api_server.MANIFEST),
+        "installer": layout.name if layout.joined or layout.control_plane else "",
+        "control_plane": layout.control_plane,
         "api_ready": api_ready,
-        "apiserver_names": apiserver_names(),
-        "admin_kubeconfig": os.path.exists(KUBEADM.admin),
-        "joined": joined,
-        "node_name": certificates.node_name(),
-        "told_name": kubelet.told_name() if joined else "",
+        "apiserver_names": apiserver_names(layout),
+        "admin_kubeconfig": os.path.exists(layout.admin),
+        "joined": layout.joined,
+        "node_name": certificates.node_name(layout),
+        "told_name": kubelet.told_name(layout) if layout.joined else "",
         "unfinished": unfinished,
-        "completed": joined and unfinished is None,
-        "static_pods": upgrade.kube_version(upgrade.static_pods()),
+        "completed": layout.joined and unfinished is None,
+        "static_pods": upgrade.kube_version(upgrade.static_pods(layout.manifests)),
         "upgrading": _records.UPGRADE.read(),
         "ca_cert_hashes": authorities,
         "endpoint": endpoint,
-        "endpoint_ready": api_ready and api_server.answers_ready(*api_endpoints.endpoint_place(endpoint), authority),
+        "endpoint_ready": api_ready
+        and api_server.answers_ready(*endpoint_place(endpoint), layout.authority, layout.api_client),
         "serving_certificates_timer": serving_timer.state(),
     }
 
@@ -326,11 +335,12 @@ class NodeFacts:
         programs = {**_PROGRAMS, **{runtime.program: ("--version",) for runtime in runtimes}}
         asked = Versions(self._runner, programs)
         lookups = Lookups(self._names)
-        kubernetes = kubernetes_state()
+        layout = of_this_machine()
+        kubernetes = kubernetes_state(layout)
         packages = package_manager(self._runner)
         facts = self._system(packages)
         own = [str(entry["name"]) for entry in facts["interfaces"] if not entry["virtual"]]
-        around = look_around(own, os.environ, modules=self._modules)
+        around = look_around(own, os.environ, modules=self._modules, layout=layout)
         versions = asked.result()
         return {
             **facts,
@@ -349,7 +359,9 @@ class NodeFacts:
                 **kubernetes,
                 **{f"{name}_version": versions[name] for name in ("kubeadm", "kubelet", "kubectl")},
             },
-            "configuration": cluster_state.look(kubernetes["joined"], kubernetes["api_ready"], kubernetes["node_name"]),
+            "configuration": cluster_state.look(
+                kubernetes["joined"] and layout is KUBEADM, kubernetes["api_ready"], kubernetes["node_name"]
+            ),
             "installer": installers.found(),
             "helm_version": versions["helm"],
             "run": run_record.read_record() or {},

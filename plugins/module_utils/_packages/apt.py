@@ -22,6 +22,7 @@ import tempfile
 import time
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     make_folder,
@@ -251,18 +252,18 @@ class Apt(PackageManager):
         :raises SlipwayError: when a lock is still held after ``lock_timeout`` seconds.
         """
         options = self._options if tool.startswith("apt-") else []
-        end = time.monotonic() + self.lock_timeout
+        wait = _waiting.Wait(self.lock_timeout, pause=1)
         while True:
             result = self.runner.run([tool, *options, *arguments], stdin=stdin, check=False, environment=ENVIRONMENT)
             if result.rc == 0 or not _LOCKED.search(result.stderr):
                 return result
-            if time.monotonic() >= end:
+            if wait.is_over:
                 raise SlipwayError(
                     f"Another process has been holding a lock of the package manager for {self.lock_timeout} s: "
                     f"{complaints(result.stderr)}",
                     **result.as_return_values(),
                 )
-            time.sleep(1)
+            wait.sleep()
 
     def update(self) -> CommandResult:
         """Fetch the index of the package sources; no failure is raised, look at ``rc``."""
@@ -523,15 +524,15 @@ def scratch_configuration(scratch: str, lists: str, timeout: int) -> str:
 
 def lock_file(file: t.TextIO, seconds: float) -> bool:
     """Lock ``file`` as apt does; whether it came free within ``seconds``."""
-    end = time.monotonic() + seconds
+    wait = _waiting.Wait(seconds, pause=0.2)
     while True:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
         except OSError:
-            if time.monotonic() >= end:
+            if wait.is_over:
                 return False
-            time.sleep(0.2)
+            wait.sleep()
 
 
 class AptSource(PackageSource):

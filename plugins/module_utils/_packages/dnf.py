@@ -28,9 +28,9 @@ import re
 import shutil
 import stat
 import tempfile
-import time
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     TextFile,
@@ -384,19 +384,19 @@ class Dnf(PackageManager):
 
         :raises SlipwayError: when a lock is still held after ``lock_timeout`` seconds.
         """
-        end = time.monotonic() + self.lock_timeout
+        wait = _waiting.Wait(self.lock_timeout, pause=1)
         while True:
             argv = [self.tool, "--setopt=exit_on_lock=1", *self._options, *arguments]
             result = self.runner.run(argv, stdin=stdin, check=False)
             if result.rc != _LOCKED:
                 return result
-            if time.monotonic() >= end:
+            if wait.is_over:
                 raise SlipwayError(
                     f"Another process has been holding a lock of the package manager for {self.lock_timeout} s: "
                     f"{complaints(result.stdout + result.stderr)}",
                     **result.as_return_values(),
                 )
-            time.sleep(1)
+            wait.sleep()
 
     def _rpm(self, arguments: t.Sequence[str], check: bool = True) -> str:
         return self.runner.run(["rpm", *arguments], check=check, failure="rpm failed").stdout

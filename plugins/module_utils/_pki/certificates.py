@@ -20,7 +20,7 @@ import time
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM, Layout
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import der, x509
 
 FOLDER = KUBEADM.folder
@@ -127,9 +127,9 @@ class Entry:
         }
 
 
-def node_name() -> str:
+def node_name(layout: Layout = KUBEADM) -> str:
     """The node that this machine is, by its kubelet's certificate; empty when it has none that can be read."""
-    path = os.path.join(KUBELET_FOLDER, "kubelet-client-current.pem")
+    path = layout.kubelet_certificate
     try:
         user = read(path).common_name if os.path.exists(path) else ""
     except der.DerError:

@@ -18,10 +18,9 @@ import json
 import os
 import re
 import signal
-import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink, _processes
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink, _processes, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, within
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
@@ -305,7 +304,7 @@ class Flannel(PodNetwork):
 
         :raises SlipwayError: when Flannel does not take the slice over in time.
         """
-        deadline = time.monotonic() + timeout
+        wait = _waiting.Wait(timeout, pause=1)
         network = FlannelOnNode({})
         while True:
             node = ask()
@@ -315,13 +314,13 @@ class Flannel(PodNetwork):
             for pid, age in (daemons() if network.is_stale else {}).items():
                 if age > SECONDS_TO_START:
                     _end(pid, signal.SIGTERM)
-            if time.monotonic() > deadline:
+            if wait.is_over:
                 raise SlipwayError(
                     f"{'; '.join(network.contradictions()) or 'The node has got no slice of the pod network'}: this has"
                     f" not changed in {timeout:.0f} seconds. See `kubectl get pods --namespace kube-flannel"
                     " --output=wide` and the log of this node's pod there; a second run goes on from here."
                 )
-            time.sleep(1)
+            wait.sleep()
         try:
             # The wrong one goes last: a run that is killed before finds it again.
             for subnet in network.replacing:

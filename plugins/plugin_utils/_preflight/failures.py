@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _packages
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Failure
 
 #: Lines of a failed module's output that are kept.
@@ -92,4 +93,20 @@ def explain(result: t.Mapping[str, t.Any]) -> t.Optional[Failure]:
         )
     return Failure(
         "node_facts", f"the host could not be looked at: {reason(result)}", "Run the play again with -vvv to see more."
+    )
+
+
+def of_another_installer(node: t.Mapping[str, t.Any]) -> t.Optional[Failure]:
+    """Why nothing that was seen of a machine counts: it is a node of an installer that these playbooks are not for.
+
+    :param node: what node_facts found.
+    """
+    name = str((node.get("kubernetes") or {}).get("installer") or KUBEADM.name)
+    if name == KUBEADM.name:
+        return None
+    return Failure(
+        "kubernetes",
+        f"is a node of a cluster of {name}.",
+        f"A cluster of {name} is not taken over. Remove it by its own means when it is not needed any more, or take the"
+        " host out of this inventory.",
     )

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import LOOK, registered, seen
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.failures import of_another_installer
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Failure, Host
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.variables import Variables, collection_roles
 
@@ -58,7 +59,8 @@ class HostsAction(ActionBase):
         for variable in sorted(given & collection_roles().options.keys()):
             variables.get(variable)
         known = registered(raw, LOOK, "slipway_preflight") or {}
-        failure = known.get("failure")
+        facts = seen(raw)
+        failure = Failure(*known["failure"]) if known.get("failure") else of_another_installer(facts or {})
         return Host(
             name=name,
             control_plane=name in control_planes,
@@ -66,8 +68,8 @@ class HostsAction(ActionBase):
             variables=variables,
             given=given,
             broken={variable: reason for variable, reason in variables.broken.items() if variable in given},
-            facts=None if failure else seen(raw),
-            failure=Failure(*failure) if failure else None,
+            facts=None if failure else facts,
+            failure=failure,
             source_failure=known.get("source_failure", ""),
             clock=known.get("clock"),
             sources=known.get("sources") or (),

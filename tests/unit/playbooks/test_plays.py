@@ -89,3 +89,12 @@ def test_the_token_of_any_number_of_machines_is_revoked(machines: int, minutes: 
         "expires": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(minutes * 60)),
     }
     assert kubeadm_token.is_ours(token, 0)
+
+
+@pytest.mark.parametrize(("installer", "goes_on"), [("kubeadm", True), ("", True), ("RKE2", False)])
+def test_a_cluster_of_another_installer_is_refused_before_the_lock(installer: str, goes_on: bool) -> None:
+    plays = yaml.safe_load((PROJECT / "playbooks/choose_primary.yml").read_text(encoding="utf-8"))
+    _look, refuse, lock, *_rest = plays[1]["tasks"]
+    assert lock["ansible.builtin.import_role"]["tasks_from"] == "lock" and refuse["any_errors_fatal"]
+    wanted = jinja2.Environment(autoescape=True).compile_expression(refuse["ansible.builtin.assert"]["that"])
+    assert wanted(cluster_node={"kubernetes": {"installer": installer}}) is goes_on

@@ -10,6 +10,8 @@ import json
 import typing as t
 from pathlib import Path
 
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
@@ -34,9 +36,18 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
+    monotonic = __call__
+
     def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
         self.now += seconds
+
+
+def waiting_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock that all who wait go by from now on."""
+    clock = Clock()
+    monkeypatch.setattr(_waiting, "time", clock)
+    return clock
 
 
 class FakeKubectl(Kubectl):

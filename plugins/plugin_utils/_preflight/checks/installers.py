@@ -11,7 +11,7 @@ from __future__ import annotations
 import fnmatch
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import installers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node import installers
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import printable
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.kubespray import (
     AMBIGUOUS,

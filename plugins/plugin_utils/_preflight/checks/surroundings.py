@@ -14,7 +14,7 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
-from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM, LAYOUTS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import Surroundings, looked_at
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
@@ -35,6 +35,8 @@ ZFS_WITH_OVERLAY = (2, 2)
 IN_MEMORY = ("tmpfs", "ramfs")
 #: Folders without which a machine is no node of its cluster any more.
 KEPT = ("/etc", KUBEADM.folder, "/var/lib", KUBEADM.etcd_data, KUBEADM.kubelet_folder)
+#: Folders that only other installers write to.
+OTHERS = {folder for layout in LAYOUTS for folder in layout.folders} - set(KUBEADM.folders)
 #: Folders from which programs are run.
 PROGRAMS = ("/opt/cni/bin", "/usr/bin", "/usr/local/bin")
 #: Folders that are written to while a cluster is built.
@@ -107,7 +109,7 @@ def check_mounts(hosts: Hosts) -> t.Iterable[Problem]:
         seen: t.Set[t.Tuple[str, str]] = set()
         layers = layers_of(host)
         for mount in around.get("mounts") or []:
-            for option, message, severity in _mount_problems(mount, layers):
+            for option, message, severity in () if mount["path"] in OTHERS else _mount_problems(mount, layers):
                 if (mount["point"], option) not in seen:
                     seen.add((mount["point"], option))
                     yield host.problem(

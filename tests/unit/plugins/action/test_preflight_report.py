@@ -9,6 +9,7 @@ import types
 import typing as t
 import unittest.mock
 
+import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.slipway.kubernetes.plugins.action import preflight_plan
@@ -152,3 +153,15 @@ def test_the_plan_of_connections() -> None:
     assert not result["changed"] and result["listen"] == {}
     result = report(given, workers=["worker1"], action_module=preflight_plan.ActionModule)
     assert [port["port"] for port in result["listen"]["worker1"]["ports"]] == [10250, 8472]
+
+
+@pytest.mark.parametrize("installer", ["RKE2", "Some\x1b[31mOther"])
+def test_a_node_of_another_installer_is_refused_and_nothing_else_is_said_of_it(installer: str) -> None:
+    """Its facts are those of a node of that cluster: they do not make a member or a primary of it here."""
+    state = {"installer": installer, "joined": True, "control_plane": True, "completed": True, "api_ready": True}
+    look = {"ansible_facts": {"slipway_node": {"kubernetes": state}, "slipway_preflight": {"failure": None}}}
+    result = report({"cp1": {"cluster_version": "1.37.1", "metrics_server_enabled": False, "cluster_look": look}})
+    (problem,) = result["problems"]
+    assert (problem["hosts"], problem["subject"]) == (["cp1"], "kubernetes")
+    assert problem["message"].startswith(f"is a node of a cluster of {installer[:4]}")
+    assert "\x1b" not in result["msg"]

@@ -15,7 +15,6 @@ import pytest
 from ansible import constants
 from ansible_collections.slipway.kubernetes.plugins.action import run_lock
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _run_keeper, _run_lock
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 
 THEIRS = {"controller": "desk", "pid": 1, "playbook": "site.yml", "user": "bob", "since": "12:00 UTC", "age": 60}
 DEAD = {**THEIRS, "age": 1900}
@@ -117,12 +116,11 @@ def test_a_process_shows_that_the_run_goes_on(keepers: Keepers) -> None:
 
 
 @pytest.mark.parametrize("age", [15.0, 100.0, 0.0])
+@pytest.mark.usefixtures("clock")
 def test_one_that_may_be_dead_is_waited_for(age: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever age the clock of the machine gives it: a clock that was set back says for ever that it is young."""
     quiet = {**QUIET, "age": age}
-    clock = Clock()
     monkeypatch.setattr(run_lock, "_PAUSE", 3.0)
-    monkeypatch.setattr(run_lock, "time", types.SimpleNamespace(monotonic=clock, sleep=clock.sleep))
     result, given = execute([{"holder": quiet}] * 33 + [{"holder": {}}], False, None)
     states = [arguments.get("state", "present") for arguments in given]
     assert states == ["present", *["looked"] * 32, "present"]

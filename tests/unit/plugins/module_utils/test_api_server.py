@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.server
 import socket
 import typing as t
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.tls_fakes import certificate, serving
 
 MANIFEST = """\
@@ -83,11 +85,10 @@ def test_nobody_answers(authority: Path) -> None:
 
 @pytest.mark.parametrize("server", [200], indirect=True)
 @pytest.mark.parametrize("lacking", ["", "manifest", "ca.crt", "address"])
-def test_is_ready(server: int, authority: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str) -> None:
+def test_is_ready(server: int, authority: Path, tmp_path: Path, lacking: str) -> None:
     manifest = tmp_path / "kube-apiserver.yaml"
     if lacking != "manifest":
         manifest.write_text("" if lacking == "address" else MANIFEST.format(f"127.0.0.1:{server}"))
-    monkeypatch.setattr(api_server, "MANIFEST", str(manifest))
     ca = authority / "tls.crt" if lacking != "ca.crt" else tmp_path / "none"
-    monkeypatch.setattr(api_server, "AUTHORITY", str(ca))
-    assert api_server.is_ready() is not bool(lacking)
+    layout = dataclasses.replace(KUBEADM, manifests=str(tmp_path), authority=str(ca))
+    assert api_server.is_ready(layout) is not bool(lacking)

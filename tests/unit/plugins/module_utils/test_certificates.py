@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates, der
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "kubeadm" / "control-plane"
@@ -112,16 +114,16 @@ def test_a_kubeconfig_without_a_certificate() -> None:
         certificates.kubeconfig_certificate("client-certificate-data: w6Q=")
 
 
-def test_which_node_it_is(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(certificates, "KUBELET_FOLDER", str(machine / "kubelet"))
-    assert certificates.node_name() == "certs-cp1"
+def test_which_node_it_is(machine: Path) -> None:
     current = machine / "kubelet" / "kubelet-client-current.pem"
+    layout = dataclasses.replace(KUBEADM, kubelet_certificate=str(current))
+    assert certificates.node_name(layout) == "certs-cp1"
     current.write_bytes((machine / "pki" / "apiserver.crt").read_bytes())
-    assert certificates.node_name() == ""
+    assert certificates.node_name(layout) == ""
     current.write_text("-----BEGIN CERT")
-    assert certificates.node_name() == ""
+    assert certificates.node_name(layout) == ""
     current.unlink()
-    assert certificates.node_name() == ""
+    assert certificates.node_name(layout) == ""
 
 
 def test_the_table(machine: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _command
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import (
     CommandError,
     CommandResult,
@@ -113,3 +114,12 @@ def test_where_tools_are(in_module: t.Callable[..., t.Any]) -> None:
     assert in_module(lambda runner: runner.which("no-such-tool", required=False)) is None
     for find in (lambda runner: runner.which("no-such-tool"), lambda runner: runner.path("no-such-tool")):
         assert in_module(error_of(find)).msg.startswith("no-such-tool is not installed on this host")
+
+
+def test_a_tool_that_an_installer_keeps_to_itself(
+    in_module: t.Callable[..., t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_command, "program", lambda name: f"/of/its/own/{name}")
+    assert in_module(lambda runner: runner.path("no-such-tool")) == "/of/its/own/no-such-tool"
+    # What the system finds by itself goes before.
+    assert not in_module(lambda runner: runner.path("sh")).startswith("/of/its/own")

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink, _processes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import flannel, slices
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import waiting_clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.proc_fakes import process
 
 ID, OTHER = "a1" * 32, "b2" * 32
@@ -50,17 +50,14 @@ class Machine:
         self.bridge: t.List[str] = ["10.244.1.1/24"]
         self.ended: t.List[t.Tuple[int, signal.Signals]] = []
         self.on_end: t.Callable[[int], None] = lambda _pid: None
-        self.clock = Clock()
+        self.clock = waiting_clock(monkeypatch)
         clock = types.SimpleNamespace(
-            monotonic=self.clock,
-            sleep=self.clock.sleep,
             clock_gettime=lambda _which: 1000 + self.clock(),
             CLOCK_BOOTTIME=time.CLOCK_BOOTTIME,
         )
         (root / "results").mkdir()
         (root / "proc").mkdir()
         self.subnet("10.244.1.1/24")
-        monkeypatch.setattr(flannel, "time", clock)
         monkeypatch.setattr(_processes, "time", clock)
         monkeypatch.setattr(flannel, "SUBNET", str(root / "subnet.env"))
         monkeypatch.setattr(flannel, "RESULTS", str(root / "results"))

@@ -9,7 +9,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import installers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node import installers
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import itertools
 import json
 import re
 import shutil
-import types
 import typing as t
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import (
     kubeadm_files,
-    leftovers,
 )
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
@@ -190,9 +188,7 @@ def test_running_commands(tmp_path: Path) -> None:
     assert sorted(_kubeadm.running_commands(str(tmp_path))) == ["kubeadm init", "kubeadm join", "kubeadm reset"]
 
 
-def test_waits_for_a_command_of_an_earlier_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock()
-    monkeypatch.setattr(_kubeadm, "time", types.SimpleNamespace(monotonic=clock, sleep=clock.sleep))
+def test_waits_for_a_command_of_an_earlier_run(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     running = iter([["kubeadm init"], ["kubeadm init"], []])
     monkeypatch.setattr(_kubeadm, "running_commands", lambda: next(running))
     assert _kubeadm.wait_for_running(10)
@@ -295,7 +291,7 @@ class Kubernetes:
             "ASIDE": root / "slipway/aside",
         }.items():
             monkeypatch.setattr(kubeadm_files, name, str(path))
-        monkeypatch.setattr(leftovers, "etcd_data", lambda: "")
+        monkeypatch.setattr(_kubeadm, "etcd_data", lambda: "")
 
     def write(self, files: t.Mapping[str, str]) -> None:
         for name, text in files.items():
@@ -434,3 +430,17 @@ def test_a_kill_at_any_moment_loses_nothing(
     kubernetes.reset()
     assert kubernetes.files() == {**GIVEN, **FOREIGN}
     assert (kubernetes.kubelet / "config.json").read_text() == "credentials"
+
+
+def test_etcd_data(tmp_path: Path) -> None:
+    assert kubeadm_files.etcd_data(str(tmp_path)) == ""
+    certificate = tmp_path / "pki/etcd/server.crt"
+    certificate.parent.mkdir(parents=True)
+    certificate.touch()
+    assert kubeadm_files.etcd_data(str(tmp_path)) == "/var/lib/etcd"
+    manifest = tmp_path / "manifests/etcd.yaml"
+    manifest.parent.mkdir()
+    manifest.write_text("    - --data-dir=/srv/etcd\n")
+    assert kubeadm_files.etcd_data(str(tmp_path)) == "/srv/etcd"
+    manifest.write_text("    - --data-dir=/\n")
+    assert kubeadm_files.etcd_data(str(tmp_path)) == "/var/lib/etcd"

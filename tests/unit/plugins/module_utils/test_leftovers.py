@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import leftovers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.proc_fakes import process
 
 
@@ -135,20 +135,6 @@ def test_cni(tmp_path: Path) -> None:
     (state / "results/podman-1-eth0").touch()
     found = [os.path.relpath(path, state) for path in leftovers.cni_state(networks, str(state))]
     assert found == ["flannel", "networks/cbr0", "results/cbr0-1-eth0"]
-
-
-def test_etcd_data(tmp_path: Path) -> None:
-    assert leftovers.etcd_data(str(tmp_path)) == ""
-    certificate = tmp_path / "pki/etcd/server.crt"
-    certificate.parent.mkdir(parents=True)
-    certificate.touch()
-    assert leftovers.etcd_data(str(tmp_path)) == "/var/lib/etcd"
-    manifest = tmp_path / "manifests/etcd.yaml"
-    manifest.parent.mkdir()
-    manifest.write_text("    - --data-dir=/srv/etcd\n")
-    assert leftovers.etcd_data(str(tmp_path)) == "/srv/etcd"
-    manifest.write_text("    - --data-dir=/\n")
-    assert leftovers.etcd_data(str(tmp_path)) == "/var/lib/etcd"
 
 
 def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import socket
@@ -14,6 +15,7 @@ import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts
 from ansible_collections.slipway.kubernetes.tests.unit.plugins import proc_fakes
 
@@ -125,8 +127,9 @@ def test_kubernetes_state(
 ) -> None:
     monkeypatch.setattr(os.path, "exists", lambda path: os.path.basename(path) in present)
     monkeypatch.setattr(_records.KUBEADM, "read", lambda: unfinished)
-    state = node_facts.kubernetes_state()
+    state = node_facts.kubernetes_state(KUBEADM)
     assert state == {
+        "installer": "kubeadm" if present else "",
         "control_plane": False,
         "api_ready": False,
         "apiserver_names": [],
@@ -147,16 +150,16 @@ def test_kubernetes_state(
 
 @pytest.mark.parametrize("ready", [True, False])
 def test_whether_the_endpoint_leads_to_the_cluster(monkeypatch: pytest.MonkeyPatch, ready: bool) -> None:
-    monkeypatch.setattr(api_server, "is_ready", lambda: True)
+    monkeypatch.setattr(api_server, "is_ready", lambda _layout: True)
     monkeypatch.setattr(node_facts, "endpoint_of", lambda _text: "api.example.com:8443")
     monkeypatch.setattr(api_server, "answers_ready", lambda *asked: ready and asked[:2] == ("api.example.com", 8443))
-    assert node_facts.kubernetes_state()["endpoint_ready"] is ready
+    assert node_facts.kubernetes_state(KUBEADM)["endpoint_ready"] is ready
 
 
-def test_the_names_of_the_api_server(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_names_of_the_api_server() -> None:
     path = Path(__file__).parents[1] / "fixtures" / "kubeadm" / "control-plane" / "pki" / "apiserver.crt"
-    monkeypatch.setattr(api_server, "CERTIFICATE", str(path))
-    assert node_facts.apiserver_names()[:3] == ["10.96.0.1", "172.30.0.40", "certs-cp1"]
+    layout = dataclasses.replace(KUBEADM, api_certificate=str(path))
+    assert node_facts.apiserver_names(layout)[:3] == ["10.96.0.1", "172.30.0.40", "certs-cp1"]
 
 
 @pytest.mark.parametrize(
@@ -172,13 +175,13 @@ def test_endpoint_of(text: str, endpoint: str) -> None:
 
 
 @pytest.mark.parametrize("readable", [True, False])
-def test_the_authority_of_the_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readable: bool) -> None:
+def test_the_authority_of_the_cluster(tmp_path: Path, readable: bool) -> None:
     recorded = (Path(__file__).parents[1] / "fixtures" / "kubeadm" / "ca.crt").read_text(encoding="utf-8")
     path = tmp_path / "ca.crt"
     path.write_text(recorded * 2 if readable else "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n")
-    monkeypatch.setattr(api_server, "AUTHORITY", str(path))
+    state = node_facts.kubernetes_state(dataclasses.replace(KUBEADM, authority=str(path)))
     pin = kubeadm.ca_certificate_hashes(recorded)[0]
-    assert node_facts.kubernetes_state()["ca_cert_hashes"] == ([pin, pin] if readable else [])
+    assert state["ca_cert_hashes"] == ([pin, pin] if readable else [])
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import types
 import typing as t
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server, run_lease
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import run_record
 
 OURS = {
@@ -89,7 +91,7 @@ class Machine:
 def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     made = Api()
     monkeypatch.setattr(run_record, "time", types.SimpleNamespace(time=lambda: made.now))
-    monkeypatch.setattr(api_server, "is_ready", lambda: False)
+    monkeypatch.setattr(api_server, "is_ready", lambda _layout: False)
     return made
 
 
@@ -275,15 +277,15 @@ def test_one_that_somebody_wrote_by_hand() -> None:
 def test_the_machines_own_server_is_asked_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     manifest = tmp_path / "kube-apiserver.yaml"
     line = "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint: {}"
-    monkeypatch.setattr(api_server, "MANIFEST", str(manifest))
-    monkeypatch.setattr(api_server, "is_ready", lambda: True)
+    layout = dataclasses.replace(KUBEADM, manifests=str(tmp_path))
+    monkeypatch.setattr(api_server, "is_ready", lambda _layout: True)
     for place, flags in (
         ("192.0.2.1:6443", ["--server=https://192.0.2.1:6443"]),
         ("[2001:db8::1]:6443", ["--server=https://[2001:db8::1]:6443"]),
     ):
         manifest.write_text(f"  annotations:\n    {line.format(place)}\n")
-        assert run_lease.own_server() == flags
+        assert run_lease.own_server(layout) == flags
     manifest.write_text("")
-    assert run_lease.own_server() == []
-    monkeypatch.setattr(api_server, "is_ready", lambda: False)
-    assert run_lease.own_server() == []
+    assert run_lease.own_server(layout) == []
+    monkeypatch.setattr(api_server, "is_ready", lambda _layout: False)
+    assert run_lease.own_server(layout) == []

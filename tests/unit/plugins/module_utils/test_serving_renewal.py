@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.slipway.kubernetes.plugins.filter import programs
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_memory
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import cluster_memory
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import (
     kubelet_requests,
     serving_renewal,

@@ -8,7 +8,6 @@ import copy
 import http.server
 import json
 import threading
-import types
 import typing as t
 import urllib.error
 import urllib.parse
@@ -18,7 +17,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.modules import cluster_verify
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, fixture
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import fixture, waiting_clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -50,7 +49,7 @@ class Cluster:
         self.events: t.List[t.Any] = []
         self.metered = list(NAMES)
         self.addresses = ["192.0.2.100"]
-        self.clock = Clock()
+        self.clock = waiting_clock(monkeypatch)
         self.requests: t.Dict[str, t.Any] = {"items": []}
         #: The Deployment of CoreDNS, where there is one.
         self.dns: t.Dict[str, t.Any] = {}
@@ -78,9 +77,7 @@ class Cluster:
             },
             tools=("kubectl",),
         )
-        clock = types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)
         monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
-        monkeypatch.setattr(cluster_verify, "time", clock)
         monkeypatch.setattr(cluster_verify, "fetch", self._fetch)
 
     def _daemonset(self) -> t.Dict[str, t.Any]:
@@ -206,7 +203,7 @@ def test_nodes_that_are_not_ready_or_of_another_version(cluster: Cluster) -> Non
     detail = failing(cluster.run(version="1.36.4"))["nodes are Ready"]
     assert "node worker1 is NotReady (KubeletNotReady: no CNI)" in detail
     assert detail.count("has 1.37.1 instead of 1.36.4") == 3
-    assert cluster.clock.now > 3
+    assert cluster.clock.now >= 3
 
 
 @pytest.mark.parametrize(("available", "detail"), [(2, "only 2 of 3 nodes run one"), (0, "only 0 of 3 nodes run one")])
@@ -264,7 +261,7 @@ def test_load_balancer(cluster: Cluster) -> None:
     assert cluster.clock.pauses == [0.5]
     cluster.addresses = [""]
     assert cluster.run(load_balancer=True)["load_balancer"] == ""
-    assert cluster.clock.now > 3
+    assert cluster.clock.now >= 3
 
 
 def test_clean(cluster: Cluster) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import static_pods
 from ansible_collections.slipway.kubernetes.plugins.modules import control_plane_files
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import waiting_clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
 Values = t.Dict[str, t.Any]
@@ -39,7 +40,7 @@ class Machine:
         monkeypatch.setattr(static_pods.Component, "end", end)
         monkeypatch.setattr(static_pods, "started", lambda pid: self.began[pid])
         monkeypatch.setattr(static_pods, "is_healthy", lambda host, port: self.healthy_with())
-        monkeypatch.setattr(static_pods, "within", lambda seconds, holds: holds())
+        waiting_clock(monkeypatch)
         monkeypatch.setattr(control_plane_files._api_server, "is_ready", lambda: bool(self.healthy_with()))
 
     def build(self, *programs: str, sees: bool = True) -> None:

@@ -19,7 +19,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import et
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, static_pods
 from ansible_collections.slipway.kubernetes.plugins.modules import etcd_restore, etcd_restore_info
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import answers, fixture
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import waiting_clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -67,7 +67,7 @@ class Machine:
         self.marker = root / "kubeadm.json"
         self.processes = [Process("kube-apiserver"), Process("etcd")]
         self.trace = root / "kubelet.conf"
-        self.clock = Clock()
+        self.clock = waiting_clock(monkeypatch)
         self.ready = [True]
         self.runner = FakeRunner(
             {
@@ -91,9 +91,6 @@ class Machine:
         monkeypatch.setattr(etcd_restore_info.upgrade, "static_pods", lambda: images)
         monkeypatch.setattr(etcd_restore.api_server, "is_ready", lambda: self.ready[0])
         monkeypatch.setattr(static_pods, "ETCD", self.processes[-1])
-        clock = types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)
-        monkeypatch.setattr(static_pods, "time", clock)
-        monkeypatch.setattr(etcd_restore, "time", clock)
         monkeypatch.setattr(_records.KUBEADM, "path", str(self.marker))
         monkeypatch.setattr(kubeadm, "running_commands", lambda: [])
         monkeypatch.setattr(_etcd_restore, "STATE", str(self.state))

@@ -12,7 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _module, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, CommandResult
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import helm, helm_work
 from ansible_collections.slipway.kubernetes.plugins.modules import helm_release
@@ -182,8 +182,8 @@ class Time:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, now: float = 1_790_000_000.0) -> None:
         self.now = now
         clock = types.SimpleNamespace(time=lambda: self.now, monotonic=lambda: self.now, sleep=self._sleep)
-        monkeypatch.setattr(helm, "time", clock)
-        monkeypatch.setattr(helm_work, "time", clock)
+        for module in (helm, helm_work, _waiting):
+            monkeypatch.setattr(module, "time", clock)
 
     def _sleep(self, seconds: float) -> None:
         self.now += seconds

@@ -19,6 +19,8 @@ from ansible_collections.slipway.kubernetes.plugins.modules import kube_apply
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, FakeKubectl
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
+pytestmark = pytest.mark.usefixtures("clock")
+
 WEBHOOK = (
     "Error from server (InternalError): Internal error occurred: failed calling webhook "
     '"validate.example.org": failed to call webhook: Post "https://w.example.svc:443/?timeout=10s": '
@@ -44,8 +46,7 @@ CRD = {
 THING = {"apiVersion": "example.org/v1", "kind": "Thing", "metadata": {"name": "one"}, "spec": {"size": 1}}
 
 
-def build(kubectl: FakeKubectl, check: bool = False, clock: t.Optional[Clock] = None, **params: t.Any) -> t.Any:
-    clock = clock or Clock()
+def build(kubectl: FakeKubectl, check: bool = False, **params: t.Any) -> t.Any:
     defaults: t.Dict[str, t.Any] = {
         "state": "present",
         "definition": None,
@@ -59,11 +60,11 @@ def build(kubectl: FakeKubectl, check: bool = False, clock: t.Optional[Clock] = 
         "retry": 0,
         "delete_timeout": 120,
     }
-    return kube_apply.KubeApply({**defaults, **params}, kubectl, check, clock, clock.sleep)
+    return kube_apply.KubeApply({**defaults, **params}, kubectl, check)
 
 
-def run(kubectl: FakeKubectl, check: bool = False, clock: t.Optional[Clock] = None, **params: t.Any) -> t.Any:
-    return build(kubectl, check, clock, **params).run()
+def run(kubectl: FakeKubectl, check: bool = False, **params: t.Any) -> t.Any:
+    return build(kubectl, check, **params).run()
 
 
 def actions(result: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
@@ -131,10 +132,9 @@ def test_a_cluster_scoped_object_has_no_namespace() -> None:
     assert actions(run(kubectl, definition=namespace("a"), namespace="b")) == {"Namespace a": "unchanged"}
 
 
-def test_definitions_and_their_resources_in_one_call() -> None:
+def test_definitions_and_their_resources_in_one_call(clock: Clock) -> None:
     kubectl = FakeKubectl()
-    clock = Clock()
-    result = run(kubectl, clock=clock, definition=[THING, CRD])
+    result = run(kubectl, definition=[THING, CRD])
     assert result["msg"] == "2 created" and clock.pauses == [0.5]
     assert kubectl.verbs() == ["get", "get", "apply", "apply"]
     assert not run(kubectl, definition=[THING, CRD])["changed"]
@@ -148,11 +148,10 @@ def test_check_mode_before_kinds_and_namespaces_exist() -> None:
     assert run(kubectl, check=True, definition=[THING])["changed"]
 
 
-def test_a_kind_that_never_comes() -> None:
+def test_a_kind_that_never_comes(clock: Clock) -> None:
     kubectl = FakeKubectl()
-    clock = Clock()
     with pytest.raises(SlipwayError, match=r"Gave up after \d+ attempts in \d+ seconds.*no matches for kind"):
-        run(kubectl, clock=clock, definition=[THING], retry=10)
+        run(kubectl, definition=[THING], retry=10)
     assert 10 <= clock.now < 14
     with pytest.raises(SlipwayError, match="set retry to go on trying"):
         run(kubectl, definition=[THING])
@@ -165,19 +164,18 @@ def test_retries_while_a_webhook_comes_up() -> None:
     assert kubectl.verbs() == ["get", "apply", "apply", "apply", "apply"]
 
 
-def test_check_mode_does_not_wait_for_a_webhook() -> None:
-    clock = Clock()
+def test_check_mode_does_not_wait_for_a_webhook(clock: Clock) -> None:
     kubectl = FakeKubectl(config_map("a", x="1"), config_map("b", x="1"))
     kubectl.fail(WEBHOOK, "apply", times=3)
     given = [config_map("a", x="1"), config_map("b", x="2"), config_map("c")]
-    result = run(kubectl, clock=clock, check=True, definition=given, retry=60)
+    result = run(kubectl, check=True, definition=given, retry=60)
     assert [entry["action"] for entry in result["objects"]] == ["unchanged", "configured", "created"]
     assert result["msg"].endswith("(not there yet: a webhook that checks them)")
     assert [("2" in entry["after"], "1" in entry["before"]) for entry in result["diff"]] == [
         (True, True),
         (False, False),
     ]
-    assert not run(kubectl, clock=clock, check=True, definition=given[:1], retry=60)["changed"]
+    assert not run(kubectl, check=True, definition=given[:1], retry=60)["changed"]
     assert clock.now == 0.0
 
 

@@ -12,10 +12,12 @@ import typing as t
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.cluster_memory import SERVING_IDENTITIES
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.cluster_memory import SERVING_IDENTITIES
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_csr_approve
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, FakeKubectl, fixture
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
+
+pytestmark = pytest.mark.usefixtures("clock")
 
 NODES = [
     {"name": "kapi1", "addresses": ["172.30.0.2"], "dns_names": []},
@@ -29,7 +31,6 @@ def kubelets() -> FakeKubectl:
 
 
 def build(kubectl: FakeKubectl, probes: t.Any = None, check: bool = False, **params: t.Any) -> t.Any:
-    clock = Clock()
     answers = probes or (lambda node, port, context: "")
     waiting = {"wait": True, "timeout": 10, "interval": 0.5, "port": 10250, "ca_file": "/ca"}
     defaults = {"nodes": NODES, "remember": False, "missing_fails": True, **waiting}
@@ -38,10 +39,7 @@ def build(kubectl: FakeKubectl, probes: t.Any = None, check: bool = False, **par
         kubectl,
         check,
         answers,
-        clock,
-        clock.sleep,
     )
-    module.clock = clock  # type: ignore[attr-defined]
     return module
 
 
@@ -179,12 +177,12 @@ def test_says_what_is_missing() -> None:
     assert caught.value.details["refused"][0]["node"] == "kapi2"
 
 
-def test_one_node_without_a_certificate_need_not_fail() -> None:
+def test_one_node_without_a_certificate_need_not_fail(clock: Clock) -> None:
     module = build(kubelets(), probes=lambda node, *_: "no" if node.name == "kapi2" else "", missing_fails=False)
     result = module.run()
     why = "csr-qxthb is approved; does kube-controller-manager run?"
     assert result["missing"] == [{"node": "kapi2", "reasons": ["no", why]}]
-    assert result["msg"].endswith("of the cluster: 1 of 2") and module.clock.now == 10
+    assert result["msg"].endswith("of the cluster: 1 of 2") and clock.now == 10
 
 
 def test_refuses_with_reasons() -> None:

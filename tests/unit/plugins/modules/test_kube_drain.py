@@ -11,8 +11,10 @@ import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_drain
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, FakeKubectl, fixture
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import FakeKubectl, fixture
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
+
+pytestmark = pytest.mark.usefixtures("clock")
 
 #: What kubectl 1.37.1 printed for a node with two pods that a budget keeps, and some others.
 RECORDED = fixture("drain.json")
@@ -83,8 +85,7 @@ class Cluster(FakeKubectl):
 
 
 def drain(cluster: FakeKubectl, check: bool = False, **more: t.Any) -> kube_drain.KubeDrain:
-    clock = Clock()
-    return kube_drain.KubeDrain({**OPTIONS, **more}, cluster, check, clock, clock.sleep)
+    return kube_drain.KubeDrain({**OPTIONS, **more}, cluster, check)
 
 
 def test_drain_and_uncordon() -> None:

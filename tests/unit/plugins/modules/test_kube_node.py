@@ -13,6 +13,8 @@ from ansible_collections.slipway.kubernetes.plugins.modules import kube_node
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, FakeKubectl
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
+pytestmark = pytest.mark.usefixtures("clock")
+
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 RECORD = "slipway.io/managed.slipway"
 
@@ -35,9 +37,8 @@ def wanted(name: str = "n1", **more: t.Any) -> t.Dict[str, t.Any]:
 
 
 def run(kubectl: FakeKubectl, *nodes: t.Any, check: bool = False, manager: str = "slipway", timeout: int = 5) -> t.Any:
-    clock = Clock()
     params = {"nodes": list(nodes), "manager": manager, "timeout": timeout}
-    return kube_node.KubeNode(params, kubectl, check, clock, clock.sleep).run()
+    return kube_node.KubeNode(params, kubectl, check).run()
 
 
 def now(kubectl: FakeKubectl, name: str = "n1") -> t.Dict[str, t.Any]:
@@ -143,7 +144,7 @@ def test_somebody_else_writes_to_the_node_meanwhile() -> None:
     kubectl.fail(conflict, "replace", times=2)
     result = run(kubectl, wanted(labels={"a": "1"}), wanted("n2", labels={"a": "1"}))
     assert result["msg"] == "2 of 2 nodes changed" and now(kubectl)["labels"] == {"a": "1"}
-    kubectl.fail(conflict, "replace", times=kube_node.ATTEMPTS)
+    kubectl.fail(conflict, "replace", times=11)
     with pytest.raises(SlipwayError, match="has been modified"):
         run(kubectl, wanted(labels={"a": "2"}))
 
@@ -155,15 +156,11 @@ def test_a_value_that_the_api_server_refuses() -> None:
         run(kubectl, wanted(labels={"bad key": "1"}))
 
 
-def test_somebody_else_does_it_meanwhile() -> None:
+def test_somebody_else_does_it_meanwhile(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     kubectl = FakeKubectl(node())
     kubectl.fail("the object has been modified", "replace")
-    module = kube_node.KubeNode(
-        {"nodes": [wanted(labels={"a": "1"})], "manager": "slipway", "timeout": 0},
-        kubectl,
-        sleep=lambda _: run(kubectl, wanted(labels={"a": "1"})) and None,
-    )
-    assert module.run()["changed"]
+    monkeypatch.setattr(clock, "sleep", lambda _seconds: run(kubectl, wanted(labels={"a": "1"})))
+    assert run(kubectl, wanted(labels={"a": "1"}), timeout=0)["changed"]
 
 
 def test_nodes_that_are_not_registered() -> None:

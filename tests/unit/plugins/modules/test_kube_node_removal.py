@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.cluster_memory import (
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.cluster_memory import (
     REMOVED_NODES,
     SERVING_IDENTITIES,
 )

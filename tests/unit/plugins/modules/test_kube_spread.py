@@ -17,7 +17,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import spread as _spread
 from ansible_collections.slipway.kubernetes.plugins.modules.kube_spread import KubeSpread
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
+
+pytestmark = pytest.mark.usefixtures("clock")
 
 LABELS = {"k8s-app": "kube-dns"}
 CONTROL_PLANE = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
@@ -94,8 +95,7 @@ class Cluster:
 
 
 def spread(cluster: Cluster, check: bool = False, timeout: int = 30) -> t.Dict[str, t.Any]:
-    clock = Clock()
-    return KubeSpread(t.cast(t.Any, cluster), ["kube-system/coredns"], timeout, check, clock, clock.sleep).run()
+    return KubeSpread(t.cast(t.Any, cluster), ["kube-system/coredns"], timeout, check).run()
 
 
 def test_one_of_two_is_moved_once_there_is_another_node() -> None:

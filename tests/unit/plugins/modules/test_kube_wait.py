@@ -12,6 +12,8 @@ from ansible_collections.slipway.kubernetes.plugins.modules import kube_wait
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, FakeKubectl, fixture
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
+pytestmark = pytest.mark.usefixtures("clock")
+
 
 def cluster() -> FakeKubectl:
     return FakeKubectl(*fixture("nodes-no-cni.json")["items"], *fixture("kube-system-no-cni.json")["items"])
@@ -23,10 +25,8 @@ def condition(what: str, **more: t.Any) -> t.Dict[str, t.Any]:
 
 
 def build(kubectl: FakeKubectl, *conditions: t.Any, check: bool = False, timeout: int = 10) -> t.Any:
-    clock = Clock()
     params = {"conditions": list(conditions), "timeout": timeout, "interval": 0.5}
-    module = kube_wait.KubeWait(params, kubectl, check, clock, clock.sleep)
-    module.clock = clock  # type: ignore[attr-defined]
+    module = kube_wait.KubeWait(params, kubectl, check)
     return module
 
 
@@ -90,12 +90,12 @@ def test_the_api_server() -> None:
     assert missing(kubectl, condition("api_ready")) == ["API server: not ready (connection refused)"]
 
 
-def test_waits_through_failures_of_the_api_server() -> None:
+def test_waits_through_failures_of_the_api_server(clock: Clock) -> None:
     kubectl = cluster()
     kubectl.fail("The connection to the server was refused - did you specify the right host or port?", times=6)
     module = build(kubectl, PROXY, timeout=60)
     assert module.run()["missing"] == []
-    assert module.clock.pauses[:2] == [0.5, 0.65] and max(module.clock.pauses) <= 2
+    assert clock.pauses[:2] == [0.5, 0.65] and max(clock.pauses) <= 2
 
 
 def test_says_what_is_missing_and_why() -> None:

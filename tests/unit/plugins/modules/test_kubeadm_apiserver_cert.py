@@ -16,7 +16,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import ap
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_configuration, static_pods
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_apiserver_cert
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import waiting_clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -53,16 +53,15 @@ class ControlPlane:
             },
             tools=("kubeadm", "kubectl"),
         )
-        self.clock = Clock()
+        self.clock = waiting_clock(monkeypatch)
         self.sees_it = True
         self.ended = 0
         for target, name, value in (
             (certificates, "FOLDER", str(self.root)),
-            (certificates, "KUBELET_FOLDER", str(self.root / "kubelet")),
+            (certificates, "node_name", lambda: "certs-cp1"),
             (api_server, "MANIFEST", str(self.manifest)),
             (api_server, "is_ready", lambda: True),
             (_module, "Runner", lambda _module: self.runner),
-            (static_pods, "time", types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)),
             (static_pods, "presented", self._presented),
             (static_pods, "API_SERVER", types.SimpleNamespace(program="kube-apiserver", end=self._end)),
         ):
@@ -167,9 +166,7 @@ def test_what_is_no_name(plane: ControlPlane) -> None:
     assert "cannot be computed" in plane.run()["msg"]
 
 
-def test_a_node_whose_kubelet_says_no_name(
-    plane: ControlPlane, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(certificates, "KUBELET_FOLDER", str(tmp_path))
+def test_a_node_whose_kubelet_says_no_name(plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificates, "node_name", lambda: "")
     monkeypatch.setattr(cluster_configuration, "platform", types.SimpleNamespace(node=lambda: "Certs-CP1"))
     assert not plane.run()["changed"]

@@ -20,7 +20,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet_certificate
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_certs_renew
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, waiting_clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -68,7 +68,7 @@ class ControlPlane:
         for name in ("ca.key", "front-proxy-ca.key", "etcd/ca.key"):
             (self.root / "pki" / name).touch()
         (self.root / "admin.conf").write_text((self.root / "scheduler.conf").read_text())
-        self.clock = Clock()
+        self.clock = waiting_clock(monkeypatch)
         self.now = END - 10 * DAY
         self.ready = True
         self.ready_at = 0.0
@@ -107,7 +107,6 @@ class ControlPlane:
             (static_pods, "presented", self._presented),
             (static_pods, "is_healthy", self._is_healthy),
             (module, "time", types.SimpleNamespace(time=self._time)),
-            (static_pods, "time", types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)),
             (AnsibleModule, "warn", lambda _module, text: self.warnings.append(text)),
         ):
             monkeypatch.setattr(target, name, value)
@@ -216,7 +215,7 @@ def test_an_api_server_that_does_not_see_the_file_is_restarted(plane: ControlPla
     plane.api.delay = 4
     result = plane.run(names=["apiserver"], wait=wait)
     assert result["restarted"] == ["kube-apiserver"]
-    assert plane.api.ends == [static_pods.RELOAD + 0.5]
+    assert plane.api.ends == [static_pods.RELOAD]
 
 
 def test_what_does_not_come_up_again_is_named(plane: ControlPlane) -> None:

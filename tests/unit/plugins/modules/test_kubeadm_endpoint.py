@@ -6,16 +6,15 @@ from __future__ import annotations
 
 import json
 import stat
-import types
 import typing as t
 from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_configuration, static_pods
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_configuration
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_endpoint
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import waiting_clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -64,13 +63,12 @@ class Machine:
             },
             tools=self.tools,
         )
-        clock = Clock()
+        waiting_clock(monkeypatch)
         for target, name, value in (
             (api_server, "MANIFEST", str(self.manifest)),
             (api_server, "answers_ready", self._answers_ready),
             (cluster_configuration, "read", lambda _kubectl: dict(self.cluster)),
             (cluster_configuration, "write", self._write),
-            (static_pods, "time", types.SimpleNamespace(monotonic=clock, sleep=clock.sleep)),
             (_module, "Runner", lambda _module: self.runner),
         ):
             monkeypatch.setattr(target, name, value)

@@ -17,7 +17,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_init
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.etcd_fakes import fixture
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import waiting_clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -44,8 +44,7 @@ class Machine:
         self._run_module = run_module
         self.seen_markers: t.List[t.Any] = []
         self.recorded: t.List[bool] = []
-        self.clock = Clock()
-        clock = types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)
+        self.clock = waiting_clock(monkeypatch)
         self.runner = FakeRunner(
             {
                 "config validate": "ok\n",
@@ -70,7 +69,6 @@ class Machine:
         monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(kubeadm_init, "TRACES", (str(self.kubeconfig), str(self.manifest)))
         monkeypatch.setattr(kubeadm_init, "_KUBELET_KUBECONFIG", str(self.kubelet))
-        monkeypatch.setattr(kubeadm_init, "time", clock)
         monkeypatch.setattr(kubelet, "record_running", lambda _runner: self.recorded.append(self.kubeconfig.exists()))
         self.etcd = root / "etcd"
         self.pending = root / "restore" / "pending.db"

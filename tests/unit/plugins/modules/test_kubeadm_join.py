@@ -23,7 +23,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_join
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import waiting_clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -50,7 +50,7 @@ class Machine:
         self.kubeconfig = root / "kubelet.conf"
         self.certificate = root / "kubelet-client-current.pem"
         self.bootstrap = root / "bootstrap-kubelet.conf"
-        self.clock = Clock()
+        self.clock = waiting_clock(monkeypatch)
         self._run_module = run_module
         self.seen_markers: t.List[t.Any] = []
         self.recorded: t.List[str] = []
@@ -80,8 +80,6 @@ class Machine:
         monkeypatch.setattr(api_server, "MANIFEST", str(self.manifest))
         monkeypatch.setattr(api_server, "is_ready", lambda: self.api_ready)
         monkeypatch.setattr(kubeadm_join, "_ETCD", (str(self.etcd), str(root / "member")))
-        clock = types.SimpleNamespace(monotonic=self.clock, sleep=self.clock.sleep)
-        monkeypatch.setattr(kubeadm_join, "time", clock)
         monkeypatch.setattr(kubelet, "record_running", lambda _runner: self.recorded.append(self.called()[-1]))
 
         monkeypatch.setattr(certificates, "node_name", lambda: "w1")

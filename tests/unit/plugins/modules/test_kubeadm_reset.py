@@ -14,7 +14,9 @@ import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks, _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kubeconfig
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, kubeadm_files, leftovers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, kubeadm_files
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import RKE2
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import Runtime
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_reset
@@ -486,3 +488,14 @@ def test_a_file_that_others_write_too_is_removed_only_when_it_is_ours(
     assert str(path) not in machine.reset(files=[str(path)])["removed"]["files"]
     path.write_text("#compdef kubectl\n# Ansible managed (slipway.kubernetes)\n")
     assert machine.reset(files=[str(path)])["removed"]["files"] == [str(path)]
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_node_of_another_installer_is_left_alone(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, check: bool
+) -> None:
+    monkeypatch.setattr(kubeadm_reset, "of_this_machine", lambda: RKE2)
+    before = machine.files()
+    with pytest.raises(SlipwayError, match=r"is a node of a cluster of RKE2 .*Nothing was changed"):
+        machine.reset(check=check)
+    assert machine.files() == before and machine.pids and not machine.runner.calls

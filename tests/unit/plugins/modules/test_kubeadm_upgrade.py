@@ -15,7 +15,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import upgrade as _upgrade
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_upgrade
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import waiting_clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -39,7 +39,7 @@ class Machine:
         self.unready: t.List[str] = []
         self.images: t.Dict[str, str] = {}
         self.kubelet_age = 900.0
-        self.clock = Clock()
+        self.clock = waiting_clock(monkeypatch)
         self.records: t.List[t.Any] = []
         self._run_module = run_module
         answers = {
@@ -63,17 +63,13 @@ class Machine:
         monkeypatch.setattr(kubeadm, "running_commands", lambda: [])
         monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(kubeadm_upgrade.api_server, "is_ready", lambda: self.ready)
-        clock = types.SimpleNamespace(
-            monotonic=self.clock, sleep=self._sleep, clock_gettime=lambda _clock: 1000.0, CLOCK_MONOTONIC=1
-        )
+        clock = types.SimpleNamespace(clock_gettime=lambda _clock: 1000.0, CLOCK_MONOTONIC=1)
         monkeypatch.setattr(kubeadm_upgrade, "time", clock)
-        upgrade = kubeadm_upgrade.KubeadmUpgrade
-        monkeypatch.setattr(
-            kubeadm_upgrade, "KubeadmUpgrade", lambda module: upgrade(module, clock.monotonic, clock.sleep)
-        )
+        self._pause = self.clock.sleep
+        monkeypatch.setattr(self.clock, "sleep", self._sleep)
 
     def _sleep(self, seconds: float) -> None:
-        self.clock.sleep(seconds)
+        self._pause(seconds)
         self.kubelet_age += seconds
         self.unready = self.unready[1:]
 

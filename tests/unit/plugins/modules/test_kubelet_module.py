@@ -17,7 +17,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, flannel
 from ansible_collections.slipway.kubernetes.plugins.modules import kubelet
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import waiting_clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -56,19 +56,16 @@ class Machine:
         self.mended = 0
         self.recorded: t.List[str] = []
         self._warnings: t.List[str] = []
-        self.clock = Clock()
+        self.clock = waiting_clock(monkeypatch)
         self.subnet = root / "subnet.env"
         clock = types.SimpleNamespace(
             time=lambda: 1_000_000.0,
             clock_gettime=lambda _which: 10_000.0,
             CLOCK_MONOTONIC=time.CLOCK_MONOTONIC,
-            monotonic=self.clock,
-            sleep=self.clock.sleep,
         )
         monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: self._warnings.append(text))
         monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(kubelet, "time", clock)
-        monkeypatch.setattr(_systemd, "time", clock)
         monkeypatch.setattr(kubelet, "socket", types.SimpleNamespace(gethostname=lambda: self.hostname))
         monkeypatch.setattr(certificates, "node_name", lambda: "w1")
         monkeypatch.setattr(_kubelet, "command_line", lambda _pid: self.words)

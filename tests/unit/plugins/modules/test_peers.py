@@ -10,7 +10,6 @@ import os
 import socket
 import threading
 import time
-import types
 import typing as t
 
 import pytest
@@ -121,14 +120,11 @@ def test_a_port_that_is_taken_and_a_listener_that_is_replaced() -> None:
         assert not thread.is_alive()
 
 
-def test_a_listener_that_does_not_end(run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("clock")
+def test_a_listener_that_does_not_end(run_module: ModuleRunner) -> None:
     with socket.socket(socket.AF_UNIX) as control:
         control.bind(peers._CONTROL)
         control.listen(100)
-        now = iter(range(1000))
-        monkeypatch.setattr(
-            peers, "time", types.SimpleNamespace(monotonic=lambda: next(now), sleep=lambda _seconds: None)
-        )
         result = run_module(peer_listen.main, {"name": "w1", "address": HERE, "ports": [{"port": 1}]})
     assert result["failed"] and "does not end" in result["msg"]
 

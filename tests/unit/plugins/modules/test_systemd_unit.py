@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _module, _systemd
 from ansible_collections.slipway.kubernetes.plugins.modules import systemd_unit
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import waiting_clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -35,17 +35,14 @@ class Machine:
         self.root = root
         self._run_module = run_module
         self.runner = FakeRunner({"systemctl show": RUNNING, "systemctl": ""}, tools=("systemctl",))
-        self.clock = Clock()
+        self.clock = waiting_clock(monkeypatch)
         clock = types.SimpleNamespace(
             time=lambda: NOW,
             clock_gettime=lambda _which: 10_000.0,
             CLOCK_MONOTONIC=time.CLOCK_MONOTONIC,
-            monotonic=self.clock,
-            sleep=self.clock.sleep,
         )
         monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(systemd_unit, "time", clock)
-        monkeypatch.setattr(_systemd, "time", clock)
         monkeypatch.setattr(systemd_unit, "_RELOADS", str(root / "reloads"))
 
     def file(self, name: str, age: float) -> str:

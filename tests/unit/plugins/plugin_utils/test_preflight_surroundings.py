@@ -176,6 +176,8 @@ def test_what_stands_in_the_way(around: t.Dict[str, t.Any], expected: str) -> No
         ({"names": {}}, {}),
         ({"names": {"192.0.2.100": []}}, {"cluster_endpoint": ""}),
         (mount("/var/lib/kubelet", "overlay"), {}),
+        # Nothing of kubeadm is written there.
+        (mount("/var/lib/rancher/rke2", "ext4", "ro"), {}),
         (xfs("/var/lib/containerd", True), {}),
         (xfs("/var/lib/containerd", None), {}),
         (xfs("/var/lib/kubelet", False), {}),

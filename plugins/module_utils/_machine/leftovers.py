@@ -17,13 +17,11 @@ import os
 import re
 import shutil
 import signal
-import time
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _runtimes
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _runtimes, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 
 #: Mounts of pods and of their network namespaces; those of their sandboxes are the container runtime's.
@@ -36,8 +34,6 @@ _BRIDGE = "cni0"
 _OTHERS = ("calico", "cilium")
 #: Seconds that processes have until they have gone after SIGKILL.
 _PATIENCE = 10
-#: Where kubeadm lets etcd keep its data unless told otherwise.
-_ETCD_DATA = KUBEADM.etcd_data
 
 
 def parse_mounts(text: str) -> t.List[str]:
@@ -99,19 +95,16 @@ def kill(pids: t.Iterable[int]) -> None:
 
     :raises SlipwayError: when one has not, for example since it waits for a disk.
     """
-    left = set(pids)
-    for pid in left:
+    killed = set(pids)
+    for pid in killed:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + _PATIENCE
-    while left:
-        left = {pid for pid in left if _is_alive(pid)}
-        if left and time.monotonic() > deadline:
-            raise SlipwayError(
-                f"Processes of pods do not end though they were killed: {', '.join(map(str, sorted(left)))}. They wait"
-                " for the kernel (a disk, a network file system): mend that or restart the machine, then run again."
-            )
-        time.sleep(0.05)
+    if not _waiting.until(lambda: not any(map(_is_alive, killed)), _PATIENCE, pause=0.05):
+        left = ", ".join(str(pid) for pid in sorted(killed) if _is_alive(pid))
+        raise SlipwayError(
+            f"Processes of pods do not end though they were killed: {left}. They wait for the kernel (a disk, a network"
+            " file system): mend that or restart the machine, then run again."
+        )
 
 
 def _is_alive(pid: int) -> bool:
@@ -169,20 +162,6 @@ def cni_state(networks: t.Iterable[str], folder: str = "/var/lib/cni") -> t.List
         found += glob.glob(f"{folder}/networks/{name}") + glob.glob(f"{folder}/results/{name}-*")
         found += glob.glob(f"{folder}/cache/results/{name}-*")
     return sorted(found)
-
-
-def etcd_data(kubernetes: str = KUBEADM.folder) -> str:
-    """The folder that kubeadm's etcd keeps its data in; empty on machines that have none.
-
-    By its static pod; while that is missing, by the certificate that kubeadm makes for it before. Another etcd of the
-    machine, whose data may well be below the same folder, has neither.
-    """
-    manifest = f"{kubernetes}/manifests/etcd.yaml"
-    match = re.search(r"--data-dir=(/[^\s\"']+/[^\s\"']+)", read_text(manifest))
-    if match:
-        return match.group(1)
-    own = os.path.exists(manifest) or os.path.exists(f"{kubernetes}/pki/etcd/server.crt")
-    return _ETCD_DATA if own else ""
 
 
 def contents(folder: str, kept: t.Container[str] = ()) -> t.List[str]:

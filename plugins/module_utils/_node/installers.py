@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM, RKE2
 
 #: Programs that no package has brought.
 BY_HAND = "by hand"
@@ -22,11 +22,11 @@ WITH_KUBEADM = ("Kubespray", BY_HAND)
 #: Name of the installer and what only it leaves. All paths of one tuple have to be there.
 _TRACES: t.Tuple[t.Tuple[str, t.Tuple[t.Tuple[str, ...], ...]], ...] = (
     (
-        "RKE2",
+        RKE2.name,
         (
-            ("/var/lib/rancher/rke2/server",),
-            ("/var/lib/rancher/rke2/agent",),
-            ("/etc/rancher/rke2/rke2.yaml",),
+            (f"{RKE2.data}/server",),
+            (f"{RKE2.data}/agent",),
+            (RKE2.admin,),
             ("/usr/local/lib/systemd/system/rke2-server.service",),
             ("/usr/local/lib/systemd/system/rke2-agent.service",),
             ("/usr/lib/systemd/system/rke2-server.service",),
