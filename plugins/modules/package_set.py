@@ -15,7 +15,8 @@ description:
   - Finishes an installation that was interrupted (the machine or the run was killed) when it stands in the way.
   - Waits for the locks of the package manager, for example while unattended upgrades run.
   - Never removes a package, changes a held one or goes back to an older version unless it was asked to.
-  - Debian's and Ubuntu's package manager is supported. No Python library of it is needed on the host.
+  - The package managers of Debian and Ubuntu (apt) and of the RHEL family (dnf 4) are supported. No Python library of
+    them is needed on the host.
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
 attributes:
@@ -23,14 +24,19 @@ attributes:
     support: full
     details:
       - A package that no package source has yet, since the source has not been set up, counts as a change.
-      - The package index is not refreshed in check mode.
+      - The package index is not refreshed in check mode, but by dnf itself, which fetches what is older than
+        C(metadata_expire) whenever it is asked.
   diff_mode:
     support: full
   idempotent:
     support: full
 notes:
   - Services of a package are started by its installation as the distribution does it. Debian's and Docker's
-    packages of a container runtime start it; those of Kubernetes enable the kubelet.
+    packages of a container runtime start it; those of Kubernetes enable the kubelet. Packages of the RHEL family start
+    none.
+  - With dnf a package is on hold when it stands in C(excludepkgs) in the section C(main) of C(/etc/dnf/dnf.conf), where
+    other entries stay. The plugin versionlock is not needed; what it has locked stays locked, and is an error when it
+    would have to change.
 options:
   packages:
     description:
@@ -50,6 +56,7 @@ options:
           - Any installed version is fine when it is absent or V(*); a package that is not installed gets the package
             manager's candidate then, which follows pins and does not take from backports unless told to.
           - Of several versions that a pattern means it is the candidate, too, else the newest.
+          - The candidate of dnf is the newest version in the repositories with the best C(priority).
         type: str
       hold:
         description:

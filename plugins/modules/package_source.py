@@ -18,7 +18,11 @@ description:
   - The fetched index is kept, so that packages can be installed without fetching it again.
   - Where another file of the host names the same repository already, with a file of keys that may be used, that entry
     serves, and no second one is written, which would contradict it. With other keys or options it is an error.
-  - Debian's and Ubuntu's package manager is supported. Neither gpg nor a Python library is needed on the host.
+  - The package managers of Debian and Ubuntu (apt) and of the RHEL family (dnf 4) are supported. Neither gpg nor a
+    Python library is needed on the host, beyond what dnf itself brings.
+  - For dnf both the index and the packages have to be signed (C(repo_gpgcheck), C(gpgcheck)). It takes a package that
+    is signed by any key that rpm knows, but an index only by the key of its repository, and the index has the
+    packages' checksums.
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
 attributes:
@@ -35,24 +39,28 @@ attributes:
 options:
   name:
     description:
-      - Names the files C(/etc/apt/sources.list.d/slipway-<name>.sources) and C(/etc/apt/keyrings/slipway-<name>.gpg).
+      - Names the files C(/etc/apt/sources.list.d/slipway-<name>.sources) and C(/etc/apt/keyrings/slipway-<name>.gpg);
+        of dnf C(/etc/yum.repos.d/slipway-<name>.repo) and C(/etc/pki/rpm-gpg/slipway-<name>.asc).
     type: str
     required: true
   state:
     description:
-      - V(absent) removes source, key and the fetched index; packages stay installed.
+      - V(absent) removes source, key and the fetched index; packages stay installed. A key that rpm has imported with
+        a package stays there.
     type: str
     choices: [present, absent]
     default: present
   url:
     description:
-      - Base URL of the repository, without user and password (those belong in C(/etc/apt/auth.conf.d/)).
+      - Base URL of the repository, without user and password (those of apt belong in C(/etc/apt/auth.conf.d/)).
       - Required when O(state=present).
     type: str
   settings:
     description:
       - What else is said of the repository, by the names of the options O(suite), O(components) and O(architectures),
         which go before it. So one variable can carry what differs from one family of distributions to the next.
+      - Those three are for apt. For dnf C(path) is what follows O(url), in which C($releasever) and C($basearch) may
+        stand, and C(repo_gpgcheck=false) takes a repository whose index is not signed.
     type: dict
     default: {}
   suite:

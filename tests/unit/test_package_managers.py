@@ -202,7 +202,8 @@ def test_what_goes_wrong_is_said_in_its_words(run_module: ModuleRunner, tmp_path
     assert "is not the name of a package" in run_module(package_set.main, {"packages": [{"name": "a=b"}]})["msg"]
     (tmp_path / "bin/testpkg").unlink()
     for module, options in ((package_set, KUBELET), (package_source, {"name": "x", "state": "absent"})):
-        assert "there is no apt-get or testpkg." in run_module(module.main, options)["msg"]
+        message = run_module(module.main, options)["msg"]
+        assert f"there is no {' or '.join(manager.tool for manager in _packages.MANAGERS)}." in message
 
 
 SOURCE = {"name": "kubernetes", "url": URL, "key_content": KEY, "packages": {"Kubelet": "1.37.1"}}
@@ -287,15 +288,20 @@ def code(path: Path) -> str:
 
 
 def test_one_file_names_a_package_manager() -> None:
-    known = re.compile(r"\b(apt|apt-get|dpkg|deb)\b", re.IGNORECASE)
+    known = re.compile(r"\b(apt|apt-get|dpkg|deb|dnf|yum|rpm|rpmdb)\b", re.IGNORECASE)
+    real = [manager for manager in _packages.MANAGERS if manager is not TestPackages]
+    files = [ROOT / f"plugins/module_utils/_packages/{manager.name}.py" for manager in real]
     named = {
         str(path.relative_to(ROOT / "plugins")): [line for line in code(path).splitlines() if known.search(line)]
         for path in (ROOT / "plugins").rglob("*.py")
-        if path != ROOT / "plugins/module_utils/_packages/apt.py"
+        if path not in files
     }
     table = named.pop("module_utils/_packages/__init__.py")
     assert {path: lines for path, lines in named.items() if lines} == {}
-    assert [line.split()[-1] for line in table] == ["Apt", "(Apt,)"]
+    *imports, row = table
+    names = [manager.__name__ for manager in real]
+    assert sorted(line.split()[-1] for line in imports) == sorted(names)
+    assert re.findall(r"\w+(?=[,)])", row.partition(" = ")[2]) == names
 
 
 def test_tasks_know_nothing_of_a_family() -> None:

@@ -113,6 +113,11 @@ def limits(root: str = "") -> t.Dict[str, int]:
     return {name: int(text) for name, text in texts.items() if text.isdigit()}
 
 
+def selinux(root: str = "") -> str:
+    """What SELinux does: ``enforcing``, ``permissive``, or nothing where the kernel has no policy."""
+    return {"1": "enforcing", "0": "permissive"}.get(read_text(f"{root}/sys/fs/selinux/enforce").strip(), "")
+
+
 def look_around(
     interfaces: t.Sequence[str],
     environment: t.Mapping[str, str],
@@ -144,6 +149,7 @@ def look_around(
         "mtus": mtus(root),
         "limits": limits(root),
         "firewalls": firewalls.look(root),
+        "selinux": selinux(root),
         "etcd_data": os.path.isdir(etcd) and bool(os.listdir(etcd)),
         "authority": os.path.exists(root + layout.authority),
     }

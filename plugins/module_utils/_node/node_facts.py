@@ -87,8 +87,10 @@ def parse_os_release(text: str) -> t.Dict[str, t.Any]:
             values[key.strip()] = value.strip().strip("\"'")
     like = values.get("ID_LIKE", "").split()
     identifier = values.get("ID", "")
-    family = next((name for name in ("debian", "rhel", "suse") if name in [identifier, *like]), identifier)
-    if family == "rhel" or identifier == "fedora":
+    known = ("debian", "rhel", "fedora", "suse")
+    family = next((name for name in known if name in [identifier, *like]), identifier)
+    # Oracle Linux is like Fedora only, by its own words.
+    if family in ("rhel", "fedora"):
         family = "redhat"
     return {
         "id": identifier,

@@ -245,6 +245,28 @@ def keyring(data: bytes) -> bytes:
     return b"".join(_packet(kind, body) for kind, body in _key_packets(data))
 
 
+def armoured(data: bytes) -> bytes:
+    """The keys of a binary file as text, each in a block of its own: not all readers go on after the first key of one.
+
+    :raises OpenPgpError: when it does not consist of packets.
+    """
+    keys: t.List[bytes] = []
+    for kind, body in packets(data):
+        if kind == PUBLIC_KEY or not keys:
+            keys.append(b"")
+        keys[-1] += _packet(kind, body)
+    return b"".join(map(_block, keys))
+
+
+def _block(content: bytes) -> bytes:
+    text = base64.b64encode(content)
+    lines = [text[place : place + 64] for place in range(0, len(text), 64)]
+    # RFC 9580 leaves the checksum to the writer; older readers insist on it.
+    checksum = b"=" + base64.b64encode(_crc24(content).to_bytes(3, "big"))
+    head, foot = (b"-----%s %s-----" % (word, _LABEL) for word in (b"BEGIN", b"END"))
+    return b"\n".join([head, b"", *lines, checksum, foot, b""])
+
+
 def _packet(kind: int, body: bytes) -> bytes:
     size = len(body)
     if kind > 15:

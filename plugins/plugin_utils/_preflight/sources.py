@@ -193,7 +193,10 @@ def _addon_sources(entries: t.Any) -> t.List[Source]:
 def runtime_source(variables: Values) -> t.Optional[RuntimeSource]:
     """Where the package of the container runtime comes from; ``None`` when that is unknown."""
     sources_of_it = _runtimes.chosen(_text(variables, "container_runtime_provider")).sources
-    return sources_of_it.get(_text(variables, "container_runtime_source"))
+    source = _text(variables, "container_runtime_source")
+    packages = (variables.get("__container_runtime_platform") or {}).get("packages")
+    # That a family of distributions has none from there is reported by the checks on the runtime.
+    return sources_of_it.get(source) if packages is None or source in packages else None
 
 
 def has_runtime(variables: Values, node: Values) -> bool:
@@ -207,11 +210,12 @@ def _packages(variables: Values, node: Values, control_plane: bool) -> t.List[st
     is_there = has_runtime(variables, node)
     found = [runtime.package] if runtime and not runtime.repository and not is_there else []
     if control_plane and _text(variables, "api_endpoint_provider") == "keepalived":
-        found += ["haproxy", "keepalived", "curl"]
+        found += variables.get("__api_endpoint_packages") or []
     if control_plane and _flag(variables, "kubeconfig_bash_completion"):
         found.append("bash-completion")
+    found += [entry["name"] for entry in variables.get("__node_prep_packages") or []]
     if _text(variables, "node_prep_time_sync") == "install" and node.get("time_sync") == "":
-        found.append("systemd-timesyncd")
+        found.append(str(within(variables.get("__node_prep_platform"), "time_sync", "package")))
     return found
 
 
@@ -219,7 +223,11 @@ def _versions(variables: Values, packages: t.Collection[str]) -> t.Dict[str, str
     """The versions that are asked for, of these packages."""
     version = _text(variables, "container_runtime_version")
     is_kept, runtime = _flag(variables, "container_runtime_keep"), runtime_source(variables)
-    return {runtime.package: version} if version and not is_kept and runtime and runtime.package in packages else {}
+    prepared = variables.get("__node_prep_packages") or []
+    found = {entry["name"]: str(entry["version"]) for entry in prepared if "version" in entry}
+    if version and not is_kept and runtime and runtime.package in packages:
+        found[runtime.package] = version
+    return found
 
 
 def has_other_source(node: Values, url: t.Any) -> bool:

@@ -407,6 +407,15 @@ CASES = [
         facts={"worker1": {"os": {"version_id": "11", "pretty_name": "Debian 11"}}},
         warning=True,
     ),
+    Case(
+        "family-without-the-runtime",
+        ["worker1: container_runtime_source: is distribution, and Rocky Linux 9.6 has no containerd from there."],
+        facts={
+            "worker1": {
+                "os": {"id": "rocky", "version_id": "9.6", "family": "redhat", "pretty_name": "Rocky Linux 9.6"}
+            }
+        },
+    ),
     Case("architecture", ["cp1: architecture: s390x is not"], facts={"cp1": {"os": {"architecture": "s390x"}}}),
     Case("no-systemd", ["cp1: service_manager: is other, not systemd"], facts={"cp1": {"service_manager": "other"}}),
     Case("cgroup-v1", ["worker1: cgroup_version: is 1, which kubelet and"], facts={"worker1": {"cgroup_version": 1}}),

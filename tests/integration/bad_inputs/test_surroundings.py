@@ -169,6 +169,12 @@ CASES = [
         facts={"worker1": {"disk": [{"path": "/etc", "free_mb": 120, "size_mb": 4000}]}},
     ),
     Case(
+        "selinux-that-enforces",
+        ["worker1: selinux: is enforcing, with which this collection was not tried"],
+        facts={"worker1": around(selinux="enforcing")},
+        warning=True,
+    ),
+    Case(
         "etcd-in-memory",
         ["cp1: mounts: /var/lib/etcd is on /var/lib/etcd (tmpfs), which is in memory: the node is gone after a boot."],
         facts={

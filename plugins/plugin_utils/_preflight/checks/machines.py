@@ -212,7 +212,8 @@ def check_platform(hosts: Hosts) -> t.Iterable[Problem]:
             for name, versions in host.mapping("preflight_supported_os").items()
             if isinstance(versions, list)
         }
-        if str(system["version_id"]) not in supported.get(system["id"], []):
+        version = str(system["version_id"])
+        if not {version, version.partition(".")[0]} & set(supported.get(system["id"], [])):
             listed = "; ".join(f"{name} {', '.join(versions)}" for name, versions in supported.items())
             allowed = host.flag("preflight_allow_unsupported_os")
             yield host.problem(

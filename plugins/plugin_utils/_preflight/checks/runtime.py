@@ -15,6 +15,7 @@ import urllib.parse
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import RUNTIMES, chosen
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.registry_mirrors import authority
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import Runtime
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     ERROR,
     WARNING,
@@ -41,8 +42,22 @@ def check_runtime(hosts: Hosts) -> t.Iterable[Problem]:
                 f"is {source}, from which there is no {runtime.name}.",
                 f"Set it to {' or '.join(runtime.sources)}.",
             )
+        yield from _source_of_platform(host, runtime, source)
         for finding in runtime.findings(host, known):
             yield host.problem(*finding)
+
+
+def _source_of_platform(host: Host, runtime: Runtime, source: str) -> t.Iterator[Problem]:
+    """A source from which the distributions of the machine's family have no package of the container runtime."""
+    system = (host.facts or {}).get("os") or {}
+    platforms = host.mapping("__container_runtime_platforms").get(runtime.name) or {}
+    packages = (platforms.get(system.get("family")) or {}).get("packages") or {}
+    if packages and source in runtime.sources and source not in packages:
+        yield host.problem(
+            "container_runtime_source",
+            f"is {source}, and {system.get('pretty_name') or system['family']} has no {runtime.name} from there.",
+            f"Set it to {' or '.join(packages)}.",
+        )
 
 
 def _mirrors(host: Host) -> t.Iterator[t.Tuple[str, Values]]:

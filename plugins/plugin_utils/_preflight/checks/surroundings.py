@@ -91,7 +91,8 @@ def check_modules(hosts: Hosts) -> t.Iterable[Problem]:
                 f"the kernel {kernel} cannot load {', '.join(missing)}: not in /lib/modules/{kernel}, or forbidden in"
                 " /etc/modprobe.d.",
                 "Reboot when the kernel was upgraded; otherwise install the package with its modules, such as"
-                " linux-modules-extra, or take the line out of modprobe.d. Those of a container its host loads.",
+                " linux-modules-extra or kernel-modules-extra, or take the line out of modprobe.d. Those of a container"
+                " its host loads.",
                 _severity(host),
             )
 
@@ -274,6 +275,20 @@ def check_limits(hosts: Hosts) -> t.Iterable[Problem]:
                 )
 
 
+def check_selinux(hosts: Hosts) -> t.Iterable[Problem]:
+    """A policy under which nobody has tried this collection."""
+    for host, around in looked_at(hosts):
+        if around.get("selinux") == "enforcing" and not host.joined:
+            yield host.problem(
+                "selinux",
+                "is enforcing, with which this collection was not tried: pods, kubelet or load balancer may be denied"
+                " what they need.",
+                "Set it to permissive, as kubeadm's documentation has it (setenforce 0, and SELINUX=permissive in"
+                " /etc/selinux/config), or look for denials when something fails (ausearch -m AVC).",
+                WARNING,
+            )
+
+
 def _node_mtu(host: Host, around: Surroundings) -> t.Tuple[str, int]:
     """The interface that has the node's address, and its MTU; 0 when it is not known."""
     facts = host.facts or {}
@@ -317,5 +332,6 @@ CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_boot,
     check_leftovers,
     check_limits,
+    check_selinux,
     check_mtus,
 )

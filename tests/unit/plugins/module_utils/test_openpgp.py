@@ -51,6 +51,20 @@ def test_a_keyring_is_what_was_understood() -> None:
     assert list(openpgp.packets(openpgp._packet(2, b"x" * 70000))) == [(2, b"x" * 70000)]
 
 
+def test_armour_that_is_written() -> None:
+    one, other = openpgp.keyring(KUBERNETES), openpgp.keyring(SUBKEY)
+    text = openpgp.armoured(one + other)
+    assert openpgp.dearmour(text) == one + other and text.count(b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n") == 2
+    # With the checksum that gpg has written, too.
+    checksum = [line for line in KUBERNETES.splitlines() if line.startswith(b"=")]
+    assert [
+        line for line in openpgp.armoured(openpgp.dearmour(KUBERNETES)).splitlines() if line[:1] == b"="
+    ] == checksum
+    assert max(map(len, text.splitlines())) == 64
+    with pytest.raises(openpgp.OpenPgpError):
+        openpgp.armoured(b"text")
+
+
 def test_a_key_of_version_6_needs_no_name() -> None:
     [key] = openpgp.public_keys(openpgp._packet(6, b"\x06abc"))
     assert len(key.fingerprint) == 64

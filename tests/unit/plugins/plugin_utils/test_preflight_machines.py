@@ -19,7 +19,7 @@ VARIABLES: t.Dict[str, t.Any] = {
     "container_runtime_provider": "containerd",
     "kube_packages_version": "1.37.1",
     "node_prep_swap": "absent",
-    "preflight_supported_os": {"debian": ["12", "13"], "broken": 1},
+    "preflight_supported_os": {"debian": ["12", "13"], "rocky": ["9"], "ubuntu": ["24.04"], "broken": 1},
     "preflight_minimum_cpus_control_plane": 2,
     "preflight_minimum_cpus_worker": 1,
     "preflight_minimum_memory_mb_control_plane": 1700,
@@ -119,8 +119,10 @@ SYSTEM = machine()["os"]
         (
             {"os": {**SYSTEM, "version_id": "11"}},
             {},
-            "os: Debian 12 is not supported (debian 12, 13 are).",
+            "os: Debian 12 is not supported (debian 12, 13; rocky 9; ubuntu 24.04 are).",
         ),
+        ({"os": {**SYSTEM, "id": "rocky", "version_id": "10.0"}}, {}, "os: Debian 12 is not supported"),
+        ({"os": {**SYSTEM, "id": "ubuntu", "version_id": "24.10"}}, {}, "os: Debian 12 is not supported"),
         (
             {"os": {**SYSTEM, "id": "arch", "pretty_name": ""}},
             {"preflight_allow_unsupported_os": True},
@@ -270,6 +272,9 @@ def test_one_bad_fact(facts: t.Dict[str, t.Any], given: t.Dict[str, t.Any], expe
         (listening(10256, "cilium-agent"), {"control_plane_skip_phases": ["addon/kube-proxy"]}),
         (listening(10249, "cilium-agent"), {"control_plane_skip_phases": ["addon/all"]}),
         ({**listening(7946, "speaker"), **kubernetes(joined=True, control_plane=True)}, {"metallb_enabled": True}),
+        # A version without a dot stands for its minor ones, too.
+        ({"os": {**SYSTEM, "id": "rocky", "version_id": "9.6"}}, {}),
+        ({"os": {**SYSTEM, "id": "rocky", "version_id": "9"}}, {}),
     ],
 )
 def test_what_is_all_right(facts: t.Dict[str, t.Any], given: t.Dict[str, t.Any]) -> None:

@@ -53,6 +53,25 @@ def drop_in(**more: t.Any) -> t.Dict[str, t.Any]:
     return {"drop_ins": [{"path": "/etc/containerd/conf.d/99-nvidia.toml", **says, **more}]}
 
 
+def test_a_family_of_distributions_without_its_package() -> None:
+    platforms = {"containerd": {"redhat": {"packages": {"docker": "containerd.io"}}, "debian": {"packages": {}}}}
+
+    def problems(family: str, source: str) -> t.List[str]:
+        facts = {"os": {"family": family, "pretty_name": "Rocky Linux 9.6"}}
+        variables = {
+            "container_runtime_provider": "containerd",
+            "container_runtime_source": source,
+            "__container_runtime_platforms": platforms,
+        }
+        found = checks.check_runtime([Host("cp1", True, False, variables, facts=facts)])
+        return [f"{problem.subject} {problem.message} {problem.remedy}" for problem in found]
+
+    assert problems("redhat", "distribution") == [
+        "container_runtime_source is distribution, and Rocky Linux 9.6 has no containerd from there. Set it to docker."
+    ]
+    assert problems("redhat", "docker") == problems("debian", "distribution") == problems("suse", "distribution") == []
+
+
 @pytest.mark.parametrize(
     ("facts", "given"),
     [

@@ -45,6 +45,9 @@ VARIABLES: t.Dict[str, t.Any] = {
     "helm_version": "3.22.0",
     "helm_archive_url": "https://get.helm.sh/helm.tgz",
     "helm_archive_checksum": "sha256:https://get.helm.sh/helm.tgz.sha256sum",
+    "__api_endpoint_packages": ["haproxy", "keepalived", "curl"],
+    "__node_prep_platform": {"time_sync": {"package": "systemd-timesyncd"}},
+    "__node_prep_packages": [],
 }
 
 
@@ -104,6 +107,24 @@ def test_what_is_not_wanted_is_not_asked_for() -> None:
     assert asked("worker1", known, **more)[-1] == "['systemd-timesyncd']"
     assert asked("cp2", known, **more)[-1] == "['bash-completion', 'systemd-timesyncd']"
     assert asked("worker1", {**known, "time_sync": "chrony"}, **more) == asked("worker1", known)
+
+
+def test_packages_of_another_family() -> None:
+    given = {
+        **VARIABLES,
+        "node_prep_time_sync": "install",
+        "api_endpoint_provider": "keepalived",
+        "__api_endpoint_packages": ["haproxy"],
+        "__node_prep_platform": {"time_sync": {"package": "chrony"}},
+        "__node_prep_packages": [{"name": "iproute-tc"}, {"name": "kernel-modules-extra", "version": "6.12.0-55.el10"}],
+        # Its distributions have no package of the runtime.
+        "__container_runtime_platform": {"packages": {"docker": "containerd.io"}},
+    }
+    (packages,) = [
+        found for found in sources.sources(given, {**node(), "time_sync": ""}, "cp1") if found["subject"] == "packages"
+    ]
+    assert packages["packages"] == ["haproxy", "iproute-tc", "kernel-modules-extra", "chrony"]
+    assert packages["versions"] == {"kernel-modules-extra": "6.12.0-55.el10"}
 
 
 def test_sources_of_addons() -> None:

@@ -69,6 +69,7 @@ def test_good_machines_have_no_problem() -> None:
     assert said(host(), host(2)) == ""
     assert said(Host("unknown", variables=GOOD), Host("old", variables=GOOD, facts={"kubernetes": {}})) == ""
     assert said(host(cgroup_controllers=[])) == ""
+    assert said(host(selinux="permissive"), host(2, selinux=""), host(3, joined=True, selinux="enforcing")) == ""
 
 
 def mount(path: str, kind: str = "ext4", *options: str) -> t.Dict[str, t.Any]:
@@ -140,6 +141,7 @@ FORWARDING = {"path": "/etc/sysctl.d/99-z.conf", "setting": "net.ipv4.conf.all.f
             {"swap_at_boot": [{"path": "/etc/waagent.conf", "setting": "ResourceDisk.EnableSwap=y"}]},
             "error node1: node_prep_swap: is absent, but /etc/waagent.conf brings swap back at every boot",
         ),
+        ({"selinux": "enforcing"}, "warning node1: selinux: is enforcing, with which this collection was not tried"),
         ({"etcd_data": True}, "error node1: /var/lib/etcd: is not empty, and the host is no control plane"),
         ({"limits": {"max_user_instances": 64}}, "warning node1: fs.inotify.max_user_instances: is 64"),
         ({"mtus": {"eth0": 1280}}, "warning node1: mtu: 1280 on eth0 is too small for pods"),

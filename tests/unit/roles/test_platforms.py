@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs by family of distributions: each role knows the same families, and what it makes of them."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from pathlib import Path
+
+import jinja2
+import pytest
+import yaml
+from ansible_collections.slipway.kubernetes.plugins.module_utils._node.node_facts import parse_os_release
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import RUNTIMES
+
+ROLES = Path(__file__).resolve().parents[3] / "roles"
+
+
+def of_role(name: str, file: str = "vars") -> t.Dict[str, t.Any]:
+    """The variables of a role."""
+    return dict(yaml.safe_load((ROLES / name / file / "main.yml").read_text(encoding="utf-8")))
+
+
+TABLES = {
+    "kube_packages": of_role("kube_packages")["__kube_packages_platforms"],
+    "node_prep": of_role("node_prep")["__node_prep_platforms"],
+    "api_endpoint": of_role("api_endpoint")["__api_endpoint_platforms"],
+    **{name: of_role("container_runtime")["__container_runtime_platforms"][name] for name in RUNTIMES},
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_each_role_knows_the_same_families(table: str) -> None:
+    assert list(TABLES[table]) == ["debian", "redhat"]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_packages_of_a_runtime_are_those_of_its_sources(runtime: str) -> None:
+    known = {source: entry.package for source, entry in RUNTIMES[runtime].sources.items()}
+    for entry in TABLES[runtime].values():
+        assert entry["packages"] and entry["packages"].items() <= known.items()
+
+
+def test_supported_distributions_are_of_a_family_that_is_known() -> None:
+    likes = {"almalinux": "rhel centos fedora", "centos": "rhel fedora", "ol": "fedora", "rhel": "fedora"}
+    likes.update(rocky="rhel centos fedora", ubuntu="debian")
+    for name in of_role("preflight", "defaults")["preflight_supported_os"]:
+        system = parse_os_release(f'ID="{name}"\nID_LIKE="{likes.get(name, "")}"\n')
+        assert system["family"] in TABLES["kube_packages"], name
+
+
+def packages(family: str, version: str, kernel: str, joined: bool) -> t.Any:
+    """What node_prep installs on a machine."""
+    environment = jinja2.Environment(autoescape=False)
+    environment.filters["regex_replace"] = lambda text, pattern, new: re.sub(pattern, new, text)
+    environment.tests["version"] = lambda text, other, _sign: float(text) >= float(other)
+    known: t.Dict[str, t.Any] = {
+        "cluster_node": {
+            "os": {"family": family, "version_id": version, "kernel": kernel},
+            "kubernetes": {"joined": joined},
+        }
+    }
+    given = of_role("node_prep")
+    for name in ("__node_prep_has_extra_modules", "__node_prep_kernel", "__node_prep_packages"):
+        known[name] = environment.compile_expression(given[name].strip()[2:-2])(**known)
+    return known["__node_prep_packages"]
+
+
+@pytest.mark.parametrize(
+    ("family", "version", "kernel", "joined", "extra"),
+    [
+        ("redhat", "9.6", "5.14.0-570.12.1.el9_6.x86_64", False, None),
+        ("redhat", "10.0", "6.12.0-55.12.1.el10_0.x86_64", False, "6.12.0-55.12.1.el10_0"),
+        # It may have been upgraded, and not booted yet.
+        ("redhat", "10.0", "6.12.0-55.12.1.el10_0.x86_64", True, "*"),
+        ("redhat", "10", "6.12.0-100.28.2.el10uek.x86_64", False, None),
+    ],
+)
+def test_what_these_distributions_leave_out(
+    family: str, version: str, kernel: str, joined: bool, extra: t.Optional[str]
+) -> None:
+    common = [{"name": "iproute-tc"}, {"name": "container-selinux"}]
+    modules = [{"name": "kernel-modules-extra", "version": extra}] if extra else []
+    assert packages(family, version, kernel, joined) == [*common, *modules]
+    assert packages("debian", "13", "6.12.38+deb13-amd64", joined) == []
