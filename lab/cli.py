@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from . import debian, engine, golang, mirror, nodes
+from . import engine, golang, mirror, nodes
 from .util import CACHE, LabError, step
 
 
@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
 
     sub = command("nodes", "Start nodes, or remove some. Nodes that run already stay as they are.")
     sub.add_argument("names", nargs="*", metavar="NAME[:OS] | N", help="names, or how many (node1, node2, ...)")
-    sub.add_argument("--os", choices=list(debian.SUITES), default="debian12", help="the system (default: %(default)s)")
+    sub.add_argument("--os", choices=list(nodes.SYSTEMS), default="debian12", help="the system (default: %(default)s)")
     sub.add_argument("--second-network", action="store_true", help=f"attach them to {engine.SECOND.subnet}, too")
     sub.add_argument("--fresh", action="store_true", help="make them anew")
     sub.add_argument("--remove", nargs="+", metavar="NAME", default=[], help="remove these")

@@ -158,24 +158,28 @@ class SigningKey:
         debian.install(TOOLS)
         self.home = CACHE / "keys" / name
         self.public = self.home / "public.asc"
+        self.identity = f"slipway lab {name} <{name}@slipway.invalid>"
         if not self.public.exists():
             with step(f"make the signing key of {name}"):
                 self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-                identity = f"slipway lab {name} <{name}@slipway.invalid>"
-                self._gpg("--passphrase", "", "--quick-gen-key", identity, "rsa2048", "sign", "never")
+                self._gpg("--passphrase", "", "--quick-gen-key", self.identity, "rsa2048", "sign", "never")
                 write(self.public, self._gpg("--armor", "--export"))
-                self._end_agent()
+                self.end_agent()
 
     def sign(self, release: Path) -> None:
         """Write InRelease and Release.gpg beside a Release file."""
         self._gpg("--clearsign", "--output", str(release.with_name("InRelease")), str(release))
-        self._gpg("--armor", "--detach-sign", "--output", str(release.with_name("Release.gpg")), str(release))
-        self._end_agent()
+        self.sign_detached(release, release.with_name("Release.gpg"))
+
+    def sign_detached(self, path: Path, signature: Path) -> None:
+        """Write the signature of a file."""
+        self._gpg("--armor", "--detach-sign", "--output", str(signature), str(path))
+        self.end_agent()
 
     def _gpg(self, *arguments: str) -> str:
         return run(["gpg", "--homedir", self.home, "--batch", "--quiet", "--yes", *arguments])
 
-    def _end_agent(self) -> None:
+    def end_agent(self) -> None:
         """End the agent that gpg leaves running for each folder of keys."""
         run(["gpgconf", "--homedir", self.home, "--kill", "gpg-agent"])
 

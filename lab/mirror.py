@@ -15,7 +15,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import charts, debian, debs, engine, golang, images
+from . import charts, debian, debs, engine, golang, images, rpms
 from .daemon import Daemon
 from .golang import Component
 from .images import Image, Registry
@@ -147,8 +147,18 @@ def _kubernetes(component: Component, key: debs.SigningKey) -> None:
     # Other patch releases of this minor, which were asked for earlier, stay in its repository.
     all_of_minor = sorted({*built, *ARTIFACTS.glob(f"deb-kube*-{minor}.*/*.deb")})
     link(WWW / "core:/stable:" / f"v{minor}" / "deb", debs.flat_repository(f"kubernetes-{minor}", all_of_minor, key))
+    _kubernetes_rpms(component, key)
     for image in _kubernetes_images(component, programs):
         images.push(image, REGISTRY)
+
+
+def _kubernetes_rpms(component: Component, key: debs.SigningKey) -> None:
+    """Serve the packages of a release for the RHEL family."""
+    minor = ".".join(component.version.split(".")[:2])
+    packages = rpms.kubernetes_packages(component, golang.build(component), golang.build(golang.CNI_PLUGINS))
+    built = rpms.build_all(packages, key)
+    all_of_minor = sorted({*built, *ARTIFACTS.glob(f"rpm-kube*-{minor}.*/*.rpm")})
+    link(WWW / "core:/stable:" / f"v{minor}" / "rpm", rpms.repository(f"kubernetes-{minor}", {".": all_of_minor}, key))
 
 
 def _kubernetes_images(component: Component, programs: Path) -> list[Image]:
@@ -175,8 +185,10 @@ def _kubernetes_images(component: Component, programs: Path) -> list[Image]:
 
 
 def _docker(key: debs.SigningKey) -> None:
-    package = debs.containerd_package(golang.build(golang.CONTAINERD), golang.build(golang.RUNC))
+    containerd, runc = golang.build(golang.CONTAINERD), golang.build(golang.RUNC)
+    package = debs.containerd_package(containerd, runc)
     link(WWW / "linux/debian", debs.pool_repository("docker", debs.build_all([package]), key))
+    link(WWW / "linux/centos", rpms.docker_repository(containerd, runc, key))
 
 
 def _addons() -> None:
@@ -249,11 +261,16 @@ def trim() -> None:
 def contents() -> dict[str, list[str]]:
     """Return what the mirror serves."""
     found: dict[str, list[str]] = {"files": [], "images": [], "charts": []}
-    for folder in [*WWW.glob("core:/stable:/*/deb"), WWW / "linux/debian", WWW / "helm"]:
+    for folder in [*sorted(WWW.glob("core:/stable:/*/*")), *sorted(WWW.glob("linux/*")), WWW / "helm"]:
         if folder.exists():
             place = f"http://{FILES}/{folder.relative_to(WWW)}/"
             names = sorted(
-                {file.name for file in folder.resolve().rglob("*") if file.suffix in {".deb", ".gz"}} - {"Packages.gz"}
+                {
+                    file.name
+                    for file in folder.resolve().rglob("*")
+                    if file.suffix in {".deb", ".rpm", ".gz"} and file.parent.name != "repodata"
+                }
+                - {"Packages.gz"}
             )
             found["files"].append(f"{place} ({', '.join(names)})")
     if REGISTRY.alive():

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import debian, engine, golang
+from . import debian, el9like, engine, golang
 from .util import CACHE, SOURCE, LabError, digest, lock, run, say, step, write
 
 PREFIX = "slipway-"
@@ -27,6 +27,9 @@ USER = "ops"
 SSH = CACHE / "ssh"
 KEY = SSH / "id_ed25519"
 KNOWN_HOSTS = SSH / "known_hosts"
+
+# Systems of nodes, and the suite of Debian that each is made from.
+SYSTEMS = {**debian.SUITES, el9like.NAME: el9like.SUITE}
 
 # What a small cloud image of Debian has.
 PACKAGES = (
@@ -83,8 +86,8 @@ def parse(words: Sequence[str], default_os: str, second: bool) -> list[Node]:
         name, _, os = word.partition(":")
         if not re.fullmatch(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?", name):
             raise LabError(f"{name!r} is no name for a node: lower-case letters, digits and dashes")
-        if (os or default_os) not in debian.SUITES:
-            raise LabError(f"{os or default_os!r} is no system for a node; there are {', '.join(debian.SUITES)}")
+        if (os or default_os) not in SYSTEMS:
+            raise LabError(f"{os or default_os!r} is no system for a node; there are {', '.join(SYSTEMS)}")
         nodes.append(Node(name, os or default_os, second))
     names = [node.name for node in nodes]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -120,24 +123,33 @@ def ensure_key() -> None:
             new.rename(KEY)
 
 
-def ensure_image(os: str) -> str:
-    """Return the reference of the image for a system, building it when needed."""
-    suite = debian.SUITES[os]
-    ensure_key()
-    reference = f"{IMAGE}:{os}"
-    runc = golang.build(golang.RUNC_NODE) / "runc-node"
+def _files(os: str) -> dict[str, str]:
+    """Return the files of an image that depend on this machine, and on the system."""
     files = {
         "root/authorized_keys": KEY.with_suffix(".pub").read_text(encoding="utf-8"),
         "etc/lab/resolv.conf": engine.nameservers(),
-        "etc/apt/sources.list.d/debian.sources": debian.host_sources(suite),
-        f"etc/sudoers.d/{USER}": f"{USER} ALL=(ALL) NOPASSWD:ALL\n",
     }
+    if os == el9like.NAME:
+        return {**files, **el9like.SUDOERS, f"etc/sudoers.d/{USER}": f"{USER} ALL=(ALL) NOPASSWD:ALL\n"}
+    files["etc/apt/sources.list.d/debian.sources"] = debian.host_sources(SYSTEMS[os])
+    files[f"etc/sudoers.d/{USER}"] = f"{USER} ALL=(ALL) NOPASSWD:ALL\n"
     proxies = debian.host_proxies()
     if proxies:
         files["etc/apt/apt.conf.d/90proxy"] = f'{proxies}Acquire::http::Proxy::{engine.MAIN.gateway} "DIRECT";\n'
+    return files
+
+
+def ensure_image(os: str) -> str:
+    """Return the reference of the image for a system, building it when needed."""
+    ensure_key()
+    reference = f"{IMAGE}:{os}"
+    runc = golang.build(golang.RUNC_NODE) / "runc-node"
+    files = _files(os)
+    packages = (*PACKAGES, *el9like.PACKAGES) if os == el9like.NAME else PACKAGES
     with lock(f"image-{os}"):
-        base = debian.system(f"node-{os}", suite, "minbase", PACKAGES)
-        key = digest(base.parent.name, runc.parent.name, SOURCE / "node", json.dumps(files))
+        base = debian.system(f"node-{os}", SYSTEMS[os], "minbase", packages)
+        more = el9like.prepare(base) if os == el9like.NAME else []
+        key = digest(base.parent.name, runc.parent.name, SOURCE / "node", json.dumps(files), *el9like.inputs(more))
         found = run(["docker", "images", "--quiet", "--filter", f"label=slipway.key={key}", reference])
         if found.strip():
             return reference
@@ -152,7 +164,7 @@ def ensure_image(os: str) -> str:
             (context / "lab-init").rename(tools / "lab-init")
             shutil.copy2(runc, tools / "runc")
             shutil.copy2(runc, tools / "crun")
-            raw = f"slipway-lab/system:{suite}"
+            raw = f"slipway-lab/system:{os}"
             engine.docker("import", "--change", f"LABEL {engine.LABEL}", base, raw)
             labels = ["--label", engine.LABEL, "--label", f"slipway.key={key}"]
             build: list[str | Path] = [
@@ -168,6 +180,8 @@ def ensure_image(os: str) -> str:
             ]
             # One at a time: what a build has not come to the end of looks like an image that nobody uses any more.
             with lock("image-build"):
+                if more:
+                    el9like.convert(raw, more)
                 run(build, env={"DOCKER_BUILDKIT": "0"})
                 engine.docker("image", "prune", "--force", "--filter", f"label={engine.LABEL}")
     return reference
