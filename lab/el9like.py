@@ -104,7 +104,7 @@ def prepare(system: Path) -> list[Path]:
     """
     key = SigningKey("rocky")
     debian.install(rpms.TOOLS)
-    built = [_package(part, _debian_files(system)).build(key) for part in PARTS]
+    built = [rpm_of(part, _debian_files(system)).build(key) for part in PARTS]
     place = mirror.WWW / REPOSITORY
     link(place, rpms.repository("rocky-9", {".": built}, key))
     return [package.build(key) for package in (_release(key), _base())]
@@ -133,14 +133,14 @@ def _debian_files(system: Path) -> Path:
         debs = sorted({part.deb for part in PARTS if part.deb})
         known = ["./var/lib/dpkg/status", *(f"./var/lib/dpkg/info/{deb}.list" for deb in debs)]
         run(["tar", "--extract", "--file", system, "--directory", folder, *known])
-        wanted = sorted({f".{path}" for part in PARTS if part.deb for path in _listed(folder, part)})
+        wanted = sorted({f".{path}" for part in PARTS if part.deb for path in listed_files(folder, part)})
         listing = write(folder / "wanted", "".join(f"{path}\n" for path in wanted))
         run(["tar", "--extract", "--no-recursion", "--file", system, "--directory", folder, "--files-from", listing])
 
     return artifact(f"{NAME}-files", [system.parent.name, repr(PARTS), _LEFT_OUT.pattern], build)
 
 
-def _listed(folder: Path, part: Part) -> list[str]:
+def listed_files(folder: Path, part: Part) -> list[str]:
     """Return the files of Debian's package that a part has."""
     lines = (folder / f"var/lib/dpkg/info/{part.deb}.list").read_text(encoding="utf-8").split("\n")
     # A folder is the beginning of another line.
@@ -156,7 +156,7 @@ def _listed(folder: Path, part: Part) -> list[str]:
     ]
 
 
-def _version(folder: Path, deb: str) -> str:
+def version_of(folder: Path, deb: str) -> str:
     """Return the version that Debian's package has upstream."""
     status = (folder / "var/lib/dpkg/status").read_text(encoding="utf-8")
     found = re.search(rf"^Package: {re.escape(deb)}\n(?:.+\n)*?Version: (?:\d+:)?([^-+~\n]+)", status, re.MULTILINE)
@@ -165,8 +165,10 @@ def _version(folder: Path, deb: str) -> str:
     return found[1]
 
 
-def _package(part: Part, folder: Path) -> Rpm:
-    files: dict[str, Path | str] = {path: folder / path[1:] for path in (_listed(folder, part) if part.deb else [])}
+def rpm_of(part: Part, folder: Path) -> Rpm:
+    files: dict[str, Path | str] = {
+        path: folder / path[1:] for path in (listed_files(folder, part) if part.deb else [])
+    }
     if part.unit:
         files[f"{_UNITS}/{part.unit}"] = (FILES / part.unit).read_text(encoding="utf-8")
     for path, content in part.files.items():
@@ -174,17 +176,21 @@ def _package(part: Part, folder: Path) -> Rpm:
         files[path] = content if is_text else (FILES / content).read_text(encoding="utf-8")
     scripts = rpms.service_scripts(part.unit, restart=True) if part.unit else {}
     if part.user:
-        known, make = f"getent passwd {part.user} > /dev/null", f"useradd --system --shell /usr/sbin/nologin {part.user}"
+        known, make = (
+            f"getent passwd {part.user} > /dev/null",
+            f"useradd --system --shell /usr/sbin/nologin {part.user}",
+        )
         scripts = {"%pre": f"{known} || {make}\n", **scripts}
-    version = part.version or _version(folder, part.deb)
+    version = part.version or version_of(folder, part.deb)
     return Rpm(part.name, version, RELEASE, f"{part.name} for machines of the lab", part.tags, files, scripts)
 
 
 def _release(key: SigningKey) -> Rpm:
     """Return the package by which the distribution says what it is, and where its packages are."""
+    place = REPOSITORY.replace("/9/", "/$releasever/").replace("x86_64", "$basearch")
     repository = {
         "name": "Rocky Linux $releasever - BaseOS",
-        "baseurl": f"http://{mirror.FILES}/{REPOSITORY.replace('/9/', '/$releasever/').replace('x86_64', '$basearch')}/",
+        "baseurl": f"http://{mirror.FILES}/{place}/",
         "gpgcheck": "1",
         "enabled": "1",
         "metadata_expire": "6h",
@@ -201,7 +207,11 @@ def _release(key: SigningKey) -> Rpm:
             for path in sorted(FILES.glob("*.preset"))
         },
     }
-    tags = ["Provides: system-release = 9.5", "Provides: system-release(releasever) = 9", "Provides: redhat-release = 9.5"]
+    tags = [
+        "Provides: system-release = 9.5",
+        "Provides: system-release(releasever) = 9",
+        "Provides: redhat-release = 9.5",
+    ]
     return Rpm("rocky-release", "9.5", RELEASE, "Rocky Linux as the lab has it", tags, files)
 
 

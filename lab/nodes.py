@@ -123,7 +123,7 @@ def ensure_key() -> None:
             new.rename(KEY)
 
 
-def _files(os: str) -> dict[str, str]:
+def image_files(os: str) -> dict[str, str]:
     """Return the files of an image that depend on this machine, and on the system."""
     files = {
         "root/authorized_keys": KEY.with_suffix(".pub").read_text(encoding="utf-8"),
@@ -144,7 +144,7 @@ def ensure_image(os: str) -> str:
     ensure_key()
     reference = f"{IMAGE}:{os}"
     runc = golang.build(golang.RUNC_NODE) / "runc-node"
-    files = _files(os)
+    files = image_files(os)
     packages = (*PACKAGES, *el9like.PACKAGES) if os == el9like.NAME else PACKAGES
     with lock(f"image-{os}"):
         base = debian.system(f"node-{os}", SYSTEMS[os], "minbase", packages)

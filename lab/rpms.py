@@ -202,7 +202,9 @@ def repository(name: str, folders: Mapping[str, Sequence[Path]], key: SigningKey
 def docker_repository(containerd: Path, runc: Path, key: SigningKey) -> Path:
     """Return a repository like Docker's: a folder for each release of the distribution, and the key beside them."""
     debian.install(TOOLS)
-    folders = {f"{release}/x86_64/stable": [containerd_package(containerd, runc, release).build(key)] for release in RELEASES}
+    folders = {
+        f"{release}/x86_64/stable": [containerd_package(containerd, runc, release).build(key)] for release in RELEASES
+    }
     return repository("docker", folders, key, "gpg")
 
 

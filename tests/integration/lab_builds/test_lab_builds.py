@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import debian, golang, util
-from lab.debs import Package
+from lab import debian, debs, golang, rpms, util
+from lab.debs import Package, SigningKey
+from lab.rpms import Rpm
 from lab.util import write
 
 
@@ -33,3 +34,30 @@ def test_package_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert "-rwxr-xr-x root/root" in listing and "./usr/bin/program" in listing
     conffiles = subprocess.run(["dpkg-deb", "--info", deb, "conffiles"], capture_output=True, text=True, check=True)
     assert conffiles.stdout == "/etc/example\n"
+
+
+def test_rpm_and_its_repository_are_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    artifacts = tmp_path / "artifacts"
+    for module in (util, rpms):
+        monkeypatch.setattr(module, "ARTIFACTS", artifacts)
+    monkeypatch.setattr(debs, "CACHE", tmp_path)
+    program = write(artifacts / "bin+key" / "program", "#!/bin/sh\n", 0o755)
+    files = {"/usr/bin/program": program, "/etc/example": "text\n", "/var/lib/example/": ""}
+    key = SigningKey("example")
+    (built,) = rpms.build_all([Rpm("example", "1", "2.el9", "An example", ["Requires: other"], files)], key)
+
+    def output(*argv: str | Path) -> str:
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+    database = f"--dbpath={tmp_path / 'rpmdb'}"
+    output("rpmkeys", database, "--import", key.public)
+    assert output("rpmkeys", database, "--checksig", built) == f"{built}: digests signatures OK\n"
+    listing = output("rpm", database, "--query", "--package", "--list", "--verbose", built)
+    assert "-rwxr-xr-x" in listing and " /usr/bin/program\n" in listing and "drwxr-xr-x" in listing
+    assert output("rpm", database, "--query", "--package", "--configfiles", built) == "/etc/example\n"
+    folder = rpms.repository("example", {"9/stable": [built]}, key, "gpg")
+    index = folder / "9/stable/repodata/repomd.xml"
+    assert (folder / "9/stable" / built.name).stat().st_ino == built.stat().st_ino
+    assert (folder / "gpg").read_text() == index.with_name("repomd.xml.key").read_text() == key.public.read_text()
+    output("gpg", "--homedir", key.home, "--verify", index.with_name("repomd.xml.asc"), index)
+    key.end_agent()
