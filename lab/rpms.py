@@ -28,6 +28,10 @@ KUBERNETES_RELEASE = "150500.1.1"
 PLACES = {"/etc/default/": "/etc/sysconfig/"}
 
 
+# What stands for an empty folder in Debian's packages.
+KEEP = ".kubelet-keep"
+
+
 @dataclass(frozen=True)
 class Rpm:
     """A binary package.
@@ -126,12 +130,12 @@ def of_package(package: debs.Package, version: str, release: str, tags: Sequence
     A service of the RHEL family is started and enabled by who installs it, unless a preset says otherwise.
     """
     unit = package.unit
-    files: dict[str, Path | str] = {**package.programs, **package.files}
-    for old, new in PLACES.items():
-        files = {
-            path.replace(old, new, 1): content.replace(old, new) if isinstance(content, str) else content
-            for path, content in files.items()
-        }
+    files: dict[str, Path | str] = {**package.programs}
+    for path, text in package.files.items():
+        place = path.removesuffix(KEEP)
+        for old, new in PLACES.items():
+            place, text = place.replace(old, new, 1), text.replace(old, new)
+        files[place] = text
     return Rpm(package.name, version, release, package.description, tags, files, service_scripts(unit) if unit else {})
 
 

@@ -33,6 +33,7 @@ def test_packages_have_what_those_of_debian_have(tmp_path: Path) -> None:
     assert kubelet.filename == "kubelet-1.37.1-150500.1.1.x86_64.rpm"
     assert kubelet.files["/usr/bin/kubelet"] == programs / "kubelet"
     assert "/etc/sysconfig/kubelet" in kubelet.files and "/etc/default/kubelet" not in kubelet.files
+    assert {"/etc/kubernetes/manifests/", "/var/lib/kubelet/"} <= set(kubelet.files)
     assert "Requires: kubernetes-cni >= 1.2.0" in kubelet.tags
     drop_in = by_name["kubeadm"].files["/usr/lib/systemd/system/kubelet.service.d/10-kubeadm.conf"]
     assert "EnvironmentFile=-/etc/sysconfig/kubelet" in str(drop_in) and "/etc/default" not in str(drop_in)
