@@ -85,3 +85,22 @@ def test_what_these_distributions_leave_out(
     modules = [{"name": "kernel-modules-extra", "version": extra}] if extra else []
     assert packages(family, version, kernel, joined) == [*common, *modules]
     assert packages("debian", "13", "6.12.38+deb13-amd64", joined) == []
+
+
+def test_the_folder_of_haproxys_sockets_is_made_where_its_package_makes_none() -> None:
+    path = "/etc/systemd/system/haproxy.service.d/slipway.conf"
+    assert {family: entry["haproxy_has_folder"] for family, entry in TABLES["api_endpoint"].items()} == {
+        "debian": True,
+        "redhat": False,
+    }
+    role = ROLES / "api_endpoint"
+    tasks = yaml.safe_load((role / "tasks/main_keepalived.yml").read_text(encoding="utf-8"))
+    written = [file["path"] for file in tasks[1]["slipway.kubernetes.config_files"]["files"]]
+    # Files that are absent are left out of the module's `paths`, so this one has to come last.
+    assert written.index(path) == len(written) - 1 == 4
+    units = [task["slipway.kubernetes.systemd_unit"] for task in tasks if "slipway.kubernetes.systemd_unit" in task]
+    assert [unit["restart_after"] for unit in units] == [
+        f"{{{{ __api_endpoint_configured.paths[{places}] }}}}" for places in ("4:", "2:4", "2:4")
+    ]
+    assert "RuntimeDirectory=haproxy" in (role / "templates/haproxy.service.conf.j2").read_text(encoding="utf-8")
+    assert path in of_role("node_reset", "defaults")["node_reset_services"][1]["files"]
