@@ -261,17 +261,12 @@ def trim() -> None:
 def contents() -> dict[str, list[str]]:
     """Return what the mirror serves."""
     found: dict[str, list[str]] = {"files": [], "images": [], "charts": []}
-    for folder in [*sorted(WWW.glob("core:/stable:/*/*")), *sorted(WWW.glob("linux/*")), WWW / "helm"]:
+    places = ("core:/stable:/*/*", "linux/*", "rocky/*/*/*/*", "helm")
+    for folder in [folder for place in places for folder in sorted(WWW.glob(place))]:
         if folder.exists():
             place = f"http://{FILES}/{folder.relative_to(WWW)}/"
-            names = sorted(
-                {
-                    file.name
-                    for file in folder.resolve().rglob("*")
-                    if file.suffix in {".deb", ".rpm", ".gz"} and file.parent.name != "repodata"
-                }
-                - {"Packages.gz"}
-            )
+            files = {file.name for file in folder.resolve().rglob("*")}
+            names = sorted(name for name in files if name.endswith((".deb", ".rpm", ".tar.gz")))
             found["files"].append(f"{place} ({', '.join(names)})")
     if REGISTRY.alive():
         for repository in REGISTRY.repositories():

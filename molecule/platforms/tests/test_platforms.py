@@ -49,7 +49,7 @@ def kubelets() -> t.Dict[str, t.Tuple[str, str]]:
 
 def test_machines_have_no_apt(machine: Host) -> None:
     assert not machine.exists("apt-get") and not machine.exists("dpkg")
-    assert machine.check_output("dnf repoquery --quiet --queryformat '%%{repoid}' haproxy") == "baseos"
+    assert machine.check_output("dnf repoquery --quiet --queryformat '%{repoid}' haproxy") == "baseos"
 
 
 def test_nodes_are_ready() -> None:
