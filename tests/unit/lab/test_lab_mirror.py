@@ -206,3 +206,22 @@ def test_too_little_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     mirror._check_disk(mirror.COMPONENTS)
     with pytest.raises(LabError, match=r"has 6 GB free, and 13 GB are needed to build kubernetes-1\.37\.1"):
         mirror._check_disk([*mirror.COMPONENTS, golang.kubernetes("1.37.1")])
+
+
+def test_contents_name_every_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = {
+        "core:/stable:/v1.37/deb": ["kubelet.deb", "Packages.gz"],
+        "core:/stable:/v1.37/rpm": ["kubelet.rpm", "repodata/primary.xml.gz"],
+        "linux/centos": ["9/x86_64/stable/containerd.io.rpm", "gpg"],
+        "linux/debian": ["dists/trixie/pool/stable/amd64/containerd.io.deb"],
+        "rocky/9/BaseOS/x86_64/os": ["haproxy.rpm"],
+        "helm": ["helm.tar.gz", "helm.tar.gz.sha256sum"],
+    }
+    for folder, files in served.items():
+        for name in files:
+            write(tmp_path / "www" / folder / name, "")
+    monkeypatch.setattr(mirror, "WWW", tmp_path / "www")
+    monkeypatch.setattr(mirror, "REGISTRY", Registry("127.0.0.1:9"))
+    assert mirror.contents()["files"] == [
+        f"http://{mirror.FILES}/{folder}/ ({Path(files[0]).name})" for folder, files in served.items()
+    ]
