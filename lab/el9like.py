@@ -80,7 +80,8 @@ PARTS = (
         "/var/lib/haproxy/": "",
     }),
     Part("iproute-tc", "iproute2", "/usr/sbin/tc$|/usr/lib/.*/tc/"),
-    Part("keepalived", "keepalived", "/usr/sbin/|/usr/bin/", unit="keepalived.service", files={
+    # Debian's program does not start without the file that says how it was built.
+    Part("keepalived", "keepalived", "/usr/s?bin/|/etc/keepalived/.*-opts$", unit="keepalived.service", files={
         "/etc/keepalived/keepalived.conf": "# An example, as the package brings one.\n",
         "/etc/sysconfig/keepalived": 'KEEPALIVED_OPTIONS="-D"\n',
     }),
