@@ -54,7 +54,8 @@ def parse_time(text: str) -> t.Optional[float]:
 
 def _data(secret: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
     """What is in a Secret, which somebody may have made by hand: bytes that are no text are of no token of ours."""
-    return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in (secret.get("data") or {}).items()}
+    data = (secret.get("data") or {}).items()
+    return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in data}
 
 
 def describe(secret: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
