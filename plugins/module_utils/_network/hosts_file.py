@@ -66,8 +66,8 @@ def has_own_line(text: str) -> bool:
 def with_own_name(text: str, hostname: str) -> str:
     """``text`` whose line for the machine's own name has ``hostname``, unless another line has it.
 
-    The first name of the line is the old one, and its domain stays; further names that are not the old one stay, too, and what is
-    said behind a ``#``.
+    The first name of the line is the old one, and its domain stays; further names that are not the old one stay, too,
+    and so does what is said behind a ``#``.
     """
     if not hostname or is_listed(text, hostname):
         return text
