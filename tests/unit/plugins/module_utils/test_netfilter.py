@@ -42,7 +42,7 @@ def test_rules_are_taken_out_by_name() -> None:
     assert "DOCKER" not in plan.text and "podman" not in plan.text and "FOREIGN" not in plan.text
     # The ports of another network stay reachable.
     assert "CNI-HOSTPORT-DNAT - " not in plan.text and "-D PREROUTING" not in plan.text
-    assert "CNI-HOSTPORT-MASQ" not in plan.text and "-D POSTROUTING -m comment --comment \"CNI port" not in plan.text
+    assert "CNI-HOSTPORT-MASQ" not in plan.text and '-D POSTROUTING -m comment --comment "CNI port' not in plan.text
     assert '-D CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: \\"cbr0\\"' in plan.text
 
 
