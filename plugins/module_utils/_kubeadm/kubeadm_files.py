@@ -113,8 +113,8 @@ class KubeadmFiles:
             return {key: dict(record.get(key, {})) for key in ("given", "made")}
         except (AttributeError, TypeError, ValueError) as error:
             raise SlipwayError(
-                f"{RECORD} is damaged ({error}). It says which files in {FOLDER} were there before kubeadm, such as a CA"
-                " of yours. Keep a copy of those elsewhere, and remove it. Nothing was changed."
+                f"{RECORD} is damaged ({error}). It says which files in {FOLDER} were there before kubeadm, such as a"
+                " CA of yours. Keep a copy of those elsewhere, and remove it. Nothing was changed."
             ) from error
 
     def _write(self, record: t.Mapping[str, t.Any]) -> None:
