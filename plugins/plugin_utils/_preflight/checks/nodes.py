@@ -21,6 +21,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_
     printable,
     same,
 )
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import KEEPALIVED, parse_endpoint
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.documents import part_of
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import configuration, other_runtimes
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
@@ -291,6 +292,26 @@ def check_registered_taints(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
+def check_balancers(hosts: Hosts) -> t.Iterable[Problem]:
+    """A haproxy and a keepalived of ours that the inventory has no more: they go on, and learn of no other server."""
+    for host in hosts:
+        provider, facts = host.text("api_endpoint_provider"), host.facts or {}
+        endpoint = parse_endpoint(host.text("cluster_endpoint"))
+        if not host.control_plane or provider == KEEPALIVED or endpoint is None or not configuration(host):
+            continue
+        sockets = [(socket.get("process"), socket.get("port")) for socket in facts.get("listening", [])]
+        is_ours = "/etc/haproxy/haproxy.cfg" not in facts.get("foreign_files", [])
+        if is_ours and ("haproxy", endpoint[1]) in sockets:
+            yield host.problem(
+                "api_endpoint_provider",
+                f"is {provider}, and haproxy and keepalived, which were set up for {host.text('cluster_endpoint')},"
+                " still run on the host; site.yml neither removes them nor tells them of other control planes.",
+                f"Set it to {KEEPALIVED} again. When another load balancer has the address, stop and disable both"
+                " services on each control plane.",
+                WARNING,
+            )
+
+
 def check_runtime_version(hosts: Hosts) -> t.Iterable[Problem]:
     """Another container runtime on nodes: site.yml would install and restart it on all of them at once."""
     for host, present in other_runtimes(hosts):
@@ -307,4 +328,4 @@ def check_runtime_version(hosts: Hosts) -> t.Iterable[Problem]:
 
 CHECKS: t.Tuple[Check, ...] = (check_nodes, check_runtime_version)
 #: What differs and stops nothing.
-REPORTS: t.Tuple[Check, ...] = (check_arguments, check_taints, check_registered_taints)
+REPORTS: t.Tuple[Check, ...] = (check_arguments, check_taints, check_registered_taints, check_balancers)

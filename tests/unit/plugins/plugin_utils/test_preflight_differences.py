@@ -306,6 +306,28 @@ def test_control_planes_that_carry_pods(
     assert [f"{first.name}: kube_node: {expected}" in line for line in lines] == ([True] if expected else [])
 
 
+@pytest.mark.parametrize(
+    ("provider", "more", "is_said"),
+    [
+        ("external", {}, True),
+        ("keepalived", {}, False),
+        # A load balancer that somebody has put on the control planes, or one with another port.
+        ("external", {"foreign_files": ["/etc/haproxy/haproxy.cfg"]}, False),
+        ("external", {"listening": [{"port": 80, "process": "haproxy"}]}, False),
+    ],
+)
+def test_a_load_balancer_of_ours_that_the_inventory_has_no_more(
+    provider: str, more: t.Dict[str, t.Any], is_said: bool
+) -> None:
+    """As after a lost line of the inventory: it goes on, and nobody tells it of another control plane."""
+    hosts = cluster(api_endpoint_provider=provider, cluster_endpoint="192.0.2.100:8443")
+    for one in hosts:
+        one.facts.update({"listening": [{"port": 8443, "process": "haproxy"}], **more})  # type: ignore[union-attr]
+    lines = [line for line in said(hosts) if "api_endpoint_provider" in line]
+    assert len(lines) == is_said
+    assert all(line.startswith(f"warning {hosts[0].name}: api_endpoint_provider: is external, and") for line in lines)
+
+
 GPU = {"key": "gpu", "value": "a", "effect": "NoSchedule"}
 
 
