@@ -108,6 +108,12 @@ options:
       - Seconds to wait for nodes that are not registered yet.
     type: int
     default: 30
+  missing_fails:
+    description:
+      - Whether to fail when nodes are not registered after O(timeout), before any is changed. Otherwise the others are
+        changed, and these are warned of and in RV(missing).
+    type: bool
+    default: true
 author:
   - slipway.kubernetes contributors (@slipway)
 """
@@ -152,6 +158,12 @@ nodes:
     changed:
       description: Whether it was changed.
       type: bool
+missing:
+  description: Names of the nodes that are not registered.
+  type: list
+  elements: str
+  returned: success
+  sample: []
 """
 
 import contextlib
@@ -172,6 +184,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._module import 
 FORMER_PREFIX = "slipway.io/managed."
 #: The labels of kubeadm's phase mark-control-plane.
 MARKS = (CONTROL_PLANE, "node.kubernetes.io/exclude-from-external-load-balancers")
+#: How the API server says that an object is not there.
+_NOT_FOUND = "(NotFound)"
 #: Seconds for which a change is tried again that somebody else's crosses.
 CONFLICTS = 5
 
@@ -352,6 +366,7 @@ class KubeNode:
         self._manager: str = params["manager"]
         self._wanted = [NodeSettings(node, self._manager) for node in params["nodes"]]
         self._timeout = params["timeout"]
+        self._missing_fails = params["missing_fails"]
         self._kubectl = kubectl
         self._check_mode = check_mode
 
@@ -366,7 +381,7 @@ class KubeNode:
         if lacking:
             if not self._check_mode:
                 raise SlipwayError(lacking)
-            return self._result({wanted.name: wanted.adds for wanted in self._wanted}, {}, f" ({lacking})")
+            return self._result({wanted.name: wanted.adds for wanted in self._wanted}, {}, [], f" ({lacking})")
         live, absent, records = self._read()
         before, first = live, self._differing(live, records)
         wait = _waiting.Wait(CONFLICTS)
@@ -379,15 +394,19 @@ class KubeNode:
             result = self._kubectl.run(*self.replace_argv(), stdin=kube.as_list(differing.values()), check=False)
             if result.rc == 0:
                 break
-            if not kube.is_transient(result.stderr) or wait.is_over:
+            # One that was deleted since it was read is looked for again.
+            if not (kube.is_transient(result.stderr) or _NOT_FOUND in result.stderr) or wait.is_over:
                 raise SlipwayError(f"Cannot change nodes: {kube.complaint(result)}")
             wait.sleep()
-            live, _absent, records = self._read()
+            live, absent, records = self._read()
         self._remember(records, self._recorded(live, records))
+        changes = {name: (before[name], node) for name, node in first.items() if name not in absent}
         changed = {wanted.name: wanted.name in absent and (wanted.adds or wanted.marks) for wanted in self._wanted}
-        changed.update(dict.fromkeys(first, True))
-        changes = {name: (before[name], node) for name, node in first.items()}
-        return self._result(changed, changes, f" (not registered yet: {', '.join(absent)})" if absent else "")
+        changed.update(dict.fromkeys(changes, True))
+        if not self._check_mode:
+            changed.update(dict.fromkeys(absent, False))
+        remark = f" (not registered{' yet' if self._check_mode else ''}: {', '.join(absent)})" if absent else ""
+        return self._result(changed, changes, [] if self._check_mode else absent, remark)
 
     def _read(self) -> t.Tuple[t.Dict[str, kube.Object], t.List[str], Records]:
         """The nodes that exist, the names of the others, which are waited for outside check mode, and the records."""
@@ -402,6 +421,8 @@ class KubeNode:
             records = Records(next((item for item in items if item["kind"] != "Node"), None), self._manager)
             absent = [name for name in names if name not in live]
             if not absent or self._check_mode:
+                return live, absent, records
+            if wait.is_over and not self._missing_fails:
                 return live, absent, records
             if wait.is_over:
                 raise SlipwayError(
@@ -447,6 +468,7 @@ class KubeNode:
     def _result(
         changed: t.Mapping[str, bool],
         changes: t.Mapping[str, t.Tuple[kube.Object, kube.Object]],
+        missing: t.Sequence[str],
         remark: str,
     ) -> t.Dict[str, t.Any]:
         diffs = []
@@ -458,6 +480,7 @@ class KubeNode:
             "changed": any(changed.values()),
             "msg": f"{sum(changed.values())} of {len(changed)} nodes changed{remark}",
             "nodes": [{"name": name, "changed": value} for name, value in changed.items()],
+            "missing": list(missing),
             "diff": diffs,
         }
 
@@ -487,12 +510,19 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     },
     "manager": {"type": "str", "default": "slipway"},
     "timeout": {"type": "int", "default": 30},
+    "missing_fails": {"type": "bool", "default": True},
 }
 
 
 def run(context: Context) -> t.Dict[str, t.Any]:
     """What the module returns."""
-    return KubeNode(context.params, Kubectl.of(context), context.check_mode).run()
+    result = KubeNode(context.params, Kubectl.of(context), context.check_mode).run()
+    if result["missing"]:
+        context.warn(
+            f"{', '.join(result['missing'])}: the cluster has no such node. A kubelet only registers its node when it"
+            " starts: site.yml starts it again."
+        )
+    return result
 
 
 def main() -> None:

@@ -15,7 +15,11 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._controller_files import unwritable
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import other_runtimes
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import distinct, parse_version
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import (
+    beside_all,
+    distinct,
+    parse_version,
+)
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     WARNING,
@@ -301,6 +305,19 @@ def check_backup_folder(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
             )
 
 
+def check_ignored(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
+    """Checks that kubeadm shall ignore: it refuses the list when its package has been upgraded already."""
+    for host in (host for host in hosts if host.facts is not None):
+        variable = "upgrade_ignore_preflight_errors"
+        names = beside_all(host.sequence(variable))
+        if names:
+            yield host.problem(
+                variable if variable in host.given else "cluster_ignore_preflight_errors",
+                f"has all and {', '.join(names)}, and kubeadm refuses any other name beside all.",
+                "Name the checks only; all is a safety net that is gone.",
+            )
+
+
 def _pending(hosts: Hosts, cluster: Cluster) -> t.Set[str]:
     """The nodes that are left to be drained by this run."""
     target = _target(hosts)
@@ -364,6 +381,7 @@ def checks(cluster: Cluster) -> t.List[Check]:
         check_certificates,
         check_room,
         check_backup_folder,
+        check_ignored,
         check_removed,
     )
     return [functools.partial(function, cluster=cluster) for function in functions]

@@ -37,8 +37,8 @@ def wanted(name: str = "n1", **more: t.Any) -> t.Dict[str, t.Any]:
     return {"name": name, "labels": None, "annotations": None, "taints": None, **more}
 
 
-def run(kubectl: FakeKubectl, *nodes: t.Any, check: bool = False, manager: str = "slipway", timeout: int = 5) -> t.Any:
-    params = {"nodes": list(nodes), "manager": manager, "timeout": timeout}
+def run(kubectl: FakeKubectl, *nodes: t.Any, check: bool = False, manager: str = "slipway", **more: t.Any) -> t.Any:
+    params = {"nodes": list(nodes), "manager": manager, "timeout": 5, "missing_fails": True, **more}
     return kube_node.KubeNode(params, kubectl, check).run()
 
 
@@ -209,6 +209,32 @@ def test_somebody_else_does_it_meanwhile(clock: Clock, monkeypatch: pytest.Monke
     kubectl.fail("the object has been modified", "replace")
     monkeypatch.setattr(clock, "sleep", lambda _seconds: run(kubectl, wanted(labels={"a": "1"})))
     assert run(kubectl, wanted(labels={"a": "1"}), timeout=0)["changed"]
+
+
+def test_one_that_was_deleted_does_not_hold_up_the_others() -> None:
+    kubectl = FakeKubectl(node("n2"))
+    both = [wanted(name, labels={"a": "b"}) for name in ("n1", "n2")]
+    result = run(kubectl, *both, missing_fails=False)
+    assert result["changed"] and result["missing"] == ["n1"]
+    assert result["msg"] == "1 of 2 nodes changed (not registered: n1)"
+    assert now(kubectl, "n2")["labels"] == {"a": "b"}
+    assert not run(kubectl, *both, missing_fails=False)["changed"]
+
+
+def test_one_that_is_deleted_after_it_was_read(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    kubectl = FakeKubectl(node("n1"), node("n2"))
+    kubectl.fail('Error from server (NotFound): error when replacing "STDIN": nodes "n1" not found', "replace")
+    gone = next(key for key, item in kubectl.store.items() if item["metadata"]["name"] == "n1")
+    sleep = clock.sleep
+
+    def lose(seconds: float) -> None:
+        kubectl.store.pop(gone, None)
+        sleep(seconds)
+
+    monkeypatch.setattr(clock, "sleep", lose)
+    result = run(kubectl, *(wanted(name, labels={"a": "b"}) for name in ("n1", "n2")), missing_fails=False)
+    assert result["missing"] == ["n1"] and now(kubectl, "n2")["labels"] == {"a": "b"}
+    assert [item["changed"] for item in result["nodes"]] == [False, True]
 
 
 def test_nodes_that_are_not_registered() -> None:
