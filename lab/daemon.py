@@ -101,9 +101,28 @@ class Daemon:
         self.record.unlink(missing_ok=True)
         return bool(pid)
 
+    def kill(self) -> bool:
+        """End the process without asking it, and tell whether there was one."""
+        pid = self.pid()
+        if pid:
+            self._signal(pid, signal.SIGKILL)
+            while self.pid():
+                time.sleep(0.02)
+            say(f"killed {self.name} (process {pid})")
+        self.record.unlink(missing_ok=True)
+        return bool(pid)
+
+    def pause(self) -> None:
+        """Stop the process and its children, which are in its process group."""
+        self._signal(-self.pid(), signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let them go on."""
+        self._signal(-self.pid(), signal.SIGCONT)
+
     def _signal(self, pid: int, number: signal.Signals) -> None:
         if self.root and os.geteuid() != 0:
-            run(as_root(["kill", f"-{number.value}", str(pid)]))
+            run(as_root(["kill", f"-{number.value}", "--", str(pid)]))
             return
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
