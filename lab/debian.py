@@ -179,7 +179,9 @@ def download(package: str, suite: str, folder: Path) -> Path:
     }
     options = [f"--option={name}={value}" for name, value in settings.items()]
     run(["apt-get", "--quiet", *options, "update"], log=LOGS / f"apt-update-{suite}.log")
-    depends = re.search(rf"^Depends: ({re.escape(package)}-\S+)", run(["apt-cache", *options, "show", package]), re.M)
+    depends = re.search(
+        rf"^Depends: ({re.escape(package)}-\S+)", run(["apt-cache", *options, "show", package]), re.MULTILINE
+    )
     run(["apt-get", "--quiet", *options, "download", depends[1] if depends else package], cwd=folder)
     shutil.rmtree(state)
     (archive,) = folder.glob("*.deb")

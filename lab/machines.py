@@ -34,10 +34,15 @@ DISK = 20
 DISK_USED = 2.5
 SWAP = 0.5
 
+NEEDS = {
+    **{"ip": "iproute2", "ethtool": "ethtool", "sfdisk": "fdisk", "mkswap": "util-linux"},
+    **{"ssh-keygen": "openssh-client", "mke2fs": "e2fsprogs"},
+}
+
 SECTOR = 512
 SWAP_START = 2048
 
-# Where machines' own names and keys are on the network device and in ssh's configuration.
+# Private, of the files that make a machine differ from others.
 HOST_KEY = "etc/ssh/ssh_host_ed25519_key"
 
 
@@ -174,7 +179,7 @@ def ensure_image(system: str, reference: str) -> Path:
 
     def build(folder: Path) -> None:
         require_room(folder, 3, "the system of machines")
-        debian.install({"mke2fs": "e2fsprogs"})
+        debian.install(NEEDS)
         container = f"slipway-lab-build-{name}"
         mounts = ["--volume", f"{kernel}:/kernel:ro", "--volume", f"{uml.CONFIG.parent}:/uml:ro"]
         named = ["--name", container, "--network", engine.MAIN.name, "--label", engine.LABEL]
@@ -209,7 +214,7 @@ def _remove_container(name: str) -> None:
 
 def create(machine: Machine, image: Path, nameservers: str) -> None:
     """Make a machine's disks."""
-    debian.install({"ethtool": "ethtool", "sfdisk": "fdisk", "mkswap": "util-linux", "ssh-keygen": "openssh-client"})
+    debian.install(NEEDS)
     folder = machine.folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)

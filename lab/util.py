@@ -178,7 +178,7 @@ def require_room(path: Path, gigabytes: float, what: str) -> None:
     """
     free = shutil.disk_usage(path).free / 2**30
     if free < gigabytes:
-        raise LabError(f"{what} needs {gigabytes:.0f} GiB of disk, and {path} has {free:.1f} GiB")
+        raise LabError(f"{path} has {free:.1f} GiB of disk, {gigabytes:.1f} GiB are needed for {what}")
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> Path:
