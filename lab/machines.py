@@ -84,11 +84,9 @@ class Machine:
     @property
     def state(self) -> str:
         """In the words of docker: running, paused or exited."""
-        pid = self.process.pid()
-        if not pid:
+        if not self.process.pid():
             return "exited"
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        return "paused" if stat[0] == "T" else "running"
+        return "paused" if self.process.paused else "running"
 
     @property
     def host_key(self) -> str:
@@ -192,13 +190,14 @@ def ensure_image(system: str, reference: str) -> Path:
             engine.docker("cp", "--archive", "--quiet", f"{container}:/", tree)
         finally:
             _remove_container(container)
+        (tree / ".dockerenv").unlink(missing_ok=True)
         for path in (tree / "kernel", tree / "uml"):
             path.rmdir()
         image = folder / "root.img"
         with image.open("wb") as file:
             file.truncate(DISK << 30)
         # All is set up here: what a machine would do later fills its holes.
-        options = "lazy_itable_init=0,lazy_journal_init=0,nodiscard,root_owner=0:0"
+        options = "lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0"
         run(["mke2fs", "-q", "-t", "ext4", "-E", options, "-d", tree, image])
         shutil.rmtree(tree)
         shutil.copy2(kernel / "linux", folder / "linux")

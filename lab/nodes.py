@@ -14,7 +14,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -241,10 +241,8 @@ def ensure(wanted: Sequence[Node], *, fresh: bool = False) -> dict[str, Running]
         machines.require_host(memory)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(ensure_image, sorted({node.os for node in wanted})))
-    disks = {
-        system: machines.ensure_image(system, f"{IMAGE}:{system}")
-        for system in sorted({node.os for node in wanted if node.name in memory})
-    }
+    for system in sorted({node.os for node in wanted if node.name in memory}):
+        machines.ensure_image(system, f"{IMAGE}:{system}")
     with lock("nodes"):
         there = existing()
         new = _new(wanted, fresh)
@@ -254,7 +252,7 @@ def ensure(wanted: Sequence[Node], *, fresh: bool = False) -> dict[str, Running]
         remove([node.name for node in new if node.name in there])
         if new:
             with step(f"start {', '.join(node.name for node in new)}"):
-                _start(new, disks)
+                _start(new)
         there = existing()
         asked = {node.name: there[node.name] for node in wanted}
         _write_known_hosts(asked)
@@ -266,7 +264,7 @@ def _new(wanted: Sequence[Node], fresh: bool) -> list[Node]:
     return [node for node in wanted if fresh or node.name not in running]
 
 
-def _start(new: Sequence[Node], disks: Mapping[str, Path]) -> None:
+def _start(new: Sequence[Node]) -> None:
     taken = [int(address.rpartition(".")[2]) for address in _addresses_in_use()]
     numbers = choose_numbers([node.name for node in new if not node.machine], taken)
     # From the end: docker does not know of these addresses.
@@ -275,7 +273,7 @@ def _start(new: Sequence[Node], disks: Mapping[str, Path]) -> None:
 
     def create(node: Node) -> None:
         if node.machine:
-            _create_machine(node, numbers[node.name], disks[node.os])
+            _create_machine(node, numbers[node.name])
         else:
             _create(node, numbers[node.name])
 
@@ -324,10 +322,10 @@ def _create(node: Node, number: int) -> None:
         engine.docker("network", "connect", "--ip", second, engine.SECOND.name, node.container)
 
 
-def _create_machine(node: Node, number: int, disk: Path) -> None:
+def _create_machine(node: Node, number: int) -> None:
     second = engine.SECOND.address(number) if node.second else ""
     machine = Machine(node.name, node.os, engine.MAIN.address(number), second, node.cpus, node.memory)
-    machines.create(machine, disk, engine.nameservers())
+    machines.create(machine, machines.ensure_image(node.os, f"{IMAGE}:{node.os}"), engine.nameservers())
     machines.switch_on(machine)
 
 

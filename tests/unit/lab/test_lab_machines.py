@@ -197,15 +197,14 @@ def test_containers_and_machines_start_together(folder: Path, monkeypatch: pytes
     monkeypatch.setattr(nodes, "_addresses_in_use", lambda: ["172.30.0.31", "172.30.0.199"])
     monkeypatch.setattr(nodes, "_create", lambda node, number: started.update({node.name: number}))
 
-    def create(node: Node, number: int, disk: Path) -> None:
-        assert disk == Path("disk-13")
+    def create(node: Node, number: int) -> None:
         started[node.name] = number
         record(Machine(node.name, node.os, engine.MAIN.address(number), "", node.cpus, node.memory))
 
     monkeypatch.setattr(nodes, "_create_machine", create)
     monkeypatch.setattr(nodes, "KNOWN_HOSTS", folder / "known_hosts")
     monkeypatch.setattr(nodes, "wait", lambda node: waited.append(node.name))
-    nodes._start([Node("c"), Node("m", "debian13", machine=True)], {"debian13": Path("disk-13")})
+    nodes._start([Node("c"), Node("m", "debian13", machine=True)])
     assert started == {"c": 32, "m": 198} and sorted(waited) == ["c", "m"]
     assert (folder / "known_hosts").read_text() == "172.30.0.198 ssh-ed25519 KEY\n", "known before it is logged in to"
 
