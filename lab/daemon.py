@@ -118,6 +118,10 @@ class Daemon:
         return bool(pid)
 
     @property
+    def paused(self) -> bool:
+        """Tell whether the process has been paused."""
+        return _stat(self.pid())[0] == "T"
+
     def pause(self) -> None:
         """Stop the process and its children, which are in its process group."""
         self._switch(signal.SIGSTOP, paused=True)
