@@ -178,21 +178,17 @@ def ensure_image(system: str, reference: str) -> Path:
     def build(folder: Path) -> None:
         require_room(folder, 3, "the system of machines")
         debian.install(NEEDS)
-        container = f"slipway-lab-build-{name}"
-        mounts = ["--volume", f"{kernel}:/kernel:ro", "--volume", f"{uml.CONFIG.parent}:/uml:ro"]
-        named = ["--name", container, "--network", engine.MAIN.name, "--label", engine.LABEL]
+        mounts = {kernel: "/kernel:ro", uml.CONFIG.parent: "/uml:ro", folder: "/result"}
+        volumes = [word for path, place in mounts.items() for word in ("--volume", f"{path}:{place}")]
+        network = ["--network", engine.MAIN.name, "--label", engine.LABEL]
+        engine.docker("run", "--rm", *network, *volumes, "--entrypoint", "/uml/prepare", reference)
         tree = folder / "tree"
         tree.mkdir()
-        _remove_container(container)
-        try:
-            engine.docker("run", *named, *mounts, "--entrypoint", "/uml/prepare", reference)
-            # Not `docker export`, which leaves out volumes.
-            engine.docker("cp", "--archive", "--quiet", f"{container}:/", tree)
-        finally:
-            _remove_container(container)
-        (tree / ".dockerenv").unlink(missing_ok=True)
-        for path in (tree / "kernel", tree / "uml"):
-            path.rmdir()
+        archive = folder / "system.tar"
+        run(["tar", "--extract", "--numeric-owner", "--xattrs-include=*", "--file", archive, "--directory", tree])
+        archive.unlink()
+        for name in ("dev", "proc", "sys"):
+            (tree / name).mkdir()
         image = folder / "root.img"
         with image.open("wb") as file:
             file.truncate(DISK << 30)
@@ -204,11 +200,6 @@ def ensure_image(system: str, reference: str) -> Path:
 
     with lock(f"build-{name}"):
         return artifact(name, [key, kernel.name, SOURCE / "uml"], build)
-
-
-def _remove_container(name: str) -> None:
-    if name in engine.docker("ps", "--all", "--format", "{{.Names}}").split():
-        engine.docker("rm", "--force", "--volumes", name)
 
 
 def create(machine: Machine, image: Path, nameservers: str) -> None:
@@ -290,7 +281,9 @@ def _connect(theirs: str, ours: str, network: engine.Network) -> None:
     _disconnect(theirs)
     run(["ip", "link", "add", theirs, "type", "veth", "peer", "name", ours])
     for device in (theirs, ours):
-        write(Path("/proc/sys/net/ipv6/conf", device, "disable_ipv6"), "1")
+        ipv6 = Path("/proc/sys/net/ipv6/conf", device, "disable_ipv6")
+        if ipv6.exists():
+            ipv6.write_text("1", encoding="utf-8")
         # The machine reads packets as they are on a wire: whole, with their checksums.
         run(["ethtool", "-K", device, *(word for name in ("tx", "rx", "gso", "gro", "tso") for word in (name, "off"))])
     run(["ip", "link", "set", theirs, "master", network.bridge, "up"])
