@@ -278,6 +278,17 @@ def test_release(tmp_path: Path) -> None:
     assert [uml.is_new_enough(text) for text in ("6.12.48", "6.19.0", "7.2.13")] == [False, True, True]
 
 
+def test_mends_are_made_or_missed(tmp_path: Path) -> None:
+    util.write(tmp_path / "Makefile", "VERSION = 7\nPATCHLEVEL = 9\nSUBLEVEL = 1\n")
+    for name, old, _ in uml.MENDS:
+        util.write(tmp_path / name, f"before\n{old}after\n")
+    uml.mend(tmp_path)
+    for name, _, new in uml.MENDS:
+        assert (tmp_path / name).read_text() == f"before\n{new}after\n"
+    with pytest.raises(LabError, match=r"irq\.c of Linux 7\.9\.1 has changed"):
+        uml.mend(tmp_path)
+
+
 def test_no_source_that_is_new_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
