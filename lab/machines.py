@@ -29,9 +29,9 @@ FOLDER = CACHE / "machine"
 # What is in the memory of machines lies here: files without a name, gone with their process.
 MEMORY = Path("/dev/shm")
 
-# GiB. The disk is a file with holes; a machine with a cluster on it takes about as much as a container does.
+# GiB. The disk is a file with holes; so much of it a control plane with its images has taken.
 DISK = 20
-DISK_USED = 2.5
+DISK_USED = 5
 SWAP = 0.5
 
 NEEDS = {

@@ -166,8 +166,8 @@ def test_root_and_disk_are_asked_for_first(folder: Path, monkeypatch: pytest.Mon
         machines.require_host({"a": 3072})
     assert not folder.exists()
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=4 << 30))
-    with pytest.raises(LabError, match=r"has 4\.0 GiB of disk, 5\.0 GiB are needed for 2 machines"):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=9 << 30))
+    with pytest.raises(LabError, match=r"has 9\.0 GiB of disk, 10\.0 GiB are needed for 2 machines"):
         machines.require_host({"a": 3072, "b": 3072})
 
 
