@@ -133,12 +133,15 @@ def require_host(new: Mapping[str, int]) -> None:
     what = "1 machine" if len(new) == 1 else f"{len(new)} machines"
     say(f"{what} may take up to {need} MiB of memory and some {room:.1f} GiB of disk")
     require_room(FOLDER, room, what)
-    others = [machine for machine in existing().values() if machine.state != "exited" and machine.name not in new]
-    _require_memory(need, sum(machine.memory for machine in others), mounts=Path("/proc/mounts"))
+    running = [machine for machine in existing().values() if machine.state != "exited"]
+    others = sum(machine.memory for machine in running if machine.name not in new)
+    # What is made anew gives back what it has first.
+    back = sum(machine.memory for machine in running if machine.name in new)
+    _require_memory(need, others, back, mounts=Path("/proc/mounts"))
 
 
-def _require_memory(need: int, others: int, *, mounts: Path) -> None:
-    """Look whether memory and the file system it is kept in have room; both in MiB, what others may take included."""
+def _require_memory(need: int, others: int, back: int, *, mounts: Path) -> None:
+    """Look whether memory, and the file system that it is kept in, have room for what machines may take (MiB)."""
     options = {
         fields[1]: (fields[2], fields[3].split(","))
         for fields in map(str.split, mounts.read_text(encoding="utf-8").splitlines())
@@ -152,7 +155,7 @@ def _require_memory(need: int, others: int, *, mounts: Path) -> None:
             f"{MEMORY} has {size} MiB, and machines may take {need + others}: make it larger by"
             f" `mount -o remount,size={need + others}M {MEMORY}`"
         )
-    free = available_memory(Path("/proc/meminfo").read_text(encoding="utf-8"))
+    free = available_memory(Path("/proc/meminfo").read_text(encoding="utf-8")) + back
     if free < need:
         raise LabError(f"machines may take {need} MiB of memory, {free} MiB are available")
 

@@ -290,13 +290,16 @@ def _addresses_in_use() -> list[str]:
 
 
 def _check_same(node: Node, there: Running) -> None:
-    found, wanted = (there.os, bool(there.second_address), there.machine), (node.os, node.second, node.machine)
-    if found != wanted:
-        is_, asked = (
-            f"{os} with {'two networks' if two else 'one network'}, {'a machine' if machine else 'a container'}"
-            for os, two, machine in (found, wanted)
-        )
+    asked = _describe(node.os, node.second, (node.cpus, node.memory) if node.machine else None)
+    machine = machines.existing()[node.name] if there.machine else None
+    is_ = _describe(there.os, bool(there.second_address), (machine.cpus, machine.memory) if machine else None)
+    if is_ != asked:
         raise LabError(f"{node.name} runs as {is_}, asked for is {asked}; make it anew with --fresh")
+
+
+def _describe(os: str, second: bool, size: tuple[int, int] | None) -> str:
+    kind = f"a machine with cpus={size[0]} and memory={size[1]}" if size else "a container"
+    return f"{kind}, {os} with {'two networks' if second else 'one network'}"
 
 
 def _create(node: Node, number: int) -> None:
@@ -338,15 +341,19 @@ def execute(node: Node, *command: str) -> str:
     return run(["ssh", "-i", KEY, *given, f"{USER}@{machines.existing()[node.name].address}", *command])
 
 
-def wait(node: Node) -> None:
-    """Wait until systemd has started everything, ssh included."""
+def wait(node: Node, *, degraded: bool = False) -> None:
+    """Wait until systemd has started everything, ssh included.
+
+    :param degraded: whether services may have failed.
+    """
     end = time.monotonic() + BOOT_TIMEOUT
     while True:
         try:
             state = execute(node, "systemctl", "is-system-running").strip()
         except LabError as error:
             state = str(error)
-        if state == "running":
+        # What systemd says is the last line of an error, too.
+        if state.rpartition("\n")[2] in (("running", "degraded") if degraded else ("running",)):
             return
         gone = machines.existing()[node.name].state == "exited" if node.machine else "is not running" in state
         if time.monotonic() > end or "degraded" in state or gone:
@@ -355,6 +362,7 @@ def wait(node: Node) -> None:
 
 
 def failed_units(node: Node) -> str:
+    """Return what may explain that a node has not started."""
     try:
         return execute(node, "systemctl", "--failed", "--no-legend")
     except LabError:

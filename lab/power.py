@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -46,7 +47,7 @@ def _reboot(node: Node) -> None:
         if time.monotonic() > end or machines.existing()[node.name].state == "exited":
             raise LabError(f"{node.name} has not rebooted\n{nodes.failed_units(node)}")
         time.sleep(0.2)
-    nodes.wait(node)
+    nodes.wait(node, degraded=True)
 
 
 def _boot(node: Node) -> str:
@@ -86,7 +87,7 @@ def power_on(names: Sequence[str]) -> None:
     chosen = _machines(names, "exited")
     with step(f"start {', '.join(names)}"), ThreadPoolExecutor(8) as pool:
         list(pool.map(machines.switch_on, chosen.values()))
-        list(pool.map(nodes.wait, chosen))
+        list(pool.map(functools.partial(nodes.wait, degraded=True), chosen))
 
 
 def pause(names: Sequence[str]) -> None:

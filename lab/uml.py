@@ -38,7 +38,6 @@ MENDS = [("arch/um/os-Linux/irq.c", "#define MAX_EPOLL_EVENTS 64\n", "#define MA
 NEEDS = {
     **{name: name for name in ("gcc", "make", "flex", "bison", "bc", "xz", "perl")},
     "/usr/lib/*/libc.a": "libc6-dev",
-    "depmod": "kmod",
 }
 
 

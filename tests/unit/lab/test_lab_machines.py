@@ -151,9 +151,10 @@ def test_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mounts: str, ne
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=1000 << 20))
     monkeypatch.setattr(machines, "available_memory", lambda _: 800)
     with pytest.raises(LabError, match=message):
-        machines._require_memory(need, 100, mounts=util.write(tmp_path / "mounts", mounts))
+        machines._require_memory(need, 100, 0, mounts=util.write(tmp_path / "mounts", mounts))
     enough = util.write(tmp_path / "mounts", "tmpfs /dev/shm tmpfs rw,nosuid,nodev 0 0\n")
-    machines._require_memory(800, 100, mounts=enough)
+    machines._require_memory(800, 100, 0, mounts=enough)
+    machines._require_memory(900, 0, 100, mounts=enough)
 
 
 def test_available_memory() -> None:
@@ -177,10 +178,10 @@ def test_what_others_take_counts(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr(Machine, "state", "running")
     monkeypatch.setattr(machines, "require_room", lambda *_: None)
-    asked: list[tuple[int, int]] = []
-    monkeypatch.setattr(machines, "_require_memory", lambda need, others, mounts: asked.append((need, others)))
+    asked: list[tuple[int, ...]] = []
+    monkeypatch.setattr(machines, "_require_memory", lambda *numbers, mounts: asked.append(numbers))
     machines.require_host({"a": 1000, "c": 500})
-    assert asked == [(1500, TWO.memory)], "one that is made anew does not count twice"
+    assert asked == [(1500, TWO.memory, ONE.memory)], "one that is made anew does not count twice"
 
 
 def test_addresses_are_apart_from_those_of_docker(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,13 +210,63 @@ def test_containers_and_machines_start_together(folder: Path, monkeypatch: pytes
     assert (folder / "known_hosts").read_text() == "172.30.0.198 ssh-ed25519 KEY\n", "known before it is logged in to"
 
 
-def test_node_of_the_other_kind_is_not_replaced_silently() -> None:
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Node("a", "debian13"),
+        Node("a", machine=True),
+        Node("a", "debian13", second=True, machine=True),
+        Node("a", "debian13", machine=True, cpus=4),
+        Node("a", "debian13", machine=True, memory=1024),
+    ],
+)
+def test_machine_that_runs_otherwise_is_not_replaced_silently(asked: Node, folder: Path) -> None:
+    record(ONE)
     there = Running("", ONE.address, "", "debian13", machine=True)
     nodes._check_same(Node("a", "debian13", machine=True), there)
-    with pytest.raises(
-        LabError, match=r"one network, a machine, asked for is .* a container; make it anew with --fresh"
-    ):
-        nodes._check_same(Node("a", "debian13"), there)
+    with pytest.raises(LabError, match=r"runs as a machine with cpus=2 and memory=3072, .* make it anew with --fresh"):
+        nodes._check_same(asked, there)
+
+
+@pytest.mark.parametrize(
+    ("answer", "degraded", "message"),
+    [
+        ("running\n", False, ""),
+        ("running\n", True, ""),
+        (LabError("failed with code 1:\ndegraded"), True, ""),
+        (LabError("failed with code 1:\ndegraded"), False, "degraded\nsome.service"),
+        (LabError("failed with code 255:\nConnection refused"), True, "Connection refused"),
+    ],
+)
+def test_wait(
+    answer: str | LabError, degraded: bool, message: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(ONE)
+    monkeypatch.setattr(nodes, "BOOT_TIMEOUT", 0)
+
+    def execute(node: Node, *command: str) -> str:
+        if "is-system-running" in command and isinstance(answer, LabError):
+            raise answer
+        return "some.service failed" if "--failed" in command else str(answer)
+
+    monkeypatch.setattr(nodes, "execute", execute)
+    node = Node("a", "debian13", machine=True)
+    if message:
+        with pytest.raises(LabError, match=message):
+            nodes.wait(node, degraded=degraded)
+    else:
+        nodes.wait(node, degraded=degraded)
+
+
+def test_container_that_has_ended_is_not_taken_for_one_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def docker(*arguments: str) -> str:
+        if arguments[0] == "exec":
+            raise LabError("`docker exec` failed with code 1:\nError: container abc is not running")
+        return "what it printed last"
+
+    monkeypatch.setattr(engine, "docker", docker)
+    with pytest.raises(LabError, match="is not running\nwhat it printed last"):
+        nodes.wait(Node("a"))
 
 
 @pytest.mark.parametrize("name", ["reboot", "poweroff", "poweron", "pause", "resume"])
@@ -251,7 +302,7 @@ def test_reboot_is_seen_by_the_boot(folder: Path, monkeypatch: pytest.MonkeyPatc
         return next(boots)
 
     monkeypatch.setattr(nodes, "execute", execute)
-    monkeypatch.setattr(nodes, "wait", lambda node: said.append("waited"))
+    monkeypatch.setattr(nodes, "wait", lambda node, degraded: said.append("waited"))
     power.reboot(["a"])
     assert said.count("reboot") == 1 and said[-1] == "waited" and next(boots, None) is None
 
