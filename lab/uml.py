@@ -49,7 +49,7 @@ def kernel() -> Path:
 
     def build(folder: Path) -> None:
         require_room(folder, BUILD_ROOM, "the kernel's build")
-        say("the kernel of machines is built once: some minutes")
+        say("the kernel of machines is built once: some 15 minutes of one processor, on all there are")
         debian.install(NEEDS)
         source = fetch_source(folder)
         mend(source)
