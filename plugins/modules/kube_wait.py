@@ -37,7 +37,8 @@ options:
       type:
         description:
           - V(nodes_ready), the nodes O(conditions[].names) are Ready, or without names all nodes;
-            at least O(conditions[].count) nodes are Ready; their kubelets have the version O(conditions[].version).
+            at least O(conditions[].count) nodes are Ready; their kubelets have the version O(conditions[].version),
+            and have reported since the boots O(conditions[].boot_ids).
           - V(rollout), the newest version of each of the workloads O(conditions[].names) of the kind
             O(conditions[].kind) in O(conditions[].namespace) is available on all replicas or nodes.
           - V(apiservice), the aggregated APIs O(conditions[].names) are available.
@@ -72,6 +73,11 @@ options:
         description:
           - Version of kubelets, for example V(1.37.1).
         type: str
+      boot_ids:
+        description:
+          - By the names of nodes the identifier of the boot that their machines are in
+            (C(/proc/sys/kernel/random/boot_id)). After a reboot a node looks Ready for a while, since it was before.
+        type: dict
       selector:
         description:
           - Label selector of pods, as C(kubectl get --selector) takes it.
