@@ -205,6 +205,11 @@ def complaints(text: str) -> str:
 
 _LOCKED = re.compile(r"Could not get lock|Unable to (?:acquire|lock)|is locked by another process|frontend lock")
 
+#: Words of an ``apt-get update`` that has not brought all that it should.
+_NOT_FETCHED = re.compile(
+    r"^W: (Failed to fetch|Some index files failed to download|.*the previous index files will be used)", re.MULTILINE
+)
+
 _UPDATE_FAILURES = (
     (
         r"NO_PUBKEY (?P<what>[0-9A-F]+)|Missing key (?P<what2>[0-9A-F]+)",
@@ -328,8 +333,10 @@ class Apt(PackageManager):
         return self.run("apt-get", ["--quiet", "update"])
 
     def refresh(self) -> str:
+        """apt ends well when it could not reach a server, and goes on with the index of that source that it has."""
         result = self.update()
-        return complaints(result.stdout + result.stderr) if result.rc != 0 else ""
+        output = result.stdout + result.stderr
+        return complaints(output) if result.rc != 0 or _NOT_FETCHED.search(output) else ""
 
     def owner(self, path: str) -> t.Optional[str]:
         # /bin may be a link to /usr/bin, whichever of them the path and the package name.

@@ -299,7 +299,10 @@ class PackageManager:
     # --- What changes the machine ---
 
     def refresh(self) -> str:
-        """Fetch the package index; what went wrong, or nothing."""
+        """Fetch the package index; what went wrong, or nothing.
+
+        It went wrong when one source keeps the index that it had, too.
+        """
         raise NotImplementedError
 
     def repair(self) -> None:

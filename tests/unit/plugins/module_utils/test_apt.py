@@ -301,6 +301,22 @@ def test_versions_of_what_is_installed(tmp_path: Path) -> None:
     assert found == {"containerd": "1.6.20~ds1-1+deb12u1"}
 
 
+def test_an_index_that_was_fetched_in_part() -> None:
+    """apt ends with 0 then, and a machine would look as if there were no updates."""
+    unreachable = (
+        "W: Failed to fetch http://mirror/dists/trixie/InRelease  Could not resolve 'mirror'\n"
+        "W: Some index files failed to download. They have been ignored, or old ones used instead.\n"
+    )
+    signature = (
+        "W: An error occurred during the signature verification. The repository is not updated and the previous index"
+        " files will be used. GPG error: http://mirror trixie InRelease: EXPKEYSIG 1\n"
+    )
+    assert "Could not resolve 'mirror'" in Apt(FakeRunner({"update": (0, "", unreachable)})).refresh()
+    assert "EXPKEYSIG" in Apt(FakeRunner({"update": (0, "", signature)})).refresh()
+    assert Apt(FakeRunner({"update": (100, "", "E: no\n")})).refresh() == "E: no"
+    assert Apt(FakeRunner({"update": (0, "Hit:1 http://mirror\n", "W: Target is configured twice\n")})).refresh() == ""
+
+
 # Updates
 
 PHASED = {"bookworm": "kept back", "trixie": "deferred due to phasing"}
