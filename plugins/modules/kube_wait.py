@@ -170,9 +170,11 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kube_wait
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
+#: An addon, which has conditions as well, is not about machines.
+_CONDITION = {**CONDITION_ARGUMENTS, "options": {**CONDITION_ARGUMENTS["options"], "boot_ids": {"type": "dict"}}}
 ARGUMENTS: t.Dict[str, t.Any] = {
     **KUBECTL_ARGUMENTS,
-    "conditions": {"type": "list", "elements": "dict", "required": True, **CONDITION_ARGUMENTS},
+    "conditions": {"type": "list", "elements": "dict", "required": True, **_CONDITION},
     "spread": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "int", "default": 300},
     "interval": {"type": "float", "default": 0.5},

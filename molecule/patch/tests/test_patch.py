@@ -22,6 +22,11 @@ def version(host: Host, name: str) -> str:
     return host.check_output(f"dpkg-query --show --showformat='${{Version}}' {name}")
 
 
+def said(output: str) -> str:
+    """What a playbook has printed, however its lines are broken."""
+    return " ".join(output.split())
+
+
 def nodes() -> t.Dict[str, t.Any]:
     """The Node objects by their names."""
     said = connect("patch-cp").check_output(f"{ADMIN} get nodes --output=json")
@@ -60,21 +65,19 @@ def test_the_next_updates() -> None:
     for machine in machines:
         machine.check_output("publish slipway-demo 3 slipway-demo-new")
         machine.check_output("apt-get update")
-    looked = play(PATCH, "--check", variables=VARIABLES)
+    looked = said(play(PATCH, "--check", variables=VARIABLES))
     for name in names():
-        line = (
-            f"{name:<12}  1 package would be updated: slipway-demo 3 (kept: slipway-demo-excluded, slipway-demo-held)"
-        )
-        assert line in looked
+        kept = "(kept: slipway-demo-excluded, slipway-demo-held)"
+        assert f"{name} 1 package would be updated: slipway-demo 3 {kept}" in looked
     assert [version(machine, "slipway-demo") for machine in machines] == ["2", "2"]
     assert_all_take_pods()
 
     # A package that asks for a reboot: it is said, not done.
     machines[0].check_output("echo slipway-demo >/run/reboot-required.pkgs; touch /run/reboot-required")
     boots = {name: node["status"]["nodeInfo"]["bootID"] for name, node in nodes().items()}
-    done = play(PATCH, variables=VARIABLES)
+    done = said(play(PATCH, variables=VARIABLES))
     assert "Warning: patch-cp has to be started anew for slipway-demo." in done
-    assert "patch-cp      1 package updated: slipway-demo 3; has to be started anew for slipway-demo" in done
+    assert "patch-cp 1 package updated: slipway-demo 3; has to be started anew for slipway-demo" in done
     assert [version(machine, "slipway-demo") for machine in machines] == ["3", "3"]
     assert boots == {name: node["status"]["nodeInfo"]["bootID"] for name, node in nodes().items()}
     assert_all_take_pods()
@@ -100,9 +103,7 @@ def test_a_source_that_does_not_answer_ends_the_run_before_anything_is_changed()
     worker = connect("patch-worker")
     worker.check_output("publish slipway-demo 4 slipway-demo-new")
     worker.check_output("echo 'deb [trusted=yes] http://127.0.0.1:9/ ./' >/etc/apt/sources.list.d/dead.list")
-    # As if the index were of yesterday.
-    worker.check_output("touch --date=yesterday /var/lib/apt/lists/partial")
-    said = play(PATCH, rc=2, variables=VARIABLES)
-    assert "The package index could not be fetched, so nothing was updated" in said
+    refusal = said(play(PATCH, rc=2, variables=VARIABLES))
+    assert "The package index could not be fetched, so nothing was updated" in refusal
     assert version(worker, "slipway-demo") == "3"
     assert_all_take_pods()

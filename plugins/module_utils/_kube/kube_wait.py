@@ -42,7 +42,6 @@ CONDITION_ARGUMENTS: t.Dict[str, t.Any] = {
         "kind": {"type": "str", "choices": sorted(WORKLOADS)},
         "count": {"type": "int"},
         "version": {"type": "str"},
-        "boot_ids": {"type": "dict"},
         "selector": {"type": "str"},
     },
     "required_if": [

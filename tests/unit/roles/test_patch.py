@@ -205,6 +205,7 @@ def test_what_is_done(case: str, run: Run) -> None:
     # The plan changes nothing but the index; all others do what they say.
     assert [check for _what, _given, check in run.calls[case]] == [True] + [False] * len(others)
     assert run.calls[case][0][1]["refresh_in_check_mode"] is True
+    assert run.calls[case][0][1]["update_cache_max_age"] == 0
     assert run.boot_id(case) == ("after" if "reboot" in others else "before")
 
 
@@ -212,6 +213,7 @@ def test_what_is_done(case: str, run: Run) -> None:
 def test_what_would_be_done(case: str, checked: Run) -> None:
     assert checked.names(case)[1:] == CHECKED[case].expected
     assert checked.calls[case][0][1]["refresh_in_check_mode"] is False
+    assert checked.calls[case][0][1]["update_cache_max_age"] == 3600
     assert all(check for _what, _given, check in checked.calls[case])
     assert checked.boot_id(case) == "before"
 
