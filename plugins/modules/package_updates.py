@@ -310,6 +310,8 @@ class PackageUpdates:
         reasons = self._manager.reboot_reasons()
         did = "would be updated" if self._check_mode else "updated"
         said = f"{counted(len(done))} {did}" if done else "nothing to update"
+        if repaired:
+            said += f", an interrupted installation {'would be' if self._check_mode else 'was'} finished"
         before = "".join(f"{update.name}: {update.before}\n" for update in done)
         after = "".join(f"{update.name}: {update.after}\n" for update in done)
         return {

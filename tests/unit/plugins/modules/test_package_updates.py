@@ -200,6 +200,8 @@ def test_an_interrupted_installation_is_finished_first(machine: Machine, run_mod
     assert machine.calls == []
     result = run_module(module.main, {})
     assert result["repaired"] and machine.calls == ["repair", "upgrade bash=2 libc=2"]
+    assert predicted["msg"] == "nothing to update, an interrupted installation would be finished"
+    assert result["msg"] == "2 packages updated, an interrupted installation was finished"
 
 
 @pytest.mark.parametrize("mended", [True, False])
