@@ -258,9 +258,8 @@ class PackageManager:
 
         Ordinary is what the distribution documents for running systems: the newest versions of all sources that are
         turned on, with packages that these newly need, without removing any. What is on hold (see ``Installed.hold``),
-        what the machine's settings forbid, and what is given to a part of all machines so far stays as it is. With dnf
-        that is ``dnf check-update``, and ``dnf updateinfo list --security`` tells what mends a hole; versions that
-        locks or excludes hide are found with these turned off, and are ``held``.
+        what the machine's settings forbid, and what is given to a part of all machines so far stays as it is.
+        Versions that a hold hides are ``held``.
 
         :raises Refused: when the package manager cannot say it.
         """
@@ -271,8 +270,7 @@ class PackageManager:
     def reboot_reasons(self) -> t.List[str]:
         """Why the machine has to be started anew so that what is installed is what runs; empty when it has not.
 
-        With dnf that is what ``needs-restarting --reboothint`` prints when it ends with 1. Nothing is said of a machine
-        whose kernel does not come from its own packages, such as a container.
+        Nothing is said of a machine whose kernel does not come from its own packages, such as a container.
         """
         raise NotImplementedError
 
@@ -329,7 +327,7 @@ class PackageManager:
         """Bring installed packages to exactly these versions, which are newer, as ``install`` would.
 
         Whether a package was asked for or is there because another needs it stays as it is: what nobody needs any more
-        is found by that. With dnf that is ``dnf upgrade NAME-VERSION``, which keeps it by itself.
+        is found by that.
 
         :raises Refused: when the package manager does not.
         """
