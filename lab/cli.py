@@ -11,8 +11,16 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from . import engine, golang, mirror, nodes
-from .util import CACHE, LabError, step
+from . import engine, golang, machines, mirror, nodes, power
+from .util import CACHE, LabError, lock, step
+
+POWER = {
+    "reboot": "Let machines with a kernel of their own start anew, and wait until they have.",
+    "poweroff": "Switch such machines off.",
+    "poweron": "Switch them on again, with the disks as they are.",
+    "pause": "Stop their time.",
+    "resume": "Let it go on.",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,11 +50,27 @@ def parser() -> argparse.ArgumentParser:
 
     sub = command("nodes", "Start nodes, or remove some. Nodes that run already stay as they are.")
     sub.add_argument("names", nargs="*", metavar="NAME[:OS] | N", help="names, or how many (node1, node2, ...)")
+    sub.add_argument(
+        "--machine",
+        nargs="+",
+        action="extend",
+        metavar="NAME[:OS][,cpus=N][,memory=MIB]",
+        default=[],
+        help=f"nodes with a kernel of their own (by default {nodes.CPUS} processors, {nodes.MEMORY} MiB)",
+    )
     sub.add_argument("--os", choices=list(nodes.SYSTEMS), default="debian12", help="the system (default: %(default)s)")
     sub.add_argument("--second-network", action="store_true", help=f"attach them to {engine.SECOND.subnet}, too")
     sub.add_argument("--fresh", action="store_true", help="make them anew")
     sub.add_argument("--remove", nargs="+", metavar="NAME", default=[], help="remove these")
-    sub.add_argument("--json", action="store_true", help="print name -> container, address, second_address, os")
+    sub.add_argument(
+        "--json", action="store_true", help="print name -> container, address, second_address, os, state, machine"
+    )
+
+    for name, text in POWER.items():
+        sub = command(name, text)
+        sub.add_argument("names", nargs="+", metavar="NAME", help="machines with a kernel of their own")
+        if name == "poweroff":
+            sub.add_argument("--cut", action="store_true", help="without asking them, as when their power fails")
 
     sub = command("status", "Say what runs and what the mirror serves.")
     sub.add_argument("--json", action="store_true", help="print it for programs")
@@ -91,7 +115,7 @@ def prepare() -> None:
 
 def some_nodes(options: argparse.Namespace) -> None:
     """Start and remove nodes."""
-    wanted = nodes.parse(options.names, options.os, options.second_network)
+    wanted = nodes.parse(options.names, options.os, options.second_network, options.machine)
     if not wanted and not options.remove:
         raise LabError("name the nodes, or say how many")
     if options.remove:
@@ -109,17 +133,19 @@ def some_nodes(options: argparse.Namespace) -> None:
 def show(found: dict[str, nodes.Running]) -> None:
     """Print nodes as a table."""
     for name, node in found.items():
-        print(f"{name:16} {node.address:15} {node.second_address or '-':15} {node.os:9} {node.state}")
+        kind = "machine" if node.machine else "container"
+        print(f"{name:16} {node.address:15} {node.second_address or '-':15} {node.os:9} {kind:9} {node.state}")
 
 
 def status(options: argparse.Namespace) -> None:
     """Print what there is."""
     running = engine.answers()
+    there = nodes.existing() if running else nodes.existing_machines()
     state = {
         "engine": {"answers": running, "process": engine.daemon().pid()},
         "network": bool(running and engine.inspect_network(engine.MAIN.name)),
         "servers": {name: daemon.pid() for name, daemon in mirror.servers().items()},
-        "nodes": json.loads(nodes.as_json(nodes.existing())) if running else {},
+        "nodes": json.loads(nodes.as_json(there)),
         "mirror": mirror.contents(),
     }
     if options.json:
@@ -132,15 +158,25 @@ def status(options: argparse.Namespace) -> None:
     print(f"network   {engine.MAIN.name} {engine.MAIN.subnet}{'' if state['network'] else ' (not there)'}")
     for name, pid in state["servers"].items():
         print(f"{name:9} {f'process {pid}' if pid else 'does not run'}")
-    if running:
-        show(nodes.existing())
+    show(there)
     for kind, entries in mirror.contents().items():
         for entry in entries:
             print(f"{kind:9} {entry}")
 
 
+def switch(options: argparse.Namespace) -> None:
+    """Do what one does with a machine's power."""
+    with lock("nodes"):
+        if options.command == "poweroff":
+            power.power_off(options.names, cut=options.cut)
+        else:
+            actions = {"reboot": power.reboot, "poweron": power.power_on, "pause": power.pause, "resume": power.resume}
+            actions[options.command](options.names)
+
+
 def down(options: argparse.Namespace) -> None:
     """End everything that the lab has started."""
+    machines.remove(machines.existing())
     if engine.answers():
         with step("remove nodes and networks"):
             nodes.remove(nodes.existing())
@@ -151,6 +187,7 @@ def down(options: argparse.Namespace) -> None:
 
 
 COMMANDS = {"up": up, "mirror": build_mirror, "nodes": some_nodes, "status": status, "down": down}
+COMMANDS |= dict.fromkeys(POWER, switch)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

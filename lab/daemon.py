@@ -22,11 +22,16 @@ def start_time(pid: int) -> str:
 
     Together with its id this names a process for good: ids are used again.
     """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return ""
+    fields = _stat(pid)
     return "" if fields[0] == "Z" else fields[19]
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what the kernel says of a process after its name (proc(5)); nothing of none, as of a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return ["Z"]
 
 
 class Daemon:
@@ -101,9 +106,40 @@ class Daemon:
         self.record.unlink(missing_ok=True)
         return bool(pid)
 
+    def kill(self) -> bool:
+        """End the process without asking it, and tell whether there was one."""
+        pid = self.pid()
+        if pid:
+            self._signal(pid, signal.SIGKILL)
+            while self.pid():
+                time.sleep(0.02)
+            say(f"killed {self.name} (process {pid})")
+        self.record.unlink(missing_ok=True)
+        return bool(pid)
+
+    @property
+    def paused(self) -> bool:
+        """Tell whether the process has been paused."""
+        return _stat(self.pid())[0] == "T"
+
+    def pause(self) -> None:
+        """Stop the process and its children, which are in its process group."""
+        self._switch(signal.SIGSTOP, paused=True)
+
+    def resume(self) -> None:
+        """Let them go on."""
+        self._switch(signal.SIGCONT, paused=False)
+
+    def _switch(self, number: signal.Signals, *, paused: bool) -> None:
+        pid = self.pid()
+        if pid:
+            self._signal(-pid, number)
+        while self.pid() and self.paused != paused:
+            time.sleep(0.02)
+
     def _signal(self, pid: int, number: signal.Signals) -> None:
         if self.root and os.geteuid() != 0:
-            run(as_root(["kill", f"-{number.value}", str(pid)]))
+            run(as_root(["kill", f"-{number.value}", "--", str(pid)]))
             return
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)

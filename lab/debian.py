@@ -154,6 +154,40 @@ def unpacked(package: str) -> Path:
     return artifact(f"unpacked-{package}", [], build, what=f"fetch {package}")
 
 
+def download(package: str, suite: str, folder: Path) -> Path:
+    """Fetch a package of another suite than the machine's, and return where it lies.
+
+    :param package: one that does nothing but depend on the newest of its kind, such as linux-source, stands for that.
+    """
+    state = folder / "apt"
+    # Others' suites, such as bookworm-security, have no equal for each suite.
+    only = [
+        Source(source.uris, (suite,), source.components, source.signed_by)
+        for source in parse_deb822(host_sources(suite))
+        if suite in source.suites
+    ]
+    listing = write(state / "list.sources", "\n".join(source.text() for source in only))
+    write(state / "status", "")
+    (state / "lists/partial").mkdir(parents=True)
+    settings = {
+        "APT::Sandbox::User": "root",
+        "Dir::Cache": state,
+        "Dir::Etc::SourceList": listing,
+        "Dir::Etc::SourceParts": "/dev/null",
+        "Dir::State::Lists": state / "lists",
+        "Dir::State::status": state / "status",
+    }
+    options = [f"--option={name}={value}" for name, value in settings.items()]
+    run(["apt-get", "--quiet", *options, "update"], log=LOGS / f"apt-update-{suite}.log")
+    depends = re.search(
+        rf"^Depends: ({re.escape(package)}-\S+)", run(["apt-cache", *options, "show", package]), re.MULTILINE
+    )
+    run(["apt-get", "--quiet", *options, "download", depends[1] if depends else package], cwd=folder)
+    shutil.rmtree(state)
+    (archive,) = folder.glob("*.deb")
+    return archive
+
+
 def system(name: str, suite: str, variant: str, packages: Sequence[str], options: Sequence[str] = ()) -> Path:
     """Return the path of an archive (tar) with a Debian system.
 

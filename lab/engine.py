@@ -34,6 +34,11 @@ class Network:
         """This machine's address on the bridge."""
         return str(self.subnet[1])
 
+    @property
+    def bridge(self) -> str:
+        """The bridge's name, which can be told from others in the output of ip and iptables."""
+        return self.name.replace("slipway-", "slip-")
+
     def address(self, number: int) -> str:
         """Return the address with this number in the subnet."""
         return str(self.subnet[number])
@@ -144,8 +149,7 @@ def ensure_network(network: Network) -> None:
         docker(
             *("network", "create", "--label", LABEL, "--subnet", str(network.subnet), "--gateway", network.gateway),
             *("--ip-range", f"{network.address(DYNAMIC_FIRST)}/{DYNAMIC_RANGE}"),
-            # A name that can be told from other bridges in the output of ip and iptables.
-            *("--opt", f"com.docker.network.bridge.name={network.name.replace('slipway-', 'slip-')}"),
+            *("--opt", f"com.docker.network.bridge.name={network.bridge}"),
             network.name,
         )
         say(f"made network {network.name} {network.subnet}")

@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nodes: systemd machines in containers, reached by ssh as an unprivileged user with sudo.
+"""Nodes: systemd machines, in containers or with a kernel of their own, reached by ssh as a user who may sudo.
 
 What `lab nodes` does for a container is documented in README.md, so that other tools can start some from the image.
+What machines with a kernel of their own consist of is in machines.py.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from . import debian, el9like, engine, golang
-from .util import CACHE, SOURCE, LabError, digest, lock, run, say, step, write
+from . import debian, el9like, engine, golang, machines
+from .machines import Machine
+from .util import CACHE, SOURCE, LabError, digest, lock, run, say, step, tail, write
 
 PREFIX = "slipway-"
 IMAGE = "slipway-lab/node"
@@ -40,14 +42,25 @@ PACKAGES = (
 # Seconds until systemd has started everything.
 BOOT_TIMEOUT = 120
 
+# Of machines, unless they are asked for with others. Memory is in MiB, and taken when it is used.
+CPUS = 2
+MEMORY = 3072
+LIMITS = {"cpus": range(1, 9), "memory": range(512, 65537)}
+
 
 @dataclass(frozen=True)
 class Node:
-    """A node as it is asked for."""
+    """A node as it is asked for.
+
+    machine: whether it has a kernel of its own, and then so many processors and so much memory.
+    """
 
     name: str
     os: str = "debian12"
     second: bool = False
+    machine: bool = False
+    cpus: int = CPUS
+    memory: int = MEMORY
 
     @property
     def container(self) -> str:
@@ -57,13 +70,14 @@ class Node:
 
 @dataclass(frozen=True)
 class Running:
-    """A node as it is."""
+    """A node as it is; a machine has no container."""
 
     container: str
     address: str
     second_address: str
     os: str
     state: str = "running"
+    machine: bool = False
 
 
 # `lab up` makes these; inventory/ knows their addresses.
@@ -74,21 +88,16 @@ RESERVED = {"cp1": 11, "worker1": 12, "worker2": 13}
 POOL = range(31, 200)
 
 
-def parse(words: Sequence[str], default_os: str, second: bool) -> list[Node]:
+def parse(words: Sequence[str], default_os: str, second: bool, machine_words: Sequence[str] = ()) -> list[Node]:
     """Read NAME[:os]... or a number, which stands for node1, node2, ...
 
+    :param machine_words: NAME[:os][,cpus=N][,memory=MIB]... of machines.
     :raises LabError: naming the word that is wrong.
     """
     if len(words) == 1 and words[0].isdigit():
         words = [f"node{number}" for number in range(1, int(words[0]) + 1)]
-    nodes = []
-    for word in words:
-        name, _, os = word.partition(":")
-        if not re.fullmatch(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?", name):
-            raise LabError(f"{name!r} is no name for a node: lower-case letters, digits and dashes")
-        if (os or default_os) not in SYSTEMS:
-            raise LabError(f"{os or default_os!r} is no system for a node; there are {', '.join(SYSTEMS)}")
-        nodes.append(Node(name, os or default_os, second))
+    nodes = [_parse(word, default_os, second) for word in words]
+    nodes += [_parse_machine(word, default_os, second) for word in machine_words]
     names = [node.name for node in nodes]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -96,12 +105,33 @@ def parse(words: Sequence[str], default_os: str, second: bool) -> list[Node]:
     return nodes
 
 
-def choose_numbers(names: Iterable[str], taken: Iterable[int]) -> dict[str, int]:
-    """Return the number of the address for each name: its own, or the lowest that is free, in the order of names."""
+def _parse_machine(word: str, default_os: str, second: bool) -> Node:
+    first, *settings = word.split(",")
+    numbers = {"cpus": CPUS, "memory": MEMORY}
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        if key not in LIMITS or not value.isdigit() or int(value) not in LIMITS[key]:
+            limits = " and ".join(f"{name}={known[0]} to {known[-1]}" for name, known in LIMITS.items())
+            raise LabError(f"{word!r} says {setting!r}; machines have {limits} (MiB)")
+        numbers[key] = int(value)
+    return replace(_parse(first, default_os, second), machine=True, cpus=numbers["cpus"], memory=numbers["memory"])
+
+
+def _parse(word: str, default_os: str, second: bool) -> Node:
+    name, _, os = word.partition(":")
+    if not re.fullmatch(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?", name):
+        raise LabError(f"{name!r} is no name for a node: lower-case letters, digits and dashes")
+    if (os or default_os) not in SYSTEMS:
+        raise LabError(f"{os or default_os!r} is no system for a node; there are {', '.join(SYSTEMS)}")
+    return Node(name, os or default_os, second)
+
+
+def choose_numbers(names: Iterable[str], taken: Iterable[int], pool: Sequence[int] = POOL) -> dict[str, int]:
+    """Return the number of the address for each name: its own, or the first that is free, in the order of names."""
     used = set(taken)
     chosen = {}
     for name in names:
-        number = RESERVED.get(name) or next((number for number in POOL if number not in used), 0)
+        number = RESERVED.get(name) or next((number for number in pool if number not in used), 0)
         if not number:
             raise LabError(f"no address is free for {name}: remove nodes with `lab nodes --remove NAME...`")
         used.add(number)
@@ -190,7 +220,7 @@ def ensure_image(os: str) -> str:
 def existing() -> dict[str, Running]:
     """Return the lab's nodes by name."""
     ids = engine.docker("ps", "--all", "--quiet", "--filter", f"label={engine.LABEL}").split()
-    found = {}
+    found = existing_machines()
     for entry in json.loads(engine.docker("inspect", *ids)) if ids else []:
         labels = entry["Config"]["Labels"]
         if "slipway.os" in labels:
@@ -204,6 +234,14 @@ def existing() -> dict[str, Running]:
     return dict(sorted(found.items()))
 
 
+def existing_machines() -> dict[str, Running]:
+    """Return those with a kernel of their own by name."""
+    return {
+        name: Running("", machine.address, machine.second_address, machine.os, machine.state, machine=True)
+        for name, machine in machines.existing().items()
+    }
+
+
 def ensure(wanted: Sequence[Node], *, fresh: bool = False) -> dict[str, Running]:
     """Let nodes run, and return them by name. A node that runs already stays as it is.
 
@@ -212,25 +250,52 @@ def ensure(wanted: Sequence[Node], *, fresh: bool = False) -> dict[str, Running]
     """
     for network in [engine.MAIN, engine.SECOND] if any(node.second for node in wanted) else [engine.MAIN]:
         engine.ensure_network(network)
+    memory = {node.name: node.memory for node in _new(wanted, fresh) if node.machine}
+    if memory:
+        machines.require_host(memory)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(ensure_image, sorted({node.os for node in wanted})))
+    for system in sorted({node.os for node in wanted if node.name in memory}):
+        machines.ensure_image(system, f"{IMAGE}:{system}")
     with lock("nodes"):
         there = existing()
-        new = [node for node in wanted if fresh or there.get(node.name, Running("", "", "", "", "")).state != "running"]
+        new = _new(wanted, fresh)
         for node in wanted:
             if node not in new:
                 _check_same(node, there[node.name])
         remove([node.name for node in new if node.name in there])
         if new:
-            taken = [int(address.rpartition(".")[2]) for address in _addresses_in_use()]
-            numbers = choose_numbers([node.name for node in new], taken)
-            with step(f"start {', '.join(node.name for node in new)}"), ThreadPoolExecutor(8) as pool:
-                list(pool.map(lambda node: _create(node, numbers[node.name]), new))
-                list(pool.map(_wait, new))
+            with step(f"start {', '.join(node.name for node in new)}"):
+                _start(new)
         there = existing()
         asked = {node.name: there[node.name] for node in wanted}
         _write_known_hosts(asked)
     return asked
+
+
+def _new(wanted: Sequence[Node], fresh: bool) -> list[Node]:
+    running = {name for name, node in existing().items() if node.state == "running"}
+    return [node for node in wanted if fresh or node.name not in running]
+
+
+def _start(new: Sequence[Node]) -> None:
+    taken = [int(address.rpartition(".")[2]) for address in _addresses_in_use()]
+    numbers = choose_numbers([node.name for node in new if not node.machine], taken)
+    # From the end: docker does not know of these addresses.
+    own = [node.name for node in new if node.machine]
+    numbers |= choose_numbers(own, [*taken, *numbers.values()], POOL[::-1])
+
+    def create(node: Node) -> None:
+        if node.machine:
+            _create_machine(node, numbers[node.name])
+        else:
+            _create(node, numbers[node.name])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(create, new))
+        there = existing_machines()
+        _write_known_hosts({name: there[name] for name in own})
+        list(pool.map(wait, new))
 
 
 def _addresses_in_use() -> list[str]:
@@ -239,12 +304,16 @@ def _addresses_in_use() -> list[str]:
 
 
 def _check_same(node: Node, there: Running) -> None:
-    if (there.os, bool(there.second_address)) != (node.os, node.second):
-        is_, asked = (
-            f"{os} with {'two networks' if two else 'one network'}"
-            for os, two in [(there.os, there.second_address), (node.os, node.second)]
-        )
+    asked = _describe(node.os, node.second, (node.cpus, node.memory) if node.machine else None)
+    machine = machines.existing()[node.name] if there.machine else None
+    is_ = _describe(there.os, bool(there.second_address), (machine.cpus, machine.memory) if machine else None)
+    if is_ != asked:
         raise LabError(f"{node.name} runs as {is_}, asked for is {asked}; make it anew with --fresh")
+
+
+def _describe(os: str, second: bool, size: tuple[int, int] | None) -> str:
+    kind = f"a machine with cpus={size[0]} and memory={size[1]}" if size else "a container"
+    return f"{kind}, {os} with {'two networks' if second else 'one network'}"
 
 
 def _create(node: Node, number: int) -> None:
@@ -270,25 +339,50 @@ def _create(node: Node, number: int) -> None:
         engine.docker("network", "connect", "--ip", second, engine.SECOND.name, node.container)
 
 
-def _wait(node: Node) -> None:
-    """Wait until systemd has started everything, ssh included."""
+def _create_machine(node: Node, number: int) -> None:
+    second = engine.SECOND.address(number) if node.second else ""
+    machine = Machine(node.name, node.os, engine.MAIN.address(number), second, node.cpus, node.memory)
+    machines.create(machine, machines.ensure_image(node.os, f"{IMAGE}:{node.os}"), engine.nameservers())
+    machines.switch_on(machine)
+
+
+def execute(node: Node, *command: str) -> str:
+    """Run a command on a node: as root in a container, as the user on a machine."""
+    if not node.machine:
+        return engine.docker("exec", node.container, *command)
+    options = {"BatchMode": "yes", "ConnectTimeout": "5", "LogLevel": "ERROR", "UserKnownHostsFile": KNOWN_HOSTS}
+    given = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    return run(["ssh", "-i", KEY, *given, f"{USER}@{machines.existing()[node.name].address}", *command])
+
+
+def wait(node: Node, *, degraded: bool = False) -> None:
+    """Wait until systemd has started everything, ssh included.
+
+    :param degraded: whether services may have failed.
+    """
     end = time.monotonic() + BOOT_TIMEOUT
     while True:
         try:
-            state = engine.docker("exec", node.container, "systemctl", "is-system-running").strip()
+            state = execute(node, "systemctl", "is-system-running").strip()
         except LabError as error:
             state = str(error)
-        if state == "running":
+        # What systemd says is the last line of an error, too.
+        if state.rpartition("\n")[2] in (("running", "degraded") if degraded else ("running",)):
             return
-        if time.monotonic() > end or "degraded" in state or "is not running" in state:
-            raise LabError(f"{node.name} has not started: {state}\n{_failed_units(node)}")
+        gone = machines.existing()[node.name].state == "exited" if node.machine else "is not running" in state
+        if time.monotonic() > end or "degraded" in state or gone:
+            raise LabError(f"{node.name} has not started: {state}\n{failed_units(node)}")
         time.sleep(0.2)
 
 
-def _failed_units(node: Node) -> str:
+def failed_units(node: Node) -> str:
+    """Return what may explain that a node has not started."""
     try:
-        return engine.docker("exec", node.container, "systemctl", "--failed", "--no-legend")
+        return execute(node, "systemctl", "--failed", "--no-legend")
     except LabError:
+        if node.machine:
+            log = machines.existing()[node.name].process.log
+            return f"{tail(log.read_text(encoding='utf-8', errors='replace'))}\nall of it: {log}"
         return engine.docker("logs", "--tail", "20", node.container)
 
 
@@ -298,23 +392,29 @@ def _write_known_hosts(nodes: dict[str, Running]) -> None:
     lines = KNOWN_HOSTS.read_text(encoding="utf-8").splitlines() if KNOWN_HOSTS.exists() else []
     kept = [line for line in lines if not own & set(line.partition(" ")[0].split(","))]
 
-    def key(node: Running) -> str:
+    def key(name: str) -> str:
+        node = nodes[name]
         names = ",".join(filter(None, [node.address, node.second_address]))
-        public = engine.docker("exec", node.container, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()
+        if node.machine:
+            public = machines.existing()[name].host_key.split()
+        else:
+            public = engine.docker("exec", node.container, "cat", "/etc/ssh/ssh_host_ed25519_key.pub").split()
         return f"{names} {public[0]} {public[1]}"
 
     with ThreadPoolExecutor(8) as pool:
-        fresh = list(pool.map(key, nodes.values()))
+        fresh = list(pool.map(key, nodes))
     write(KNOWN_HOSTS, "\n".join([*kept, *fresh, ""]), 0o600)
 
 
 def remove(names: Iterable[str]) -> None:
-    """Remove nodes and their volumes; names that are not there are fine."""
+    """Remove nodes with their volumes and disks; names that are not there are fine."""
     there = existing()
-    containers = [there[name].container for name in names if name in there]
+    names = list(names)
+    containers = [there[name].container for name in names if name in there and not there[name].machine]
     if containers:
         engine.docker("rm", "--force", "--volumes", *containers)
         say(f"removed {', '.join(containers)}")
+    machines.remove(names)
 
 
 def as_json(nodes: dict[str, Running]) -> str:

@@ -171,6 +171,16 @@ def artifact(name: str, inputs: Sequence[str | Path], build: Callable[[Path], No
     return path
 
 
+def require_room(path: Path, gigabytes: float, what: str) -> None:
+    """Say how much disk is needed where there is less.
+
+    :raises LabError: when the file system of a folder has less room.
+    """
+    free = shutil.disk_usage(path).free / 2**30
+    if free < gigabytes:
+        raise LabError(f"{path} has {free:.1f} GiB of disk, {gigabytes:.1f} GiB are needed for {what}")
+
+
 def write(path: Path, text: str, mode: int = 0o644) -> Path:
     """Write a text file and the folders above it, and return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)

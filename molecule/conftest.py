@@ -38,7 +38,16 @@ def names(group: str = "lab_nodes") -> list[str]:
 
 def connect(name: str) -> Host:
     """Return a machine of the scenario, seen from outside of Ansible."""
-    return testinfra.get_host(f"docker://slipway-{name}")
+    inventory = Path(_INVENTORY) / "machines.yml"
+    machines = yaml.safe_load(inventory.read_text(encoding="utf-8"))["lab_machines"] if inventory.exists() else {}
+    if name not in machines.get("hosts", {}):
+        return testinfra.get_host(f"docker://slipway-{name}")
+    return testinfra.get_host(
+        f"ssh://{machines['vars']['ansible_user']}@{machines['hosts'][name]['ansible_host']}",
+        ssh_identity_file=machines["vars"]["ansible_ssh_private_key_file"],
+        ssh_extra_args=machines["vars"]["ansible_ssh_common_args"],
+        sudo=True,
+    )
 
 
 def start(

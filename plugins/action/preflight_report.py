@@ -9,7 +9,11 @@ import os
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import REPORTS, checks_of
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import (
+    REPORTS,
+    checks_of,
+    checks_of_updates,
+)
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.options import check_group_names
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.hosts import HOSTS, HostsAction
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
@@ -26,6 +30,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._run_lock impor
 ARGUMENTS = {
     **HOSTS,
     "upgrade": {"type": "dict"},
+    "patch": {"type": "dict"},
 }
 
 
@@ -37,14 +42,19 @@ class ActionModule(HostsAction):
         result = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
         names, hosts = self.hosts(arguments, task_vars or {})
-        asked = checks_of(collection_roles(), this_run(os.getppid()), self._task.check_mode, arguments["upgrade"])
+        updates = arguments["patch"]
+        run = this_run(os.getppid())
+        if updates is None:
+            asked = checks_of(collection_roles(), run, self._task.check_mode, arguments["upgrade"])
+        else:
+            asked = checks_of_updates(collection_roles(), run, updates)
         strangers = [
             Problem(name, "inventory", "there is no such host in the inventory.", "Correct cluster_*_hosts.")
             for name in names
             if name not in {host.name for host in hosts}
         ]
         mistyped = check_group_names((task_vars or {}).get("groups") or {}, names)
-        differences = run_checks(REPORTS, hosts)
+        differences = run_checks(REPORTS if updates is None else (), hosts)
         findings = merge([*strangers, *mistyped, *run_checks(asked, hosts), *differences], names)
         errors = [finding for finding in findings if finding.severity == ERROR]
         warnings = [finding for finding in findings if finding.severity != ERROR]

@@ -78,3 +78,12 @@ def keep(path: str) -> str:
     if file.differs():
         file.write()
     return target
+
+
+def keep_foreign(path: str, check_mode: bool) -> t.List[str]:
+    """Keep what somebody else has written in the place of a file of ours; returns what there is to warn of."""
+    if not is_foreign(path, lambda _path: False):
+        return []
+    if not check_mode:
+        keep(path)
+    return [f"{path} was somebody else's. What was in it is kept beside it ({KEPT})."]

@@ -42,11 +42,13 @@ def nodes_ready(
     names: t.Sequence[str] = (),
     count: int = 0,
     version: t.Optional[str] = None,
+    boot_ids: t.Optional[t.Mapping[str, str]] = None,
 ) -> t.List[str]:
     """Nodes that are absent, not Ready or not of the ``version`` (such as ``1.37.1``).
 
     :param names: the nodes asked for; without names all nodes.
     :param count: how many nodes there must be at least.
+    :param boot_ids: by the names of nodes the boot that their machines are in: a Ready of an earlier one is none.
     """
     found = {node["metadata"]["name"]: node for node in nodes}
     missing = []
@@ -57,9 +59,12 @@ def nodes_ready(
             missing.append(f"node {name}: not registered")
             continue
         problem = node_problem(node)
-        kubelet = node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "")
+        info = node.get("status", {}).get("nodeInfo", {})
+        kubelet, boot = info.get("kubeletVersion", ""), (boot_ids or {}).get(name)
         if not problem and version and kubelet.lstrip("v") != version.lstrip("v"):
             problem = f"kubelet has version {kubelet.lstrip('v')}, not {version.lstrip('v')}"
+        if not problem and boot and info.get("bootID") != boot:
+            problem = "its kubelet has not reported since its machine was started"
         if problem:
             missing.append(f"node {name}: {problem}")
         else:

@@ -40,7 +40,7 @@ options:
         done is done without replacing any data.
       - V(settled) deletes Nodes, restarts the agents of the others (DaemonSets in the network of their hosts), and
         waits until kubelets report.
-      - V(finished) deletes the snapshot, and forgets that something was unfinished.
+      - V(finished) deletes the snapshot, and forgets that a restore was unfinished.
       - V(seeded) puts the authorities and the snapshot in place with which C(kubeadm init) begins.
     type: str
     choices: [stopped, restored, completed, settled, finished, seeded]
@@ -238,12 +238,16 @@ class EtcdRestore:
     def _finished(self) -> t.Dict[str, t.Any]:
         # In a dry run nothing has been handed over, and `stopped` has begun no record.
         snapshot = self._params["snapshot"]
-        left = [path for path in (snapshot, etcd_restore.STATE, _records.KUBEADM.path) if os.path.exists(path)]
+        # An init, join or reset that has not ended is not forgotten with it: the machine would look like a bare one.
+        is_ours = (_records.KUBEADM.read() or {}).get("operation", "restore") == "restore"
+        paths = (snapshot, etcd_restore.STATE, *([_records.KUBEADM.path] if is_ours else []))
+        left = [path for path in paths if os.path.exists(path)]
         if not self._check_mode:
             if snapshot in left:
                 os.unlink(snapshot)
             shutil.rmtree(etcd_restore.STATE, ignore_errors=True)
-            _records.KUBEADM.end()
+            if is_ours:
+                _records.KUBEADM.end()
         return {"changed": self._check_mode or bool(left)}
 
     def _seeded(self) -> t.Dict[str, t.Any]:

@@ -30,7 +30,9 @@ options:
     elements: str
     required: true
   path:
-    description: File that is written. It holds nothing but these modules.
+    description:
+      - File that is written. It holds nothing but these modules. One of somebody else in its place is kept beside it
+        (C(.before-slipway)), with a warning.
     type: path
     default: /etc/modules-load.d/slipway-kubernetes.conf
 notes:
@@ -57,6 +59,7 @@ import platform
 import re
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.kernel import KernelModules as Kernel
@@ -96,12 +99,13 @@ class KernelModules:
         )
         if failed and not check_mode:
             raise SlipwayError(problem)
+        kept = _marks.keep_foreign(self._file.path, check_mode) if rewrite else []
         if rewrite and not check_mode:
             self._file.write()
         return {
             "changed": rewrite or bool(self._missing),
             "loaded": self._missing,
-            "warnings": [problem] if failed else [],
+            "warnings": kept + ([problem] if failed else []),
             "diff": diff,
         }
 

@@ -57,6 +57,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.cluster_memory import (
+    NODE_SETTINGS,
     REMOVED_NODES,
     SERVING_IDENTITIES,
 )
@@ -140,10 +141,11 @@ class KubeNodeDelete:
     def _remember(self) -> None:
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         REMOVED_NODES.write(self._kubectl, {**REMOVED_NODES.read(self._kubectl), **dict.fromkeys(self._names, moment)})
-        known = SERVING_IDENTITIES.read(self._kubectl)
-        staying = {name: identity for name, identity in known.items() if name not in self._names}
-        if staying != known:
-            SERVING_IDENTITIES.write(self._kubectl, staying)
+        for memory in (SERVING_IDENTITIES, NODE_SETTINGS):
+            known = memory.read(self._kubectl)
+            staying = {name: text for name, text in known.items() if name not in self._names}
+            if staying != known:
+                memory.write(self._kubectl, staying)
 
 
 ARGUMENTS: t.Dict[str, t.Any] = {**KUBECTL_ARGUMENTS, "names": {"type": "list", "elements": "str", "required": True}}

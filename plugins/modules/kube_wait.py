@@ -37,7 +37,8 @@ options:
       type:
         description:
           - V(nodes_ready), the nodes O(conditions[].names) are Ready, or without names all nodes;
-            at least O(conditions[].count) nodes are Ready; their kubelets have the version O(conditions[].version).
+            at least O(conditions[].count) nodes are Ready; their kubelets have the version O(conditions[].version),
+            and have reported since the boots O(conditions[].boot_ids).
           - V(rollout), the newest version of each of the workloads O(conditions[].names) of the kind
             O(conditions[].kind) in O(conditions[].namespace) is available on all replicas or nodes.
           - V(apiservice), the aggregated APIs O(conditions[].names) are available.
@@ -72,6 +73,11 @@ options:
         description:
           - Version of kubelets, for example V(1.37.1).
         type: str
+      boot_ids:
+        description:
+          - By the names of nodes the identifier of the boot that their machines are in
+            (C(/proc/sys/kernel/random/boot_id)). After a reboot a node looks Ready for a while, since it was before.
+        type: dict
       selector:
         description:
           - Label selector of pods, as C(kubectl get --selector) takes it.
@@ -164,9 +170,11 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kube_wait
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
+#: An addon, which has conditions as well, is not about machines.
+_CONDITION = {**CONDITION_ARGUMENTS, "options": {**CONDITION_ARGUMENTS["options"], "boot_ids": {"type": "dict"}}}
 ARGUMENTS: t.Dict[str, t.Any] = {
     **KUBECTL_ARGUMENTS,
-    "conditions": {"type": "list", "elements": "dict", "required": True, **CONDITION_ARGUMENTS},
+    "conditions": {"type": "list", "elements": "dict", "required": True, **_CONDITION},
     "spread": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "int", "default": 300},
     "interval": {"type": "float", "default": 0.5},

@@ -136,6 +136,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubead
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM, of_this_machine
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.surroundings import pod_networks
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import run_record
@@ -257,7 +258,7 @@ class KubeadmReset:
             "interfaces": leftovers.interfaces(),
             "routes": self._routes(),
             "iptables": [f"{tool} {name}" for tool, plan in self._plans() for name in plan.names],
-            "nftables": [" ".join(table) for table in netfilter.nft_tables()],
+            "nftables": [" ".join(table) for table in netfilter.nft_tables(self._has_other_networks())],
             "files": self._files(),
             "kubeconfigs": sorted(self._merged()),
         }
@@ -307,6 +308,11 @@ class KubeadmReset:
         if not found and self._runner.which(f"{family}-save", required=False):
             found = [family]
         return found
+
+    def _has_other_networks(self) -> bool:
+        """Whether there are CNI networks of others on this machine, such as podman's or nerdctl's."""
+        ours = {os.path.basename(path) for path in self._cni_files()}
+        return bool(set(pod_networks(self._root)) - ours)
 
     def _plans(self) -> t.Iterator[t.Tuple[str, netfilter.Plan]]:
         for tool in self._iptables:
@@ -500,7 +506,7 @@ class KubeadmReset:
                 stdin=plan.text,
                 failure=f"{tool} does not remove the rules of Kubernetes",
             )
-        for table in netfilter.nft_tables():
+        for table in netfilter.nft_tables(self._has_other_networks()):
             try:
                 netfilter.delete_nft_table(table)
             except OSError as error:

@@ -274,12 +274,24 @@ class KubeadmToken:
         present: bool = self._params["state"] == "present"
         if self._check_mode and not self._kubectl.configured:
             return {"changed": present}
-        return self._present() if present else {"changed": self._revoke(self._id, self._description)}
+        if present:
+            return self._present()
+        given = self._params["token"]
+        # One of the same id with another secret is somebody else's.
+        is_there = not given or self._tokens.has(given)
+        return {"changed": is_there and self._revoke(self._id, self._description)}
 
     def _present(self) -> t.Dict[str, t.Any]:
         if self._params["context"]:
             self._expect_current(self._params["context"])
         found = [] if self._of_a_run else meant(self._tokens.list(), self._id, self._description)
+        given = self._params["token"]
+        if found and given and not self._tokens.has(given):
+            raise SlipwayError(
+                f"token: the cluster has a token with the id {self._id} and another secret, by which nobody joins who"
+                " has this one. Give it another id, or revoke the one that is there (state: absent, token_id:"
+                f" {self._id}). Nothing was changed."
+            )
         if found:
             return {"changed": False, "token_id": found[0]["token_id"], "expires": found[0]["expires"]}
         if self._check_mode:

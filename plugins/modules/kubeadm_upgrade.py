@@ -40,11 +40,13 @@ options:
       - V(node) upgrades another control plane, or the kubelet's configuration on a worker.
       - V(recover) only makes the control plane of a machine run again on which a call of this module was killed.
         It does nothing on others.
+      - V(wait) upgrades nothing. It only waits until the control plane of a machine is healthy, such as after a reboot,
+        and does nothing on workers.
     type: str
-    choices: [apply, node, recover]
+    choices: [apply, node, recover, wait]
     required: true
   version:
-    description: The version to go to, such as V(1.37.1). Not needed for O(operation=recover).
+    description: The version to go to, such as V(1.37.1). Not needed for O(operation=recover) and O(operation=wait).
     type: str
   name:
     description: Name of the Node object; by default that of the host.
@@ -75,6 +77,10 @@ EXAMPLES = r"""
     version: 1.37.1
   when: inventory_hostname == control_plane
 
+- name: Wait until a control plane that was started anew is healthy
+  slipway.kubernetes.kubeadm_upgrade:
+    operation: wait
+
 - name: Upgrade the other nodes
   slipway.kubernetes.kubeadm_upgrade:
     operation: node
@@ -99,7 +105,7 @@ components:
   returned: success
   sample: [{name: kube-apiserver, before: 1.36.4, after: 1.37.1}]
 kubelet_version:
-  description: The version that the node's kubelet reports; empty with O(operation=recover).
+  description: The version that the node's kubelet reports; empty with O(operation=recover) and O(operation=wait).
   type: str
   returned: success
   sample: 1.36.4
@@ -212,6 +218,11 @@ class KubeadmUpgrade:
 
         :raises SlipwayError: when kubeadm fails or the control plane does not come up.
         """
+        if self._operation == "wait":
+            if not self._check_mode:
+                self._wait_for_api()
+                self._wait_for_pods()
+            return self._result("none", [], "")
         if not self._check_mode:
             _kubeadm.wait_for_running(self._timeout)
         record = _records.UPGRADE.read()
@@ -396,7 +407,7 @@ class KubeadmUpgrade:
 
 
 ARGUMENTS: t.Dict[str, t.Any] = {
-    "operation": {"type": "str", "choices": ["apply", "node", "recover"], "required": True},
+    "operation": {"type": "str", "choices": ["apply", "node", "recover", "wait"], "required": True},
     "version": {"type": "str"},
     "name": {"type": "str"},
     "ignore_preflight_errors": {"type": "list", "elements": "str", "default": []},

@@ -48,7 +48,8 @@ options:
   only_copies:
     description:
       - Whether only users get it who have an earlier copy of it already, as after a renewal of its certificate. That
-        is a file that differs by certificate and key alone, or into which this cluster was merged.
+        is a file that differs by certificate and key alone, or into which this cluster was merged. Users that do not
+        exist have none.
     type: bool
     default: false
   return_content:
@@ -94,9 +95,10 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 
-def accounts(names: t.Iterable[str]) -> t.List[pwd.struct_passwd]:
+def accounts(names: t.Iterable[str], must_exist: bool = True) -> t.List[pwd.struct_passwd]:
     """The accounts of users.
 
+    :param must_exist: whether all of them have to.
     :raises SlipwayError: naming all users that do not exist.
     """
     found, missing = [], []
@@ -105,7 +107,7 @@ def accounts(names: t.Iterable[str]) -> t.List[pwd.struct_passwd]:
             found.append(pwd.getpwnam(name))
         except KeyError:
             missing.append(name)
-    if missing:
+    if missing and must_exist:
         raise SlipwayError(f"There is no user {', '.join(missing)} on this host; create it or take it from the list.")
     return found
 
@@ -117,7 +119,7 @@ class KubeconfigCopy:
         self._context = context
         self._source: str = context.params["source"]
         self._only_copies: bool = context.params["only_copies"]
-        self._accounts = accounts(context.params["users"])
+        self._accounts = accounts(context.params["users"], must_exist=not self._only_copies)
         self._kubeconfigs = Kubeconfigs(context.runner)
 
     def run(self) -> t.Dict[str, t.Any]:

@@ -34,6 +34,13 @@ options:
       - With it the report is about an upgrade to C(cluster_version). Without it, running nodes of another version are a
         problem.
     type: dict
+  patch:
+    description:
+      - What M(slipway.kubernetes.kubeadm_upgrade_info) has returned as C(cluster).
+        The names of the hosts that will be drained are added under the key C(pending).
+      - With it the report is about updates of the machines' packages. Only the variables, the machines and how the
+        cluster is are looked at, and a worker that does not answer is a warning.
+    type: dict
 seealso:
   - module: slipway.kubernetes.preflight_gather
 """

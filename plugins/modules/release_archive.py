@@ -14,6 +14,8 @@ description:
   - Downloads a released tar archive, or a single file, verifies its SHA-256, and installs the chosen files of it.
   - A record in C(/var/lib/slipway/archives/) tells a later run without network whether the files are as they were
     installed.
+  - A file that is replaced and was never installed by this module is kept beside it (C(.before-slipway)) and named in a
+    warning.
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
 attributes:
@@ -107,6 +109,18 @@ downloaded:
   description: Whether the archive was downloaded.
   returned: success
   type: bool
+foreign_paths:
+  description: Paths of files of somebody else that are replaced.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+copies:
+  description: Where such files are kept; empty in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 """
 
 import json
@@ -120,7 +134,7 @@ import typing as t
 from urllib.parse import unquote
 
 from ansible.module_utils.urls import fetch_url
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _records
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks, _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import (
     copy_hashed,
     extract,
@@ -193,6 +207,18 @@ def file_mode(path: str) -> t.Optional[int]:
         return None
 
 
+def keep(path: str) -> str:
+    """Keep a copy of a file beside it, as :func:`_marks.keep` does with texts; returns where."""
+    target, number = path + _marks.KEPT, 1
+    while os.path.lexists(target) and file_sha256(target) != file_sha256(path):
+        number += 1
+        target = f"{path}{_marks.KEPT}.{number}"
+    if not os.path.lexists(target):
+        with open(path, "rb") as stream, replacing(target, stat.S_IMODE(os.stat(path).st_mode)) as copy:
+            shutil.copyfileobj(stream, copy)
+    return target
+
+
 class ReleaseArchive:
     """Files of one release.
 
@@ -227,6 +253,14 @@ class ReleaseArchive:
         self.digest = record["archive_sha256"]
         return {dest: digest for (_member, dest), digest in entries.items()}
 
+    def _installed(self) -> t.Set[str]:
+        """The files that a call under this name has installed, of whatever release."""
+        try:
+            with open(self.record_path, encoding="utf-8") as file:
+                return {str(item["dest"]) for item in json.load(file)["files"]}
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return set()
+
     def run(self, check_mode: bool, temporary: str) -> t.Dict[str, t.Any]:
         """Install what differs. Downloads go to the directory ``temporary``.
 
@@ -236,6 +270,7 @@ class ReleaseArchive:
             if os.path.exists(file.dest) and not os.path.isfile(file.dest):
                 raise SlipwayError(f"files: {file.dest} is there and is no file. Move it away. Nothing was installed.")
         before = {file.dest: (file_sha256(file.dest), file_mode(file.dest)) for file in self.files}
+        installed = self._installed()
         wanted = self.recorded()
         right = bool(wanted) and all(before[file.dest][0] == wanted[file.dest] for file in self.files)
         missing = any(digest is None for digest, _mode in before.values())
@@ -244,11 +279,14 @@ class ReleaseArchive:
         if downloaded:
             extracted = self._download(temporary)
             wanted = {file.dest: extracted[file.dest][1] for file in self.files}
-        results = []
+        results, foreign, copies = [], [], []
         for file in self.files:
             digest = wanted.get(file.dest, "")
             changed = before[file.dest] != (digest, file.mode)
             results.append({"dest": file.dest, "sha256": digest, "changed": changed})
+            if digest and before[file.dest][0] not in (None, digest) and file.dest not in installed:
+                foreign.append(file.dest)
+                copies += [] if check_mode else [keep(file.dest)]
             if changed and not check_mode:
                 self._install(file, extracted.get(file.dest, (None, ""))[0])
         if downloaded and not check_mode:
@@ -258,6 +296,8 @@ class ReleaseArchive:
             "files": results,
             "archive_sha256": self.digest or "",
             "downloaded": downloaded,
+            "foreign_paths": foreign,
+            "copies": copies,
             "diff": {
                 "before": "".join(self._describe(file, *before[file.dest]) for file in self.files),
                 "after": "".join(self._describe(file, wanted.get(file.dest), file.mode) for file in self.files),
@@ -360,7 +400,10 @@ def run(context: Context) -> t.Dict[str, t.Any]:
         params["name"], params["url"], params["checksum"], parse_files(params["files"]), fetcher(context), RECORDS
     )
     with tempfile.TemporaryDirectory(prefix="slipway-", dir=context.module.tmpdir) as temporary:
-        return archive.run(context.check_mode, temporary)
+        result = archive.run(context.check_mode, temporary)
+    for path in result["foreign_paths"]:
+        context.warn(f"{path} was somebody else's. It is kept beside the new one ({_marks.KEPT}).")
+    return result
 
 
 def main() -> None:

@@ -30,7 +30,9 @@ options:
     type: dict
     required: true
   path:
-    description: File that is written. It holds nothing but these settings.
+    description:
+      - File that is written. It holds nothing but these settings. One of somebody else in its place is kept beside it
+        (C(.before-slipway)), with a warning.
     type: path
     default: /etc/sysctl.d/99-slipway-kubernetes.conf
 notes:
@@ -61,6 +63,7 @@ import glob
 import os
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.kernel import KernelModules, provider
@@ -124,12 +127,13 @@ class SysctlSettings:
             diff.append({**header, "before": before, "after": after})
         if not check_mode:
             self._set(drifted)  # first, so that no value which the kernel refuses waits for the next boot
-            if rewrite:
-                self._file.write()
+        kept = _marks.keep_foreign(self._file.path, check_mode) if rewrite else []
+        if rewrite and not check_mode:
+            self._file.write()
         return {
             "changed": rewrite or bool(drifted),
             "changed_settings": drifted,
-            "warnings": self._overridden(),
+            "warnings": kept + self._overridden(),
             "diff": diff,
         }
 

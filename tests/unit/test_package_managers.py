@@ -309,3 +309,8 @@ def test_tasks_know_nothing_of_a_family() -> None:
     for role in ("kube_packages", "container_runtime"):
         for path in (ROOT / "roles" / role / "tasks").glob("*.yml"):
             assert not words.findall(path.read_text(encoding="utf-8")), path
+
+
+def test_updates_of_a_package_manager_that_cannot_say_them() -> None:
+    with pytest.raises(SlipwayError, match=r"Updates of the distribution are not supported with dnf yet"):
+        _packages.MANAGERS[1](FakeRunner({})).updates()

@@ -39,6 +39,7 @@ CHECKS = PLUGINS / "plugin_utils" / "_preflight" / "checks"
 OF_A_RUN = {
     "options": "the catalogue of variables is read from the roles",
     "upgrade": "the cluster is asked about its state",
+    "patch": "the cluster is asked about its state",
 }
 
 

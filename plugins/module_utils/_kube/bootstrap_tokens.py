@@ -52,9 +52,15 @@ def parse_time(text: str) -> t.Optional[float]:
         return None
 
 
+def _data(secret: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
+    """What is in a Secret, which somebody may have made by hand: bytes that are no text are of no token of ours."""
+    data = (secret.get("data") or {}).items()
+    return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in data}
+
+
 def describe(secret: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """What a Secret says about its token, without the secret part."""
-    data = {key: base64.b64decode(value).decode() for key, value in (secret.get("data") or {}).items()}
+    data = _data(secret)
     return {
         "token_id": data.get("token-id", ""),
         "description": data.get("description", ""),
@@ -80,10 +86,18 @@ class BootstrapTokens:
 
     def list(self) -> t.List[t.Dict[str, t.Any]]:
         """All tokens that are valid, without their secret part, ordered by id."""
-        found = self._kubectl.get("secrets", "--namespace=kube-system", f"--field-selector=type={_TYPE}")
         now = time.time()
-        tokens = sorted((describe(secret) for secret in found["items"]), key=lambda token: token["token_id"])
+        tokens = sorted(map(describe, self._secrets()), key=lambda token: token["token_id"])
         return [token for token in tokens if not is_expired(token, now)]
+
+    def has(self, token: str) -> bool:
+        """Whether there is this token, with this secret part."""
+        parts = token.split(".")
+        return any([data.get("token-id"), data.get("token-secret")] == parts for data in map(_data, self._secrets()))
+
+    def _secrets(self) -> t.List[t.Dict[str, t.Any]]:
+        found = self._kubectl.get("secrets", "--namespace=kube-system", f"--field-selector=type={_TYPE}")
+        return list(found["items"])
 
     def delete(self, token_ids: t.Iterable[str]) -> None:
         """Revoke tokens; one that does not exist is as good."""

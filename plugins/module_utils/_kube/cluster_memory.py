@@ -56,3 +56,6 @@ class Memory:
 REMOVED_NODES = Memory("slipway-removed-nodes")
 #: What the serving certificate of each node's kubelet may bear, as :func:`kubelet_requests.as_text` writes it.
 SERVING_IDENTITIES = Memory("slipway-serving-identities")
+#: What the module kube_node has set on each node, by the name of its record. Not on the Node itself, where its kubelet
+#: could have taints and labels taken away by it that it may not touch.
+NODE_SETTINGS = Memory("slipway-node-settings")

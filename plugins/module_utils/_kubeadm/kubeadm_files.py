@@ -20,6 +20,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks, _records
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     UNFINISHED,
     TextFile,
@@ -101,11 +102,20 @@ class KubeadmFiles:
     # --- the record of what was there before
 
     def _read(self) -> t.Dict[str, t.Dict[str, str]]:
+        """The record; empty when there is none.
+
+        :raises SlipwayError: when it cannot be read: what is somebody's would count as kubeadm's, and go.
+        """
+        if not self.recorded:
+            return {}
         try:
             record = json.loads(read_text(self._root + RECORD))
-        except ValueError:
-            record = {}
-        return {key: dict(record.get(key, {})) for key in ("given", "made")} if isinstance(record, dict) else {}
+            return {key: dict(record.get(key, {})) for key in ("given", "made")}
+        except (AttributeError, TypeError, ValueError) as error:
+            raise SlipwayError(
+                f"{RECORD} is damaged ({error}). It says which files in {FOLDER} were there before kubeadm, such as a"
+                " CA of yours. Keep a copy of those elsewhere, and remove it. Nothing was changed."
+            ) from error
 
     def _write(self, record: t.Mapping[str, t.Any]) -> None:
         TextFile(self._root + RECORD, json.dumps(record, sort_keys=True) + "\n", 0o600).write()

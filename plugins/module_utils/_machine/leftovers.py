@@ -22,10 +22,13 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _runtimes, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import LAYOUTS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 
-#: Mounts of pods and of their network namespaces; those of their sandboxes are the container runtime's.
-_MOUNTS = r"/var/lib/kubelet/.+|(/var)?/run/netns/cni-[^/]+"
+#: Folders of kubelets, each of which may lead by a link to another disk.
+_KUBELETS = tuple(sorted({layout.kubelet_folder for layout in LAYOUTS}))
+#: Mounts of pods' network namespaces; those of their sandboxes are the container runtime's.
+_MOUNTS = "(/var)?/run/netns/cni-[^/]+"
 #: Regular expressions for names of interfaces of kube-proxy, of CNI plugins and of pod networks that others install.
 _INTERFACES = ("cni0", "kube-ipvs0", "nodelocaldns", r"vxlan(-v6)?\.calico", "cali[0-9a-f]{11}")
 #: The bridge that the pods' interfaces are ports of.
@@ -49,7 +52,9 @@ def parse_mounts(text: str) -> t.List[str]:
 def mounts(text: t.Optional[str] = None) -> t.List[str]:
     """Mount points of pods, the deepest first."""
     points = parse_mounts(read_text("/proc/self/mountinfo") if text is None else text)
-    pattern = "|".join([_MOUNTS, *filter(None, (runtime.mounts for runtime in _runtimes.RUNTIMES.values()))])
+    # The kernel names mounts by where links lead.
+    folders = [f"{re.escape(folder)}/.+" for folder in (*_KUBELETS, *map(os.path.realpath, _KUBELETS))]
+    pattern = "|".join([*folders, _MOUNTS, *filter(None, (one.mounts for one in _runtimes.RUNTIMES.values()))])
     return [path for path in points if re.fullmatch(pattern, path)]
 
 
@@ -180,7 +185,9 @@ def remove(path: str) -> None:
 
     :raises SlipwayError: when something is mounted there.
     """
-    below = [point for point in parse_mounts(read_text("/proc/self/mountinfo")) if f"{point}/".startswith(f"{path}/")]
+    # A link goes by itself; on the way to it there may be others, which the kernel's list does not have.
+    real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    below = [point for point in parse_mounts(read_text("/proc/self/mountinfo")) if f"{point}/".startswith(f"{real}/")]
     if below:
         raise SlipwayError(f"{path} is not removed, something is mounted there: {', '.join(below)}. Unmount it first.")
     if os.path.isdir(path) and not os.path.islink(path):

@@ -66,7 +66,8 @@ def has_own_line(text: str) -> bool:
 def with_own_name(text: str, hostname: str) -> str:
     """``text`` whose line for the machine's own name has ``hostname``, unless another line has it.
 
-    The first name of the line is the old one, and its domain stays; further names that are not the old one stay, too.
+    The first name of the line is the old one, and its domain stays; further names that are not the old one stay, too,
+    and so does what is said behind a ``#``.
     """
     if not hostname or is_listed(text, hostname):
         return text
@@ -78,7 +79,9 @@ def with_own_name(text: str, hostname: str) -> str:
             full = [f"{hostname}.{domain}"] if domain and "." not in hostname else []
             others = [name for name in names if name.partition(".")[0] != old]
             short = [hostname.partition(".")[0]] if "." in hostname else []
-            lines[index] = f"{OWN}\t{' '.join([*full, hostname, *short, *others])}\n"
+            _entry, sign, comment = lines[index].rstrip("\r\n").partition("#")
+            own = " ".join([*full, hostname, *short, *others]) + (f" {sign}{comment}" if sign else "")
+            lines[index] = f"{OWN}\t{own}\n"
             return "".join(lines)
     return text
 

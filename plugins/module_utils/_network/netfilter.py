@@ -24,8 +24,14 @@ _TARGET = re.compile(r"\s(?:-j|-g|--jump|--goto) (\S+)")
 #: The CNI plugins write the network into the rule that leads to a pod's chain.
 _NETWORK = re.compile(r'--comment "(?:dnat )?name: \\"([^\\]*)\\"')
 
-#: Tables of nftables by name: kube-proxy, and the CNI plugins portmap and bridge.
-_NFT_TABLES = ("kube-proxy", "cni_hostport", "cni_plugins_masquerade")
+#: Chains of the CNI plugins that all networks of a machine share: portmap's, and those of the plugin firewall.
+_PORTS = ("CNI-HOSTPORT-DNAT", "CNI-HOSTPORT-MASQ", "CNI-HOSTPORT-SETMARK")
+_FORWARD, _OVERRIDES = "CNI-FORWARD", "CNI-ADMIN"
+_ADDRESS = re.compile(r"\s-[sd] ")
+
+#: Tables of nftables by name: kube-proxy's, and those that the CNI plugins portmap and bridge have for all networks.
+_NFT_TABLES = ("kube-proxy",)
+_SHARED_NFT_TABLES = ("cni_hostport", "cni_plugins_masquerade")
 
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
 _NETFILTER = 12
@@ -73,6 +79,11 @@ def foreign_chains(rules: t.Sequence[t.Tuple[str, str]], networks: t.Container[s
         network, target = _NETWORK.search(rule), _TARGET.search(rule)
         if network and target and network.group(1) not in networks:
             foreign.add(target.group(1))
+    if any(name.startswith("CNI-DN-") for name in foreign):
+        foreign.update(_PORTS)
+    # Those of our pods go with the pods. The overrides are the administrator's.
+    if any((chain == _FORWARD and _ADDRESS.search(rule)) or chain == _OVERRIDES for chain, rule in rules):
+        foreign.update((_FORWARD, _OVERRIDES))
     while True:
         leading = {
             chain
@@ -139,13 +150,20 @@ def parse_tables(messages: t.Iterable[_netlink.Message]) -> t.List[Table]:
     return found
 
 
-def table_names() -> t.Set[str]:
-    """The names of tables of nftables that are ours."""
-    return {*_NFT_TABLES, *(name for network in POD_NETWORKS.values() for name in network.nft_tables)}
+def table_names(shared: bool = False) -> t.Set[str]:
+    """The names of tables of nftables that are ours.
+
+    :param shared: whether other CNI networks may have something in those of the CNI plugins.
+    """
+    plugins = () if shared else _SHARED_NFT_TABLES
+    return {*_NFT_TABLES, *plugins, *(name for network in POD_NETWORKS.values() for name in network.nft_tables)}
 
 
-def nft_tables() -> t.List[Table]:
-    """Family and name of the tables that are ours; none where the kernel has no nftables."""
+def nft_tables(shared: bool = False) -> t.List[Table]:
+    """Family and name of the tables that are ours; none where the kernel has no nftables.
+
+    :param shared: as for :func:`table_names`.
+    """
     answers: t.List[_netlink.Message] = []
     try:
         with _connection() as connection:
@@ -154,7 +172,7 @@ def nft_tables() -> t.List[Table]:
                 answers += _netlink.messages(connection.recv(1 << 18))
     except OSError:
         return []
-    names = table_names()
+    names = table_names(shared)
     return [table for table in parse_tables(answers) if table[1] in names]
 
 

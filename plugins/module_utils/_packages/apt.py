@@ -42,6 +42,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.inter
     Repository,
     State,
     Transaction,
+    Update,
+    Updates,
     same_url,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
@@ -132,6 +134,62 @@ def parse_simulation(text: str) -> t.Dict[str, t.Optional[str]]:
     return {name: (after or None) if action == "Inst" else None for action, name, after in steps}
 
 
+_UPDATE = re.compile(r"^Inst (\S+) \[([^\]]+)\] \((\S+) ", re.MULTILINE)
+
+
+def parse_upgrade(text: str) -> t.List[t.Tuple[str, str, str]]:
+    """Name, version now and version then of the packages that ``apt-get --simulate upgrade`` would upgrade.
+
+    Names have their architecture when it is not the machine's own. New packages, which have no version now, are left
+    out.
+    """
+    return _UPDATE.findall(text)
+
+
+def parse_archives(text: str) -> t.Set[str]:
+    """Those sources in the output of ``apt-cache policy`` that are security archives, in its words.
+
+    Debian's say so by their label or their suite, Ubuntu's and those of its paid services by their suite
+    (``jammy-security``, ``jammy-infra-security``).
+    """
+    found = set()
+    for source, said in re.findall(r"^ *-?\d+ (\S.*)\n +release (.*)$", text, re.MULTILINE):
+        fields = dict(field.partition("=")[::2] for field in said.split(","))
+        names = (fields.get("a", ""), fields.get("n", ""))
+        if fields.get("l") == "Debian-Security" or any(name.endswith("-security") for name in names):
+            found.add(source)
+    return found
+
+
+def parse_origins(text: str) -> t.Dict[str, t.List[t.Tuple[str, str]]]:
+    """By name each version and a source of it, in the output of ``apt-cache policy NAME...``."""
+    found: t.Dict[str, t.List[t.Tuple[str, str]]] = {}
+    name, version = "", ""
+    for line in text.splitlines():
+        header = re.match(r"(\S+):$", line)
+        source = re.match(r" {8} *-?\d+ (\S.*)$", line)
+        row = re.match(r" (?:\*\*\*|   ) (\S+)", line)
+        if header:
+            name = header.group(1)
+        elif source:
+            found.setdefault(name, []).append((version, source.group(1)))
+        elif row:
+            version = row.group(1)
+    return found
+
+
+_KERNEL = re.compile(r"(\d\S*?)-([a-z][a-z0-9_-]*)")
+
+
+def kernel_flavour(release: str) -> t.Tuple[str, str]:
+    """Version and flavour of a kernel: ``6.1.0-28`` and ``cloud-amd64`` of ``6.1.0-28-cloud-amd64``.
+
+    One that somebody has built has no flavour, and its version is all there is.
+    """
+    match = _KERNEL.fullmatch(release)
+    return (match.group(1), match.group(2)) if match else (release, "")
+
+
 def listed_packages(text: str, heading: str) -> t.List[str]:
     """The names below a heading such as ``The following packages will be REMOVED:``."""
     match = re.search(re.escape(heading) + r"\n((?: +.*\n?)+)", text)
@@ -146,6 +204,11 @@ def complaints(text: str) -> str:
 
 
 _LOCKED = re.compile(r"Could not get lock|Unable to (?:acquire|lock)|is locked by another process|frontend lock")
+
+#: Words of an ``apt-get update`` that has not brought all that it should.
+_NOT_FETCHED = re.compile(
+    r"^W: (Failed to fetch|Some index files failed to download|.*the previous index files will be used)", re.MULTILINE
+)
 
 _UPDATE_FAILURES = (
     (
@@ -270,8 +333,10 @@ class Apt(PackageManager):
         return self.run("apt-get", ["--quiet", "update"])
 
     def refresh(self) -> str:
+        """apt ends well when it could not reach a server, and goes on with the index of that source that it has."""
         result = self.update()
-        return complaints(result.stdout + result.stderr) if result.rc != 0 else ""
+        output = result.stdout + result.stderr
+        return complaints(output) if result.rc != 0 or _NOT_FETCHED.search(output) else ""
 
     def owner(self, path: str) -> t.Optional[str]:
         # /bin may be a link to /usr/bin, whichever of them the path and the package name.
@@ -334,6 +399,75 @@ class Apt(PackageManager):
         except FileNotFoundError:
             return float("inf")
 
+    def updates(self) -> Updates:
+        """By what ``apt-get upgrade`` would do.
+
+        What mends a hole cannot be told from the origins in that output: they are of the newest version alone, and what
+        mends the hole may be a version below it, when an ordinary update of the package came after.
+        """
+        text = self._get(["--quiet", "--simulate", "--with-new-pkgs", "upgrade"])
+        found = parse_upgrade(text)
+        left = [
+            *listed_packages(text, "The following packages have been kept back:"),
+            # In the words of apt 3.0; with 2.6 these are among those that are kept back.
+            *listed_packages(text, "The following upgrades have been deferred due to phasing:"),
+        ]
+        on_hold = {name for name, package in self.installed().items() if package.hold} if left else set()
+        held = [name for name in left if name.partition(":")[0] in on_hold]
+        safer = self._mends(found) if found else set()
+        return Updates(
+            tuple(Update(name, before, after, name in safer) for name, before, after in found),
+            tuple(sorted(held)),
+            tuple(sorted(set(left) - set(held))),
+        )
+
+    def _mends(self, found: t.Sequence[t.Tuple[str, str, str]]) -> t.Set[str]:
+        """Those of these updates that bring a version of a security archive, or one that is newer than that."""
+        archives = parse_archives(self.run("apt-cache", ["policy"]).stdout)
+        if not archives:
+            return set()
+        origins = parse_origins(self.run("apt-cache", ["policy", *(name for name, _before, _after in found)]).stdout)
+        return {
+            name
+            for name, before, after in found
+            for version, source in origins.get(name, ())
+            if source in archives
+            and self.compare_versions(before, version) < 0
+            and self.compare_versions(version, after) <= 0
+        }
+
+    def reboot_reasons(self) -> t.List[str]:
+        """What packages have left in /run, and kernels that are newer than the one that runs.
+
+        Debian's kernels leave nothing there unless unattended-upgrades or update-notifier is installed.
+        """
+        reasons: t.List[str] = []
+        if os.path.exists(f"{self.root}/run/reboot-required"):
+            packages = sorted(set(read_text(f"{self.root}/run/reboot-required.pkgs").split()))
+            reasons += packages or ["/run/reboot-required"]
+        kernel = self._newer_kernel()
+        if kernel and not any(kernel in reason for reason in reasons):
+            reasons.append(kernel)
+        return reasons
+
+    def _newer_kernel(self) -> str:
+        """A kernel of the same flavour that is newer than the one that runs; empty when there is none."""
+        running = os.uname()
+        version, flavour = kernel_flavour(running.release)
+        present = [os.path.basename(path)[len("vmlinuz-") :] for path in glob.glob(f"{self.root}/boot/vmlinuz-*")]
+        if running.release not in present:
+            return ""  # A container, or a machine whose kernel comes from elsewhere.
+        others = [other for other, kind in map(kernel_flavour, present) if kind == flavour]
+        newest = self.sort_versions([version, *others])[0]
+        if newest != version:
+            return f"linux-image-{newest}-{flavour}" if flavour else f"linux-image-{newest}"
+        # The same name with another version in it: Debian's kernels say which package they were built as.
+        built = re.search(r"\bDebian (\S+)", running.version)
+        name = f"linux-image-{running.release}"
+        installed = self.versions([name]).get(name, "")
+        is_newer = bool(built and installed) and self.compare_versions(built.group(1) if built else "", installed) < 0
+        return f"{name} {installed}" if is_newer else ""
+
     def indexes(self) -> t.List[t.List[str]]:
         printed = self.run("apt-get", ["--print-uris", "update"])
         own = _OWN_WAYS.search(self.run("apt-config", ["dump"]).stdout)
@@ -351,6 +485,19 @@ class Apt(PackageManager):
 
     def install(self, transaction: Transaction) -> None:
         self._get(self.install_argv(transaction))
+
+    def upgrade(self, versions: t.Mapping[str, str]) -> None:
+        """apt takes each package that is named for one that somebody wants, whether it was before or not.
+
+        A run that is killed between the two commands leaves it at that: nothing breaks, but ``autoremove`` will not
+        find these packages any more.
+        """
+        automatic = self.run("apt-mark", ["showauto", *sorted(versions)]).stdout.split()
+        try:
+            self.install(Transaction(versions))
+        finally:
+            if automatic:
+                self.run("apt-mark", ["auto", *automatic])
 
     def install_argv(self, transaction: Transaction, simulate: bool = False) -> t.List[str]:
         """Arguments for apt-get."""

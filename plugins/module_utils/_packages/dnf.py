@@ -11,6 +11,10 @@ dnf 5 is another program: it ends the rows of a query only when it is told to, p
 the place of ``shell``, ``--setopt=disable_excludes=*`` in that of ``--disableexcludes``, and its cache is
 ``/var/cache/libdnf5`` (seen with 5.4.6). ``excludepkgs`` means the same to it. A class of its own could stand here.
 
+Updates of the distribution are not written yet. What they would be asked by: ``dnf check-update``, ``dnf updateinfo
+list --security`` (what mends a hole), ``dnf upgrade NAME-VERSION`` (which keeps why a package is there), and
+``needs-restarting --reboothint``, which ends with 1 when the machine has to be started anew.
+
 Private to this collection.
 """
 

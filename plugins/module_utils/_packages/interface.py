@@ -87,6 +87,29 @@ class Transaction:
     """An earlier transaction was interrupted; what it left is done again."""
 
 
+class Update(t.NamedTuple):
+    """What an ordinary upgrade of the system would do to an installed package."""
+
+    name: str
+    """As it can be named in a transaction."""
+    before: str
+    after: str
+    security: bool = False
+    """Whether one of the versions that are newer than the installed one, up to ``after``, mends a hole, by what the
+    distribution says of it."""
+
+
+class Updates(t.NamedTuple):
+    """What an ordinary upgrade of the system would bring, and what it would leave alone."""
+
+    brought: t.Tuple[Update, ...] = ()
+    held: t.Tuple[str, ...] = ()
+    """Names of packages on hold of which there is a newer version."""
+    kept_back: t.Tuple[str, ...] = ()
+    """Names of packages of which there is one, too, that an upgrade leaves alone for another reason: it is not given to
+    all machines yet, or others would have to go."""
+
+
 class Refused(SlipwayError):
     """A transaction that the package manager did not carry out.
 
@@ -230,6 +253,27 @@ class PackageManager:
         """The names of packages that begin so."""
         raise NotImplementedError
 
+    def updates(self) -> Updates:
+        """What an ordinary upgrade of the system would bring, by the index that the machine has.
+
+        Ordinary is what the distribution documents for running systems: the newest versions of all sources that are
+        turned on, with packages that these newly need, without removing any. What is on hold (see ``Installed.hold``),
+        what the machine's settings forbid, and what is given to a part of all machines so far stays as it is.
+        Versions that a hold hides are ``held``.
+
+        :raises Refused: when the package manager cannot say it.
+        """
+        raise SlipwayError(
+            f"Updates of the distribution are not supported with {self.name} yet: update by its own means."
+        )
+
+    def reboot_reasons(self) -> t.List[str]:
+        """Why the machine has to be started anew so that what is installed is what runs; empty when it has not.
+
+        Nothing is said of a machine whose kernel does not come from its own packages, such as a container.
+        """
+        raise NotImplementedError
+
     def index_age(self) -> float:
         """Seconds since the package index was fetched; 0 when the package manager sees to its age by itself."""
         return 0.0
@@ -255,7 +299,10 @@ class PackageManager:
     # --- What changes the machine ---
 
     def refresh(self) -> str:
-        """Fetch the package index; what went wrong, or nothing."""
+        """Fetch the package index; what went wrong, or nothing.
+
+        It went wrong when one source keeps the index that it had, too.
+        """
         raise NotImplementedError
 
     def repair(self) -> None:
@@ -271,6 +318,16 @@ class PackageManager:
 
     def install(self, transaction: Transaction) -> None:
         """Carry the transaction out. No package is removed unless the transaction removes one.
+
+        :raises Refused: when the package manager does not.
+        """
+        raise NotImplementedError
+
+    def upgrade(self, versions: t.Mapping[str, str]) -> None:
+        """Bring installed packages to exactly these versions, which are newer, as ``install`` would.
+
+        Whether a package was asked for or is there because another needs it stays as it is: what nobody needs any more
+        is found by that.
 
         :raises Refused: when the package manager does not.
         """

@@ -15,6 +15,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _package
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Failure
 
+#: The subject of a host that does not answer at all.
+UNREACHABLE = "connection"
 #: Lines of a failed module's output that are kept.
 LINES_MAX = 4
 
@@ -54,7 +56,7 @@ def explain(result: t.Mapping[str, t.Any]) -> t.Optional[Failure]:
     """
     if result.get("unreachable"):
         return Failure(
-            "connection",
+            UNREACHABLE,
             f"the host is unreachable: {reason(result)}",
             "Check that it is up, and ansible_host, ansible_port, ansible_user and the key for it.",
         )

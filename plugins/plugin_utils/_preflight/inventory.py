@@ -55,3 +55,9 @@ def is_argument(item: t.Any) -> bool:
     """Whether it is an argument of kubeadm's extraArgs."""
     named = isinstance(item, dict) and isinstance(item.get("name"), str)
     return named and isinstance(item.get("value"), (str, type(None)))
+
+
+def beside_all(names: t.Iterable[t.Any]) -> t.List[str]:
+    """Checks of kubeadm that shall be ignored beside ``all`` of them, which it refuses; it reads small letters."""
+    lowered = {str(name).lower() for name in names}
+    return sorted(lowered - {"all"}) if "all" in lowered else []

@@ -455,6 +455,34 @@ CASES = [
             "node_join_configuration": {"nodeRegistration": {"kubeletExtraArgs": {"max-pods": "50"}}},
         },
     ),
+    Case(
+        "handed-to-kubeadm",
+        [
+            "cp1: control_plane_cluster_configuration: networking.podSubnet is 10.50.0.0/16, and cluster_pod_subnet",
+            "cp1: control_plane_skip_phases: addons/kube-proxy is no phase of kubeadm init, which refuses it.",
+            "all hosts: cluster_ignore_preflight_errors: has all and swap, and kubeadm refuses any other name",
+            "cp1: kube_packages_names: lacks kubectl, which the build runs on this host.",
+        ],
+        {
+            "control_plane_cluster_configuration": {"networking": {"podSubnet": "10.50.0.0/16"}},
+            "control_plane_skip_phases": ["addons/kube-proxy"],
+            "cluster_ignore_preflight_errors": ["all", "Swap"],
+            "kube_packages_names": ["kubeadm", "kubelet"],
+        },
+    ),
+    Case(
+        "numbers-and-times",
+        [
+            "all hosts: upgrade_drain_timeout: is 0, and has to be 1 at least. It is no way to wait for ever.",
+            "all hosts: metrics_server_replicas: is 0, and has to be 1 at least.",
+            "cp1: serving_certificates_on_calendar: every 10 minutes is no time that systemd knows (OnCalendar=).",
+        ],
+        {
+            "upgrade_drain_timeout": 0,
+            "metrics_server_replicas": 0,
+            "serving_certificates_on_calendar": "every 10 minutes",
+        },
+    ),
     Case("overlap", ["10.96.128.0/17 overlaps cluster_service_subnet"], {"cluster_pod_subnet": "10.96.128.0/17"}),
     Case("node-in-pods", ["192.0.2.0/24 contains the host's own"], {"cluster_pod_subnet": "192.0.2.0/24"}),
     Case("small-pod-subnet", ["has room for 2 nodes (each a /24), the"], {"cluster_pod_subnet": "10.244.0.0/23"}),
@@ -495,6 +523,11 @@ CASES = [
     ),
     Case(
         "sysctl", ["node_prep_extra_sysctls: vm.x needs a number or one"], {"node_prep_extra_sysctls": {"vm.x": None}}
+    ),
+    Case(
+        "sysctl-off",
+        ["all hosts: node_prep_extra_sysctls: sets net.ipv4.ip_forward to 0, without which pods have no network."],
+        {"node_prep_extra_sysctls": {"net.ipv4.ip_forward": 0}},
     ),
     Case(
         "sysctl-twice",

@@ -249,6 +249,20 @@ def test_a_drain_that_fails_stops_it(site: Site) -> None:
     assert [call[1] for call in site.calls(*CHANGING)] == ["kube_drain"]
 
 
+def test_a_machine_that_cannot_be_reset_holds_up_no_other(site: Site) -> None:
+    """Its Node object stays, so that the next run finds it, and it is named; those of the others are deleted."""
+    site.dead = {"cp1"}
+    site.answers["kube_node_removal_info"] = judged(cordon=["cp1", "w1", "w2"], members=["cp1"], control_planes=["cp1"])
+    site.answers["kubeadm_reset:w1"] = {"failed": True, "msg": "a mount is busy"}
+    output = site.remove("w1,cp1,w2", rc=2)
+    assert site.calls("kube_node_delete", "kube_nodes_info") == [
+        ("cp2", "kube_node_delete", "['cp1', 'w2']"),
+        ("cp2", "kube_nodes_info", ""),
+    ]
+    assert "w1 could not be reset; what is wrong is said above" in output
+    assert "Take cp1, w2 out of the inventory" in output
+
+
 @pytest.mark.parametrize("names", ["", "kube_node,w1,!cp1"])
 def test_no_names(site: Site, names: str) -> None:
     assert "Say which nodes are to be removed by their names" in site.remove(names, rc=2)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import debian, debs, golang, rpms, util
+from lab import debian, debs, golang, machines, rpms, uml, util
 from lab.debs import Package, SigningKey
 from lab.rpms import Rpm
 from lab.util import write
@@ -61,3 +61,23 @@ def test_rpm_and_its_repository_are_signed(tmp_path: Path, monkeypatch: pytest.M
     assert (folder / "gpg").read_text() == index.with_name("repomd.xml.key").read_text() == key.public.read_text()
     output("gpg", "--homedir", key.home, "--verify", index.with_name("repomd.xml.asc"), index)
     key.end_agent()
+
+
+def test_swap_of_a_machine_is_a_partition(tmp_path: Path) -> None:
+    debian.install(machines.NEEDS)
+    disk = tmp_path / "swap.img"
+    machines.make_swap(disk, "11111111-2222-3333-4444-555555555555")
+    table = subprocess.run(["sfdisk", "--dump", disk], capture_output=True, text=True, check=True).stdout
+    size = int(machines.SWAP * 2**30) // machines.SECTOR - machines.SWAP_START
+    assert f"start={machines.SWAP_START:12}, size={size:12}, type=82" in table
+    assert disk.stat().st_blocks < 64, "it has holes"
+    probe = ["blkid", "--probe", "--offset", str(machines.SWAP_START * machines.SECTOR), "--output", "export", disk]
+    found = subprocess.run(probe, capture_output=True, text=True, check=True).stdout
+    assert "UUID=11111111-2222-3333-4444-555555555555\n" in found and "TYPE=swap\n" in found
+    assert [path.name for path in tmp_path.iterdir()] == ["swap.img"]
+
+
+def test_newest_kernel_can_be_had(tmp_path: Path) -> None:
+    archive = debian.download("linux-source", uml.SUITES[0], tmp_path)
+    assert uml.is_new_enough(archive.name.removeprefix("linux-source-").partition("_")[2])
+    assert list(tmp_path.iterdir()) == [archive]

@@ -102,3 +102,25 @@ def test_upstreams_packages(tmp_path: Path) -> None:
     docker = debs.containerd_package(programs.parent, programs)
     assert "Conflicts: containerd, runc" in docker.control()
     assert 'disabled_plugins = ["cri"]' in docker.files["/etc/containerd/config.toml"]
+
+
+def test_package_of_another_suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = "\n".join(source.text() for source in debian.sources_for("sid", debian.parse_deb822(DEB822), "bookworm"))
+    monkeypatch.setattr(debian, "host_sources", lambda _: sources)
+    listed: list[str] = []
+    wanted: list[str] = []
+
+    def run(argv: list[str], **_: object) -> str:
+        if argv[-1] == "update":
+            (listing,) = tmp_path.glob("apt/*.sources")
+            listed.append(listing.read_text())
+        if argv[-2] == "download":
+            wanted.append(argv[-1])
+            (tmp_path / f"{argv[-1]}.deb").touch()
+        return "Package: linux-source\nDepends: linux-source-7.2 (= 7.2.13-1)\nVersion: 7.2.13-1\n"
+
+    monkeypatch.setattr(debian, "run", run)
+    assert debian.download("linux-source", "sid", tmp_path) == tmp_path / "linux-source-7.2.deb"
+    assert wanted == ["linux-source-7.2"]
+    assert debian.parse_deb822(listed[0]) == [Source(("http://mirror.invalid/debian",), ("sid",), ("main",))]
+    assert [path.name for path in tmp_path.iterdir()] == ["linux-source-7.2.deb"], "apt's own files are gone"

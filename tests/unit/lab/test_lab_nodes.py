@@ -72,7 +72,7 @@ def test_known_hosts_keep_lines_of_others(tmp_path: Path, monkeypatch: pytest.Mo
 def test_json() -> None:
     text = nodes.as_json({"a": Running("slipway-a", "172.30.0.31", "", "debian12")})
     expected = {"container": "slipway-a", "address": "172.30.0.31", "second_address": "", "os": "debian12"}
-    assert json.loads(text) == {"a": {**expected, "state": "running"}}
+    assert json.loads(text) == {"a": {**expected, "state": "running", "machine": False}}
 
 
 def test_wrapper_is_for_machines_without_the_capability() -> None:
@@ -109,4 +109,5 @@ def test_command_line() -> None:
     assert options.kubernetes == ["1.37.1", "1.36.4"]
     options = cli.parser().parse_args(["nodes", "a", "b:debian13", "--second-network", "--json"])
     assert options.names == ["a", "b:debian13"] and options.second_network and options.json
-    assert set(cli.COMMANDS) == {"up", "down", "status", "nodes", "mirror"}
+    power = {"reboot", "poweroff", "poweron", "pause", "resume"}
+    assert set(cli.COMMANDS) == {"up", "down", "status", "nodes", "mirror", *power}

@@ -142,6 +142,16 @@ def test_a_kubelet_without_a_certificate_is_named_at_the_end(tmp_path: Path, pla
     assert '"msg": "new has no serving certificate of the cluster; why is said above, in a warning.' in output
 
 
+@pytest.mark.parametrize(("playbook", "hosts"), [("site", "slipway_primary"), ("add_nodes", "slipway_new")])
+def test_a_node_whose_object_was_deleted_is_named_at_the_end(tmp_path: Path, playbook: str, hosts: str) -> None:
+    labelled = {"hosts": hosts, "tasks": [{"ansible.builtin.set_fact": {"__labelled": {"missing": ["new"]}}}]}
+    output = run(tmp_path, [labelled, last_play(playbook)], lost=[], fails=True)
+    assert '"msg": "new is no node of the cluster any more: somebody has deleted its object.' in output
+    plays = yaml.safe_load((PROJECT / f"playbooks/{playbook}.yml").read_text(encoding="utf-8"))
+    [task] = [task for play in plays for task in play.get("tasks", []) if "slipway.kubernetes.kube_node" in task]
+    assert task["slipway.kubernetes.kube_node"]["missing_fails"] is False and task["register"] == "__labelled"
+
+
 @pytest.mark.parametrize(
     ("ready", "network", "named"), [(False, "flannel", True), (True, "flannel", False), (False, "none", False)]
 )
@@ -163,6 +173,44 @@ def test_a_node_that_was_never_completed_is_named_by_the_second_run(
     output = run(tmp_path, [look, yaml.safe_load(text)], lost=[], fails=named)
     assert ('"msg": "old was in the cluster already and is not Ready, and nothing was done there.' in output) is named
     assert ("the playbook site finishes it" in output) is named
+
+
+@pytest.mark.parametrize(("broken", "goes_on"), [("cp2", True), ("cp1", False)])
+def test_a_control_plane_that_does_not_take_up_other_names_holds_up_nobody(
+    tmp_path: Path, broken: str, goes_on: bool
+) -> None:
+    """A batch of one that fails ended the run: nothing was joined, and no node got labels, certificates and addons."""
+    plays = yaml.safe_load((PROJECT / "playbooks/site.yml").read_text(encoding="utf-8"))
+    (renew,) = [play for play in plays if play.get("serial")]
+    (name,) = [play for play in plays if play["name"].startswith("Name the control planes whose")]
+    [block] = renew["tasks"]
+    assert block["block"][0].pop("ansible.builtin.import_role")["tasks_from"] == "certificate"
+    refused = f"{{{{ 'false' if inventory_hostname == '{broken}' else 'true' }}}}"
+    block["block"][0].update({"ansible.builtin.command": refused})
+    planes = {name: machine(True, control_plane_names_differ=True) for name in ("cp1", "cp2", "cp3")}
+    groups = {"kube_control_plane": {"hosts": planes}, "kube_node": {"hosts": {"new": machine(False)}}}
+    (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"all": {"children": groups}}, sort_keys=False))
+    join = {"hosts": "kube_node", "tasks": [{"ansible.builtin.debug": {"msg": "is joined"}}]}
+    written = [{"gather_facts": False, **play, "vars_files": [GROUPS]} for play in (renew, join, name)]
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{**play, "become": False} for play in written]))
+    done = subprocess.run(
+        [Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", "play.yml"],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "ANSIBLE_HOME": str(tmp_path),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / "collections"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert ("is joined" in done.stdout) is goes_on, done.stdout
+    assert "changed: [cp3]" not in done.stdout and ("changed: [cp1]" in done.stdout) is goes_on
+    named = "The certificate of the API server of cp2 was not renewed with the names of the inventory:"
+    assert (named in done.stdout) is goes_on
 
 
 def test_the_playbooks_go_on_without_that_certificate() -> None:

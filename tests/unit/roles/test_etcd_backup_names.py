@@ -103,6 +103,43 @@ def test_recipients_in_a_text_may_have_blanks_and_none_is_no_encryption(tmp_path
     assert missing == [], done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(("calendar", "is_refused"), [("every night", True), ("*-*-* 03:00:00", False)])
+def test_a_timer_that_would_never_elapse_is_refused(tmp_path: Path, calendar: str, is_refused: bool) -> None:
+    """Before its file is written: the timer that runs would lose its times. A backup at once needs none."""
+    tasks = yaml.safe_load((ROLE / "tasks/timer.yml").read_text(encoding="utf-8"))
+    template = "{{ __etcd_backup_refusals | select | join(' ') }}"
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars_files": [str(ROLE / "defaults/main.yml"), str(ROLE / "vars/main.yml")],
+        "tasks": [
+            {
+                "ansible.builtin.debug": {"msg": f"timer=<{template}>"},
+                "vars": {**tasks[0]["vars"], "etcd_backup_on_calendar": calendar},
+            },
+            {
+                "ansible.builtin.debug": {"msg": f"once=<{template}>"},
+                "vars": {"etcd_backup_on_calendar": calendar},
+            },
+        ],
+    }
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    done = subprocess.run(
+        [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "play.yml"],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "ANSIBLE_HOME": str(tmp_path),
+            "ANSIBLE_COLLECTIONS_PATH": str(ROLE.parents[1] / "collections"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = f"etcd_backup_on_calendar is {calendar}, which is no time" if is_refused else ">"
+    assert f"timer=<{said}" in done.stdout and "once=<>" in done.stdout, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("is_there", [True, False])
 def test_nothing_of_an_archive_is_printed_by_a_verbose_run(tmp_path: Path, is_there: bool) -> None:
     """Connections print what modules return, but for tasks with no_log; what was wrong is said all the same."""

@@ -32,6 +32,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.chec
     nodes,
     options,
     overrides,
+    patch,
     peers,
     ports,
     runtime,
@@ -92,3 +93,15 @@ def checks_of(
     if cluster_state is None:
         return found
     return [*(check for check in found if check not in _UPGRADES), *upgrade.checks(cluster_state)]
+
+
+def checks_of_updates(
+    catalogue: Catalogue, run: t.Mapping[str, t.Any], cluster_state: upgrade.Cluster
+) -> t.List[Check]:
+    """The checks before the machines of a cluster are updated: those on variables, and on how the cluster is.
+
+    :param catalogue: what the collection documents.
+    :param run: this run.
+    :param cluster_state: what kubeadm_upgrade_info returns.
+    """
+    return [*options.checks(catalogue), *patch.checks(cluster_state, str(run.get("machine_id") or ""))]

@@ -17,6 +17,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks i
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import DEFAULT
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import is_web, split_url
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._calendar import is_calendar
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
     networks_of,
     node_addresses,
@@ -212,6 +213,57 @@ def check_packages_version(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
+#: What each role on a new machine runs, on control planes and elsewhere.
+PROGRAMS = {True: ("kubeadm", "kubelet", "kubectl"), False: ("kubeadm", "kubelet")}
+
+
+def check_package_names(hosts: Hosts) -> t.Iterable[Problem]:
+    """Packages without which a machine does not become a node, or nobody can ask its API server."""
+    for host in hosts:
+        names = [str(name) for name in host.sequence("kube_packages_names")]
+        lacking = [name for name in PROGRAMS[host.control_plane] if name not in names]
+        if names and lacking and host.facts is not None and not host.joined:
+            yield host.problem(
+                "kube_packages_names",
+                f"lacks {' and '.join(lacking)}, which the build runs on this host.",
+                "Add what is missing, or leave the variable out.",
+            )
+
+
+#: Numbers that are waited for in vain when they are smaller, by their variables.
+LEAST = {
+    "control_plane_timeout": 1,
+    "metallb_timeout": 1,
+    "metrics_server_replicas": 1,
+    "node_join_timeout": 1,
+    "upgrade_drain_timeout": 1,
+    "upgrade_timeout": 1,
+}
+
+
+def check_numbers(hosts: Hosts) -> t.Iterable[Problem]:
+    """Numbers that are too small: 0 is no wait without an end, and no metrics-server is never ready."""
+    for host in hosts:
+        for variable, least in LEAST.items():
+            text = host.text(variable)
+            if re.fullmatch(r"-?[0-9]+", text) and int(text) < least:
+                more = " It is no way to wait for ever." if variable.endswith("_timeout") else ""
+                yield host.problem(variable, f"is {text}, and has to be {least} at least.{more}", "Leave it out.")
+
+
+def check_calendars(hosts: Hosts) -> t.Iterable[Problem]:
+    """Times of timers that systemd cannot read: control planes would fail when all but their timers is done."""
+    for variable in ("serving_certificates_on_calendar", "etcd_backup_on_calendar"):
+        for host in (host for host in hosts if host.control_plane and variable in host.given):
+            text = host.text(variable)
+            if variable not in host.broken and not is_calendar(text):
+                yield host.problem(
+                    variable,
+                    f"{text or '(empty)'} is no time that systemd knows (OnCalendar=).",
+                    "Write it as `systemd-analyze calendar` takes it, such as hourly, *:0/10 or *-*-* 03:00:00.",
+                )
+
+
 def check_names(hosts: Hosts) -> t.Iterable[Problem]:
     """Names and addresses of the cluster that are written to certificates, kubeconfigs and configuration."""
     for text, host in distinct(hosts, "cluster_name"):
@@ -394,6 +446,9 @@ CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_cluster_wide,
     check_version,
     check_packages_version,
+    check_package_names,
+    check_numbers,
+    check_calendars,
     check_names,
     check_subnets,
     check_node_networks,

@@ -17,18 +17,24 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.sysctl
     key_path,
     normalised,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import DNS_NAME
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     ERROR,
     WARNING,
+    Host,
     Hosts,
     Problem,
 )
 
 #: Characters of a hostname, as Linux counts them.
 HOSTNAME_MAX = 64
+#: What has to be on for packets of pods; below /proc/sys.
+FORWARDING = ("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding", "net/ipv4/conf/default/forwarding")
+#: Without it services do not answer pods of their own node.
+BRIDGED = "net/bridge/bridge-nf-call-iptables"
 
 
 def check_limited_swap(hosts: Hosts) -> t.Iterable[Problem]:
@@ -99,6 +105,23 @@ def check_extra_sysctls(hosts: Hosts) -> t.Iterable[Problem]:
         message = contradiction({**host.mapping("node_prep_sysctls"), **host.mapping("node_prep_extra_sysctls")})
         if message:
             yield host.problem("node_prep_extra_sysctls", message, "Keep one of them.")
+        else:
+            yield from _check_forwarding(host)
+
+
+def _check_forwarding(host: Host) -> t.Iterable[Problem]:
+    """Sysctls that take the network away from pods, also from those of a node that works."""
+    for variable in ("node_prep_extra_sysctls", "node_prep_sysctls"):
+        for name, value in host.mapping(variable).items():
+            is_said = variable == "node_prep_sysctls" and name in host.mapping("node_prep_extra_sysctls")
+            try:
+                is_off = not is_said and normalised(str(name), value) == "0"
+                key = key_path(str(name))
+            except SlipwayError:
+                continue
+            # A pod network of others may have no bridge.
+            if is_off and (key in FORWARDING or (key == BRIDGED and chosen(host).goes_by_slices)):
+                yield host.problem(variable, f"sets {name} to 0, without which pods have no network.", "Leave it out.")
 
 
 def check_hostname(hosts: Hosts) -> t.Iterable[Problem]:

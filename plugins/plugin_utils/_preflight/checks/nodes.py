@@ -21,6 +21,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_
     printable,
     same,
 )
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import KEEPALIVED, parse_endpoint
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.documents import part_of
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import configuration, other_runtimes
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
@@ -248,6 +249,69 @@ def _has_own_taints(host: Host) -> bool:
     return CONTROL_PLANE in keys or any("taints" in part_of(item, "nodeRegistration") for item in named)
 
 
+def _taint(item: t.Mapping[str, t.Any], with_value: bool) -> str:
+    """A taint as the kubelet's argument has it, or as the look at a Node has it."""
+    value = f"={item['value']}" if with_value and item.get("value") else ""
+    return f"{item.get('key')}{value}:{item.get('effect')}"
+
+
+def _registered_taints(document: Document, default: t.Sequence[str], with_value: bool) -> t.Set[str]:
+    named = part_of(document, "nodeRegistration").get("taints")
+    if not isinstance(named, list):
+        return set(default)
+    return {_taint(item, with_value) for item in named if isinstance(item, dict)}
+
+
+def check_registered_taints(hosts: Hosts) -> t.Iterable[Problem]:
+    """Taints in kubeadm's documents, which kubeadm has looked at when the node was made."""
+    for host in hosts:
+        known, made = configuration(host), registrations(host)
+        if not known or not any("taints" in part_of(document, "nodeRegistration") for document in made):
+            continue
+        if host.control_plane:
+            if known.get("taints") is None:
+                continue
+            present, place = set(known["taints"]), "on the node"
+            ours = [item for item in host.sequence("cluster_node_taints") if isinstance(item, dict)]
+            is_ours = {_taint(item, with_value=False) for item in ours}
+            default = [] if host.worker else [TAINT]
+            possible = [_registered_taints(document, default, with_value=False) for document in made]
+            fits = any(wanted <= present and (TAINT in wanted | is_ours or TAINT not in present) for wanted in possible)
+        else:
+            argument = str(part_of(known, "kubelet_arguments").get("register-with-taints") or "")
+            present, place = set(filter(None, argument.split(","))), f"in {KUBEADM.kubelet_folder}/kubeadm-flags.env"
+            possible = [_registered_taints(document, [], with_value=True) for document in made]
+            fits = present in possible
+        if not fits:
+            there, wanted = (printable(", ".join(sorted(names)) or "none") for names in (present, possible[0]))
+            yield host.problem(
+                "nodeRegistration.taints",
+                f"is {there} {place} and {wanted} in the inventory; site.yml does not change it on a node.",
+                f"Use cluster_node_taints, which each run applies, or kubectl taint. See {_PAGE}.",
+                WARNING,
+            )
+
+
+def check_balancers(hosts: Hosts) -> t.Iterable[Problem]:
+    """A haproxy and a keepalived of ours that the inventory has no more: they go on, and learn of no other server."""
+    for host in hosts:
+        provider, facts = host.text("api_endpoint_provider"), host.facts or {}
+        endpoint = parse_endpoint(host.text("cluster_endpoint"))
+        if not host.control_plane or provider == KEEPALIVED or endpoint is None or not configuration(host):
+            continue
+        sockets = [(socket.get("process"), socket.get("port")) for socket in facts.get("listening", [])]
+        is_ours = "/etc/haproxy/haproxy.cfg" not in facts.get("foreign_files", [])
+        if is_ours and ("haproxy", endpoint[1]) in sockets:
+            yield host.problem(
+                "api_endpoint_provider",
+                f"is {provider}, and haproxy and keepalived, which were set up for {host.text('cluster_endpoint')},"
+                " still run on the host; site.yml neither removes them nor tells them of other control planes.",
+                f"Set it to {KEEPALIVED} again. When another load balancer has the address, stop and disable both"
+                " services on each control plane.",
+                WARNING,
+            )
+
+
 def check_runtime_version(hosts: Hosts) -> t.Iterable[Problem]:
     """Another container runtime on nodes: site.yml would install and restart it on all of them at once."""
     for host, present in other_runtimes(hosts):
@@ -264,4 +328,4 @@ def check_runtime_version(hosts: Hosts) -> t.Iterable[Problem]:
 
 CHECKS: t.Tuple[Check, ...] = (check_nodes, check_runtime_version)
 #: What differs and stops nothing.
-REPORTS: t.Tuple[Check, ...] = (check_arguments, check_taints)
+REPORTS: t.Tuple[Check, ...] = (check_arguments, check_taints, check_registered_taints, check_balancers)

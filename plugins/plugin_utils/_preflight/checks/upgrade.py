@@ -15,17 +15,27 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._controller_files import unwritable
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import other_runtimes
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import distinct, parse_version
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.health import (
+    Cluster,
+    Work,
+    check_cluster,
+    check_etcd,
+    check_ready,
+    check_room,
+)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import (
+    beside_all,
+    distinct,
+    parse_version,
+)
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     WARNING,
     Check,
     Hosts,
     Problem,
-    first_of,
 )
 
-Cluster = t.Mapping[str, t.Any]
 Version = t.Tuple[int, int, int]
 
 #: Kubelets may be so many minors older than the API server.
@@ -52,51 +62,13 @@ def _upgrading(host: t.Any) -> bool:
     return bool(state.get("upgrading"))
 
 
-def check_cluster(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
-    """There is a cluster, its API server answers, and it is healthy."""
-    control_planes = [host for host in hosts if host.control_plane]
-    if control_planes and not any(host.facts or host.failure for host in control_planes):
-        yield Problem(
-            CLUSTER,
-            "control planes",
-            "are left out of this run by --limit, so the cluster cannot be asked whether it is fit for an upgrade.",
-            "Leave them in (--limit kube_control_plane,worker1): those that are upgraded already are left alone.",
-        )
-        return
-    if not any(host.joined for host in hosts):
-        if any(host.facts for host in hosts):
-            yield Problem(CLUSTER, "kubernetes", "there is no cluster on these hosts.", "Build it with site.yml.")
-        return
-    if cluster.get("problem"):
-        yield Problem(
-            CLUSTER, "API server", f"cannot be asked: {cluster['problem']}", "Bring the control plane up first."
-        )
-    for name in cluster.get("unhealthy") or []:
-        yield Problem(
-            CLUSTER,
-            "API server",
-            f"says on /readyz that {name} is not healthy.",
-            "Upgrade only what is healthy: see the logs of that component.",
-        )
-
-
-def check_etcd(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
-    """All members of etcd are well: each control plane restarts its own."""
-    etcd = cluster.get("etcd") or {}
-    subject = "etcd"
-    if etcd.get("problem") and not cluster.get("problem"):
-        yield Problem(CLUSTER, subject, f"cannot be asked: {etcd['problem']}", "Mend it before an upgrade restarts it.")
-    by_name = {host.name: host for host in hosts}
-    for member in etcd.get("members") or []:
-        name = member.get("name") or member.get("id", "")
-        host = by_name.get(name)
-        alarms = ", ".join(member.get("alarms") or [])
-        if alarms:
-            yield Problem(name, subject, f"has raised an alarm: {alarms}.", "Make room, or replace the member.")
-        if not member.get("healthy") and not (host is not None and _upgrading(host)):
-            why = member.get("problem") or "it does not answer"
-            remedy = "Mend or remove this member: with it, no other may restart."
-            yield Problem(name, subject, f"is a member that is not healthy: {why}.", remedy)
+UPGRADE = Work(
+    name="upgrade",
+    noun="an upgrade",
+    done="upgraded",
+    left_in="those that are upgraded already are left alone.",
+    begun=_upgrading,
+)
 
 
 def _present(hosts: Hosts, cluster: Cluster) -> t.List[t.Tuple[str, str, Version]]:
@@ -144,19 +116,12 @@ def check_path(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
 
 
 def check_nodes(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
-    """All nodes are Ready; those that are not in this run are known."""
+    """Nodes that are not in this run are known."""
     by_name = {host.name: host for host in hosts}
     target = _target(hosts)
     for node in cluster.get("nodes") or []:
         host = by_name.get(node["name"])
         known = host is not None and host.facts is not None
-        if node["problem"] and not (host is not None and _upgrading(host)):
-            yield Problem(
-                node["name"],
-                "node",
-                f"is {node['problem']}",
-                "Mend it, or take it out of the cluster with remove_node.yml, before the others are upgraded.",
-            )
         if known or parse_version(node["version"]) == target or (host is not None and host.failure):
             continue
         what = "is in the cluster, but not in the inventory" if host is None else "is left out of this run by --limit"
@@ -211,71 +176,9 @@ def check_certificates(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
             )
 
 
-def _pods(cluster: Cluster, kind: str, nodes: t.Container[str]) -> t.Iterable[t.Tuple[str, t.List[str]]]:
-    """Each of the nodes with its pods of this kind, if it has any."""
-    found: t.Dict[str, t.List[str]] = {}
-    for pod in cluster.get(kind) or []:
-        if pod["node"] in nodes:
-            found.setdefault(pod["node"], []).append(pod["name"])
-    return found.items()
-
-
-def _have(names: t.Sequence[str]) -> str:
-    """The names before what they have; of many the first ones, and how many more there are."""
-    return f"{first_of(names)} {'has' if len(names) == 1 else 'have'}"
-
-
-def check_room(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
-    """Budgets and pods that a drain would wait for in vain."""
-    first = hosts[0] if hosts else None
-    if first is None:
-        return
-    pending = _pending(hosts, cluster)
-    for budget in cluster.get("budgets") or []:
-        if not pending.intersection(budget["nodes"]):
-            continue  # its pods stay where they are
-        never = budget["never"]
-        yield Problem(
-            CLUSTER,
-            "PodDisruptionBudget",
-            f"{budget['name']} allows no eviction: {budget['needed']} of {budget['pods']} pods must stay healthy,"
-            f" {budget['healthy']} are.",
-            "Nodes with its pods cannot be drained: add replicas, or ask for fewer."
-            if never and not first.flag("upgrade_drain_disable_eviction")
-            else "The drain waits for it, as long as upgrade_drain_timeout says.",
-            *([] if never and not first.flag("upgrade_drain_disable_eviction") else [WARNING]),
-        )
-    force, delete = "upgrade_drain_force", "upgrade_drain_delete_emptydir_data"
-    for node, pods in _pods(cluster, "unmanaged", pending) if not first.flag(force) else ():
-        it = "it" if len(pods) == 1 else "them"
-        yield Problem(
-            node,
-            "pod",
-            f"{_have(pods)} no controller that would make {it} anew elsewhere.",
-            f"Delete {it}, or say {force}: true, which lets the drain do that.",
-        )
-    refuses = bool(first.text(delete)) and not first.flag(delete)
-    for node, pods in _pods(cluster, "local_data", pending) if refuses else ():
-        yield Problem(
-            node,
-            "pod",
-            f"{_have(pods)} an emptyDir volume, and {delete} is false: the drain would refuse this node, and the"
-            " upgrade end half-way.",
-            f"Say {delete}: true, which is the default, when what is in it may be lost; or delete"
-            f" {'the pod' if len(pods) == 1 else 'these pods'}.",
-        )
-    for node in cluster.get("tight") or []:
-        if node["name"] in pending:
-            cpu = node["resource"] == "cpu"
-            asked, left = (f"{node[key]:g}" if cpu else f"{node[key] / 2**20:.0f} MiB" for key in ("asked", "left"))
-            yield Problem(
-                node["name"],
-                "drain",
-                f"its pods ask for {asked} {'CPUs' if cpu else 'of memory'}, and the other nodes that take them have"
-                f" {left} left: some will wait until it is back.",
-                "Add a node for the time of the upgrade when that must not be.",
-                WARNING,
-            )
+def check_drains(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
+    """What keeps nodes that are not upgraded yet from being drained."""
+    return check_room(hosts, cluster, UPGRADE, _pending(hosts, cluster))
 
 
 def check_backup_folder(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
@@ -298,6 +201,19 @@ def check_backup_folder(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
                 "etcd_backup_fetch_directory",
                 f"{folder} cannot be written on the controller: {reason}.",
                 "Set it to a folder that you may write to, or etcd_backup_fetch to false.",
+            )
+
+
+def check_ignored(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
+    """Checks that kubeadm shall ignore: it refuses the list when its package has been upgraded already."""
+    for host in (host for host in hosts if host.facts is not None):
+        variable = "upgrade_ignore_preflight_errors"
+        names = beside_all(host.sequence(variable))
+        if names:
+            yield host.problem(
+                variable if variable in host.given else "cluster_ignore_preflight_errors",
+                f"has all and {', '.join(names)}, and kubeadm refuses any other name beside all.",
+                "Name the checks only; all is a safety net that is gone.",
             )
 
 
@@ -355,15 +271,18 @@ def check_removed(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
 
 def checks(cluster: Cluster) -> t.List[Check]:
     """The checks on an upgrade of this cluster."""
-    functions = (
-        check_cluster,
-        check_etcd,
+    health = (check_cluster, check_etcd, check_ready)
+    own = (
         check_path,
         check_nodes,
         check_members,
         check_certificates,
-        check_room,
+        check_drains,
         check_backup_folder,
+        check_ignored,
         check_removed,
     )
-    return [functools.partial(function, cluster=cluster) for function in functions]
+    return [
+        *(functools.partial(check, cluster=cluster, work=UPGRADE) for check in health),
+        *(functools.partial(check, cluster=cluster) for check in own),
+    ]

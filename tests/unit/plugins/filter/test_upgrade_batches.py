@@ -58,6 +58,13 @@ def test_what_is_no_size(serial: t.Any) -> None:
         upgrade_batches([], GROUPS, serial)
 
 
+def test_whose_variables_are_wrong() -> None:
+    with pytest.raises(AnsibleFilterError, match="patch_serial: half is neither a number"):
+        upgrade_batches(HOSTS, GROUPS, "half", role="patch")
+    with pytest.raises(AnsibleFilterError, match="patch_pools: the inventory has no group nowhere"):
+        upgrade_batches(HOSTS, GROUPS, 1, ["nowhere"], role="patch")
+
+
 def test_a_pool_that_is_no_group() -> None:
     with pytest.raises(AnsibleFilterError, match="the inventory has no group big2"):
         upgrade_batches(HOSTS, GROUPS, 1, ["big", "big2"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+import types
 import typing as t
 from pathlib import Path
 
@@ -298,3 +299,181 @@ def test_versions_of_what_is_installed(tmp_path: Path) -> None:
     status.write_text(STATUS)
     found = Apt(FakeRunner({}), root=str(tmp_path)).versions(["containerd", "containerd.io"])
     assert found == {"containerd": "1.6.20~ds1-1+deb12u1"}
+
+
+def test_an_index_that_was_fetched_in_part() -> None:
+    """apt ends with 0 then, and a machine would look as if there were no updates."""
+    unreachable = (
+        "W: Failed to fetch http://mirror/dists/trixie/InRelease  Could not resolve 'mirror'\n"
+        "W: Some index files failed to download. They have been ignored, or old ones used instead.\n"
+    )
+    signature = (
+        "W: An error occurred during the signature verification. The repository is not updated and the previous index"
+        " files will be used. GPG error: http://mirror trixie InRelease: EXPKEYSIG 1\n"
+    )
+    assert "Could not resolve 'mirror'" in Apt(FakeRunner({"update": (0, "", unreachable)})).refresh()
+    assert "EXPKEYSIG" in Apt(FakeRunner({"update": (0, "", signature)})).refresh()
+    assert Apt(FakeRunner({"update": (100, "", "E: no\n")})).refresh() == "E: no"
+    assert Apt(FakeRunner({"update": (0, "Hit:1 http://mirror\n", "W: Target is configured twice\n")})).refresh() == ""
+
+
+# Updates
+
+PHASED = {"bookworm": "kept back", "trixie": "deferred due to phasing"}
+HOLDS = "demo-held\t1.0\thold ok installed\ndemo-other\t1.0\tinstall ok installed\n"
+
+
+def updates(text: str) -> t.Any:
+    sources, versions = fixture("policy-sources.txt"), fixture("policy-versions.txt")
+    return Apt(FakeRunner({"upgrade": text, "policy demo": versions, "policy": sources, "dpkg-query": HOLDS})).updates()
+
+
+@pytest.mark.parametrize("system", ["bookworm", "trixie"])
+def test_updates(system: str) -> None:
+    """What a version before was a hole is mended by the newest one, too, which is not of the security archive."""
+    found = updates(fixture(f"upgrade-{system}.txt"))
+    assert {update.name: update[1:] for update in found.brought} == {
+        "demo-excluded": ("1.0", "2.0", False),
+        "demo-multi": ("1.0", "1.1", False),
+        "demo-multi:i386": ("1.0", "1.1", False),
+        "demo-needs": ("1.0", "2.0", False),
+        "demo-phased": ("1.0", "2.0", False),
+        "demo-plain": ("1.0", "1.1", False),
+        "demo-secure": ("1.0", "1.0+deb12u1", True),
+        "demo-under": ("1.0", "1.0+deb12u2", True),
+    }
+    assert (found.held, found.kept_back) == (("demo-held",), ("demo-breaks",))
+
+
+@pytest.mark.parametrize("system", ["bookworm", "trixie"])
+def test_updates_that_are_not_for_all_machines_yet(system: str) -> None:
+    text = fixture(f"upgrade-phased-{system}.txt")
+    assert PHASED[system] in text
+    found = updates(text)
+    assert "demo-phased" not in {update.name for update in found.brought}
+    assert (found.held, found.kept_back) == (("demo-held",), ("demo-breaks", "demo-phased"))
+
+
+def test_no_updates() -> None:
+    nothing = "Reading package lists...\n0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n"
+    runner = FakeRunner({"upgrade": nothing})
+    assert Apt(runner).updates() == ((), (), ())
+    assert len(runner.calls) == 1
+
+
+def test_archives_with_security_updates() -> None:
+    release = (
+        " 500 {0} Packages\n     release v=22.04,o=Ubuntu,a={1},n=jammy,l={2},c=main,b=amd64\n     origin mirror\n"
+    )
+    ubuntu = [
+        ("http://a/ubuntu jammy-security/main amd64", "jammy-security", "Ubuntu"),
+        ("http://a/ubuntu jammy-updates/main amd64", "jammy-updates", "Ubuntu"),
+        ("https://esm/infra jammy-infra-security/main amd64", "jammy-infra-security", "UbuntuESM"),
+        ("http://mirror/frozen bookworm-2024/main amd64", "stable", "Debian-Security"),
+    ]
+    text = "Package files:\n" + "".join(release.format(*row) for row in ubuntu) + "Pinned packages:\n"
+    assert apt.parse_archives(text) == {f"{row[0]} Packages" for row in ubuntu if row != ubuntu[1]}
+    assert apt.parse_archives(fixture("policy-sources.txt")) == {"file:/srv/sec ./ Packages"}
+
+
+def test_without_a_security_archive_nothing_mends_a_hole() -> None:
+    sources = fixture("policy-sources.txt").replace("-security", "").replace("-Security", "")
+    runner = FakeRunner({"upgrade": fixture("upgrade-trixie.txt"), "policy": sources, "dpkg-query": HOLDS})
+    assert not any(update.security for update in Apt(runner).updates().brought)
+
+
+def test_what_was_there_for_others_stays_so() -> None:
+    runner = FakeRunner({"showauto": "demo-plain\ndemo-multi:i386\n", "install": "", "apt-mark auto": ""})
+    Apt(runner).upgrade({"demo-plain": "1.1", "demo-needs": "2.0", "demo-multi:i386": "1.1"})
+    asked, install, marked = runner.calls
+    assert asked == ["apt-mark", "showauto", "demo-multi:i386", "demo-needs", "demo-plain"]
+    assert install[-4:] == ["install", "demo-multi:i386=1.1", "demo-needs=2.0", "demo-plain=1.1"]
+    assert "--no-remove" in install and "--allow-change-held-packages" not in install
+    assert marked == ["apt-mark", "auto", "demo-plain", "demo-multi:i386"]
+
+
+def test_it_stays_so_when_apt_fails_and_nothing_is_marked_without_need() -> None:
+    runner = FakeRunner({"showauto": "demo-plain\n", "install": (100, "", "E: no room\n"), "apt-mark auto": ""})
+    with pytest.raises(SlipwayError, match="no room"):
+        Apt(runner).upgrade({"demo-plain": "1.1"})
+    assert runner.calls[-1] == ["apt-mark", "auto", "demo-plain"]
+    quiet = FakeRunner({"showauto": "", "install": ""})
+    Apt(quiet).upgrade({"demo-plain": "1.1"})
+    assert not quiet.called("auto")
+
+
+# Reboots
+
+
+@pytest.mark.parametrize(
+    ("release", "expected"),
+    [
+        ("6.1.0-28-amd64", ("6.1.0-28", "amd64")),
+        ("6.1.0-28-cloud-amd64", ("6.1.0-28", "cloud-amd64")),
+        ("6.12.48+deb13-amd64", ("6.12.48+deb13", "amd64")),
+        ("6.12.9+bpo-rt-amd64", ("6.12.9+bpo", "rt-amd64")),
+        ("6.8.0-1021-aws", ("6.8.0-1021", "aws")),
+        ("5.15.0-125-generic", ("5.15.0-125", "generic")),
+        ("6.12.48", ("6.12.48", "")),
+    ],
+)
+def test_kernels(release: str, expected: t.Tuple[str, str]) -> None:
+    assert apt.kernel_flavour(release) == expected
+
+
+BUILT = "#1 SMP PREEMPT_DYNAMIC Debian 6.1.119-1 (2024-11-22)"
+KERNEL = "Package: linux-image-6.1.0-28-amd64\nStatus: install ok installed\nVersion: {}\n"
+
+
+def reasons(
+    root: Path, monkeypatch: pytest.MonkeyPatch, *kernels: str, running: str = "6.1.0-28-amd64", **files: str
+) -> t.List[str]:
+    """Why a machine that runs a kernel has to be started anew, with these in /boot and these files in /run."""
+    for folder in ("boot", "run", "var/lib/dpkg"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    for kernel in kernels:
+        (root / f"boot/vmlinuz-{kernel}").touch()
+    for name, text in files.items():
+        (root / "run" / name.replace("__", ".").replace("_", "-")).write_text(text)
+    system = types.SimpleNamespace(release=running, version=BUILT)
+    monkeypatch.setattr(apt.os, "uname", lambda: system)
+    return Apt(FakeRunner({}), root=str(root)).reboot_reasons()
+
+
+@pytest.mark.parametrize(
+    ("kernels", "running", "expected"),
+    [
+        # A container: the kernel is somebody else's, whatever packages have been installed.
+        ([], "6.1.0-28-amd64", []),
+        (["6.1.0-30-amd64"], "6.1.0-28-amd64", []),
+        (["6.1.0-28-amd64"], "6.1.0-28-amd64", []),
+        (["6.1.0-28-amd64", "6.1.0-9-amd64"], "6.1.0-28-amd64", []),
+        (["6.1.0-9-amd64", "6.1.0-28-amd64"], "6.1.0-9-amd64", ["linux-image-6.1.0-28-amd64"]),
+        # Another flavour is not what would be started.
+        (["6.1.0-28-amd64", "6.1.0-30-rt-amd64"], "6.1.0-28-amd64", []),
+        (["6.12.9", "6.12.48"], "6.12.9", ["linux-image-6.12.48"]),
+    ],
+)
+def test_a_newer_kernel(
+    kernels: t.List[str], running: str, expected: t.List[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert reasons(tmp_path, monkeypatch, *kernels, running=running) == expected
+
+
+@pytest.mark.parametrize(("installed", "is_newer"), [("6.1.119-1", False), ("6.1.120-1", True), ("6.1.99-1", False)])
+def test_a_newer_kernel_by_the_same_name(
+    installed: str, is_newer: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "var/lib/dpkg").mkdir(parents=True)
+    (tmp_path / "var/lib/dpkg/status").write_text(KERNEL.format(installed))
+    found = reasons(tmp_path, monkeypatch, "6.1.0-28-amd64")
+    assert found == ([f"linux-image-6.1.0-28-amd64 {installed}"] if is_newer else [])
+
+
+def test_what_packages_ask_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reasons(tmp_path, monkeypatch, reboot_required="*** System restart required ***\n") == [
+        "/run/reboot-required"
+    ]
+    more = {"reboot_required__pkgs": "linux-image-6.1.0-30-amd64\nlibc6\nlibc6\n"}
+    kernels = ("6.1.0-28-amd64", "6.1.0-30-amd64")
+    assert reasons(tmp_path, monkeypatch, *kernels, **more) == ["libc6", "linux-image-6.1.0-30-amd64"]

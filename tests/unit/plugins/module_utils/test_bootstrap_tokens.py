@@ -128,6 +128,13 @@ def test_list_is_ordered_and_without_expired_ones() -> None:
     ]
 
 
+def test_a_secret_that_is_no_text() -> None:
+    odd = {**stored("uvwxyz.0123456789abcdef"), "data": {"token-id": "dXZ3eHl6", "description": "Z3L8bg=="}}
+    listed, _runner = tokens({"get secrets": json.dumps({"items": [odd, stored(TOKEN)]})})
+    assert [token["token_id"] for token in listed.list()] == ["abcdef", "uvwxyz"]
+    assert listed.has(TOKEN) and not listed.has("abcdef.ffffffffffffffff") and not listed.has("uvwxyz.None")
+
+
 def test_delete() -> None:
     found, runner = tokens({"delete": ""})
     found.delete([])

@@ -355,6 +355,16 @@ def test_what_was_given_and_has_changed_since_is_not_the_users_any_more(kubernet
     assert "pki/ca.crt" not in kubernetes.files() and "pki/sa.key" in kubernetes.files()
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"given": ["/etc/kubernetes/pki/ca.key"]}'])
+def test_a_record_that_is_damaged_gives_nothing_away(kubernetes: Kubernetes, text: str) -> None:
+    """As if there were none, a CA of the user's would count as kubeadm's, and a reset would delete it."""
+    (kubernetes.root / "slipway/given.json").write_text(text)
+    files = kubeadm_files.KubeadmFiles()
+    for look in (files.given, files.made, files.in_the_way, files.record_given):
+        with pytest.raises(SlipwayError, match=r"given\.json is damaged .* Nothing was changed"):
+            look()
+
+
 def test_what_we_made_for_kubeadm_was_not_given(kubernetes: Kubernetes) -> None:
     files = kubeadm_files.KubeadmFiles()
     made = f"{kubernetes.folder}/pki/ca.crt"

@@ -157,6 +157,23 @@ def test_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sorted(os.listdir(tmp_path)) == ["kept"]
 
 
+def test_nothing_is_removed_through_a_mount_behind_a_link(tmp_path: Path, monkeypatch: t.Any) -> None:
+    """/var/lib/kubelet may lead to another disk; the kernel names the volumes of pods by their place there."""
+    share = tmp_path / "disk" / "kubelet" / "pods" / "a" / "volumes" / "nfs"
+    share.mkdir(parents=True)
+    (share / "somebodys").touch()
+    (tmp_path / "kubelet").symlink_to(tmp_path / "disk" / "kubelet")
+    monkeypatch.setattr(leftovers, "_KUBELETS", (f"{tmp_path}/kubelet",))
+    monkeypatch.setattr(leftovers, "read_text", lambda _path: mountinfo(f"{tmp_path}/disk", str(share)))
+    assert leftovers.mounts() == [str(share)]
+    with pytest.raises(SlipwayError, match="something is mounted there"):
+        leftovers.remove(f"{tmp_path}/kubelet/pods")
+    assert (share / "somebodys").exists()
+    monkeypatch.setattr(leftovers, "read_text", lambda _path: mountinfo(f"{tmp_path}/disk"))
+    leftovers.remove(f"{tmp_path}/kubelet/pods")
+    assert not share.exists()
+
+
 def test_a_zombie_is_not_alive() -> None:
     process: subprocess.Popen[t.Any] = subprocess.Popen(["true"])
     while leftovers._is_alive(process.pid):

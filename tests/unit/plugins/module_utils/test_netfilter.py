@@ -24,7 +24,6 @@ def test_rules_are_taken_out_by_name() -> None:
         "filter KUBE-FIREWALL",
         "nat CNI-1c8e6ae32b8c3b7a5a1c1f0d",
         "nat CNI-DN-1c8e6ae32b8c3b7a5a1c1",
-        "nat CNI-HOSTPORT-MASQ",
         "nat FLANNEL-POSTRTG",
     ]
     filters = plan.text[plan.text.index("*filter") : plan.text.index("*nat")]
@@ -42,8 +41,41 @@ def test_rules_are_taken_out_by_name() -> None:
     ]
     assert "DOCKER" not in plan.text and "podman" not in plan.text and "FOREIGN" not in plan.text
     # The ports of another network stay reachable.
-    assert "-X CNI-HOSTPORT-DNAT" not in plan.text and "-D PREROUTING" not in plan.text
+    assert "CNI-HOSTPORT-DNAT - " not in plan.text and "-D PREROUTING" not in plan.text
+    assert "CNI-HOSTPORT-MASQ" not in plan.text and '-D POSTROUTING -m comment --comment "CNI port' not in plan.text
     assert '-D CNI-HOSTPORT-DNAT -p tcp -m comment --comment "dnat name: \\"cbr0\\"' in plan.text
+
+
+def test_ports_of_the_last_network_go_whole() -> None:
+    without = "".join(line for line in SAVED.splitlines(True) if "9aa1" not in line)
+    assert {"nat CNI-HOSTPORT-DNAT", "nat CNI-HOSTPORT-MASQ"} <= set(netfilter.plan(without, ["cbr0"]).names)
+
+
+#: As the CNI plugin firewall has it for all networks, here with a container of podman and an override of somebody.
+FORWARD = """\
+*filter
+:FORWARD DROP [0:0]
+:CNI-ADMIN - [0:0]
+:CNI-FORWARD - [0:0]
+:KUBE-FORWARD - [0:0]
+-A FORWARD -j KUBE-FORWARD
+-A FORWARD -m comment --comment "CNI firewall plugin rules" -j CNI-FORWARD
+-A CNI-FORWARD -m comment --comment "CNI firewall plugin admin overrides" -j CNI-ADMIN
+-A CNI-FORWARD -d 10.88.0.4/32 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A CNI-FORWARD -s 10.88.0.4/32 -j ACCEPT
+-A CNI-ADMIN -p tcp -m tcp --dport 25 -j DROP
+COMMIT
+"""
+
+
+def test_what_all_networks_share_stays_while_somebody_has_something_there() -> None:
+    containers, override = "10.88.0.4", "--dport 25"
+    for kept in ((containers, override), (containers,), (override,), ()):
+        gone = [word for word in (containers, override) if word not in kept]
+        saved = "".join(line for line in FORWARD.splitlines(True) if not any(word in line for word in gone))
+        plan = netfilter.plan(saved, ["cbr0"])
+        assert "filter KUBE-FORWARD" in plan.names
+        assert ("CNI-" in plan.text) == (not kept)
 
 
 def test_nothing_of_ours() -> None:
@@ -72,6 +104,13 @@ def test_tables_of_nftables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(netfilter.socket, "socket", kernel)
     found = netfilter.nft_tables()
     assert found == [("ip", "kube-proxy"), ("ip6", "flannel-ipv6"), ("99", "kube-proxy")]
+
+
+def test_tables_that_others_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = table(2, "kube-proxy") + table(1, "cni_hostport") + table(1, "cni_plugins_masquerade")
+    for shared, count in ((True, 1), (False, 3)):
+        monkeypatch.setattr(netfilter.socket, "socket", Kernel(answer, packed(3, struct.pack("=i", 0))))
+        assert len(netfilter.nft_tables(shared)) == count
 
 
 def test_a_kernel_without_nftables(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,20 @@ def test_nodes() -> None:
     assert predicates.node_problem({"metadata": {"name": "x"}}) == "no Ready condition yet"
 
 
+def test_a_ready_of_before_the_boot_is_none() -> None:
+    nodes = ready_nodes()
+    for node, boot in zip(nodes, ("b-1", "b-2")):
+        node["status"]["nodeInfo"]["bootID"] = boot
+    assert predicates.nodes_ready(nodes, ["kapi1", "kapi2"], boot_ids={"kapi1": "b-1"}) == []
+    assert predicates.nodes_ready(nodes, ["kapi1", "kapi2"], 2, boot_ids={"kapi1": "b-1", "kapi2": "b-3"}) == [
+        "node kapi2: its kubelet has not reported since its machine was started",
+        "1 of 2 nodes ready",
+    ]
+    # What is wrong now is said rather than that.
+    unready = fixture("nodes-no-cni.json")["items"]
+    assert predicates.nodes_ready(unready, ["kapi1"], boot_ids={"kapi1": "b-3"}) == [f"node kapi1: {NO_CNI}"]
+
+
 # Workloads
 
 

@@ -317,6 +317,16 @@ def test_finished(machine: Machine) -> None:
         assert machine.take("finished")["changed"] and not path.exists()
 
 
+@pytest.mark.parametrize("operation", ["init", "join", "reset"])
+def test_what_is_unfinished_besides_is_not_forgotten(machine: Machine, operation: str) -> None:
+    machine.marker.write_text(json.dumps({"operation": operation}))
+    machine.snapshot.parent.mkdir(exist_ok=True)
+    machine.snapshot.touch()
+    assert machine.take("finished")["changed"] and not machine.snapshot.exists()
+    assert machine.record() == {"operation": operation}
+    assert machine.take("finished")["changed"] is False
+
+
 def test_never_completed(machine: Machine) -> None:
     machine.marker.write_text('{"operation": "restore"}')
     machine.runner.answers["member list"] = SlipwayError("down")

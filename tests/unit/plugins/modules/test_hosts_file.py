@@ -33,6 +33,7 @@ def test_the_line_of_the_machine_follows_its_hostname() -> None:
         ("127.0.1.1 debian alias", "cp1", "127.0.1.1\tcp1 alias"),
         ("127.0.1.1 debian", "cp1.example.com", "127.0.1.1\tcp1.example.com cp1"),
         ("127.0.1.1 debian.a.b debian", "cp1.example.com", "127.0.1.1\tcp1.example.com cp1"),
+        ("127.0.1.1 debian alias # asset 4711, ask Ann", "cp1", "127.0.1.1\tcp1 alias # asset 4711, ask Ann"),
         # What resolves already is left alone, and nothing is made where nothing was.
         ("127.0.1.1 debian\n192.0.2.5 cp1", "cp1", None),
         ("127.0.0.1 localhost", "cp1", None),

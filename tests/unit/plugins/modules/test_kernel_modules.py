@@ -67,6 +67,15 @@ def test_check_run_again_and_drift(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_of_somebody_else_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "x.conf"
+    path.write_text("dm_crypt\n")
+    for check_mode in (True, False):
+        assert "was somebody else's" in modules(path, FakeKernel("a"), "a").run(check_mode)["warnings"][0]
+    assert (tmp_path / "x.conf.before-slipway").read_text() == "dm_crypt\n"
+    assert modules(path, FakeKernel("a", "b"), "a", "b").run(check_mode=False)["warnings"] == []
+
+
 def test_all_modules_that_cannot_be_had_are_named(tmp_path: Path) -> None:
     path = tmp_path / "x.conf"
     kernel = FakeKernel(loadable=["good"])

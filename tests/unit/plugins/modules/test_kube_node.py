@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.cluster_memory import NODE_SETTINGS
 from ansible_collections.slipway.kubernetes.plugins.modules import kube_node
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import Clock, FakeKubectl
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
@@ -16,7 +17,7 @@ from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import Modu
 pytestmark = pytest.mark.usefixtures("clock")
 
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
-RECORD = "slipway.io/managed.slipway"
+FORMER = "slipway.io/managed.slipway"
 
 
 def node(name: str = "n1", **labels: str) -> t.Dict[str, t.Any]:
@@ -36,13 +37,21 @@ def wanted(name: str = "n1", **more: t.Any) -> t.Dict[str, t.Any]:
     return {"name": name, "labels": None, "annotations": None, "taints": None, **more}
 
 
-def run(kubectl: FakeKubectl, *nodes: t.Any, check: bool = False, manager: str = "slipway", timeout: int = 5) -> t.Any:
-    params = {"nodes": list(nodes), "manager": manager, "timeout": timeout}
+def run(kubectl: FakeKubectl, *nodes: t.Any, check: bool = False, manager: str = "slipway", **more: t.Any) -> t.Any:
+    params = {"nodes": list(nodes), "manager": manager, "timeout": 5, "missing_fails": True, **more}
     return kube_node.KubeNode(params, kubectl, check).run()
 
 
+def the_node(kubectl: FakeKubectl, name: str = "n1") -> t.Dict[str, t.Any]:
+    return next(item for item in kubectl.store.values() if item["metadata"]["name"] == name)
+
+
+def record(kubectl: FakeKubectl, name: str = "n1", manager: str = "slipway") -> t.Any:
+    return json.loads(NODE_SETTINGS.read(kubectl).get(name, "{}")).get(manager, {})
+
+
 def now(kubectl: FakeKubectl, name: str = "n1") -> t.Dict[str, t.Any]:
-    found = next(item for item in kubectl.store.values() if item["metadata"]["name"] == name)
+    found = the_node(kubectl, name)
     metadata = found["metadata"]
     return {
         "labels": {key: value for key, value in metadata["labels"].items() if key != CONTROL_PLANE},
@@ -58,7 +67,7 @@ def test_a_control_plane_that_has_lost_its_marks() -> None:
     kubectl = FakeKubectl(bare)
     given = wanted(taints=[taint("d", "e")], control_plane_taints=[taint(CONTROL_PLANE)])
     assert run(kubectl, given, check=True)["changed"] and run(kubectl, given)["changed"]
-    found = next(iter(kubectl.store.values()))
+    found = the_node(kubectl)
     assert found["metadata"]["labels"] == {
         "kubernetes.io/os": "linux",
         CONTROL_PLANE: "",
@@ -66,7 +75,7 @@ def test_a_control_plane_that_has_lost_its_marks() -> None:
     }
     keys = [item["key"] for item in found["spec"]["taints"]]
     assert keys == ["node.kubernetes.io/not-ready", CONTROL_PLANE, "d"]
-    assert json.loads(found["metadata"]["annotations"][RECORD]) == {"taints": ["d:NoSchedule"]}
+    assert record(kubectl) == {"taints": ["d:NoSchedule"]}
     assert not run(kubectl, given)["changed"]
 
 
@@ -86,7 +95,8 @@ def test_sets_and_takes_back() -> None:
     assert result == predicted
     assert result["msg"] == "1 of 1 nodes changed"
     assert result["diff"][0]["before"] == ""
-    assert result["diff"][0]["after"].splitlines()[2:] == [
+    assert result["diff"][0]["after"].splitlines() == [
+        'annotations.note: "x"',
         'labels["a/b"]: "1"',
         'labels.n: "3"',
         'labels.t: "true"',
@@ -94,7 +104,8 @@ def test_sets_and_takes_back() -> None:
     ]
     state = now(kubectl)
     assert state["labels"] == {"a/b": "1", "n": "3", "t": "true"} and state["taints"] == [taint("d", "e")]
-    assert json.loads(state["annotations"][RECORD]) == {
+    assert state["annotations"] == {"note": "x"}
+    assert record(kubectl) == {
         "labels": ["a/b", "n", "t"],
         "annotations": ["note"],
         "taints": ["d:NoSchedule"],
@@ -103,9 +114,46 @@ def test_sets_and_takes_back() -> None:
     assert not run(kubectl, given)["changed"] and kubectl.verbs() == ["get"]
     assert not run(kubectl, wanted())["changed"]
     assert run(kubectl, wanted(labels={"n": 4}, annotations={}, taints=[]))["changed"]
-    assert now(kubectl) == {"labels": {"n": "4"}, "annotations": {RECORD: '{"labels": ["n"]}'}, "taints": []}
+    assert now(kubectl) == {"labels": {"n": "4"}, "annotations": {}, "taints": []}
+    assert record(kubectl) == {"labels": ["n"]}
     assert run(kubectl, wanted(labels={}))["changed"]
-    assert now(kubectl) == {"labels": {}, "annotations": {}, "taints": []}
+    assert now(kubectl) == {"labels": {}, "annotations": {}, "taints": []} and record(kubectl) == {}
+
+
+def test_a_node_does_not_say_what_is_taken_away_from_it() -> None:
+    """Who is root on a worker may write annotations of its Node, but neither taints nor protected labels."""
+    kubectl = FakeKubectl(node(rack="r1"), node("n2"))
+    assert not run(kubectl, wanted(labels={}, taints=[]), wanted("n2", labels={}, taints=[]))["changed"]
+    found = the_node(kubectl)
+    found["metadata"]["labels"]["node-restriction.kubernetes.io/tenant"] = "a"
+    found["spec"]["taints"].append(taint("quarantine"))
+    claimed = {"labels": ["node-restriction.kubernetes.io/tenant"], "taints": ["quarantine:NoSchedule"]}
+    for text in (json.dumps(claimed), "no", "[1]", '{"labels": 5}'):
+        found["metadata"]["annotations"] = {FORMER: text}
+        run(kubectl, wanted(labels={"a": "1"}, taints=[]), wanted("n2", labels={"a": "1"}))
+        labels = {"rack": "r1", "node-restriction.kubernetes.io/tenant": "a", "a": "1"}
+        assert now(kubectl) == {"labels": labels, "annotations": {}, "taints": [taint("quarantine")]}
+        assert now(kubectl, "n2")["labels"] == {"a": "1"}
+
+
+def test_the_record_of_the_first_version_moves() -> None:
+    old = node(a="1", b="1")
+    old["metadata"]["annotations"] = {FORMER: '{"labels": ["a", "b"]}'}
+    kubectl = FakeKubectl(old)
+    assert run(kubectl, wanted(labels={"a": "1"}))["changed"]
+    assert now(kubectl) == {"labels": {"a": "1"}, "annotations": {}, "taints": []}
+    assert record(kubectl) == {"labels": ["a"]}
+    assert not run(kubectl, wanted(labels={"a": "1"}))["changed"]
+
+
+def test_what_a_run_that_was_killed_has_set_is_taken_back() -> None:
+    kubectl = FakeKubectl(node())
+    kubectl.fail("killed", "replace")
+    with pytest.raises(SlipwayError, match="killed"):
+        run(kubectl, wanted(labels={"a": "1"}))
+    # The API server had done it.
+    the_node(kubectl)["metadata"]["labels"]["a"] = "1"
+    assert run(kubectl, wanted(labels={}))["changed"] and now(kubectl)["labels"] == {}
 
 
 def test_what_others_have_set_is_not_removed() -> None:
@@ -163,6 +211,32 @@ def test_somebody_else_does_it_meanwhile(clock: Clock, monkeypatch: pytest.Monke
     assert run(kubectl, wanted(labels={"a": "1"}), timeout=0)["changed"]
 
 
+def test_one_that_was_deleted_does_not_hold_up_the_others() -> None:
+    kubectl = FakeKubectl(node("n2"))
+    both = [wanted(name, labels={"a": "b"}) for name in ("n1", "n2")]
+    result = run(kubectl, *both, missing_fails=False)
+    assert result["changed"] and result["missing"] == ["n1"]
+    assert result["msg"] == "1 of 2 nodes changed (not registered: n1)"
+    assert now(kubectl, "n2")["labels"] == {"a": "b"}
+    assert not run(kubectl, *both, missing_fails=False)["changed"]
+
+
+def test_one_that_is_deleted_after_it_was_read(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    kubectl = FakeKubectl(node("n1"), node("n2"))
+    kubectl.fail('Error from server (NotFound): error when replacing "STDIN": nodes "n1" not found', "replace")
+    gone = next(key for key, item in kubectl.store.items() if item["metadata"]["name"] == "n1")
+    sleep = clock.sleep
+
+    def lose(seconds: float) -> None:
+        kubectl.store.pop(gone, None)
+        sleep(seconds)
+
+    monkeypatch.setattr(clock, "sleep", lose)
+    result = run(kubectl, *(wanted(name, labels={"a": "b"}) for name in ("n1", "n2")), missing_fails=False)
+    assert result["missing"] == ["n1"] and now(kubectl, "n2")["labels"] == {"a": "b"}
+    assert [item["changed"] for item in result["nodes"]] == [False, True]
+
+
 def test_nodes_that_are_not_registered() -> None:
     kubectl = FakeKubectl()
     result = run(kubectl, wanted(labels={"a": "b"}), check=True)
@@ -190,9 +264,9 @@ def test_bad_values() -> None:
         run(FakeKubectl(), wanted(labels={"a": [1]}))
     with pytest.raises(SlipwayError, match="manager must be"):
         run(FakeKubectl(), manager="a/b")
-    for record in ("no", "[1]"):
-        kubectl = FakeKubectl({**node(), "metadata": {"name": "n1", "annotations": {RECORD: record}}})
-        with pytest.raises(SlipwayError, match=r"slipway\.io/managed\.slipway of the node n1 is damaged"):
+    for text in ("no", "[1]", '{"slipway": {"labels": 5}}'):
+        kubectl = FakeKubectl({**NODE_SETTINGS.manifest, "data": {"n1": text}}, node())
+        with pytest.raises(SlipwayError, match=r"slipway-node-settings is damaged, at the node n1"):
             run(kubectl, wanted(labels={}))
 
 

@@ -10,6 +10,7 @@ import typing as t
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.cluster_memory import (
+    NODE_SETTINGS,
     REMOVED_NODES,
     SERVING_IDENTITIES,
 )
@@ -223,10 +224,12 @@ def test_what_was_deleted_is_named_with_escapes() -> None:
 def test_certificates_of_a_node_that_is_deleted_are_not_renewed() -> None:
     kubectl = FakeKubectl(node("w1"), node("w2"))
     SERVING_IDENTITIES.write(kubectl, {"w1": "{}", "w2": "{}"})
+    NODE_SETTINGS.write(kubectl, {"w1": "{}", "w2": "{}"})
     assert delete(kubectl, "w1", check=True)["changed"]
     assert sorted(SERVING_IDENTITIES.read(kubectl)) == ["w1", "w2"]
     delete(kubectl, "w1")
     assert sorted(SERVING_IDENTITIES.read(kubectl)) == ["w2"]
+    assert sorted(NODE_SETTINGS.read(kubectl)) == ["w2"]
 
 
 @pytest.mark.parametrize(

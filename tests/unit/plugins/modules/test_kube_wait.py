@@ -57,6 +57,20 @@ def test_nodes() -> None:
     assert kubectl.calls[-1] == ["get", "nodes", "--output=json"]
 
 
+@pytest.mark.parametrize(("boot", "is_ready"), [("b-1", True), ("b-2", False)])
+def test_a_node_whose_machine_was_started_anew(
+    boot: str, is_ready: bool, run_module: ModuleRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = fixture("nodes-no-cni.json")["items"][0]
+    node["status"]["nodeInfo"]["bootID"] = "b-1"
+    for entry in node["status"]["conditions"]:
+        entry["status"] = "True"
+    monkeypatch.setattr(kube_wait.Kubectl, "of", lambda _context: FakeKubectl(node))
+    wanted = {"type": "nodes_ready", "names": ["kapi1"], "boot_ids": {"kapi1": boot}}
+    result = run_module(kube_wait.main, {"conditions": [wanted]}, check=True)
+    assert (not result["missing"]) is is_ready
+
+
 def test_pods() -> None:
     kubectl = cluster()
     assert (

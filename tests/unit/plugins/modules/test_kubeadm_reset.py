@@ -88,7 +88,7 @@ class Machine:
             "interfaces": lambda: list(self.links),
         }.items():
             monkeypatch.setattr(leftovers, name, value)
-        monkeypatch.setattr(netfilter, "nft_tables", lambda: list(self.tables))
+        monkeypatch.setattr(netfilter, "nft_tables", self._tables)
         monkeypatch.setattr(netfilter, "delete_nft_table", self._delete_table)
         monkeypatch.setattr(kubeadm, "wait_for_running", lambda _timeout: False)
         monkeypatch.setattr(Runtime, "is_active", lambda _runtime, _socket: True)
@@ -145,6 +145,10 @@ class Machine:
         if self.busy:
             raise OSError(16, "Device or resource busy")
         self.groups.remove(path)
+
+    def _tables(self, shared: bool) -> t.List[t.Tuple[str, str]]:
+        assert shared == os.path.exists(f"{self.root}/etc/cni/net.d/87-podman.conflist")
+        return list(self.tables)
 
     def _delete_table(self, table: t.Tuple[str, str]) -> None:
         if self.busy:

@@ -243,6 +243,16 @@ def test_given_token(cluster: Cluster) -> None:
     assert "token" not in result and "0123456789abcdef" not in json.dumps(result)
 
 
+def test_a_token_of_the_same_id_with_another_secret_is_another_one(cluster: Cluster) -> None:
+    cluster.has(TOKEN)
+    for check in (False, True):
+        result = cluster.run(token="abcdef.ffffffffffffffff", check=check)
+        assert result["failed"] and "a token with the id abcdef and another secret" in result["msg"]
+        assert "0123456789abcdef" not in result["msg"]
+    assert not cluster.absent(token="abcdef.ffffffffffffffff") and not cluster.writes()
+    assert cluster.run(token=TOKEN)["changed"] is False and cluster.absent(token=TOKEN)
+
+
 def test_expired_token_is_made_again(cluster: Cluster) -> None:
     cluster.has(OTHER, "example", "2001-01-01T00:00:00Z")
     assert cluster.run(description="example")["changed"]

@@ -262,6 +262,31 @@ def test_recover_leaves_other_hosts_alone(machine: Machine) -> None:
     assert machine("recover", version=None)["changed"] is False
 
 
+@pytest.mark.parametrize("version", [OLD, NEW])
+def test_waiting_upgrades_nothing(machine: Machine, version: str) -> None:
+    """After a reboot, whatever version is asked for by the inventory."""
+    machine.write(version)
+    machine.configured = machine.kubelet = version
+    machine.kubelet_age = 3
+    machine.unready = ["etcd"] * 4
+    before = machine.clock.now
+    result = machine("wait", version=None)
+    assert (result["changed"], result["action"], machine.commands()) == (False, "none", [])
+    assert machine.clock.now - before >= 7 and not machine.unready
+
+
+def test_waiting_for_what_does_not_come_up(machine: Machine) -> None:
+    machine.write(OLD)
+    machine.unready = ["etcd"] * 999
+    assert "etcd: Running, not ready" in machine("wait", version=None, timeout=20)["msg"]
+    assert not machine("wait", version=None, check=True)["failed"]
+
+
+def test_waiting_on_a_worker(machine: Machine) -> None:
+    machine.ready = False
+    assert machine("wait", version=None)["action"] == "none"
+
+
 def test_an_api_server_that_does_not_come_up(machine: Machine) -> None:
     machine.write(OLD)
     machine.ready = False

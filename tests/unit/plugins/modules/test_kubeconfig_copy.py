@@ -152,7 +152,8 @@ def test_only_earlier_copies_are_refreshed(host: Host) -> None:
         host.config(name).parent.mkdir()
         host.config(name).write_text(content)
     host.source.write_text(new)
-    result = host.run("ada", "bob", only_copies=True)
+    # A user who has left has no copy, and keeps no other control plane from being renewed.
+    result = host.run("ada", "bob", "eve", only_copies=True)
     assert result["changed_paths"] == [str(host.config("ada"))]
     assert (host.config("ada").read_text(), host.config("bob").read_text()) == (new, other)
     host.config("bob").unlink()

@@ -133,6 +133,26 @@ def test_files_without_a_record_are_compared(site: Site) -> None:
     assert not site.run()["downloaded"]
 
 
+def test_a_program_of_somebody_else_is_kept(site: Site) -> None:
+    site.dest.parent.mkdir()
+    site.dest.write_bytes(b"theirs \xff\r\n")
+    site.dest.chmod(0o750)
+    kept = Path(f"{site.dest}.before-slipway")
+    assert site.run(check=True)["foreign_paths"] == [str(site.dest)] and not kept.exists()
+    result = site.run()
+    assert result["foreign_paths"] == [str(site.dest)] and result["copies"] == [str(kept)]
+    assert kept.read_bytes() == b"theirs \xff\r\n" and kept.stat().st_mode & 0o777 == 0o750
+    # Ours may be replaced, and what was done to it by hand.
+    site.dest.write_bytes(b"damaged")
+    assert site.run()["copies"] == []
+    # Another one of theirs gets a number, and the same one none.
+    (site.root / "records" / "helm.json").unlink()
+    for content, name in ((b"again", f"{kept}.2"), (b"theirs \xff\r\n", str(kept))):
+        site.dest.write_bytes(content)
+        (site.root / "records" / "helm.json").unlink(missing_ok=True)
+        assert site.run()["copies"] == [name] and site.dest.read_bytes() == b"helm 1"
+
+
 @pytest.mark.parametrize("record", ["", "[]", "{}", "null"])
 def test_a_damaged_record_does_not_count(site: Site, record: str) -> None:
     site.run()

@@ -101,6 +101,19 @@ def test_check_run_again_and_drift(tmp_path: Path) -> None:
     assert not run(root, settings)["changed"]
 
 
+def test_a_file_of_somebody_else_is_kept(tmp_path: Path) -> None:
+    root = machine(tmp_path, vm__a="1")
+    path = root / PATH[1:]
+    path.parent.mkdir(parents=True)
+    path.write_text("kernel.panic = 10\n")
+    kept = Path(f"{path}.before-slipway")
+    assert "was somebody else's" in run(root, {"vm.a": 1}, check_mode=True)["warnings"][0] and not kept.exists()
+    assert "was somebody else's" in run(root, {"vm.a": 1})["warnings"][0]
+    assert kept.read_text() == "kernel.panic = 10\n"
+    path.write_text(path.read_text() + "vm.a = 2\n")
+    assert run(root, {"vm.a": 1})["warnings"] == [] and len(list(path.parent.iterdir())) == 2
+
+
 def test_unknown_names_are_all_named_and_nothing_is_changed(tmp_path: Path) -> None:
     root = machine(tmp_path, net__ipv4__ip_forward="0")
     settings = {"net.ipv4.ip_forward": 1, "net.nothing": 1, "net.bridge.bridge-nf-call-iptables": 1, "net.ipv4": 1}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
@@ -46,6 +47,9 @@ def host(name: str = "cp1", address: str = "192.0.2.5/24", control_plane: bool =
         {"name": "eth1"},
     ]
     return Host(name, control_plane, not control_plane, {**GOOD, **variables}, facts={"interfaces": interfaces})
+
+
+NODE = {"kubernetes": {"joined": True}}
 
 
 def pool(*addresses: str) -> t.Dict[str, t.Any]:
@@ -339,6 +343,69 @@ def test_overrides(variables: t.Dict[str, t.Any], expected: str) -> None:
     assert expected in found and bool(expected) == bool(found)
 
 
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"networking": {"podSubnet": "10.50.0.0/16"}}, "networking.podSubnet is 10.50.0.0/16, and cluster_pod_subnet"),
+        ({"networking": {"podSubnet": "10.244.0.0/16", "serviceSubnet": "10.96.0.0/12"}}, ""),
+        ({"networking": {"serviceSubnet": "10.97.0.0/16"}}, "cluster_service_subnet, by which all else goes, is 10.96"),
+        ({"networking": {"serviceSubnet": "nothing"}}, "serviceSubnet is nothing"),
+        ({"networking": "broken", "kubernetesVersion": None}, ""),
+        ({"controlPlaneEndpoint": "api.example.com:6443"}, "api.example.com:6443, and cluster_endpoint, by which all"),
+        ({"kubernetesVersion": "v1.36.4"}, "kubernetesVersion is v1.36.4, and cluster_version, by which all else goes"),
+        ({"kubernetesVersion": "1.37.1"}, ""),
+        ({"controllerManager": {"extraArgs": []}}, ""),
+    ],
+)
+def test_what_a_variable_says_otherwise(variables: t.Dict[str, t.Any], expected: str) -> None:
+    """The pod network would have other addresses than the nodes, and never be ready."""
+    new = host(control_plane_cluster_configuration=variables)
+    found = said(overrides.check_contradictions([new]))
+    assert expected in found and bool(expected) == bool(found)
+    built = dataclasses.replace(new, facts=NODE)
+    assert [*overrides.check_contradictions([built]), *overrides.check_contradictions([new, built])] == []
+    assert list(overrides.check_contradictions([dataclasses.replace(new, facts=None)])) == []
+
+
+def test_the_endpoint_may_be_said_twice() -> None:
+    """Without a port it is the default one."""
+    twice = host(
+        cluster_endpoint="api.example.com",
+        control_plane_cluster_configuration={"controlPlaneEndpoint": "api.example.com:6443"},
+    )
+    assert list(overrides.check_contradictions([twice])) == []
+
+
+@pytest.mark.parametrize(
+    ("phases", "expected"),
+    [
+        (["addons/kube-proxy"], "addons/kube-proxy is no phase of kubeadm init, which refuses it. Did you mean addon/"),
+        (["addon/coreDNS"], "Did you mean addon/coredns?"),
+        (["addon/kube-proxy", "addon", "addon/all", "upload-certs", "certs/etcd-ca"], ""),
+        (["something-new"], ""),
+    ],
+)
+def test_phases_that_kubeadm_does_not_know(phases: t.List[str], expected: str) -> None:
+    """kubeadm says so when all machines have been prepared."""
+    new = host(control_plane_skip_phases=phases)
+    found = said(overrides.check_phases([new]))
+    assert expected in found and bool(expected) == bool(found)
+    assert list(overrides.check_phases([dataclasses.replace(new, facts=NODE)])) == []
+
+
+def test_all_checks_of_kubeadm_and_one_more() -> None:
+    """`kubeadm config validate` takes it, `kubeadm init` and `join` do not."""
+    both = {"control_plane_ignore_preflight_errors": ["All", "Swap"], "node_join_ignore_preflight_errors": ["all"]}
+    found = said(overrides.check_ignored([host(**both), host("worker1", control_plane=False, **both)]))
+    assert found.startswith(
+        "error cp1: cluster_ignore_preflight_errors: has all and swap, and kubeadm refuses any other"
+    )
+    assert "worker1" not in found
+    (own,) = overrides.check_ignored([dataclasses.replace(host(**both), given=frozenset(both))])
+    assert own.subject == "control_plane_ignore_preflight_errors"
+    assert list(overrides.check_ignored([dataclasses.replace(host(**both), facts=NODE)])) == []
+
+
 @pytest.mark.parametrize("form", [{"v": "2"}, {"name": "v", "value": "2"}, ["--v=2"], [{"name": "v", "value": 2}], 2])
 @pytest.mark.parametrize(
     ("variable", "path"),
@@ -417,3 +484,40 @@ def test_the_version_of_packages(version: str, expected: str) -> None:
 def test_a_malformed_version_of_all_is_said_once() -> None:
     variables = {"cluster_version": "1.37", "kube_packages_version": "1.37"}
     assert not list(cluster.check_packages_version([Host("cp1", variables=variables, given=frozenset(variables))]))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        # The drain refuses it when the control plane has been upgraded already.
+        ("upgrade_drain_timeout", 0, "upgrade_drain_timeout: is 0, and has to be 1 at least. It is no way to wait"),
+        ("upgrade_timeout", "-1", "upgrade_timeout: is -1, and has to be 1 at least."),
+        ("control_plane_timeout", 1, ""),
+        ("metallb_timeout", "soon", ""),
+        # The API of metrics is waited for in vain.
+        ("metrics_server_replicas", 0, "metrics_server_replicas: is 0, and has to be 1 at least. Leave it out."),
+        ("metrics_server_replicas", 2, ""),
+    ],
+)
+def test_numbers_that_are_too_small(variable: str, value: t.Any, expected: str) -> None:
+    found = said(cluster.check_numbers([host(**{variable: value})]))
+    assert expected in found and bool(expected) == bool(found)
+
+
+def test_packages_that_the_build_runs() -> None:
+    hosts = [
+        host(name, control_plane=name == "cp1", kube_packages_names=["kubeadm", "kubelet"]) for name in ("cp1", "w1")
+    ]
+    (problem,) = cluster.check_package_names(hosts)
+    assert (problem.host, problem.subject) == ("cp1", "kube_packages_names")
+    assert problem.message == "lacks kubectl, which the build runs on this host."
+    assert list(cluster.check_package_names([dataclasses.replace(hosts[0], facts=NODE), host()])) == []
+
+
+def test_times_that_systemd_cannot_read() -> None:
+    variable = "serving_certificates_on_calendar"
+    bad, good, default = (host(**{variable: text}) for text in ("every 10 minutes", "*:0/10", "not looked at"))
+    hosts = [dataclasses.replace(one, given=frozenset({variable})) for one in (bad, good)]
+    (problem,) = cluster.check_calendars([*hosts, default])
+    assert problem.subject == variable
+    assert problem.message == "every 10 minutes is no time that systemd knows (OnCalendar=)."

@@ -306,6 +306,83 @@ def test_control_planes_that_carry_pods(
     assert [f"{first.name}: kube_node: {expected}" in line for line in lines] == ([True] if expected else [])
 
 
+@pytest.mark.parametrize(
+    ("provider", "more", "is_said"),
+    [
+        ("external", {}, True),
+        ("keepalived", {}, False),
+        # A load balancer that somebody has put on the control planes, or one with another port.
+        ("external", {"foreign_files": ["/etc/haproxy/haproxy.cfg"]}, False),
+        ("external", {"listening": [{"port": 80, "process": "haproxy"}]}, False),
+    ],
+)
+def test_a_load_balancer_of_ours_that_the_inventory_has_no_more(
+    provider: str, more: t.Dict[str, t.Any], is_said: bool
+) -> None:
+    """As after a lost line of the inventory: it goes on, and nobody tells it of another control plane."""
+    hosts = cluster(api_endpoint_provider=provider, cluster_endpoint="192.0.2.100:8443")
+    for one in hosts:
+        one.facts.update({"listening": [{"port": 8443, "process": "haproxy"}], **more})  # type: ignore[union-attr]
+    lines = [line for line in said(hosts) if "api_endpoint_provider" in line]
+    assert len(lines) == is_said
+    assert all(line.startswith(f"warning {hosts[0].name}: api_endpoint_provider: is external, and") for line in lines)
+
+
+GPU = {"key": "gpu", "value": "a", "effect": "NoSchedule"}
+
+
+@pytest.mark.parametrize(
+    ("present", "given", "expected"),
+    [
+        (
+            "",
+            [GPU],
+            "is none in /var/lib/kubelet/kubeadm-flags.env and gpu=a:NoSchedule in the inventory; site.yml does",
+        ),
+        ("gpu=a:NoSchedule", [GPU], ""),
+        ("gpu=b:NoSchedule", [GPU], "is gpu=b:NoSchedule in"),
+        ("gpu=a:NoSchedule", [], "is gpu=a:NoSchedule in /var/lib/kubelet/kubeadm-flags.env and none in the inventory"),
+        ("gpu=a:NoSchedule", None, ""),
+    ],
+)
+def test_taints_that_a_worker_was_registered_with(present: str, given: t.Any, expected: str) -> None:
+    """kubeadm looks at them once, and an inventory that changes them later was passed over without a word."""
+    document = {} if given is None else {"nodeRegistration": {"taints": given}}
+    hosts = cluster(node_join_configuration=document)
+    hosts[0].facts["configuration"]["taints"] = [TAINT]  # type: ignore[index]
+    if present:
+        hosts[1].facts["configuration"]["kubelet_arguments"]["register-with-taints"] = present  # type: ignore[index]
+    lines = [line for line in said(hosts) if "nodeRegistration.taints" in line]
+    assert [line.startswith(f"warning {hosts[1].name}: ") and expected in line for line in lines] == (
+        [True] if expected else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("present", "given", "expected"),
+    [
+        ([TAINT], {"control_plane_init_configuration": []}, ""),
+        (
+            [TAINT],
+            {"control_plane_init_configuration": [], "node_join_configuration": []},
+            f"is {TAINT} on the node and",
+        ),
+        ([], {"control_plane_init_configuration": [], "node_join_configuration": []}, ""),
+        ([], {"control_plane_init_configuration": [GPU], "node_join_configuration": [GPU]}, "none on the node and gpu"),
+        (["gpu:NoSchedule", "more:NoExecute"], {"control_plane_init_configuration": [GPU]}, ""),
+        (None, {"control_plane_init_configuration": [GPU], "node_join_configuration": [GPU]}, ""),
+    ],
+)
+def test_taints_that_a_control_plane_was_registered_with(present: t.Any, given: t.Any, expected: str) -> None:
+    """Made by an init or by a join: it is right when it is as one of both has it."""
+    [first] = cluster(**{name: {"nodeRegistration": {"taints": taints}} for name, taints in given.items()})[:1]
+    first.facts["configuration"]["taints"] = present  # type: ignore[index]
+    lines = said([first])
+    assert [f"{first.name}: nodeRegistration.taints: is {expected.removeprefix('is ')}" in line for line in lines] == (
+        [True] if expected else []
+    )
+
+
 def test_kube_proxy_and_flannel_that_shall_not_be_there() -> None:
     [line] = said(cluster(control_plane_skip_phases=["addon/kube-proxy"]))
     assert "kube-proxy: is in the cluster and not in the inventory (control_plane_skip_phases)" in line

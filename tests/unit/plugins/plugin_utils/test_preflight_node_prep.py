@@ -116,6 +116,26 @@ def test_extra_sysctls(settings: t.Any, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        # As a baseline for hardened hosts has it; kubeadm refuses it on a new machine, a node loses its pods.
+        ({"node_prep_extra_sysctls": {"net.ipv4.ip_forward": 0}}, "extra_sysctls: sets net.ipv4.ip_forward to 0"),
+        ({"node_prep_extra_sysctls": {"net.ipv4.conf.all.forwarding": "0"}}, "net.ipv4.conf.all.forwarding to 0"),
+        ({"node_prep_extra_sysctls": {"net/ipv4/conf/default/forwarding": False}}, "sets net/ipv4/conf/default/"),
+        ({"node_prep_extra_sysctls": {"net.ipv4.conf.eth0.forwarding": 0, "net.ipv4.conf.all.send_redirects": 0}}, ""),
+        ({"node_prep_sysctls": {"net.ipv4.ip_forward": 0}}, "node_prep_sysctls: sets net.ipv4.ip_forward to 0"),
+        ({"node_prep_sysctls": {"net.ipv4.ip_forward": 0}, "node_prep_extra_sysctls": {"net.ipv4.ip_forward": 1}}, ""),
+        ({"node_prep_extra_sysctls": {"net.bridge.bridge-nf-call-iptables": 0}}, "net.bridge.bridge-nf-call-iptables"),
+        ({"node_prep_extra_sysctls": {"net.bridge.bridge-nf-call-iptables": 0}, "cluster_cni": "none"}, ""),
+    ],
+)
+def test_sysctls_that_take_the_network_away_from_pods(given: t.Any, expected: str) -> None:
+    default = {"node_prep_sysctls": {"net.ipv4.ip_forward": 1}, "cluster_cni": "flannel"}
+    text = said(host(**{**default, **given}))
+    assert expected in text and bool(text) == bool(expected) and text.count("error") == bool(expected)
+
+
+@pytest.mark.parametrize(
     ("name", "good"),
     [
         ("", True),

@@ -73,6 +73,16 @@ def test_a_backup_that_could_not_be_kept(tmp_path: Path) -> None:
     assert said("1.37.1") == []
 
 
+def test_all_checks_of_kubeadm_and_one_more() -> None:
+    for variable, given in (("cluster_ignore_preflight_errors", ()), ("upgrade_ignore_preflight_errors", None)):
+        own = host("cp1", pods="1.36.4", upgrade_ignore_preflight_errors=["all", "SystemVerification"])
+        named = frozenset({"upgrade_ignore_preflight_errors"} if given is None else given)
+        [problem] = find(cluster(), dataclasses.replace(own, given=named), host("w1"))
+        assert (problem.host, problem.subject) == ("cp1", variable)
+        assert problem.message.startswith("has all and systemverification, and kubeadm refuses")
+    assert find(cluster(), host("cp1", pods="1.36.4", upgrade_ignore_preflight_errors=["all"]), host("w1")) == []
+
+
 def test_downgrade() -> None:
     problems = find(cluster(), version="1.36.3")
     assert [(problem.host, problem.subject) for problem in problems] == [("", "cluster_version")]
