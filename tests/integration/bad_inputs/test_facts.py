@@ -16,6 +16,7 @@ from test_etcd_restore import Cluster
 from test_remove_node import Site, judged
 
 CONTROL_PLANE = {
+    "installer": "kubeadm",
     "joined": True,
     "control_plane": True,
     "completed": True,

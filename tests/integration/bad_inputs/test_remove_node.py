@@ -38,7 +38,13 @@ sys.exit()
 
 
 def facts(control_plane: bool = True, **more: t.Any) -> dict[str, t.Any]:
-    kubernetes = {"control_plane": control_plane, "unfinished": None, "api_ready": control_plane, **more}
+    kubernetes = {
+        "installer": "kubeadm",
+        "control_plane": control_plane,
+        "unfinished": None,
+        "api_ready": control_plane,
+        **more,
+    }
     return {"changed": False, "ansible_facts": {"slipway_node": {"kubernetes": kubernetes}}}
 
 
