@@ -12,7 +12,10 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import LO
 HostVars = t.Mapping[str, t.Any]
 #: What the role patch has registered on a host: its plan, what it has done, whether it started the machine anew, and
 #: the last that it does.
-_PLAN, _UPDATES, _RESTARTED, _ENDED = "patch_plan", "patch_updates", "patch_restarted", "patch_ended"
+_PLAN = "patch_plan"
+_UPDATES = "patch_updates"
+_RESTARTED = "patch_restarted"
+_ENDED = "patch_ended"
 #: Packages of a node that are named.
 _NAMED = 6
 

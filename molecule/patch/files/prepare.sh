@@ -1,10 +1,10 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Four packages of which there is a newer version. The lab has no updates of Debian's own.
 set -euo pipefail
 
 cat >/usr/local/bin/publish <<'END'
-#!/bin/bash
+#!/usr/bin/env bash
 # publish NAME VERSION [DEPENDS]: a package without files, in the source of this machine.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -179,7 +179,9 @@ class RunLease:
 
 def own_server(layout: Layout) -> t.List[str]:
     """The flag for kubectl that leads to this machine's API server; none when that is not ready."""
-    place = api_server.own_place(layout) if api_server.is_ready(layout) else None
+    if not api_server.is_ready(layout):
+        return []
+    place = api_server.own_place(layout)
     if place is None:
         return []
     host, port = place

@@ -31,6 +31,7 @@ ANSWERS: dict[str, t.Any] = {
         "snapshot": dict.fromkeys(("revision", "total_keys", "size", "hash"), 1),
     },
     "kubeadm_upgrade": {"changed": False, "kubelet_pending": False, "action": "none"},
+    "package_updates": {"changed": False, "repaired": False, "updates": [], "reboot_required": []},
     "package_set": {"changed": False, "versions": {"containerd": "1.7.2", "containerd.io": "2.1.1"}},
     "config_files": {"changed": False, "paths": [], "changed_paths": []},
     "kubeconfig_copy": {"changed": False, "content": ""},

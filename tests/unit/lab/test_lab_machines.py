@@ -331,10 +331,10 @@ def test_release(tmp_path: Path) -> None:
 
 def test_mends_are_made_or_missed(tmp_path: Path) -> None:
     util.write(tmp_path / "Makefile", "VERSION = 7\nPATCHLEVEL = 9\nSUBLEVEL = 1\n")
-    for name, old, _ in uml.MENDS:
+    for name, old, _new in uml.MENDS:
         util.write(tmp_path / name, f"before\n{old}after\n")
     uml.mend(tmp_path)
-    for name, _, new in uml.MENDS:
+    for name, _old, new in uml.MENDS:
         assert (tmp_path / name).read_text() == f"before\n{new}after\n"
     with pytest.raises(LabError, match=r"irq\.c of Linux 7\.9\.1 has changed"):
         uml.mend(tmp_path)

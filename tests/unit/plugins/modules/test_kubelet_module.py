@@ -66,7 +66,7 @@ class Machine:
         monkeypatch.setattr(AnsibleModule, "warn", lambda _module, text: self._warnings.append(text))
         monkeypatch.setattr(_module, "Runner", lambda _module: self.runner)
         monkeypatch.setattr(kubelet, "time", clock)
-        monkeypatch.setattr(_kubelet, "untold_name", lambda: self.hostname.lower())
+        monkeypatch.setattr(_kubelet, "untold_name", self._untold_name)
         monkeypatch.setattr(certificates, "node_name", lambda: "w1")
         monkeypatch.setattr(_kubelet, "command_line", lambda _pid: self.words)
         monkeypatch.setattr(_kubelet, "ask_for_node", self._ask)
@@ -76,6 +76,9 @@ class Machine:
         monkeypatch.setattr(flannel, "SUBNET", str(self.subnet))
         monkeypatch.setattr(POD_NETWORKS["flannel"], "on_node", self._on_node)
         monkeypatch.setattr(POD_NETWORKS["flannel"], "mend", self._mend)
+
+    def _untold_name(self) -> str:
+        return self.hostname.lower()
 
     def _ask(self, name: str) -> t.Any:
         assert name == "w1"

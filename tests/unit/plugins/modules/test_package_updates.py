@@ -93,8 +93,8 @@ class Machine(PackageManager):
             self.packages[name] = Installed(version or "")
 
     def upgrade(self, versions: t.Mapping[str, str]) -> None:
-        problem = self.refusals.pop(0) if self.refusals else None
-        if problem:
+        problems, self.refusals = self.refusals[:1], self.refusals[1:]
+        for problem in filter(None, problems):
             raise problem
         self.calls.append(f"upgrade {' '.join(f'{name}={version}' for name, version in sorted(versions.items()))}")
         if not self.is_deaf:
