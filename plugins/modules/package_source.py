@@ -60,7 +60,7 @@ options:
       - What else is said of the repository, by the names of the options O(suite), O(components) and O(architectures),
         which go before it. So one variable can carry what differs from one family of distributions to the next.
       - Those three are for apt. For dnf C(path) is what follows O(url), in which C($releasever) and C($basearch) may
-        stand, and C(repo_gpgcheck=false) takes a repository whose index is not signed.
+        stand.
     type: dict
     default: {}
   suite:

@@ -152,8 +152,8 @@ _COMPLAINT = re.compile(
 _FETCH_FAILURES = (
     (
         r"GPG signature is not available",
-        "its index is not signed (there is no repodata/repomd.xml.asc). Have it signed, or set repo_gpgcheck: false in "
-        "settings, so that only the packages' signatures are verified.",
+        "its index is not signed (there is no repodata/repomd.xml.asc). Its signature ties the "
+        "repository to its key. Give the URL of one that has it, such as a mirror that you sign, with the key of that.",
     ),
     (
         r"repomd\.xml \w+ signature verification error",
@@ -646,10 +646,11 @@ class DnfSource(PackageSource):
     """A repository for dnf, by dnf.conf(5).
 
     dnf takes a package that is signed by any key that rpm has. That of the index has to be by the given key, and the
-    index has the checksums of the packages: so ``repo_gpgcheck`` is what ties a repository to its key.
+    index has the checksums of the packages: so ``repo_gpgcheck`` is what ties a repository to its key, and nothing
+    turns it off.
     """
 
-    settings = ("path", "repo_gpgcheck")
+    settings = ("path",)
     logins = (
         "dnf knows no other place for them than files that everybody can read. Let the server know this host by its "
         "address or by a certificate (sslclientcert in /etc/dnf/dnf.conf)."
@@ -664,14 +665,11 @@ class DnfSource(PackageSource):
             f"{manager.root}/etc/yum.repos.d/{self.id}.repo",
             f"{manager.root}/etc/pki/rpm-gpg/{self.id}.asc",
         )
-        self._signed = str(repository.settings.get("repo_gpgcheck", True)).lower()
         path = str(repository.settings.get("path") or "").strip("/")
         self.url = f"{repository.url.rstrip('/')}/{path}" if path else repository.url
 
     def check(self) -> None:
         super().check()
-        if self._signed not in ("true", "false"):
-            raise SlipwayError("settings: repo_gpgcheck is true or false.")
         if re.search(r"[,\s]", self.url):
             raise SlipwayError("url, path: dnf takes a comma and a space for the end of a URL.")
 
@@ -692,7 +690,7 @@ class DnfSource(PackageSource):
             f"baseurl={self.url}",
             "enabled=1",
             "gpgcheck=1",
-            f"repo_gpgcheck={int(self._signed != 'false')}",
+            "repo_gpgcheck=1",
             f"gpgkey=file://{key_path}",
             # Modules of the distribution hide packages of the same names otherwise.
             "module_hotfixes=1",
@@ -707,8 +705,8 @@ class DnfSource(PackageSource):
         return [entry for entry in entries if any(same_url(url, self.url) for url in entry.urls)]
 
     def _is_equal(self, entry: Entry) -> bool:
-        signed = entry.says("repo_gpgcheck") or self._signed == "false"
-        return signed and entry.says("gpgcheck") and len(entry.urls) == 1 and not set(entry.options) - _UNDERSTOOD
+        signed = entry.says("repo_gpgcheck") and entry.says("gpgcheck")
+        return signed and len(entry.urls) == 1 and not set(entry.options) - _UNDERSTOOD
 
     def known(self, content: bytes, names: t.Collection[str]) -> t.Dict[str, Offer]:
         if not names:

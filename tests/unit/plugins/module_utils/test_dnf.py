@@ -572,7 +572,6 @@ def test_the_file_of_a_repository(tmp_path: Path) -> None:
     below = source(tmp_path, {}, "https://host/centos/", path="/$releasever/$basearch/stable")
     assert b"\nbaseurl=https://host/centos/$releasever/$basearch/stable\n" in below.render("/k", KEY, None)
     assert below.shown == "https://host/centos/$releasever/$basearch/stable"
-    assert b"repo_gpgcheck=0\n" in source(tmp_path, {}, repo_gpgcheck=False).render("/k", KEY, None)
     assert keyring(made.key_file(KEY)) == KEY and made.key_file(KEY).startswith(
         b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
     )
@@ -581,11 +580,12 @@ def test_the_file_of_a_repository(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "settings", "message"),
     [
-        (URL, {"repo_gpgcheck": "perhaps"}, "repo_gpgcheck is true or false"),
+        # An index is verified, whatever is asked.
+        (URL, {"repo_gpgcheck": False}, "settings: repo_gpgcheck cannot be said of a repository here"),
         ("http://one,http://two", {}, "a comma"),
         (URL, {"path": "a b"}, "a space"),
         ("http://one http://two", {}, "malformed"),
-        (URL, {"suite": "/"}, "settings: suite cannot be said of a repository here; known are path, repo_gpgcheck."),
+        (URL, {"suite": "/"}, "settings: suite cannot be said of a repository here; known are path."),
         ("https://me:hidden@mirror/", {}, "sslclientcert in /etc/dnf/dnf.conf"),
     ],
 )
