@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
 import jinja2
 import pytest
 import yaml
+from ansible_collections.slipway.kubernetes.tests.unit.playing import run_play
 
 PLAYBOOKS = Path(__file__).resolve().parents[3] / "playbooks"
 
@@ -28,21 +26,7 @@ def test_who_has_no_timer(wanted: str, down: bool, fails: bool, tmp_path: Path) 
     (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"kube_control_plane": {"hosts": hosts}}))
     play = {**plays[-1], "vars_files": [str(PLAYBOOKS / "vars/groups.yml")]}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
-    done = subprocess.run(
-        [
-            Path(sys.executable).parent / "ansible-playbook",
-            "-i",
-            "inventory.yml",
-            "-e",
-            f"etcd_backup_timer={wanted}",
-            "play.yml",
-        ],
-        cwd=tmp_path,
-        env={**os.environ, "ANSIBLE_HOME": str(tmp_path), "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_play(tmp_path, "-e", f"etcd_backup_timer={wanted}")
     assert (done.returncode != 0) is fails, done.stdout + done.stderr
     said = "The timer of backups was not set up on cp2: it does not answer. Run this playbook again"
     assert (said in done.stdout) is fails and "not set up on cp1" not in done.stdout

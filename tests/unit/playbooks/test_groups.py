@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.slipway.kubernetes.tests.unit.playing import run_play
 
 PROJECT = Path(__file__).resolve().parents[3]
 JOINED, BARE = (
@@ -49,18 +47,6 @@ def test_control_planes_left_out(
     groups = str(PROJECT / "playbooks/vars/groups.yml")
     play = {"hosts": "kube_control_plane", "gather_facts": False, "vars_files": [groups], "tasks": tasks}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", "--limit", limit, "play.yml"],
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / "collections"),
-            "ANSIBLE_HOME": str(tmp_path),
-            "ANSIBLE_NOCOLOR": "1",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_play(tmp_path, "--limit", limit)
     assert f'"msg": "without {expected}."' in done.stdout, done.stdout + done.stderr
     assert ('"msg": "whole"' in done.stdout) == (not expected)

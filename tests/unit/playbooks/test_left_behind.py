@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.slipway.kubernetes.tests.unit.playing import run_play
 
 PROJECT = Path(__file__).resolve().parents[3]
 GROUPS = str(PROJECT / "playbooks/vars/groups.yml")
@@ -76,19 +75,7 @@ def run(
     }
     (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"children": groups}}, sort_keys=False))
     (folder / "play.yml").write_text(yaml.safe_dump([{"gather_facts": False, **play} for play in plays]))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", "play.yml"],
-        cwd=folder,
-        env={
-            **os.environ,
-            "ANSIBLE_HOME": str(folder),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / "collections"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_play(folder)
     assert (done.returncode != 0) is (bool(lost) if fails is None else fails), done.stdout + done.stderr
     return done.stdout
 
@@ -193,19 +180,7 @@ def test_a_control_plane_that_does_not_take_up_other_names_holds_up_nobody(
     join = {"hosts": "kube_node", "tasks": [{"ansible.builtin.debug": {"msg": "is joined"}}]}
     written = [{"gather_facts": False, **play, "vars_files": [GROUPS]} for play in (renew, join, name)]
     (tmp_path / "play.yml").write_text(yaml.safe_dump([{**play, "become": False} for play in written]))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", "play.yml"],
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            "ANSIBLE_HOME": str(tmp_path),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / "collections"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_play(tmp_path)
     assert done.returncode == 2, done.stdout + done.stderr
     assert ("is joined" in done.stdout) is goes_on, done.stdout
     assert "changed: [cp3]" not in done.stdout and ("changed: [cp1]" in done.stdout) is goes_on

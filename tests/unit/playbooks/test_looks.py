@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen
+from ansible_collections.slipway.kubernetes.tests.unit.playing import run_play
 
 PROJECT = Path(__file__).resolve().parents[3]
 FILES = sorted(path for part in ("playbooks", "roles") for path in (PROJECT / part).rglob("*") if path.is_file())
@@ -110,21 +108,11 @@ def test_a_cache_of_yesterday(injected: str, tmp_path: Path) -> None:
         ],
     }
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", "play.yml"],
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            "ANSIBLE_CACHE_PLUGIN": "ansible.builtin.jsonfile",
-            "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(cache),
-            "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / "collections"),
-            "ANSIBLE_HOME": str(tmp_path),
-            "ANSIBLE_INJECT_FACT_VARS": injected,
-            "ANSIBLE_NOCOLOR": "1",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
+    done = run_play(
+        tmp_path,
+        ANSIBLE_CACHE_PLUGIN="ansible.builtin.jsonfile",
+        ANSIBLE_CACHE_PLUGIN_CONNECTION=str(cache),
+        ANSIBLE_INJECT_FACT_VARS=injected,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "DEPRECATION" not in done.stderr

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 import typing as t
 from pathlib import Path
 
 import yaml
+from ansible_collections.slipway.kubernetes.tests.unit.playing import run_play
 
 PROJECT = Path(__file__).resolve().parents[3]
 PLAYBOOKS = PROJECT / "playbooks"
@@ -99,19 +98,7 @@ def run(folder: Path, control_planes: t.Dict[str, Variables], workers: t.Dict[st
     (folder / "inventory.yml").write_text(yaml.safe_dump(inventory, sort_keys=False))
     (folder / "library").mkdir()
     (folder / "library/fake.py").write_text(MODULE)
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", "play.yml"],
-        cwd=folder,
-        env={
-            **os.environ,
-            "ANSIBLE_HOME": str(folder),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_COLLECTIONS_PATH": str(PROJECT / "collections"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_play(folder)
     calls = (folder / "log").read_text(encoding="utf-8").splitlines()
     return Run(calls, done.stdout + done.stderr, done.returncode)
 

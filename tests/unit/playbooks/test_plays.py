@@ -10,8 +10,6 @@ ends the playbook, though not the batches; a play of one machine at a time needs
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import time
 import typing as t
@@ -21,6 +19,7 @@ import jinja2
 import pytest
 import yaml
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_token
+from ansible_collections.slipway.kubernetes.tests.unit.playing import run_play
 
 PROJECT = Path(__file__).resolve().parents[3]
 PLAYS = [
@@ -60,14 +59,7 @@ def test_that_ansible_does_so(keywords: Play, tmp_path: Path) -> None:
     work = {"gather_facts": False, "tasks": [{"ansible.builtin.ping": None}, {"ansible.builtin.debug": {"msg": "on"}}]}
     plays = [{**work, **keywords}, {**work, "name": "next", "hosts": "other"}]
     (tmp_path / "play.yml").write_text(yaml.safe_dump(plays))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", tmp_path / "inventory.yml", tmp_path / "play.yml"],
-        cwd=tmp_path,
-        env={**os.environ, "ANSIBLE_HOME": str(tmp_path), "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_play(tmp_path)
     assert done.returncode in (2, 4), done.stdout + done.stderr
     assert "UNREACHABLE" in done.stdout
     assert "PLAY [next]" not in done.stdout

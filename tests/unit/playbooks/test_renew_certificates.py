@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.slipway.kubernetes.tests.unit.playing import run_play
 
 PLAYBOOKS = Path(__file__).resolve().parents[3] / "playbooks"
 #: In the place of kubeadm_certs_renew.
@@ -50,14 +49,7 @@ def test_who_is_renewed(refused: bool, tmp_path: Path) -> None:
     (tmp_path / "play.yml").write_text(yaml.safe_dump(found))
     (tmp_path / "library").mkdir()
     (tmp_path / "library/certs_renew.py").write_text(MODULE)
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", "play.yml"],
-        cwd=tmp_path,
-        env={**os.environ, "ANSIBLE_HOME": str(tmp_path), "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_play(tmp_path)
     assert done.returncode != 0
     assert "changed: [cp1]" in done.stdout
     assert ("changed: [cp3]" in done.stdout) is refused, done.stdout + done.stderr

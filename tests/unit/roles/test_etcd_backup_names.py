@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.slipway.kubernetes.tests.unit.playing import run_play
 
 ROLE = Path(__file__).resolve().parents[3] / "roles/etcd_backup"
 GOOD = "/var/lib/slipway/etcd-backup/etcd-lab-20261121T120000Z.tar.gz"
@@ -57,14 +56,7 @@ def test_only_names_of_our_archives_are_fetched(tmp_path: Path) -> None:
     (tmp_path / "inventory.yml").write_text(
         yaml.safe_dump({"all": {"hosts": {"localhost": {"cluster_name": "lab", "allowed": []}}}})
     )
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", "play.yml"],
-        cwd=tmp_path,
-        env={**os.environ, "ANSIBLE_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_play(tmp_path)
     expected = ",".join(str(number) for number, entry in enumerate(given) if entry[2])
     assert f"allowed={expected};" in done.stdout, done.stdout + done.stderr
 
@@ -86,18 +78,7 @@ def test_recipients_in_a_text_may_have_blanks_and_none_is_no_encryption(tmp_path
         ],
     }
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "play.yml"],
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            "ANSIBLE_HOME": str(tmp_path),
-            "ANSIBLE_COLLECTIONS_PATH": str(ROLE.parents[1] / "collections"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_play(tmp_path, inventory="localhost,")
     expected = ["age1a+age1b/0", "age1a+age1b/0", "age1a/0", "/1", "/1", "/1", "/1", "/1"]
     missing = [entry for entry in (f"is {n}:{text};" for n, text in enumerate(expected)) if entry not in done.stdout]
     assert missing == [], done.stdout + done.stderr
@@ -124,18 +105,7 @@ def test_a_timer_that_would_never_elapse_is_refused(tmp_path: Path, calendar: st
         ],
     }
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "play.yml"],
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            "ANSIBLE_HOME": str(tmp_path),
-            "ANSIBLE_COLLECTIONS_PATH": str(ROLE.parents[1] / "collections"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_play(tmp_path, inventory="localhost,")
     said = f"etcd_backup_on_calendar is {calendar}, which is no time" if is_refused else ">"
     assert f"timer=<{said}" in done.stdout and "once=<>" in done.stdout, done.stdout + done.stderr
 
@@ -162,15 +132,7 @@ def test_nothing_of_an_archive_is_printed_by_a_verbose_run(tmp_path: Path, is_th
     }
     play = {"hosts": "cp1", "gather_facts": False, "vars": variables, "tasks": [tasks["Keep it on the controller"]]}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
-    collections = str(ROLE.parents[1] / "collections")
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", "cp1,", "play.yml", "-vvv"],
-        cwd=tmp_path,
-        env={**os.environ, "ANSIBLE_HOME": str(tmp_path), "ANSIBLE_COLLECTIONS_PATH": collections},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_play(tmp_path, "-vvv", inventory="cp1,")
     assert (done.returncode == 0) is is_there, done.stdout
     assert (tmp_path / "kept" / archive.name).exists() is is_there
     assert base64.b64encode(content).decode() not in done.stdout + done.stderr

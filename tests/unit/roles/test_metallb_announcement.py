@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.slipway.kubernetes.tests.unit.playing import run_play
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 
@@ -54,12 +52,5 @@ def test_control_planes_answer(
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
     lists = {"cluster_control_plane_hosts": control_planes, "cluster_worker_hosts": workers}
     (tmp_path / "lists.yml").write_text(yaml.safe_dump(lists))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "-e", "@lists.yml", "play.yml"],
-        cwd=tmp_path,
-        env={**os.environ, "ANSIBLE_HOME": str(tmp_path), "ANSIBLE_LOCALHOST_WARNING": "false"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_play(tmp_path, "-e", "@lists.yml", inventory="localhost,", ANSIBLE_LOCALHOST_WARNING="false")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -9,8 +9,6 @@ Each case is a host of one run; those of check mode have a run of their own.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import types
 import typing as t
@@ -18,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.slipway.kubernetes.tests.unit.playing import run_play
 
 PROJECT = Path(__file__).resolve().parents[3]
 ROLE = PROJECT / "roles/patch"
@@ -164,14 +163,7 @@ class Run:
         (folder / "play.yml").write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "roles": ["patch"]}]))
         hosts = {name: host(case) for name, case in cases.items()}
         (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
-        done = subprocess.run(
-            [Path(sys.executable).parent / "ansible-playbook", "-i", "inventory.yml", "play.yml", *options],
-            cwd=folder,
-            env={**os.environ, "ANSIBLE_HOME": str(folder), "ANSIBLE_NOCOLOR": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_play(folder, *options)
         self.output = done.stdout + done.stderr
         assert done.returncode == 0, self.output
         self.calls: t.Dict[str, t.List[Call]] = {
