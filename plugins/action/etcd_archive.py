@@ -62,8 +62,8 @@ class ActionModule(ActionBase):
             "authorities": _etcd_archive.extract(archive, folder),
             "revision": etcd_restore.revision_now(),
             "version": str(cluster.get("kubernetesVersion", "")).lstrip("v"),
-            "authority": archive.read("pki/ca.crt").decode(),
-            "etcd_authority": archive.read("pki/etcd/ca.crt").decode(),
+            "authority": archive.read("pki/ca.crt").decode("utf-8", "replace"),
+            "etcd_authority": archive.read("pki/etcd/ca.crt").decode("utf-8", "replace"),
         }
         if os.path.exists(plain):
             os.unlink(plain)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import shutil
 import tempfile
 import typing as t
 
@@ -23,6 +24,8 @@ ARGUMENTS = {
 }
 #: Bytes of a piece: a multiple of three, so that pieces of base64 can be put together.
 PIECE = 6 * 1024 * 1024
+#: Bytes that stay free on the controller, whatever the host sends.
+RESERVE = 64 * 1024 * 1024
 
 
 class FetchError(Exception):
@@ -77,7 +80,8 @@ class ActionModule(ActionBase):
                 writer = VaultWriter(stream, folder, password) if password else PlainWriter(stream)
                 with writer:
                     digest = hashlib.sha256()
-                    for content in self._pieces(arguments["src"], task_vars):
+                    free = shutil.disk_usage(folder).free - RESERVE
+                    for content in self._pieces(arguments["src"], task_vars, free // writer.GROWTH):
                         digest.update(content)
                         writer.write(content)
                     if digest.hexdigest() != arguments["sha256"]:
@@ -94,8 +98,11 @@ class ActionModule(ActionBase):
             if os.path.exists(partial):
                 os.unlink(partial)
 
-    def _pieces(self, src: str, task_vars: t.Dict[str, t.Any]) -> t.Iterator[bytes]:
-        """:raises FetchError: when the host does not give them."""
+    def _pieces(self, src: str, task_vars: t.Dict[str, t.Any], room: int) -> t.Iterator[bytes]:
+        """:param room: how many bytes the controller's disk takes.
+
+        :raises FetchError: when the host does not give them, or they are too many.
+        """
         offset, size = 0, -1
         while True:
             found = self._execute_module(
@@ -107,6 +114,11 @@ class ActionModule(ActionBase):
                 raise FetchError(f"{src} could not be fetched: {found.get('msg', 'the host does not answer')}")
             content = base64.b64decode(found["content"])
             size = int(found["size"]) if size < 0 else size
+            if size > room:
+                raise FetchError(
+                    f"{src} could not be fetched: it has {size >> 20} MB, and the disk of the controller has room for"
+                    f" {max(room, 0) >> 20} MB of it."
+                )
             offset += len(content)
             if offset > size:
                 raise FetchError(f"{src} could not be fetched: more bytes came than the {size} that were said first.")

@@ -18,6 +18,9 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import s
 Arguments = t.Dict[str, t.Any]
 Result = t.Dict[str, t.Any]
 
+#: What a module says that waits after it has changed something, to be formatted with the seconds it was given.
+TOO_SHORT = "timeout is {}, and has to be 1 second at least: it is no way to wait for ever. Nothing was changed."
+
 
 @dataclasses.dataclass(frozen=True)
 class Context:

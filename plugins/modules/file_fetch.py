@@ -17,7 +17,8 @@ description:
   - Neither side has more than some pieces of it in memory. M(ansible.builtin.fetch) with C(become) has all of it
     several times.
   - A file that is on the controller already with another checksum, or that cannot be compared since it is to be
-    encrypted, is left as it is, and the task fails. It stops when the host sends more bytes than it has said first.
+    encrypted, is left as it is, and the task fails. It stops when the host sends more bytes than it has said first, and
+    does not begin when the controller's disk has no room for these.
   - Put C(no_log) on the task. With C(-vvv) Ansible prints the pieces as they come, and writes them into its log.
   - With O(vault_password) it is encrypted in the format of ansible-vault on its way, as base64; nothing else reaches
     the controller's disk.

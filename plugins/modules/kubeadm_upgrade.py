@@ -115,6 +115,7 @@ kubelet_pending:
   returned: success
 """
 
+import os
 import re
 import time
 import typing as t
@@ -132,7 +133,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import upgrade
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet.kubelet import untold_name
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
-from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import TOO_SHORT, Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts
 
 _ADMIN = KUBEADM.admin
@@ -213,11 +214,22 @@ class KubeadmUpgrade:
             argv.append(f"--patches={self._patches}")
         return [*argv, f"--ignore-preflight-errors={','.join(self._ignored)}"] if self._ignored else argv
 
+    def _check_options(self) -> None:
+        """:raises SlipwayError: when kubeadm, or what comes after it, would fail by them half-way."""
+        if self._timeout < 1:
+            raise SlipwayError(TOO_SHORT.format(self._timeout))
+        if self._patches and not os.path.isdir(self._patches):
+            raise SlipwayError(
+                f"patches: there is no folder {self._patches} on this host, and kubeadm was not run. Put kubeadm's"
+                " patches there, or leave the option out when this host has none."
+            )
+
     def run(self) -> t.Dict[str, t.Any]:
         """Upgrade, finish, or leave alone.
 
         :raises SlipwayError: when kubeadm fails or the control plane does not come up.
         """
+        self._check_options()
         if self._operation == "wait":
             if not self._check_mode:
                 self._wait_for_api()

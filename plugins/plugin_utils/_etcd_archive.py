@@ -165,7 +165,7 @@ def differences(
     for name, place in _SAME.items():
         value: t.Any = cluster
         for key in place:
-            value = (value or {}).get(key)
+            value = value.get(key) if isinstance(value, dict) else None
         was, now = str(value or ""), str(wanted.get(name) or "")
         if was != now and (now or name == "endpoint"):
             found.append(f"Its {'.'.join(place)} is {was or 'not set'}, and cluster_{name} is {now or 'not set'}.")

@@ -31,6 +31,9 @@ _CHUNK = 1 << 20
 class PlainWriter:
     """Writes what it gets."""
 
+    #: How many bytes of disk a byte needs at most, in whole numbers.
+    GROWTH = 1
+
     def __init__(self, target: t.BinaryIO) -> None:
         self._target = target
 
@@ -50,6 +53,9 @@ class PlainWriter:
 
 class VaultWriter(PlainWriter):
     """Writes the base64 of what it gets, encrypted; pieces but the last are multiples of three bytes."""
+
+    #: 4/3 for base64, which waits in a file, and four times that as digits of digits.
+    GROWTH = 7
 
     def __init__(self, target: t.BinaryIO, folder: str, password: str) -> None:
         """:param folder: where the ciphertext waits."""

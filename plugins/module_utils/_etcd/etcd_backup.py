@@ -27,6 +27,7 @@ import sys
 import tarfile
 import tempfile
 import typing as t
+import zlib
 
 FORMAT = 1
 #: Seconds that one command may take: a snapshot of a large etcd on a slow disk is a matter of minutes.
@@ -412,6 +413,22 @@ def add_all(target: t.BinaryIO, contents: t.Mapping[str, t.Union[str, bytes]]) -
                     archive.addfile(entry, stream)
 
 
+def check_about(about: t.Any) -> None:
+    """What an archive says about itself has all that a restore reads of it.
+
+    :raises BackupError: when it has not.
+    """
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        said = about.get("format") if isinstance(about, dict) else None
+        raise BackupError(f"It has the format {said!r}, and {FORMAT} can be read.")
+    kinds = {"created": str, "cluster_name": str, "member": str, "image": str, "snapshot": dict, "files": dict}
+    lacking = [name for name, kind in kinds.items() if not isinstance(about.get(name), kind)]
+    if lacking:
+        raise BackupError(f"Its about.json says nothing, or nothing of use, about {', '.join(lacking)}.")
+    if "snapshot.db" not in about["files"]:
+        raise BackupError("snapshot.db is not among the files that its about.json names.")
+
+
 class Archive:
     """An archive that is read again, after decryption."""
 
@@ -425,16 +442,15 @@ class Archive:
         try:
             with tarfile.open(self._path, "r:gz") as archive:
                 entries = {entry.name: entry for entry in archive if entry.isfile()}
-                about = dict(json.loads(self._open(archive, entries, "about.json").read()))
-                if about.get("format") != FORMAT:
-                    raise BackupError(f"It has the format {about.get('format')!r}, and {FORMAT} can be read.")
+                about: t.Dict[str, t.Any] = json.loads(self._open(archive, entries, "about.json").read())
+                check_about(about)
                 for name, wanted in about["files"].items():
                     if sha256_of(self._open(archive, entries, name)) != wanted:
                         raise BackupError(f"{name} in it has another checksum than it had when it was taken.")
                 return about
         except BackupError as error:
             raise BackupError(f"The archive is damaged, nothing was changed: {error}") from error
-        except (OSError, EOFError, ValueError, KeyError, TypeError, tarfile.TarError) as error:
+        except (OSError, EOFError, ValueError, tarfile.TarError, zlib.error) as error:
             raise BackupError(
                 f"The archive is damaged, or none of ours, nothing was changed: {str(error) or type(error).__name__}."
             ) from error

@@ -232,12 +232,18 @@ def check_package_names(hosts: Hosts) -> t.Iterable[Problem]:
 
 #: Numbers that are waited for in vain when they are smaller, by their variables.
 LEAST = {
+    "certificates_timeout": 1,
     "control_plane_timeout": 1,
     "metallb_timeout": 1,
     "metrics_server_replicas": 1,
     "node_join_timeout": 1,
+    "patch_drain_timeout": 1,
+    "patch_lock_timeout": 1,
+    "patch_reboot_timeout": 1,
+    "patch_timeout": 1,
     "upgrade_drain_timeout": 1,
     "upgrade_timeout": 1,
+    "verify_timeout": 1,
 }
 
 

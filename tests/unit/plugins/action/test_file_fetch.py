@@ -136,6 +136,20 @@ def test_more_bytes_than_were_said_first_are_not_taken(small: Machine, size: int
     assert len(small.pieces) == 2 and os.listdir(small.target.parent) == []
 
 
+@pytest.mark.parametrize(("password", "room"), [("", 1000), (PASSWORD, 7000)])
+def test_what_the_controller_has_no_room_for_is_not_begun(
+    small: Machine, monkeypatch: pytest.MonkeyPatch, password: str, room: int
+) -> None:
+    small.has(1000)
+    usage = types.SimpleNamespace(free=file_fetch.RESERVE + room - 1)
+    monkeypatch.setattr(file_fetch.shutil, "disk_usage", lambda _folder: usage)
+    result = small.fetch(vault_password=password)
+    assert result["failed"] and "the disk of the controller has room for 0 MB of it" in result["msg"]
+    assert small.pieces == [0] and os.listdir(small.target.parent) == []
+    usage.free += 1
+    assert small.fetch(vault_password=password)["changed"]
+
+
 def test_a_target_that_cannot_be_written(small: Machine) -> None:
     small.has(10)
     small.target.parent.parent.write_text("no folder")

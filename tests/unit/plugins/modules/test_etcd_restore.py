@@ -219,6 +219,12 @@ def test_something_else_is_unfinished(machine: Machine, operation: str) -> None:
     assert f"An interrupted {'reset' if operation == 'reset' else '`kubeadm'}" in machine.look()["msg"]
 
 
+def test_no_time_to_wait(machine: Machine) -> None:
+    result = machine.take("stopped", timeout=0)
+    assert result["failed"] and "timeout is 0, and has to be 1 second at least" in result["msg"]
+    assert machine.called() == [] and machine.record() == {}
+
+
 def test_stopped(machine: Machine) -> None:
     machine.processes[0].stubborn = [signal.SIGTERM]
     assert machine.take("stopped")["changed"]

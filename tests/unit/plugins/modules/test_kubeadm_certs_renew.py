@@ -268,6 +268,12 @@ def test_an_authority_that_has_expired(plane: ControlPlane) -> None:
     assert plane.runner.calls == []
 
 
+def test_no_time_to_wait(plane: ControlPlane) -> None:
+    result = plane.run(all=True, timeout=0)
+    assert result["failed"] and "timeout is 0, and has to be 1 second at least" in result["msg"]
+    assert result["refused"] is True and plane.runner.calls == []
+
+
 def test_an_unreadable_file(plane: ControlPlane) -> None:
     (plane.root / "pki" / "apiserver.crt").write_text("")
     result = plane.run()

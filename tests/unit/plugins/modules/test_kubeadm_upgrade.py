@@ -223,8 +223,22 @@ def test_an_etcd_that_is_newer(machine: Machine) -> None:
 
 def test_patches(machine: Machine) -> None:
     machine.write(OLD)
-    machine(patches="/etc/kubernetes/patches")
-    assert machine.commands()[-1] == f"kubeadm upgrade apply v{NEW} --yes --patches=/etc/kubernetes/patches"
+    machine(patches=str(machine.manifests))
+    assert machine.commands()[-1] == f"kubeadm upgrade apply v{NEW} --yes --patches={machine.manifests}"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"patches": "/nonexistent/patches"}, "patches: there is no folder /nonexistent/patches on this host"),
+        ({"timeout": 0}, "timeout is 0, and has to be 1 second at least"),
+    ],
+)
+def test_options_with_which_it_would_fail_half_way(machine: Machine, options: t.Dict[str, t.Any], said: str) -> None:
+    machine.write(OLD)
+    result = machine(**options)
+    assert result["failed"] and said in result["msg"]
+    assert machine.commands() == [] and _records.UPGRADE.read() is None
 
 
 def test_a_failed_kubeadm_is_run_again(machine: Machine) -> None:

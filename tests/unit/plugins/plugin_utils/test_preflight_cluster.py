@@ -492,6 +492,7 @@ def test_a_malformed_version_of_all_is_said_once() -> None:
         # The drain refuses it when the control plane has been upgraded already.
         ("upgrade_drain_timeout", 0, "upgrade_drain_timeout: is 0, and has to be 1 at least. It is no way to wait"),
         ("upgrade_timeout", "-1", "upgrade_timeout: is -1, and has to be 1 at least."),
+        ("certificates_timeout", 0, "certificates_timeout: is 0, and has to be 1 at least. It is no way to wait"),
         ("control_plane_timeout", 1, ""),
         ("metallb_timeout", "soon", ""),
         # The API of metrics is waited for in vain.
