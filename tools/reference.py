@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write docs/variables.md, the reference of all role variables, and the roles' README.md, from their argument_specs.
 
+Also what docs/platforms.md says is assumed about distributions, from what check_platform.yml looks at.
+
 With --check nothing is written; the exit code is 1 when a file is not what it should be.
 """
 
@@ -44,6 +46,9 @@ ORDER = (
     "kubeconfig",
     "verify",
 )
+# What the families of distributions are called in docs/platforms.md, and where its table is.
+FAMILIES = {"debian": "Debian, Ubuntu", "redhat": "RHEL family"}
+ASSUMPTIONS = re.compile(r"(<!-- assumptions: [^\n]* -->\n).*?(<!-- end of assumptions -->)", re.DOTALL)
 # Ansible's markup and what it becomes, the first match wins.
 MARKUP = (
     (re.compile(r"\b[CVE]\(((?:\\.|[^\\)])*)\)"), r"`\1`"),
@@ -133,6 +138,24 @@ def readme(role: str, specs: t.Mapping[str, t.Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def assumed(assumption: t.Mapping[str, t.Any]) -> str:
+    """Write the row of what is assumed about distributions."""
+    systems = [FAMILIES[family] for family in assumption.get("families", FAMILIES)]
+    where = ("all" if len(systems) == len(FAMILIES) else ", ".join(systems)) + (
+        ", nodes" if "built" in assumption else ""
+    )
+    cells = (assumption["name"], where, f"`{assumption['command']}`", assumption["means"])
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def platforms(project: Path) -> str:
+    """Write the page about platforms anew: its table of assumptions is made, the rest stays."""
+    page = (project / "docs/platforms.md").read_text(encoding="utf-8")
+    assumptions = yaml.safe_load((project / "playbooks/vars/platform.yml").read_text(encoding="utf-8"))
+    lines = ["| assumption | systems | command | expected |", "|-|-|-|-|", *map(assumed, assumptions["__assumptions"])]
+    return ASSUMPTIONS.sub(lambda found: f"{found[1]}\n" + "\n".join(lines) + f"\n\n{found[2]}", page)
+
+
 def render(project: Path) -> dict[Path, str]:
     """Write all pages."""
     roles = {path.parts[-3]: path.parents[1] for path in project.glob("roles/*/meta/argument_specs.yml")}
@@ -145,6 +168,7 @@ def render(project: Path) -> dict[Path, str]:
         known = yaml.safe_load(defaults.read_text(encoding="utf-8")) if defaults.exists() else None
         lines += role_section(role, specs, known or {})
         pages[roles[role] / "README.md"] = readme(role, specs)
+    pages[project / "docs/platforms.md"] = platforms(project)
     return {project / "docs/variables.md": HEAD + "\n" + "\n".join(lines).rstrip() + "\n", **pages}
 
 
