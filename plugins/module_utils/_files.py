@@ -21,6 +21,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._labels import give_label
 
 #: How the names of files begin that are not complete yet; those of a call that was killed stay.
 UNFINISHED = ".slipway-"
@@ -120,6 +121,7 @@ class TextFile:
                 os.fchmod(stream.fileno(), self.mode)
                 stream.flush()
                 os.fsync(stream.fileno())
+            give_label(temporary, path)
             _rename(temporary, path)
         finally:
             if os.path.exists(temporary):
@@ -172,6 +174,7 @@ def replacing(path: str, mode: int) -> t.Iterator[t.BinaryIO]:
             os.fchmod(stream.fileno(), mode)
             stream.flush()
             os.fsync(stream.fileno())
+        give_label(temporary, path)
         os.replace(temporary, path)
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -196,6 +199,7 @@ def make_folder(path: str, mode: int = 0o755) -> None:
     make_folder(os.path.dirname(path), mode)
     os.mkdir(path)
     os.chmod(path, mode)
+    give_label(path)
 
 
 def is_public(path: str) -> bool:

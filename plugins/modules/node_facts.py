@@ -319,7 +319,8 @@ ansible_facts:
             - C(static_pods) are manifests of static pods that are not the installer's.
             - C(mtus) are those of the interfaces, C(limits) those on watching files.
             - C(firewalls) are those that drop what they do not name, with whom they admit.
-            - C(selinux) is V(enforcing), V(permissive), or empty where SELinux is off.
+            - C(selinux.mode) is V(enforcing), V(permissive), or empty where SELinux is off, C(selinux.at_boot) that of
+              its configuration, C(selinux.unlabelled) are folders without a label of their own.
             - C(etcd_data) says that the folder of etcd's data, C(/var/lib/etcd) unless the node is another installer's,
               is not empty, C(authority) that there is a CA of a cluster.
           returned: always
@@ -340,7 +341,7 @@ ansible_facts:
             mtus: {eth0: 1500}
             limits: {max_user_instances: 128, max_user_watches: 65536}
             firewalls: [{by: ufw, admits: [{source: 192.0.2.0/24, interface: "", ports: ""}]}]
-            selinux: ""
+            selinux: {mode: "", at_boot: "", unlabelled: []}
             etcd_data: false
             authority: true
 """

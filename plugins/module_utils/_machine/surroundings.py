@@ -16,7 +16,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM, Layout
-from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import boot_settings, mounts
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import boot_settings, mounts, selinux
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.kernel import KernelModules, builtin_modules
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import firewalls, network_managers, resolver
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network.resolver import Lookups
@@ -113,11 +113,6 @@ def limits(root: str = "") -> t.Dict[str, int]:
     return {name: int(text) for name, text in texts.items() if text.isdigit()}
 
 
-def selinux(root: str = "") -> str:
-    """What SELinux does: ``enforcing``, ``permissive``, or nothing where the kernel has no policy."""
-    return {"1": "enforcing", "0": "permissive"}.get(read_text(f"{root}/sys/fs/selinux/enforce").strip(), "")
-
-
 def look_around(
     interfaces: t.Sequence[str],
     environment: t.Mapping[str, str],
@@ -149,7 +144,7 @@ def look_around(
         "mtus": mtus(root),
         "limits": limits(root),
         "firewalls": firewalls.look(root),
-        "selinux": selinux(root),
+        "selinux": selinux.look(root, layout),
         "etcd_data": os.path.isdir(etcd) and bool(os.listdir(etcd)),
         "authority": os.path.exists(root + layout.authority),
     }

@@ -171,8 +171,14 @@ CASES = [
     Case(
         "selinux-that-enforces",
         ["worker1: selinux: is enforcing, with which this collection was not tried"],
-        facts={"worker1": around(selinux="enforcing")},
+        facts={"worker1": around(selinux={"mode": "enforcing", "at_boot": "enforcing", "unlabelled": []})},
         warning=True,
+    ),
+    Case(
+        "selinux-that-shall-enforce-and-is-off",
+        ["worker1: node_prep_selinux: is enforcing, and SELinux is off on this host.", "touch /.autorelabel"],
+        hosts={"worker1": {"node_prep_selinux": "enforcing"}},
+        facts={"worker1": around(selinux={"mode": "", "at_boot": "disabled", "unlabelled": []})},
     ),
     Case(
         "etcd-in-memory",

@@ -276,15 +276,32 @@ def check_limits(hosts: Hosts) -> t.Iterable[Problem]:
 
 
 def check_selinux(hosts: Hosts) -> t.Iterable[Problem]:
-    """A policy under which nobody has tried this collection."""
+    """A policy under which nobody has tried this collection, and one that shall be enforced and cannot be."""
     for host, around in looked_at(hosts):
-        if around.get("selinux") == "enforcing" and not host.joined:
+        wanted = host.text("node_prep_selinux")
+        found = around.get("selinux") or {}
+        now, unlabelled = found.get("mode", ""), found.get("unlabelled") or []
+        if wanted == "enforcing" and not now:
+            yield host.problem(
+                "node_prep_selinux",
+                "is enforcing, and SELinux is off on this host.",
+                "Set SELINUX=permissive in /etc/selinux/config, take selinux=0 off the kernel's command line, run"
+                " `touch /.autorelabel` and reboot; or leave the variable out.",
+            )
+        elif wanted == "enforcing" and unlabelled and not host.joined:
+            yield host.problem(
+                "node_prep_selinux",
+                f"is enforcing, and nobody has given a label to {', '.join(unlabelled)}.",
+                "Run `restorecon -R` for them.",
+            )
+        elif wanted != "permissive" and "enforcing" in (now, wanted, now and found.get("at_boot")) and not host.joined:
+            when = "" if "enforcing" in (now, wanted) else " after the next boot"
             yield host.problem(
                 "selinux",
-                "is enforcing, with which this collection was not tried: pods, kubelet or load balancer may be denied"
-                " what they need.",
-                "Set it to permissive, as kubeadm's documentation has it (setenforce 0, and SELINUX=permissive in"
-                " /etc/selinux/config), or look for denials when something fails (ausearch -m AVC).",
+                f"is enforcing{when}, with which this collection was not tried: pods, kubelet or load balancer may be"
+                " denied what they need.",
+                "Set node_prep_selinux to permissive, as kubeadm's documentation has it, or look for denials when"
+                " something fails (ausearch -m AVC).",
                 WARNING,
             )
 

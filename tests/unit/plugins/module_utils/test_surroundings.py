@@ -441,12 +441,6 @@ def test_controllers(tmp_path: Path) -> None:
     assert surroundings.cgroup_controllers(root) == ["cpuset", "cpu", "io", "memory", "pids"]
 
 
-def test_selinux(tmp_path: Path) -> None:
-    assert surroundings.selinux(str(tmp_path)) == ""
-    assert surroundings.selinux(write(tmp_path, {"/sys/fs/selinux/enforce": "0"})) == "permissive"
-    assert surroundings.selinux(write(tmp_path, {"/sys/fs/selinux/enforce": "1"})) == "enforcing"
-
-
 def test_modules_that_cannot_be_loaded(tmp_path: Path) -> None:
     release = platform.release()
     kernel = "kernel/drivers/net/vxlan/vxlan.ko.xz: kernel/net/x.ko\nkernel/net/bridge/br_netfilter.ko:\n"

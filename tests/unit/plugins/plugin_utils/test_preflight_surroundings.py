@@ -65,11 +65,15 @@ def said(*hosts: Host) -> str:
     return "\n".join(f"{p.severity} {p.host}: {p.subject}: {p.message} {p.remedy}" for p in problems)
 
 
+def selinux(mode: str, at_boot: str = "", *unlabelled: str) -> t.Dict[str, t.Any]:
+    return {"selinux": {"mode": mode, "at_boot": at_boot, "unlabelled": list(unlabelled)}}
+
+
 def test_good_machines_have_no_problem() -> None:
     assert said(host(), host(2)) == ""
     assert said(Host("unknown", variables=GOOD), Host("old", variables=GOOD, facts={"kubernetes": {}})) == ""
     assert said(host(cgroup_controllers=[])) == ""
-    assert said(host(selinux="permissive"), host(2, selinux=""), host(3, joined=True, selinux="enforcing")) == ""
+    assert said(host(**selinux("permissive")), host(2, **selinux("")), host(3, True, **selinux("enforcing"))) == ""
 
 
 def mount(path: str, kind: str = "ext4", *options: str) -> t.Dict[str, t.Any]:
@@ -141,7 +145,8 @@ FORWARDING = {"path": "/etc/sysctl.d/99-z.conf", "setting": "net.ipv4.conf.all.f
             {"swap_at_boot": [{"path": "/etc/waagent.conf", "setting": "ResourceDisk.EnableSwap=y"}]},
             "error node1: node_prep_swap: is absent, but /etc/waagent.conf brings swap back at every boot",
         ),
-        ({"selinux": "enforcing"}, "warning node1: selinux: is enforcing, with which this collection was not tried"),
+        (selinux("enforcing"), "warning node1: selinux: is enforcing, with which this collection was not tried"),
+        (selinux("permissive", "enforcing"), "warning node1: selinux: is enforcing after the next boot, with which"),
         ({"etcd_data": True}, "error node1: /var/lib/etcd: is not empty, and the host is no control plane"),
         ({"limits": {"max_user_instances": 64}}, "warning node1: fs.inotify.max_user_instances: is 64"),
         ({"mtus": {"eth0": 1280}}, "warning node1: mtu: 1280 on eth0 is too small for pods"),
@@ -162,6 +167,35 @@ FORWARDING = {"path": "/etc/sysctl.d/99-z.conf", "setting": "net.ipv4.conf.all.f
 def test_what_stands_in_the_way(around: t.Dict[str, t.Any], expected: str) -> None:
     assert expected in said(host(**around))
     assert "error" not in said(host(joined=True, **around))
+
+
+@pytest.mark.parametrize(
+    ("found", "joined", "wanted", "expected"),
+    [
+        (
+            selinux(""),
+            False,
+            "enforcing",
+            "error node1: node_prep_selinux: is enforcing, and SELinux is off on this host",
+        ),
+        (selinux("", "enforcing"), True, "enforcing", "`touch /.autorelabel` and reboot; or leave the variable out."),
+        (
+            selinux("permissive", "permissive", "/etc/kubernetes", "/var/lib/etcd"),
+            False,
+            "enforcing",
+            "is enforcing, and nobody has given a label to /etc/kubernetes, /var/lib/etcd. Run `restorecon -R`",
+        ),
+        (selinux("permissive"), False, "enforcing", "warning node1: selinux: is enforcing, with which this collection"),
+        (selinux("permissive", "", "/etc/kubernetes"), True, "enforcing", ""),
+        (selinux("enforcing", "enforcing", "/etc/kubernetes"), False, "permissive", ""),
+        (selinux(""), False, "permissive", ""),
+        # The policy of a kernel without SELinux does not matter.
+        (selinux("", "enforcing"), False, "leave", ""),
+    ],
+)
+def test_what_selinux_shall_do(found: t.Dict[str, t.Any], joined: bool, wanted: str, expected: str) -> None:
+    text = said(host(joined=joined, given={"node_prep_selinux": wanted}, **found))
+    assert expected in text and bool(expected) == bool(text)
 
 
 @pytest.mark.parametrize(
