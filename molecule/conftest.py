@@ -47,6 +47,8 @@ def connect(name: str) -> Host:
         ssh_identity_file=machines["vars"]["ansible_ssh_private_key_file"],
         ssh_extra_args=machines["vars"]["ansible_ssh_common_args"],
         sudo=True,
+        # A connection that is kept hangs when the machine loses its power.
+        controlpersist=0,
     )
 
 
