@@ -14,11 +14,13 @@ description:
   - Brings the installed packages to the versions that an ordinary upgrade of the system would bring them to, all of
     them or only those that mend a hole, and says whether the machine has to be started anew.
   - Packages on hold stay as they are, and so does what the distribution has not given to all machines yet. No package
-    is removed; new ones are installed where updates need them.
+    is removed; new ones are installed where updates need them. With dnf the oldest of several kernels goes, and what
+    the new version of an installed package replaces.
   - Finishes an installation that was interrupted (the machine or the run was killed) first.
   - Waits for the locks of the package manager, for example while unattended upgrades run.
   - The machine is not started anew.
-  - Debian's and Ubuntu's package manager is supported. No Python library of it is needed on the host.
+  - The package managers of Debian and Ubuntu (apt), and of the RHEL family (dnf 4) are supported. No Python library of
+    theirs is needed on the host.
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
 attributes:

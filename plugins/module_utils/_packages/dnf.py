@@ -11,9 +11,8 @@ dnf 5 is another program: it ends the rows of a query only when it is told to, p
 the place of ``shell``, ``--setopt=disable_excludes=*`` in that of ``--disableexcludes``, and its cache is
 ``/var/cache/libdnf5`` (seen with 5.4.6). ``excludepkgs`` means the same to it. A class of its own could stand here.
 
-Updates of the distribution are not written yet. What they would be asked by: ``dnf check-update``, ``dnf updateinfo
-list --security`` (what mends a hole), ``dnf upgrade NAME-VERSION`` (which keeps why a package is there), and
-``needs-restarting --reboothint``, which ends with 1 when the machine has to be started anew.
+Whether a machine has to be started anew is found out here as ``needs-restarting --reboothint`` does it, which is a
+plugin, and not on each machine.
 
 Private to this collection.
 """
@@ -32,6 +31,7 @@ import re
 import shutil
 import stat
 import tempfile
+import time
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
@@ -54,6 +54,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.inter
     Repository,
     State,
     Transaction,
+    Update,
+    Updates,
     same_url,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki.openpgp import armoured
@@ -115,16 +117,20 @@ def parse_transaction(text: str) -> t.Dict[str, t.Optional[str]]:
     heading = ""
     row: t.List[str] = []
     for line in text.partition("\nTransaction Summary")[0].splitlines():
-        replaced = re.match(r" {2,}replacing +(\S+)\.\w+ ", line)
+        replaced = parse_replaced(line)
         if re.match(r"\S.*:$", line):
             heading, row = line.split()[0].rstrip(":"), []
         elif replaced:
-            found[replaced[1]] = None
+            found[replaced[0]] = None
         elif line.startswith(" ") and heading in _EFFECTS:
             # A name that is too long for its column stands in a line of its own.
             row += line.split()
             if len(row) >= len(("name", "architecture", "version", "repository", "size")):
-                found[row[0]] = row[2] if _EFFECTS[heading] else None
+                if _EFFECTS[heading]:
+                    found[row[0]] = row[2]
+                else:
+                    # A kernel comes, and the oldest one goes.
+                    found.setdefault(row[0], None)
                 row = []
         else:
             row = []
@@ -133,6 +139,21 @@ def parse_transaction(text: str) -> t.Dict[str, t.Optional[str]]:
 
 #: How the headings of a transaction begin, and whether packages are there afterwards.
 _EFFECTS = {"Installing": True, "Upgrading": True, "Downgrading": True, "Reinstalling": True, "Removing": False}
+
+
+def parse_replaced(text: str) -> t.List[str]:
+    """Names of packages that the table before a transaction replaces by packages with other names."""
+    return re.findall(r"^ {2,}replacing +(\S+)\.\w+ ", text, re.MULTILINE)
+
+
+def parse_advisories(text: str) -> t.List[t.Tuple[str, str]]:
+    """Names and versions of packages that ``dnf updateinfo list`` prints, without an epoch that is 0."""
+    found = []
+    for line in text.splitlines():
+        match = re.fullmatch(r"\S+\s+\S+\s+(\S+)-((?:\d+:)?[^\s-]+-[^\s-]+)\.[^.\s]+", line.strip())
+        if match:
+            found.append((match[1], match[2][2:] if match[2].startswith("0:") else match[2]))
+    return found
 
 
 def complaints(text: str) -> str:
@@ -355,8 +376,24 @@ _SHELL_FAILED = re.compile(
 #: What the packages provide of which several versions may be installed.
 _PARALLEL = re.compile(r"^(?:installonlypkg|multiversion)\(|^kernel(?:-\S+)? =", re.MULTILINE)
 
+#: What a transaction says of the ways by which an ordinary upgrade differs from one for exact versions.
+_ORDINARY = ("--setopt=best=0", "--setopt=clean_requirements_on_remove=0")
+#: What a running system keeps in use until it is started anew: needs-restarting of dnf-plugins-core 4.
+_CORE = (
+    "glibc", "systemd", "dbus", "dbus-broker", "dbus-daemon", "openssl-libs", "gnutls", "linux-firmware",
+    "microcode_ctl",
+)  # fmt: skip
 #: By what packages note the content of their files, by the number of its digits.
 _DIGESTS = {32: "md5", 40: "sha1", 64: "sha256", 96: "sha384", 128: "sha512"}
+
+
+def _refusal(result: CommandResult) -> Refused:
+    """What is said of a transaction that dnf has not carried out."""
+    text = result.stdout + result.stderr
+    reason = explain_transaction(text)
+    if result.rc < 0:
+        reason = f"dnf was killed by signal {-result.rc}. The next run finishes what it left."
+    return Refused(reason, result, outdated=_OUTDATED.search(text) is not None)
 
 
 class Dnf(PackageManager):
@@ -547,7 +584,91 @@ class Dnf(PackageManager):
                 found.append(urls)
         return found
 
+    def index_age(self) -> float:
+        """That of the oldest index. Of one that is still the server's dnf touches the file ``primary`` (libdnf)."""
+        ages = []
+        for entry in read_entries(self.root):
+            pattern = os.path.join(glob.escape(self.cache), f"{glob.escape(entry.id)}-*", "repodata", "*primary*")
+            times = [os.stat(path).st_mtime for path in glob.glob(pattern)]
+            ages.append(max(0.0, time.time() - max(times)) if times else float("inf"))
+        return max(ages, default=0.0)
+
+    def updates(self) -> Updates:
+        """By what ``dnf upgrade`` would do, without insisting on the newest version of each package.
+
+        Of what may be installed in several versions, such as a kernel, the newest is the one that is updated.
+        A package that one with another name replaces is kept back.
+        """
+        result = self._upgrade(["--cacheonly", "--assumeno"], [])
+        present = self.installed()
+        planned = {name: version for name, version in parse_transaction(result.stdout).items() if version}
+        brought = {name: version for name, version in planned.items() if name in present}
+        safer = self._mends(present, brought) if brought else set()
+        left = [name for name in sorted({*self._newer(), *parse_replaced(result.stdout)}) if name not in brought]
+        held = [name for name in left if name in present and present[name].hold]
+        return Updates(
+            tuple(Update(name, present[name].version, brought[name], name in safer) for name in sorted(brought)),
+            tuple(held),
+            tuple(name for name in left if name not in held),
+        )
+
+    def _newer(self) -> t.List[str]:
+        """Names of packages of which there is a newer version, also one that settings of this machine hide."""
+        unlocked = ["--disableexcludes=all", "--disableplugin=versionlock"]
+        result = self.run(["--cacheonly", *unlocked, *_QUERY, "--upgrades"])
+        return sorted({name for name, _version, _id in parse_repoquery(result.stdout)})
+
+    def _mends(self, present: t.Mapping[str, Installed], brought: t.Mapping[str, str]) -> t.Set[str]:
+        """Those of these updates that bring a version of a security advisory, or one that is newer than that."""
+        listed = self.run(["--cacheonly", "--quiet", "updateinfo", "list", "--updates", "--security"])
+        return {
+            name
+            for name, version in parse_advisories(listed.stdout)
+            if name in brought
+            and self.compare_versions(present[name].version, version) < 0
+            and self.compare_versions(version, brought[name]) <= 0
+        }
+
+    def reboot_reasons(self) -> t.List[str]:
+        """A kernel that is newer than the one that runs, and what is in use for as long as the machine runs."""
+        running = os.uname().release
+        form = r"%{NAME}\t%{VERSION}-%{RELEASE}.%{ARCH}\n"
+        kernels = self._rpm(["--query", "--whatprovides", "kernel-uname-r", "--queryformat", form], check=False)
+        rows = [line.split("\t") for line in kernels.splitlines() if line.count("\t") == 1]
+        flavour = next((name for name, release in rows if release == running), "")
+        if not flavour:
+            return []  # A container, or a machine whose kernel comes from elsewhere.
+        newest = self.sort_versions(release for name, release in rows if name == flavour)[0]
+        reasons = [f"{flavour} {newest}"] if newest != running else []
+        booted = re.search(r"^btime (\d+)$", read_text(f"{self.root}/proc/stat"), re.MULTILINE)
+        since = int(booted[1]) if booted else 0
+        times = self._rpm(["--query", "--queryformat", r"%{NAME}\t%{INSTALLTIME}\n", *_CORE], check=False)
+        rows = [line.split("\t") for line in times.splitlines() if line.count("\t") == 1]
+        return [*reasons, *sorted({name for name, moment in rows if since and int(moment) > since})]
+
     # --- What changes the machine ---
+
+    def upgrade(self, versions: t.Mapping[str, str]) -> None:
+        """What the new version of a package replaces (``Obsoletes``) goes, as in any upgrade of this distribution."""
+        words = [f"{name}-{version}" for name, version in sorted(versions.items())]
+        planned = self._upgrade(["--cacheonly", "--assumeno"], words)
+        replaced = parse_replaced(planned.stdout)
+        gone = [name for name, version in parse_transaction(planned.stdout).items() if version is None]
+        removals = sorted(set(gone).difference(replaced))
+        if removals:
+            raise Refused("Packages would have to be removed.", planned, removals)
+        self._upgrade(["--assumeyes"], words)
+
+    def _upgrade(self, options: t.Sequence[str], words: t.Sequence[str]) -> CommandResult:
+        """What dnf prints.
+
+        :raises Refused: when it does not do it.
+        """
+        result = self.run([*options, *_ORDINARY, "upgrade", *words])
+        text = result.stdout + result.stderr
+        if result.rc == 0 or ("--assumeno" in options and "Operation aborted." in text):
+            return result
+        raise _refusal(result)
 
     def refresh(self) -> str:
         result = self.run(["--assumeyes", "makecache", "--refresh"])
@@ -610,10 +731,7 @@ class Dnf(PackageManager):
         aborted = simulate and "Operation aborted." in text
         if (result.rc == 0 or aborted) and not (stdin and _SHELL_FAILED.search(text)):
             return result
-        reason = explain_transaction(text)
-        if result.rc < 0:
-            reason = f"dnf was killed by signal {-result.rc}. The next run finishes what it left."
-        raise Refused(reason, result, outdated=_OUTDATED.search(text) is not None)
+        raise _refusal(result)
 
     def hold(self, held: t.Sequence[str], released: t.Sequence[str]) -> None:
         """Held packages stand in ``excludepkgs`` of dnf.conf, beside what others have there."""
