@@ -312,7 +312,8 @@ ansible_facts:
             - C(proxies) are variables of environments that name a proxy (not the proxy), with their C(no_proxy).
             - C(forwarding_off) and C(swap_at_boot) are settings that count after the next boot; C(hosts_at_boot) is the
               file by which cloud-init writes C(/etc/hosts) anew then, or empty.
-            - C(interfaces_taken) is configuration of network managers that matches the interfaces of pods.
+            - C(interfaces_taken) is configuration of network managers that matches the interfaces of pods,
+              C(route_setters) are units that set routes by what a cloud says.
             - C(pod_networks) are the files in C(/etc/cni/net.d), C(mounts) the file systems of folders that matter.
               Their C(ftype) says whether an XFS was made with C(ftype=1); null when that is unknown, and for others.
               Their C(version) is that of a ZFS.
@@ -335,6 +336,7 @@ ansible_facts:
             swap_at_boot: []
             hosts_at_boot: ""
             interfaces_taken: []
+            route_setters: []
             pod_networks: [87-podman-bridge.conflist]
             mounts: [{path: /var/lib, point: /, type: ext4, options: [], ftype: null, version: ""}]
             static_pods: []

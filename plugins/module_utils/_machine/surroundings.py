@@ -138,6 +138,7 @@ def look_around(
         "swap_at_boot": boot_settings.swap_at_boot(root),
         "hosts_at_boot": boot_settings.hosts_at_boot(root),
         "interfaces_taken": network_managers.look(root),
+        "route_setters": network_managers.route_setters(root),
         "pod_networks": pod_networks(root),
         "static_pods": static_pods(root, layout),
         "mounts": mounts.look(root),

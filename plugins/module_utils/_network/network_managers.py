@@ -167,3 +167,13 @@ def look(root: str = "") -> t.List[t.Dict[str, t.Any]]:
         if runs or unit == "systemd-networkd":
             found += [{**entry, "runs": runs} for entry in files(root)]
     return found
+
+
+def route_setters(root: str = "") -> t.List[str]:
+    """Units that run at boot and set the machine's routes by what a cloud says, again and again.
+
+    That of NetworkManager sends what comes from an address of the machine by a table of routes of its own, in which
+    those of pods are not.
+    """
+    found = glob.glob(f"{root}/etc/systemd/system/*.wants/nm-cloud-setup.*")
+    return sorted({os.path.basename(path) for path in found})

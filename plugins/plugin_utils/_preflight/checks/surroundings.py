@@ -206,6 +206,20 @@ def check_interfaces_taken(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
+def check_route_setters(hosts: Hosts) -> t.Iterable[Problem]:
+    """Services of clouds that take the routes of pods away. They do so only in some clouds, and when told."""
+    for host, around in looked_at(hosts):
+        units = around.get("route_setters") or []
+        if units and chosen(host).name:
+            yield host.problem(
+                "NetworkManager",
+                f"{' and '.join(units)} would set routes as the cloud says, without those of pods, which then reach"
+                " no other node.",
+                f"Run `systemctl disable --now {' '.join(units)}`, and reboot when the routes are there already.",
+                WARNING,
+            )
+
+
 def check_boot(hosts: Hosts) -> t.Iterable[Problem]:
     """What undoes the role node_prep at the next boot: forwarding, swap."""
     for host, around in looked_at(hosts):
@@ -346,6 +360,7 @@ CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_ftype,
     check_pod_networks,
     check_interfaces_taken,
+    check_route_setters,
     check_boot,
     check_leftovers,
     check_limits,

@@ -494,6 +494,17 @@ def test_everything_at_once(tmp_path: Path) -> None:
     assert (found["mtus"], found["limits"]) == ({"eth0": 1450}, {"max_user_watches": 8192})
     assert (found["etcd_data"], found["authority"]) == (True, True)
     assert (found["proxies"], found["swap_at_boot"], found["interfaces_taken"]) == ([], [], [])
+    assert found["route_setters"] == []
+
+
+def test_services_that_set_routes(tmp_path: Path) -> None:
+    folder = "/etc/systemd/system"
+    files = [
+        f"{folder}/timers.target.wants/nm-cloud-setup.timer",
+        f"{folder}/NetworkManager.service.wants/nm-cloud-setup.service",
+    ]
+    root = write(tmp_path, {**dict.fromkeys(files, ""), f"{folder}/nm-cloud-setup.timer.d/x.conf": ""})
+    assert network_managers.route_setters(root) == ["nm-cloud-setup.service", "nm-cloud-setup.timer"]
 
 
 def test_static_pods_of_others(tmp_path: Path) -> None:

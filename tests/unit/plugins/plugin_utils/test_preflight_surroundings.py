@@ -137,6 +137,10 @@ FORWARDING = {"path": "/etc/sysctl.d/99-z.conf", "setting": "net.ipv4.conf.all.f
         (taken("NetworkManager"), "warning node1: NetworkManager: /etc/x matches"),
         (taken("dhcpcd"), "Write denyinterfaces veth* cni* flannel*"),
         (
+            {"route_setters": ["nm-cloud-setup.service", "nm-cloud-setup.timer"]},
+            "warning node1: NetworkManager: nm-cloud-setup.service and nm-cloud-setup.timer would set routes as the",
+        ),
+        (
             {"forwarding_off": [FORWARDING]},
             "/etc/sysctl.d/99-z.conf has net.ipv4.conf.all.forwarding = 0, which counts",
         ),
@@ -205,6 +209,7 @@ def test_what_selinux_shall_do(found: t.Dict[str, t.Any], joined: bool, wanted: 
         ({"modules_missing": ["nf_tables"]}, {"cluster_kube_proxy_mode": "iptables"}),
         ({"pod_networks": ["05-calico.conflist"]}, {"cluster_cni": "none"}),
         ({"swap_at_boot": [{"path": "x", "setting": "y"}]}, {"node_prep_swap": "keep"}),
+        ({"route_setters": ["nm-cloud-setup.timer"]}, {"cluster_cni": "none"}),
         (resolver(nameservers=["127.0.0.1"]), {"control_plane_kubelet_configuration": {"resolvConf": "/etc/x"}}),
         ({"names": {"api.example.com": []}}, {"node_prep_hosts_entries": ["192.0.2.100 api.example.com api"]}),
         ({"names": {}}, {}),
