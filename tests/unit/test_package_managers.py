@@ -288,7 +288,7 @@ def code(path: Path) -> str:
 
 
 def test_one_file_names_a_package_manager() -> None:
-    known = re.compile(r"\b(apt|apt-get|dpkg|deb|dnf|yum|rpm|rpmdb)\b", re.IGNORECASE)
+    known = re.compile(r"\b(apt|apt-get|dpkg|deb|dnf|dnf5|yum|rpm|rpmdb)\b", re.IGNORECASE)
     real = [manager for manager in _packages.MANAGERS if manager is not TestPackages]
     files = [ROOT / f"plugins/module_utils/_packages/{manager.name}.py" for manager in real]
     named = {

@@ -10,10 +10,11 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.apt import Apt
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.dnf import Dnf
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.dnf5 import Dnf5
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
 
 #: The first one that a machine has is its own.
-MANAGERS: t.Tuple[t.Type[PackageManager], ...] = (Apt, Dnf)
+MANAGERS: t.Tuple[t.Type[PackageManager], ...] = (Apt, Dnf, Dnf5)
 
 
 def package_manager(runner: Runner, lock_timeout: int = 120) -> PackageManager:

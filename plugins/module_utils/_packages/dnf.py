@@ -7,9 +7,7 @@ A package is on hold when it stands in ``excludepkgs`` of dnf.conf. That needs n
 its own, and a list without its plugin holds nothing), counts for all repositories, and dnf itself obeys it in each
 command. A transaction that may change a held package says for itself what is left of the exclusions.
 
-dnf 5 is another program: it ends the rows of a query only when it is told to, prints epochs that are 0, has ``do`` in
-the place of ``shell``, ``--setopt=disable_excludes=*`` in that of ``--disableexcludes``, and its cache is
-``/var/cache/libdnf5`` (seen with 5.4.6). ``excludepkgs`` means the same to it. A class of its own could stand here.
+What dnf 5 does otherwise is in dnf5.py; what both take from here is what their tools, words and files have in common.
 
 Whether a machine has to be started anew is found out here as ``needs-restarting --reboothint`` does it, which is a
 plugin, and not on each machine.
@@ -98,11 +96,7 @@ DNF_FORMAT = "%{name} %{evr} %{repoid}"
 def parse_rpm(text: str) -> t.List[t.Tuple[str, str, str]]:
     """Names, architectures and versions that ``rpm --queryformat RPM_FORMAT`` prints; keys are no packages."""
     rows = (line.split("\t") for line in text.splitlines() if line.count("\t") == 2)
-    return [
-        (name, arch, version[2:] if version.startswith("0:") else version)
-        for name, arch, version in rows
-        if name != "gpg-pubkey"
-    ]
+    return [(name, arch, without_zero(version)) for name, arch, version in rows if name != "gpg-pubkey"]
 
 
 def parse_repoquery(text: str) -> t.List[t.Tuple[str, str, str]]:
@@ -122,11 +116,11 @@ def parse_transaction(text: str) -> t.Dict[str, t.Optional[str]]:
             heading, row = line.split()[0].rstrip(":"), []
         elif replaced:
             found[replaced[0]] = None
-        elif line.startswith(" ") and heading in _EFFECTS:
+        elif line.startswith(" ") and heading in EFFECTS:
             # A name that is too long for its column stands in a line of its own.
             row += line.split()
             if len(row) >= len(("name", "architecture", "version", "repository", "size")):
-                if _EFFECTS[heading]:
+                if EFFECTS[heading]:
                     found[row[0]] = row[2]
                 else:
                     # A kernel comes, and the oldest one goes.
@@ -138,7 +132,7 @@ def parse_transaction(text: str) -> t.Dict[str, t.Optional[str]]:
 
 
 #: How the headings of a transaction begin, and whether packages are there afterwards.
-_EFFECTS = {"Installing": True, "Upgrading": True, "Downgrading": True, "Reinstalling": True, "Removing": False}
+EFFECTS = {"Installing": True, "Upgrading": True, "Downgrading": True, "Reinstalling": True, "Removing": False}
 
 
 def parse_replaced(text: str) -> t.List[str]:
@@ -150,10 +144,16 @@ def parse_advisories(text: str) -> t.List[t.Tuple[str, str]]:
     """Names and versions of packages that ``dnf updateinfo list`` prints, without an epoch that is 0."""
     found = []
     for line in text.splitlines():
-        match = re.fullmatch(r"\S+\s+\S+\s+(\S+)-((?:\d+:)?[^\s-]+-[^\s-]+)\.[^.\s]+", line.strip())
+        words = (re.fullmatch(r"(.+)-((?:\d+:)?[^-]+-[^-]+)\.[^.]+", word) for word in line.split()[2:])
+        match = next(filter(None, words), None)
         if match:
-            found.append((match[1], match[2][2:] if match[2].startswith("0:") else match[2]))
+            found.append((match[1], without_zero(match[2])))
     return found
+
+
+def without_zero(version: str) -> str:
+    """A version without its epoch when that is 0."""
+    return version[2:] if version.startswith("0:") else version
 
 
 def complaints(text: str) -> str:
@@ -166,8 +166,8 @@ def complaints(text: str) -> str:
 
 
 _COMPLAINT = re.compile(
-    r"Error|No match for|All matches were| Problem| {2}- | {2}\S+: |\[FAILED\]|Package \S+ is not signed"
-    r"|Public key for "
+    r"Error|No match for|All matches were| ?Problem| {2}- | {2}\S+: |\[FAILED\]|Package \S+ is not signed"
+    r"|Public key for |Argument '|>>> |Failed to (?!resolve)|Transaction failed|OpenPGP check for "
 )
 
 _FETCH_FAILURES = (
@@ -223,7 +223,10 @@ def explain_fetch(text: str) -> t.Optional[str]:
     return None
 
 
-_FILTERED = re.compile(r"All matches were filtered out by (exclude|modular) filtering for argument: (\S+)")
+_FILTERED = re.compile(
+    r"All matches were filtered out by (?P<kind>exclude|modular) filtering for argument: (?P<name>\S+)"
+    r"|Argument '(?P<word>[^']+)' matches only (?:excluded packages|packages excluded by versionlock)"
+)
 _FILTERS = {
     "exclude": "excludepkgs in /etc/dnf/dnf.conf or in the file of a repository, or a list of versionlock, forbids it. "
     "Take it out there, or set hold for a package that this collection holds.",
@@ -236,7 +239,7 @@ _OUTDATED = re.compile(r"Status code: 404 for \S+\.rpm|No more mirrors to try")
 _REMEDIES = (
     (_OUTDATED, "A server has not what its index names: a mirror that is being brought up to date does that."),
     (
-        re.compile(r"GPG check FAILED"),
+        re.compile(r"GPG check FAILED|OpenPGP check for package"),
         "The packages have to be signed by a key that the repository's file names (gpgkey), whatever signed the index.",
     ),
 )
@@ -244,11 +247,12 @@ _REMEDIES = (
 
 def explain_transaction(text: str) -> str:
     """Why dnf does not carry a transaction out, with what can be done about it."""
-    filtered = [f"{name}: {_FILTERS[kind]}" for kind, name in dict.fromkeys(_FILTERED.findall(text))]
+    rows = [(match["kind"] or "exclude", match["name"] or match["word"]) for match in _FILTERED.finditer(text)]
+    filtered = [f"{name}: {_FILTERS[kind]}" for kind, name in dict.fromkeys(rows)]
     if not re.search(r"Failed to download metadata|Errors during downloading metadata", text):
         remedies = [remedy for pattern, remedy in _REMEDIES if pattern.search(text)]
         return "\n".join([complaints(text), *filtered, *remedies])
-    repository = re.search(r"for repo(?:sitory)? '([^']+)'", text)
+    repository = re.search(r"for repo(?:sitory)? ['\"]([^'\"]+)['\"]", text)
     name = repository[1] if repository else "of this host"
     reason = explain_fetch(text) or complaints(text)
     return (
@@ -368,10 +372,10 @@ _OWN_WAYS = re.compile(r"proxy.*|username|password|sslca.*|sslclient.*|sslverify
 
 # --- The tools ------------------------------------------------------------------------------------------------------
 
-_QUERY = ("repoquery", "--queryformat", DNF_FORMAT)
-#: In `dnf shell`, which ends with 0 whatever happened.
-_SHELL_FAILED = re.compile(
-    r"^(?:> )*(?:Error(?!: Operation aborted)|No match for|All matches were| Problem)", re.MULTILINE
+#: In `dnf shell` and `dnf5 do`, which go on whatever happened.
+_HALF_DONE = re.compile(
+    r"^(?:> )*(?:Error(?!: Operation aborted)|No match for|All matches were| ?Problem|Argument '[^']*' matches only)",
+    re.MULTILINE,
 )
 #: What the packages provide of which several versions may be installed.
 _PARALLEL = re.compile(r"^(?:installonlypkg|multiversion)\(|^kernel(?:-\S+)? =", re.MULTILINE)
@@ -405,6 +409,16 @@ class Dnf(PackageManager):
     # The program `dnf` is a link, to dnf5 on some systems.
     name, tool, systems, audit = "dnf", "dnf-3", "the RHEL family", "dnf check"
     names = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+    #: How it is asked for packages.
+    query: t.Tuple[str, ...] = ("repoquery", "--queryformat", DNF_FORMAT)
+    #: What hides nothing that the machine's settings hide, but for lists of versionlock, which have an option of their
+    #: own.
+    unhidden: t.Tuple[str, ...] = ("--disableexcludes=all",)
+    unlocked: t.Tuple[str, ...] = ("--disableplugin=versionlock",)
+    #: The option of where it keeps what it has fetched, and its default.
+    cache_option, cache_default = "cachedir", "/var/cache/dnf"
+    #: What it prints when it was told to change nothing.
+    aborted = "Operation aborted."
 
     def __init__(self, runner: Runner, lock_timeout: int = 120, root: str = "", options: t.Sequence[str] = ()) -> None:
         super().__init__(runner, lock_timeout, root)
@@ -418,7 +432,8 @@ class Dnf(PackageManager):
     @property
     def cache(self) -> str:
         """The folder in which dnf keeps what it has fetched."""
-        return self.root + read_sections(self.configuration).get("main", {}).get("cachedir", "/var/cache/dnf").strip()
+        main = read_sections(self.configuration).get("main", {})
+        return self.root + main.get(self.cache_option, self.cache_default).strip()
 
     def run(self, arguments: t.Sequence[str], stdin: t.Optional[str] = None) -> CommandResult:
         """Run dnf; wait for its locks; no failure is raised, look at ``rc``.
@@ -429,7 +444,7 @@ class Dnf(PackageManager):
         while True:
             argv = [self.tool, "--setopt=exit_on_lock=1", *self._options, *arguments]
             result = self.runner.run(argv, stdin=stdin, check=False)
-            if result.rc != _LOCKED:
+            if not self.is_locked(result):
                 return result
             if wait.is_over:
                 raise SlipwayError(
@@ -438,6 +453,21 @@ class Dnf(PackageManager):
                     **result.as_return_values(),
                 )
             wait.sleep()
+
+    @staticmethod
+    def is_locked(result: CommandResult) -> bool:
+        """Whether it did nothing since another process has one of its locks."""
+        return result.rc == _LOCKED
+
+    @staticmethod
+    def planned(text: str) -> t.Dict[str, t.Optional[str]]:
+        """What the table before a transaction says: versions by names, ``None`` for what is removed or replaced."""
+        return parse_transaction(text)
+
+    @staticmethod
+    def replaced(text: str) -> t.List[str]:
+        """Names of packages that this table replaces by packages with other names."""
+        return parse_replaced(text)
 
     def _rpm(self, arguments: t.Sequence[str], check: bool = True) -> str:
         return self.runner.run(["rpm", *arguments], check=check, failure="rpm failed").stdout
@@ -512,8 +542,7 @@ class Dnf(PackageManager):
         allowed = self._query(words, self._released(words))
         hidden = [word for word in words if word not in allowed]
         # What the machine's settings forbid is there, but nobody's candidate.
-        unlocked = ["--disableexcludes=all", "--disableplugin=versionlock"]
-        others = self._query(hidden, unlocked) if hidden else {}
+        others = self._query(hidden, [*self.unhidden, *self.unlocked]) if hidden else {}
         # Of a repository alone it does not matter what is installed.
         unknown = [] if self._options else [word for word in hidden if word not in others]
         return {
@@ -529,7 +558,7 @@ class Dnf(PackageManager):
 
         :raises SlipwayError: when a repository cannot be read.
         """
-        result = self.run(["--assumeyes", *options, *_QUERY, *names])
+        result = self.run(["--assumeyes", *options, *self.query, *names])
         if result.rc != 0:
             raise SlipwayError(
                 "dnf of this host cannot say what its package sources offer: "
@@ -555,14 +584,15 @@ class Dnf(PackageManager):
         return self.sort_versions(version for version, repository in rows if rank(repository) == first)[0]
 
     def known_names(self, beginning: str) -> t.List[str]:
-        result = self.run(["--cacheonly", *_QUERY, f"{beginning}*"])
+        result = self.run(["--cacheonly", *self.query, f"{beginning}*"])
         return sorted({name for name, _version, _id in parse_repoquery(result.stdout)})
 
     def explain_missing(self, name: str, wanted: t.Optional[str], offer: t.Optional[Offer]) -> str:
         text = super().explain_missing(name, wanted, offer)
-        locked = re.search(
-            rf"^!?{re.escape(name)}-", read_text(f"{self.root}/etc/dnf/plugins/versionlock.list"), re.MULTILINE
-        )
+        # A list of dnf 4, and one of dnf 5.
+        lists = (read_text(f"{self.root}/etc/dnf/{path}") for path in ("plugins/versionlock.list", "versionlock.toml"))
+        named = re.compile(rf"^(!?{re.escape(name)}-|name = \"{re.escape(name)}\"$)", re.MULTILINE)
+        locked = any(map(named.search, lists))
         return f"{text} (others are hidden by dnf versionlock)" if locked and offer is not None else text
 
     def indexes(self) -> t.List[t.List[str]]:
@@ -601,10 +631,10 @@ class Dnf(PackageManager):
         """
         result = self._upgrade(["--cacheonly", "--assumeno"], [])
         present = self.installed()
-        planned = {name: version for name, version in parse_transaction(result.stdout).items() if version}
+        planned = {name: version for name, version in self.planned(result.stdout).items() if version}
         brought = {name: version for name, version in planned.items() if name in present}
         safer = self._mends(present, brought) if brought else set()
-        left = [name for name in sorted({*self._newer(), *parse_replaced(result.stdout)}) if name not in brought]
+        left = [name for name in sorted({*self._newer(), *self.replaced(result.stdout)}) if name not in brought]
         held = [name for name in left if name in present and present[name].hold]
         return Updates(
             tuple(Update(name, present[name].version, brought[name], name in safer) for name in sorted(brought)),
@@ -614,8 +644,7 @@ class Dnf(PackageManager):
 
     def _newer(self) -> t.List[str]:
         """Names of packages of which there is a newer version, also one that settings of this machine hide."""
-        unlocked = ["--disableexcludes=all", "--disableplugin=versionlock"]
-        result = self.run(["--cacheonly", *unlocked, *_QUERY, "--upgrades"])
+        result = self.run(["--cacheonly", *self.unhidden, *self.unlocked, *self.query, "--upgrades"])
         return sorted({name for name, _version, _id in parse_repoquery(result.stdout)})
 
     def _mends(self, present: t.Mapping[str, Installed], brought: t.Mapping[str, str]) -> t.Set[str]:
@@ -652,8 +681,8 @@ class Dnf(PackageManager):
         """What the new version of a package replaces (``Obsoletes``) goes, as in any upgrade of this distribution."""
         words = [f"{name}-{version}" for name, version in sorted(versions.items())]
         planned = self._upgrade(["--cacheonly", "--assumeno"], words)
-        replaced = parse_replaced(planned.stdout)
-        gone = [name for name, version in parse_transaction(planned.stdout).items() if version is None]
+        replaced = self.replaced(planned.stdout)
+        gone = [name for name, version in self.planned(planned.stdout).items() if version is None]
         removals = sorted(set(gone).difference(replaced))
         if removals:
             raise Refused("Packages would have to be removed.", planned, removals)
@@ -666,7 +695,7 @@ class Dnf(PackageManager):
         """
         result = self.run([*options, *_ORDINARY, "upgrade", *words])
         text = result.stdout + result.stderr
-        if result.rc == 0 or ("--assumeno" in options and "Operation aborted." in text):
+        if result.rc == 0 or ("--assumeno" in options and self.aborted in text):
             return result
         raise _refusal(result)
 
@@ -681,11 +710,11 @@ class Dnf(PackageManager):
             self._rpm(["--erase", "--nodeps", *older], check=False)
 
     def plan(self, transaction: Transaction) -> t.Dict[str, t.Optional[str]]:
-        return parse_transaction(self._transact(transaction, simulate=True).stdout)
+        return self.planned(self._transact(transaction, simulate=True).stdout)
 
     def install(self, transaction: Transaction) -> None:
         result = self._transact(transaction, simulate=True)
-        planned = parse_transaction(result.stdout)
+        planned = self.planned(result.stdout)
         removals = sorted(name for name, version in planned.items() if version is None)
         others = [name for name in removals if name not in transaction.targets]
         if others and None not in transaction.targets.values():
@@ -695,10 +724,7 @@ class Dnf(PackageManager):
         self.hold([], [name for name, version in transaction.targets.items() if not version and name in excluded])
 
     def transaction_arguments(self, transaction: Transaction, simulate: bool) -> t.Tuple[t.List[str], t.Optional[str]]:
-        """Arguments for dnf, and what is said to it on its standard input.
-
-        Only its shell installs and removes at once.
-        """
+        """Arguments for dnf, and what is said to it on its standard input."""
         targets = sorted(transaction.targets.items())
         wanted = [f"{name}-{version}" for name, version in targets if version]
         removed = [name for name, version in targets if not version]
@@ -710,8 +736,14 @@ class Dnf(PackageManager):
         ]
         if not removed:
             return [*options, "install", *wanted], None
+        words, stdin = self.both_ways(wanted, removed)
+        return [*options, *words], stdin
+
+    @staticmethod
+    def both_ways(wanted: t.Sequence[str], removed: t.Sequence[str]) -> t.Tuple[t.List[str], t.Optional[str]]:
+        """How packages are installed and removed at once: arguments, and what is said on the standard input."""
         lines = [*(f"install {word}" for word in wanted), *(f"remove {name}" for name in removed), "run", "exit"]
-        return [*options, "shell"], "\n".join(lines)
+        return ["shell"], "\n".join(lines)
 
     def _released(self, names: t.Collection[str]) -> t.List[str]:
         """The option by which these packages are not on hold for one call."""
@@ -728,8 +760,9 @@ class Dnf(PackageManager):
         arguments, stdin = self.transaction_arguments(transaction, simulate)
         result = self.run(arguments, stdin)
         text = result.stdout + result.stderr
-        aborted = simulate and "Operation aborted." in text
-        if (result.rc == 0 or aborted) and not (stdin and _SHELL_FAILED.search(text)):
+        aborted = simulate and self.aborted in text
+        both_ways = None in transaction.targets.values()
+        if (result.rc == 0 or aborted) and not (both_ways and _HALF_DONE.search(text)):
             return result
         raise _refusal(result)
 
@@ -837,7 +870,7 @@ class DnfSource(PackageSource):
                 text = text.replace(f"baseurl={self.url}\n", f"baseurl={entry.urls[0]}\n")
         with self._scratch() as scratch:
             publish(os.path.join(scratch, "repos", "slipway.repo"), text.encode())
-            result = self._dnf_of(scratch, self._dnf.cache).run(["--cacheonly", *_QUERY, *sorted(names)])
+            result = self._dnf_of(scratch, self._dnf.cache).run(["--cacheonly", *self._dnf.query, *sorted(names)])
         rows = parse_repoquery(result.stdout) if result.rc == 0 else []
         found = {name: self._dnf.sort_versions(v for other, v, _id in rows if other == name) for name in names}
         return {name: Offer(versions[0], tuple(versions)) for name, versions in found.items() if versions}
@@ -868,14 +901,15 @@ class DnfSource(PackageSource):
         """dnf that knows nothing but the repository in ``scratch``, and reaches servers as the host's does."""
         settings = {
             "reposdir": os.path.join(scratch, "repos"),
-            "cachedir": cache,
+            self._dnf.cache_option: cache,
             "logdir": scratch,
+            "plugins": "0",
             "timeout": str(self._timeout),
             "retries": "1",
             "skip_if_unavailable": "0",
         }
-        options = ["--noplugins", "--disableexcludes=all", *(f"--setopt={key}={settings[key]}" for key in settings)]
-        return Dnf(self._dnf.runner, self._dnf.lock_timeout, self._dnf.root, options)
+        options = [*self._dnf.unhidden, *(f"--setopt={key}={settings[key]}" for key in settings)]
+        return type(self._dnf)(self._dnf.runner, self._dnf.lock_timeout, self._dnf.root, options)
 
     def _keep(self, fetched: str) -> None:
         """Move the verified index to where dnf looks for it, so that nobody has to fetch it again."""
