@@ -177,7 +177,7 @@ CASES = [
     Case(
         "selinux-that-shall-enforce-and-is-off",
         ["worker1: node_prep_selinux: is enforcing, and SELinux is off on this host.", "touch /.autorelabel"],
-        hosts={"worker1": {"node_prep_selinux": "enforcing"}},
+        worker1={"node_prep_selinux": "enforcing"},
         facts={"worker1": around(selinux={"mode": "", "at_boot": "disabled", "unlabelled": []})},
     ),
     Case(
