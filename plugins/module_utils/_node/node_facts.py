@@ -52,7 +52,12 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._packages impor
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates, der, x509
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x"}
+_ARCHITECTURES = {
+    **{"x86_64": "amd64", "aarch64": "arm64", "i686": "386"},
+    **{"armv6l": "arm", "armv7l": "arm", "armv8l": "arm"},
+}
+#: What a kernel of 64 bits runs when the system on it has 32 (Raspberry Pi OS).
+_HALF = {"amd64": "386", "arm64": "arm"}
 #: Interfaces that container networks make; they say nothing about the machine.
 _VIRTUAL = re.compile(
     r"^(veth|cni|cali|tunl|vxlan|docker|podman|br-[0-9a-f]{12}$|virbr|kube-|cilium|lxc|ovs|antrea|weave|genev|nodelocaldns"
@@ -76,6 +81,16 @@ _PROGRAMS = {
 _TIME_SYNC = ("systemd-timesyncd", "chrony", "chronyd", "ntpsec", "ntp", "ntpd", "openntpd")
 #: Seconds that a program may take to say its version.
 _PATIENCE = 20
+
+
+def architecture(machine: str, bits: int) -> str:
+    """Go's name of what the system of this machine was built for.
+
+    :param machine: what the kernel says.
+    :param bits: those of the system's own programs, such as the one that runs this.
+    """
+    name = _ARCHITECTURES.get(machine, machine)
+    return _HALF.get(name, name) if bits == 32 else name
 
 
 def parse_os_release(text: str) -> t.Dict[str, t.Any]:
@@ -380,7 +395,7 @@ class NodeFacts:
             "boot_id": read_text("/proc/sys/kernel/random/boot_id").strip(),
             "os": {
                 **parse_os_release(read_text("/etc/os-release")),
-                "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
+                "architecture": architecture(platform.machine(), 8 * struct.calcsize("P")),
                 "kernel": platform.release(),
             },
             "interfaces": interfaces,

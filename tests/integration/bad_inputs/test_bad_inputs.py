@@ -417,6 +417,11 @@ CASES = [
         },
     ),
     Case("architecture", ["cp1: architecture: s390x is not"], facts={"cp1": {"os": {"architecture": "s390x"}}}),
+    Case(
+        "arm-with-a-system-of-32-bits",
+        ["worker1: architecture: arm is not supported. Use a machine with amd64 or arm64, whose system is of 64 bits"],
+        facts={"worker1": {"os": {"architecture": "arm"}}},
+    ),
     Case("no-systemd", ["cp1: service_manager: is other, not systemd"], facts={"cp1": {"service_manager": "other"}}),
     Case("cgroup-v1", ["worker1: cgroup_version: is 1, which kubelet and"], facts={"worker1": {"cgroup_version": 1}}),
     Case(

@@ -226,7 +226,7 @@ def check_platform(hosts: Hosts) -> t.Iterable[Problem]:
             yield host.problem(
                 "architecture",
                 f"{system['architecture']} is not supported.",
-                f"Use a machine with {' or '.join(ARCHITECTURES)}.",
+                f"Use a machine with {' or '.join(ARCHITECTURES)}, whose system is of 64 bits as well as its kernel.",
             )
         if facts["service_manager"] != "systemd":
             yield host.problem(

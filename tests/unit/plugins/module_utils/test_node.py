@@ -322,3 +322,21 @@ def test_interfaces_that_container_networks_make() -> None:
     assert [name for name in made if not node_facts.is_virtual(name)] == []
     own = ("eth0", "ens18", "bond0", "bond0.100", "br0", "br-lan", "wg0", "wireguard0", "vlan7", "enp1s0f0np0", "lan1")
     assert [name for name in own if node_facts.is_virtual(name)] == []
+
+
+@pytest.mark.parametrize(
+    ("machine", "bits", "expected"),
+    [
+        ("x86_64", 64, "amd64"),
+        ("aarch64", 64, "arm64"),
+        # A kernel of 64 bits with a system of 32: apt has no packages for it.
+        ("aarch64", 32, "arm"),
+        ("x86_64", 32, "386"),
+        ("armv7l", 32, "arm"),
+        ("armv8l", 32, "arm"),
+        ("s390x", 64, "s390x"),
+        ("riscv64", 64, "riscv64"),
+    ],
+)
+def test_architectures(machine: str, bits: int, expected: str) -> None:
+    assert node_facts.architecture(machine, bits) == expected
