@@ -14,6 +14,7 @@ import pytest
 import yaml
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node.node_facts import parse_os_release
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import RUNTIMES
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.machines import ARCHITECTURES
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 
@@ -126,3 +127,22 @@ def test_the_folder_of_haproxys_sockets_is_made_where_its_package_makes_none() -
     ]
     assert "RuntimeDirectory=haproxy" in (role / "templates/haproxy.service.conf.j2").read_text(encoding="utf-8")
     assert path in of_role("node_reset", "defaults")["node_reset_services"][1]["files"]
+
+
+def test_each_machine_gets_helm_for_its_architecture() -> None:
+    url = jinja2.Environment(autoescape=False).from_string(of_role("helm", "defaults")["helm_archive_url"])
+    name = jinja2.Environment(autoescape=False).from_string(of_role("helm")["__helm_architecture"])
+    for architecture in ARCHITECTURES:
+        known = name.render(cluster_node={"os": {"architecture": architecture}})
+        assert url.render(helm_download_url="https://h", helm_version="3.22.0", __helm_architecture=known) == (
+            f"https://h/helm-v3.22.0-linux-{architecture}.tar.gz"
+        )
+
+
+def test_nothing_else_names_an_architecture() -> None:
+    """Repositories of apt give what dpkg asks for, those of dnf have $basearch, images have one index for all."""
+    words = re.compile(r"amd64|arm64|x86_64|aarch64")
+    files = [*ROLES.glob("*/*/*"), *ROLES.parent.glob("playbooks/**/*.yml")]
+    texts = {path: path.read_text(encoding="utf-8") for path in files if path.is_file()}
+    found = {str(path.relative_to(ROLES)) for path, text in texts.items() if words.search(text)}
+    assert found == {"helm/vars/main.yml"}
