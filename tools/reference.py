@@ -114,8 +114,8 @@ def rows(options: t.Mapping[str, Option], defaults: t.Mapping[str, t.Any], paren
 def role_section(role: str, specs: t.Mapping[str, t.Any], defaults: t.Mapping[str, t.Any]) -> list[str]:
     """Write the section of one role: its description and a table for each entry point that takes variables."""
     lines = [f"## {role}", ""]
-    for entry, spec in specs.items():
-        if entry != "main":
+    for number, (entry, spec) in enumerate(specs.items()):
+        if number:
             lines += [f"### {role}: {entry}", ""]
         for text in [spec["short_description"] + ".", *paragraphs(spec.get("description", []))]:
             lines += [markdown(text), ""]
@@ -126,7 +126,7 @@ def role_section(role: str, specs: t.Mapping[str, t.Any], defaults: t.Mapping[st
 
 def readme(role: str, specs: t.Mapping[str, t.Any]) -> str:
     """Write the page of a role, which Galaxy asks for: what it does, how to use it, where its variables are."""
-    spec = specs["main"]
+    spec = next(iter(specs.values()))
     words = [spec["short_description"] + ".", *paragraphs(spec.get("description", []))]
     lines = [f"# slipway.kubernetes.{role}", "", "<!-- Made by `make docs` from meta/argument_specs.yml. -->", ""]
     for text in words:
