@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import lines_shown, shown
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import lines_shown, shown, without_credentials
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen, stated, succeeded
 
 HostVars = t.Mapping[str, t.Any]
@@ -39,7 +39,8 @@ def _report(name: str, variables: HostVars) -> t.List[str]:
     lines = [f"{name}: {shown(machine)}, {kind}: {len(found) - len(differing)} of {len(found)} as expected"]
     for entry in differing:
         lines += [f"  not as expected: {shown(entry['name'])}", f"    command: {shown(entry['command'])}"]
-        lines += [f"    printed: {line}" for line in lines_shown(entry["printed"]).splitlines() or ["(nothing)"]]
+        printed = lines_shown(without_credentials(entry["printed"])).splitlines() or ["(nothing)"]
+        lines += [f"    printed: {line}" for line in printed]
     return lines
 
 

@@ -109,6 +109,12 @@ installed:
   type: list
   elements: str
   sample: [linux-image-6.1.0-30-amd64]
+replaced:
+  description: Names of packages that the new versions of others replace, and that are removed by that; with apt none.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 excluded:
   description: Names of packages that O(exclude) has kept from being updated.
   returned: success
@@ -196,6 +202,7 @@ class PackageUpdates:
         self._max_age: int = params["update_cache_max_age"]
         self._refreshes: bool = params["refresh_in_check_mode"] or not context.check_mode
         self._refreshed = False
+        self._replaced: t.List[str] = []
 
     def run(self) -> t.Dict[str, t.Any]:
         """Update, or in check mode say what would be.
@@ -250,7 +257,12 @@ class PackageUpdates:
         try:
             return self._manager.updates()
         except Refused as refused:
-            if broken and self._check_mode:
+            if refused.outdated and self._refreshes and not self._refreshed:
+                self._refresh()
+                return self._updates(broken)
+            if self._check_mode and (broken or refused.outdated):
+                if refused.outdated:
+                    self._warn(f"What there is to update is unknown without another package index: {refused.msg}")
                 return Updates()
             raise self._failure(refused, "What there is to update cannot be found out") from refused
 
@@ -261,20 +273,21 @@ class PackageUpdates:
         """
         versions = {update.name: update.after for update in chosen}
         try:
-            planned = self._manager.plan(Transaction(versions))
+            planned = self._manager.plan_upgrade(versions)
         except Refused as refused:
             raise self._failure(refused, "The updates cannot be installed together") from refused
         named = {name.partition(":")[0] for name in versions}
         present = {name: package.version for name, package in packages.items() if package.state is not State.REMOVED}
-        others = [Update(name, present[name], str(version)) for name, version in sorted(planned.items())
-                  if name in present and name not in named]  # fmt: skip
+        self._replaced = sorted(name for name, version in planned.items() if version is None)
+        others = [Update(name, present[name], version) for name, version in sorted(planned.items())
+                  if version and name in present and name not in named]  # fmt: skip
         kept = [update.name for update in others if is_excluded(update.name, self._exclude)]
         if kept:
             raise SlipwayError(
                 f"Updates need newer versions of packages that are excluded: {', '.join(kept)}. Nothing was updated."
                 " Exclude those that need them as well, or take these out of exclude."
             )
-        return others, sorted(name for name in planned if name not in present)
+        return others, sorted(name for name, version in planned.items() if version and name not in present)
 
     def _install(self, chosen: t.List[Update]) -> t.List[Update]:
         """Install them, and believe in success only when it is to be seen.
@@ -321,6 +334,7 @@ class PackageUpdates:
             "msg": f"{said}, the machine has to be started anew" if reasons else said,
             "updates": [update._asdict() for update in done],
             "installed": new,
+            "replaced": self._replaced,
             "excluded": [update.name for update in wanted if is_excluded(update.name, self._exclude)],
             "held": list(found.held),
             "kept_back": list(found.kept_back),
@@ -328,8 +342,12 @@ class PackageUpdates:
             "repaired": repaired,
             "index_refreshed": self._refreshed,
             "diff": {
-                "before": before + "".join(f"{name}: not installed\n" for name in new),
-                "after": after + "".join(f"{name}: newly installed\n" for name in new),
+                "before": before
+                + "".join(f"{name}: not installed\n" for name in new)
+                + "".join(f"{name}: installed\n" for name in self._replaced),
+                "after": after
+                + "".join(f"{name}: newly installed\n" for name in new)
+                + "".join(f"{name}: replaced by another package\n" for name in self._replaced),
             },
         }
 

@@ -75,7 +75,7 @@ assumptions:
       type: str
       sample: stat -fc %T /sys/fs/cgroup
     printed:
-      description: What it printed; the end of it when that is long.
+      description: What it printed, without credentials in URLs; the end of it when that is long.
       type: str
       sample: cgroup2fs
     as_expected:
@@ -87,12 +87,14 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import printable
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import without_credentials
 
 #: Characters of what a command prints that are returned.
 LONGEST = 2000
-#: What timeout(1) returns for a command that it has ended.
-_ENDED = 124
+#: What timeout(1) returns for a command that it has ended, and what it ends with when that took force.
+_ENDED = (124, 137, -9)
 
 ARGUMENTS: t.Dict[str, t.Any] = {
     "assumptions": {
@@ -133,10 +135,11 @@ def run(context: Context) -> t.Dict[str, t.Any]:
     found = []
     for assumption, pattern in zip(assumptions, patterns(assumptions)):
         # Both streams as they come: many programs print their version to the one, many to the other.
-        argv = ["timeout", "--kill-after=5", str(timeout), "/bin/sh", "-c", f"exec 2>&1\n{assumption['command']}"]
-        result = context.runner.run(argv, stdin="", check=False)
-        printed = result.stdout.strip()
-        is_ended = result.rc == _ENDED
+        script = f"exec </dev/null 2>&1\n{assumption['command']}"
+        argv = ["timeout", "--kill-after=5", str(timeout), "/bin/sh", "-c", script]
+        result = context.runner.run(argv, check=False)
+        printed = without_credentials(printable(result.stdout.strip()))
+        is_ended = result.rc in _ENDED
         found.append(
             {
                 "name": assumption["name"],

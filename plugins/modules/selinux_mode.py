@@ -27,7 +27,7 @@ options:
   mode:
     description:
       - With V(permissive) what the policy does not allow is written to the audit log, and done all the same. Where
-        SELinux is off nothing is to be done.
+        SELinux is off, nothing is to be done unless the configuration says that it is to enforce.
       - With V(enforcing) it is refused. Where SELinux is off that is an error.
     type: str
     choices: [permissive, enforcing]
@@ -59,11 +59,11 @@ _NUMBERS = {"permissive": "0", "enforcing": "1"}
 
 
 def configured(text: str, mode: str) -> str:
-    """The configuration with another mode; the last line that names one counts, as for libselinux."""
-    lines = list(selinux.SETTING.finditer(text))
-    if not lines:
+    """The configuration with another mode."""
+    line = selinux.SETTING.search(text)
+    if line is None:
         return f"{text}{'' if text.endswith(chr(10)) or not text else chr(10)}SELINUX={mode}\n"
-    return "".join((text[: lines[-1].start(1)], mode, text[lines[-1].end(1) :]))
+    return "".join((text[: line.start(1)], mode, text[line.end(1) :]))
 
 
 def bring(mode: str, check_mode: bool, root: str = "") -> t.Dict[str, t.Any]:
@@ -72,20 +72,21 @@ def bring(mode: str, check_mode: bool, root: str = "") -> t.Dict[str, t.Any]:
     :raises SlipwayError: when SELinux is off and shall enforce, or the kernel refuses.
     """
     before = selinux.mode(root)
-    if not before:
-        if mode == "enforcing":
-            raise SlipwayError(selinux.OFF)
-        return {"changed": False, "before": "", "diff": []}
+    if not before and mode == "enforcing":
+        raise SlipwayError(selinux.OFF)
     path = f"{root}{selinux.CONFIGURATION}"
     text = read_exactly(path)
-    file = TextFile(path, configured(text, mode))
+    # One that is off may be on after a boot, and then as the configuration says.
+    stays = not before and selinux.mode_at_boot(root) != "enforcing"
+    file = TextFile(path, text if stays else configured(text, mode))
     kernel = {"before_header": "SELinux", "after_header": "SELinux", "before": f"{before}\n", "after": f"{mode}\n"}
-    diff = ([kernel] if before != mode else []) + ([file.diff()] if file.content != text else [])
+    differs = before not in ("", mode)
+    diff = ([kernel] if differs else []) + ([file.diff()] if file.content != text else [])
     if not check_mode:
         # The next boot first: what breaks off in between is seen by the next run.
         if file.content != text:
             file.write()
-        if before != mode:
+        if differs:
             try:
                 with open(f"{root}{selinux.ENFORCE}", "w", encoding="ascii") as stream:
                     stream.write(_NUMBERS[mode])

@@ -30,11 +30,14 @@ class Point:
     machine: str = ""
     #: Whether the control plane has been complete before.
     control_plane: bool = False
+    #: Whether the condition is looked for from the beginning of the run, since it is over soon, and nothing but that
+    #: task fulfils it. On a busy host it takes a second until a machine looks at all.
+    short: bool = False
 
     def strike(self, site: Site, run: Run) -> None:
         """Wait for the moment and kill."""
         node = site.nodes[self.machine] if self.machine else site.control_plane
-        assert run.reaches(self.task), f"{self.name}: the run ended before the task\n{run.output}"
+        assert self.short or run.reaches(self.task), f"{self.name}: the run ended before the task\n{run.output}"
         assert self.condition == "true" or run.sees(node, self.condition), f"{self.name}: not reached\n{run.output}"
         if self.victim == ANSIBLE:
             run.kill()

@@ -166,4 +166,6 @@ def ssh_words(host: Host) -> t.List[str]:
     """How ssh reaches a machine."""
     backend = host.backend
     words = backend.ssh_extra_args.split() if backend.ssh_extra_args else []
-    return [*words, "-i", backend.ssh_identity_file, f"{backend.user}@{backend.host.name}"]
+    # It ends when the machine has lost its power.
+    words += ["-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=2"]
+    return [*words, "-i", backend.ssh_identity_file, f"{backend.host.user}@{backend.host.name}"]

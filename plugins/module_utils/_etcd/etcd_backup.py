@@ -425,6 +425,9 @@ def check_about(about: t.Any) -> None:
     lacking = [name for name, kind in kinds.items() if not isinstance(about.get(name), kind)]
     if lacking:
         raise BackupError(f"Its about.json says nothing, or nothing of use, about {', '.join(lacking)}.")
+    numbers = [about["snapshot"].get(name) for name in ("size", "revision")]
+    if not all(isinstance(number, int) for number in numbers):
+        raise BackupError("Its about.json does not say how large the snapshot is, and of which revision.")
     if "snapshot.db" not in about["files"]:
         raise BackupError("snapshot.db is not among the files that its about.json names.")
 

@@ -18,8 +18,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import 
 
 ENFORCE = "/sys/fs/selinux/enforce"
 CONFIGURATION = "/etc/selinux/config"
-#: The line of the mode; upper and lower case are the same to libselinux.
-SETTING = re.compile(r"^[ \t]*SELINUX[ \t]*=[ \t]*(\w*)", re.MULTILINE)
+#: The line of the mode: to libselinux the first one that begins so counts, in upper or lower case.
+SETTING = re.compile(r"^SELINUX=\s*(enforcing|permissive|disabled)", re.MULTILINE | re.IGNORECASE)
 #: How to have it on.
 OFF = (
     "SELinux is off on this host, and shall enforce. Nothing was changed. Set SELINUX=permissive in"
@@ -36,8 +36,8 @@ def mode(root: str = "") -> str:
 
 def mode_at_boot(root: str = "") -> str:
     """The mode of the configuration: ``enforcing``, ``permissive``, ``disabled``, or nothing where it has none."""
-    found = SETTING.findall(read_text(root + CONFIGURATION))
-    return found[-1].lower() if found else ""
+    found = SETTING.search(read_text(root + CONFIGURATION))
+    return found[1].lower() if found else ""
 
 
 def look(root: str = "", layout: Layout = KUBEADM) -> t.Dict[str, t.Any]:

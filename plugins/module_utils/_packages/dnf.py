@@ -111,11 +111,11 @@ def parse_transaction(text: str) -> t.Dict[str, t.Optional[str]]:
     heading = ""
     row: t.List[str] = []
     for line in text.partition("\nTransaction Summary")[0].splitlines():
-        replaced = parse_replaced(line)
+        replaced = re.match(r" {2,}replacing +(\S+)\.\w+ ", line)
         if re.match(r"\S.*:$", line):
             heading, row = line.split()[0].rstrip(":"), []
         elif replaced:
-            found[replaced[0]] = None
+            found[replaced[1]] = None
         elif line.startswith(" ") and heading in EFFECTS:
             # A name that is too long for its column stands in a line of its own.
             row += line.split()
@@ -135,9 +135,23 @@ def parse_transaction(text: str) -> t.Dict[str, t.Optional[str]]:
 EFFECTS = {"Installing": True, "Upgrading": True, "Downgrading": True, "Reinstalling": True, "Removing": False}
 
 
-def parse_replaced(text: str) -> t.List[str]:
-    """Names of packages that the table before a transaction replaces by packages with other names."""
-    return re.findall(r"^ {2,}replacing +(\S+)\.\w+ ", text, re.MULTILINE)
+def parse_replaced(text: str) -> t.Dict[str, str]:
+    """Names of packages that the table before a transaction replaces, with those of the packages that replace them."""
+    found = {}
+    name = ""
+    for line in text.splitlines():
+        row = re.match(r" (\S+) ", f"{line} ")
+        name = row[1] if row else name
+        replaced = re.match(r" {2,}replacing +(\S+)\.\w+ ", line)
+        if replaced:
+            found[replaced[1]] = name
+    return found
+
+
+def parse_removed(text: str) -> t.List[str]:
+    """Names of packages under ``Removing`` in this table, also when another version of them is installed."""
+    sections = re.findall(r"^Removing[^\n]*:\n((?: .*\n)*)", text, re.MULTILINE)
+    return [name for section in sections for name in re.findall(r"^ (\S+)", section, re.MULTILINE)]
 
 
 def parse_advisories(text: str) -> t.List[t.Tuple[str, str]]:
@@ -235,7 +249,7 @@ _FILTERS = {
 }
 
 
-_OUTDATED = re.compile(r"Status code: 404 for \S+\.rpm|No more mirrors to try")
+_OUTDATED = re.compile(r"Status code: 404 for \S+\.rpm|No more mirrors to try|no cache for '")
 _REMEDIES = (
     (_OUTDATED, "A server has not what its index names: a mirror that is being brought up to date does that."),
     (
@@ -381,8 +395,10 @@ _HALF_DONE = re.compile(
 _PARALLEL = re.compile(r"^(?:installonlypkg|multiversion)\(|^kernel(?:-\S+)? =", re.MULTILINE)
 
 #: What a transaction says of the ways by which an ordinary upgrade differs from one for exact versions.
-_ORDINARY = ("--setopt=best=0", "--setopt=clean_requirements_on_remove=0")
-#: What a running system keeps in use until it is started anew: needs-restarting of dnf-plugins-core 4.
+_ORDINARY = ("--setopt=best=0", "--setopt=install_weak_deps=0", "--setopt=clean_requirements_on_remove=0")
+#: What changes nothing.
+_LOOK = ("--cacheonly", "--assumeno")
+#: What a running system keeps in use until it is started anew: what needs-restarting goes by, and libraries of TLS.
 _CORE = (
     "glibc", "systemd", "dbus", "dbus-broker", "dbus-daemon", "openssl-libs", "gnutls", "linux-firmware",
     "microcode_ctl",
@@ -465,8 +481,8 @@ class Dnf(PackageManager):
         return parse_transaction(text)
 
     @staticmethod
-    def replaced(text: str) -> t.List[str]:
-        """Names of packages that this table replaces by packages with other names."""
+    def replaced(text: str) -> t.Dict[str, str]:
+        """Names of packages that this table replaces, with those of the packages that replace them."""
         return parse_replaced(text)
 
     def _rpm(self, arguments: t.Sequence[str], check: bool = True) -> str:
@@ -618,29 +634,38 @@ class Dnf(PackageManager):
         """That of the oldest index. Of one that is still the server's dnf touches the file ``primary`` (libdnf)."""
         ages = []
         for entry in read_entries(self.root):
-            pattern = os.path.join(glob.escape(self.cache), f"{glob.escape(entry.id)}-*", "repodata", "*primary*")
-            times = [os.stat(path).st_mtime for path in glob.glob(pattern)]
+            folder = os.path.join(glob.escape(self.cache), f"{glob.escape(entry.id)}-{'[0-9a-f]' * 16}")
+            times = [os.stat(path).st_mtime for path in glob.glob(os.path.join(folder, "repodata", "*primary*"))]
             ages.append(max(0.0, time.time() - max(times)) if times else float("inf"))
         return max(ages, default=0.0)
 
     def updates(self) -> Updates:
         """By what ``dnf upgrade`` would do, without insisting on the newest version of each package.
 
-        Of what may be installed in several versions, such as a kernel, the newest is the one that is updated.
-        A package that one with another name replaces is kept back.
+        Of what may be installed in several versions, such as a kernel, the newest is the one that is updated. It is
+        kept back when the oldest, which would go for it, is needed by a package that would go as well. So is a package
+        that one with another name replaces, which is not there yet.
         """
-        result = self._upgrade(["--cacheonly", "--assumeno"], [])
+        text = self._upgrade(_LOOK, []).stdout
+        if self._unwanted(text):
+            crowded = [name for name in parse_removed(text) if self.planned(text).get(name)]
+            text = self._upgrade([*_LOOK, *(f"--exclude={name}" for name in crowded)], []).stdout
         present = self.installed()
-        planned = {name: version for name, version in self.planned(result.stdout).items() if version}
-        brought = {name: version for name, version in planned.items() if name in present}
+        brought = {name: version for name, version in self.planned(text).items() if version and name in present}
         safer = self._mends(present, brought) if brought else set()
-        left = [name for name in sorted({*self._newer(), *self.replaced(result.stdout)}) if name not in brought]
+        waiting = [name for name, by in self.replaced(text).items() if by not in brought]
+        left = [name for name in sorted({*self._newer(), *waiting}) if name not in brought]
         held = [name for name in left if name in present and present[name].hold]
         return Updates(
             tuple(Update(name, present[name].version, brought[name], name in safer) for name in sorted(brought)),
             tuple(held),
             tuple(name for name in left if name not in held),
         )
+
+    def _unwanted(self, text: str) -> t.List[str]:
+        """Names of packages that a transaction would take away without replacing them."""
+        gone = [name for name, version in self.planned(text).items() if version is None]
+        return sorted(set(gone).difference(self.replaced(text)))
 
     def _newer(self) -> t.List[str]:
         """Names of packages of which there is a newer version, also one that settings of this machine hide."""
@@ -650,6 +675,8 @@ class Dnf(PackageManager):
     def _mends(self, present: t.Mapping[str, Installed], brought: t.Mapping[str, str]) -> t.Set[str]:
         """Those of these updates that bring a version of a security advisory, or one that is newer than that."""
         listed = self.run(["--cacheonly", "--quiet", "updateinfo", "list", "--updates", "--security"])
+        if listed.rc != 0:
+            raise _refusal(listed)
         return {
             name
             for name, version in parse_advisories(listed.stdout)
@@ -661,32 +688,39 @@ class Dnf(PackageManager):
     def reboot_reasons(self) -> t.List[str]:
         """A kernel that is newer than the one that runs, and what is in use for as long as the machine runs."""
         running = os.uname().release
-        form = r"%{NAME}\t%{VERSION}-%{RELEASE}.%{ARCH}\n"
-        kernels = self._rpm(["--query", "--whatprovides", "kernel-uname-r", "--queryformat", form], check=False)
-        rows = [line.split("\t") for line in kernels.splitlines() if line.count("\t") == 1]
-        flavour = next((name for name, release in rows if release == running), "")
-        if not flavour:
-            return []  # A container, or a machine whose kernel comes from elsewhere.
-        newest = self.sort_versions(release for name, release in rows if name == flavour)[0]
-        reasons = [f"{flavour} {newest}"] if newest != running else []
         booted = re.search(r"^btime (\d+)$", read_text(f"{self.root}/proc/stat"), re.MULTILINE)
         since = int(booted[1]) if booted else 0
+        # What runs has in its name which variant it is; the version of its package has not.
+        form = r"[%{=NAME}\t%{=INSTALLTIME}\t%{PROVIDENAME}\t%{PROVIDEVERSION}\n]"
+        listed = self._rpm(["--query", "--whatprovides", "kernel-uname-r", "--queryformat", form], check=False)
+        rows = [line.split("\t") for line in listed.splitlines() if "\tkernel-uname-r\t" in line]
+        flavour = next((name for name, _moment, _what, release in rows if release == running), "")
+        if not flavour or not since:
+            return []  # A container, or a machine whose kernel comes from elsewhere.
+        # One that was there before the start was not chosen then.
+        newer = [release for name, moment, _what, release in rows if name == flavour and int(moment) > since]
+        newest = self.sort_versions([running, *newer])[0]
         times = self._rpm(["--query", "--queryformat", r"%{NAME}\t%{INSTALLTIME}\n", *_CORE], check=False)
-        rows = [line.split("\t") for line in times.splitlines() if line.count("\t") == 1]
-        return [*reasons, *sorted({name for name, moment in rows if since and int(moment) > since})]
+        core = [line.split("\t") for line in times.splitlines() if line.count("\t") == 1]
+        return [
+            *([f"{flavour} {newest}"] if newest != running else []),
+            *sorted({name for name, moment in core if int(moment) > since}),
+        ]
 
     # --- What changes the machine ---
 
-    def upgrade(self, versions: t.Mapping[str, str]) -> None:
-        """What the new version of a package replaces (``Obsoletes``) goes, as in any upgrade of this distribution."""
+    def plan_upgrade(self, versions: t.Mapping[str, str]) -> t.Dict[str, t.Optional[str]]:
         words = [f"{name}-{version}" for name, version in sorted(versions.items())]
-        planned = self._upgrade(["--cacheonly", "--assumeno"], words)
-        replaced = self.replaced(planned.stdout)
-        gone = [name for name, version in self.planned(planned.stdout).items() if version is None]
-        removals = sorted(set(gone).difference(replaced))
+        planned = self._upgrade(_LOOK, words)
+        removals = self._unwanted(planned.stdout)
         if removals:
             raise Refused("Packages would have to be removed.", planned, removals)
-        self._upgrade(["--assumeyes"], words)
+        return self.planned(planned.stdout)
+
+    def upgrade(self, versions: t.Mapping[str, str]) -> None:
+        """What the new version of a package replaces (``Obsoletes``) goes, as in any upgrade of this distribution."""
+        self.plan_upgrade(versions)
+        self._upgrade(["--assumeyes"], [f"{name}-{version}" for name, version in sorted(versions.items())])
 
     def _upgrade(self, options: t.Sequence[str], words: t.Sequence[str]) -> CommandResult:
         """What dnf prints.

@@ -66,10 +66,16 @@ class Dnf5(Dnf):
         return parse_transaction(text)
 
     @staticmethod
-    def replaced(text: str) -> t.List[str]:
-        names = re.findall(r"^ +replacing +(\S+) ", text, re.MULTILINE)
-        left = parse_transaction(text)
-        return [name for name in names if left.get(name) is None]
+    def replaced(text: str) -> t.Dict[str, str]:
+        found = {}
+        name = ""
+        for line in text.splitlines():
+            row = _ROW.match(f"{line} ")
+            if row and row[1] and row[2] != name:
+                found[row[2]] = name
+            elif row and not row[1]:
+                name = row[2]
+        return found
 
     @staticmethod
     def both_ways(wanted: t.Sequence[str], removed: t.Sequence[str]) -> t.Tuple[t.List[str], t.Optional[str]]:

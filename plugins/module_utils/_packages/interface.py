@@ -323,6 +323,13 @@ class PackageManager:
         """
         raise NotImplementedError
 
+    def plan_upgrade(self, versions: t.Mapping[str, str]) -> t.Dict[str, t.Optional[str]]:
+        """What ``upgrade`` would change, as ``plan`` says it.
+
+        :raises Refused: when the package manager cannot do it.
+        """
+        return self.plan(Transaction(versions))
+
     def upgrade(self, versions: t.Mapping[str, str]) -> None:
         """Bring installed packages to exactly these versions, which are newer, as ``install`` would.
 

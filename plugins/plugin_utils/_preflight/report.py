@@ -133,9 +133,35 @@ class Finding:
         }
 
 
+#: What Python makes of facts that are of another form than ours.
+_SENSELESS = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+
+
 def run_checks(checks: t.Iterable[Check], hosts: Hosts) -> t.List[Problem]:
-    """All problems that ``checks`` find."""
-    return [problem for check in checks for problem in check(hosts)]
+    """All problems that ``checks`` find. A machine that says of itself what makes no sense is one of them."""
+    return [problem for check in checks for problem in _found(check, hosts)]
+
+
+def _found(check: Check, hosts: Hosts) -> t.List[Problem]:
+    try:
+        return list(check(hosts))
+    except _SENSELESS:
+        odd = [host for host in hosts if _is_senseless(check, host)]
+        if not odd:
+            raise
+    said = "says of itself what makes no sense, so that it cannot be checked."
+    remedy = "Look who has been on this machine, or leave it out with --limit."
+    others = [host for host in hosts if host not in odd]
+    return [*(host.problem("facts", said, remedy) for host in odd), *_found(check, others)]
+
+
+def _is_senseless(check: Check, host: Host) -> bool:
+    """Whether the check breaks on this host alone."""
+    try:
+        list(check([host]))
+    except _SENSELESS:
+        return True
+    return False
 
 
 def merge(problems: t.Iterable[Problem], order: t.Sequence[str]) -> t.List[Finding]:

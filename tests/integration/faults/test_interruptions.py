@@ -43,14 +43,14 @@ UNTIL_INIT = [
 ]
 
 AFTER_INIT = [
-    Point("while Flannel is applied", "Install Flannel", MACHINE, HELM.format("flannel"), control_plane=True),
+    Point("Flannel is applied", "Install Flannel", MACHINE, HELM.format("flannel"), control_plane=True, short=True),
     # Helm may go on and come to its end, so this comes after the one that kills it.
     Point("before Flannel is applied again", "Install Flannel", ANSIBLE, control_plane=True),
     Point("before the join", "Mint a bootstrap token", ANSIBLE, control_plane=True),
     Point("in the middle of the join", "Join the cluster", MACHINE, BOOTSTRAPPING, WORKER, control_plane=True),
     Point("join: kubeadm killed", "Join the cluster", "kubeadm", BOOTSTRAPPING, WORKER, control_plane=True),
     Point("joined, token not revoked", "Revoke the bootstrap token", ANSIBLE, control_plane=True),
-    Point("while MetalLB is installed", "Install MetalLB", MACHINE, HELM.format("metallb"), control_plane=True),
+    Point("MetalLB is installed", "Install MetalLB", MACHINE, HELM.format("metallb"), control_plane=True, short=True),
     Point("while MetalLB's pools are applied", "Apply the address pools", ANSIBLE, control_plane=True),
 ]
 

@@ -102,9 +102,9 @@ def real(monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner) -> t.Callabl
     """The module with real commands."""
 
     class Shell:
-        def run(self, argv: t.List[str], stdin: str, check: bool) -> t.Any:
-            assert (stdin, check) == ("", False)
-            done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+        def run(self, argv: t.List[str], stdin: t.Any = None, check: bool = True) -> t.Any:
+            assert stdin is None and not check
+            done = subprocess.run(argv, capture_output=True, text=True, errors="surrogateescape", check=False)
             return type("Result", (), {"rc": done.returncode, "stdout": done.stdout, "stderr": done.stderr})
 
     monkeypatch.setattr(_module, "Runner", lambda _module: Shell())
@@ -137,6 +137,22 @@ def test_commands(real: t.Callable[..., t.Dict[str, t.Any]]) -> None:
 def test_a_command_that_does_not_end(real: t.Callable[..., t.Dict[str, t.Any]]) -> None:
     (entry,) = real(("echo begun; sleep 60", "begun"), timeout=1)["assumptions"]
     assert not entry["as_expected"] and entry["printed"] == "(ended after 1 seconds) begun"
+
+
+def test_a_command_that_has_to_be_killed(real: t.Callable[..., t.Dict[str, t.Any]]) -> None:
+    script = "trap '' TERM; echo begun; while :; do sleep 0.1; done"
+    (entry,) = real((script, "begun"), timeout=1)["assumptions"]
+    assert not entry["as_expected"] and "ended after 1 seconds" in entry["printed"]
+
+
+def test_what_is_printed_can_be_returned_and_published(real: t.Callable[..., t.Dict[str, t.Any]]) -> None:
+    (odd, login, stdin) = real(
+        (r"printf 'caf\351 ok'", "ok$"),
+        ("echo 'Status code: 401 for http://ops:secret@mirror.example.com/list'", "401"),
+        ("cat; echo looked", r"\Alooked\Z"),
+    )["assumptions"]
+    assert odd["printed"].encode() and odd["as_expected"] and stdin["as_expected"]
+    assert "secret" not in login["printed"] and "mirror.example.com" in login["printed"]
 
 
 def test_options_that_make_no_sense(real: t.Callable[..., t.Dict[str, t.Any]]) -> None:
@@ -206,6 +222,9 @@ def test_the_playbook_ends_well_whatever_it_finds(tmp_path: Path) -> None:
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
     (tmp_path / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": {"here": local, "away": away}}}))
+    limited = run_play(tmp_path, "--limit", "here", ANSIBLE_LIBRARY=str(folder))
+    assert limited.returncode == 0 and "no node yet: 1 of 2 as expected" in limited.stdout
+    assert "away" not in limited.stdout
     for options in ((), ("--check",)):
         done = run_play(tmp_path, *options, ANSIBLE_LIBRARY=str(folder))
         said = done.stdout + done.stderr

@@ -95,7 +95,9 @@ def test_what_these_distributions_leave_out(
         ("permissive", "enforcing", "enforcing", True),
         ("permissive", "permissive", "enforcing", True),
         ("permissive", "permissive", "permissive", False),
-        ("permissive", "", "enforcing", False),
+        ("permissive", "", "disabled", False),
+        # After the next boot it may be on.
+        ("permissive", "", "enforcing", True),
         ("enforcing", "", "enforcing", True),
         ("enforcing", "enforcing", "enforcing", False),
         ("enforcing", "enforcing", "permissive", True),

@@ -68,7 +68,7 @@ def test_what_would_change() -> None:
         "demo-old": None,
         "demo-new": "1-1.el9",
     }
-    assert Dnf5.replaced(fixture("upgrade-all")) == ["demo-old"]
+    assert Dnf5.replaced(fixture("upgrade-all")) == {"demo-old": "demo-next"}
     assert dnf5.parse_transaction(fixture("install-kernel")) == {"kernel-core": "5.14.4-1.el9", "demo": "2-1.el9"}
     assert dnf5.parse_transaction(fixture("do-both")) == {"demo-excluded": None, "demo": "2-1.el9"}
     assert dnf5.parse_transaction(fixture("install-nothing")) == {}

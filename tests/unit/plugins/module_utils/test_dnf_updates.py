@@ -74,6 +74,44 @@ def test_what_there_is_to_update(manager: Dnf, runner: FakeRunner) -> None:
     assert runner.called("--upgrades", "--disableexcludes=all", "--disableplugin=versionlock")
 
 
+def test_a_kernel_that_another_package_would_go_for(tmp_path: Path) -> None:
+    """The oldest kernel is needed by a module of somebody: the new one waits, and the others come."""
+    runner = FakeRunner(
+        {
+            "--exclude=kernel-core": (1, fixture("upgrade-without-kernel"), ""),
+            "--assumeno": (1, fixture("upgrade-removes"), ""),
+            "--upgrades": fixture("upgrades-removes"),
+            "updateinfo": "",
+            "--all": fixture("rpm-before-removal"),
+            "--provides kernel-core": "installonlypkg(kernel)\n",
+        }
+    )
+    manager = Dnf(runner, root=str(tmp_path))
+    found = manager.updates()
+    assert found.brought == (Update("rv-a", "1-1.el9", "2-1.el9"), Update("rv-w", "1-1.el9", "2-1.el9"))
+    # What the new version of an installed package replaces is no update, and not kept.
+    assert (found.held, found.kept_back) == ((), ("kernel-core",))
+    with pytest.raises(Refused, match="would have to be removed") as refusal:
+        manager.plan_upgrade({"kernel-core": "5.14.4-1.el9"})
+    assert refusal.value.removals == ["rv-kmod"]
+    runner.answers["--assumeno"] = runner.answers["--exclude=kernel-core"]
+    assert manager.plan_upgrade({"rv-a": "2-1.el9"}) == {"rv-a": "2-1.el9", "rv-b": None, "rv-w": "2-1.el9"}
+
+
+def test_advisories_that_cannot_be_read(manager: Dnf, runner: FakeRunner) -> None:
+    """With patch_security nothing would be updated, as if all were well."""
+    runner.answers["updateinfo"] = (1, "", "Error: no advisories today\n")
+    with pytest.raises(Refused, match="no advisories today"):
+        manager.updates()
+
+
+def test_an_index_that_is_not_there(manager: Dnf, runner: FakeRunner) -> None:
+    runner.answers["--assumeno"] = (1, "", "Error: Cache-only enabled but no cache for 'baseos'\n")
+    with pytest.raises(Refused) as refusal:
+        manager.updates()
+    assert refusal.value.outdated
+
+
 def test_nothing_to_update(tmp_path: Path) -> None:
     nothing = "Dependencies resolved.\nNothing to do.\nComplete!\n"
     runner = FakeRunner({"--assumeno": nothing, "--upgrades": "", "rpm": fixture("rpm-before-upgrade")})
@@ -123,7 +161,8 @@ def test_a_plan_says_what_comes_new() -> None:
         "demo-sec": "3-1.el9",
         "demo-new": "1-1.el9",
     }
-    assert dnf.parse_replaced(table) == ["demo-old"]
+    assert dnf.parse_replaced(table) == {"demo-old": "demo-next"}
+    assert dnf.parse_removed(table) == ["kernel-core"]
 
 
 def test_updates_are_installed_as_what_they_were(manager: Dnf, runner: FakeRunner) -> None:
@@ -162,7 +201,9 @@ def test_the_age_of_the_index(tmp_path: Path) -> None:
     )
     assert manager.index_age() == float("inf")
     # Two of one repository, whose address was another one before.
-    for folder, age in (("baseos-0123", 90000), ("baseos-4567", 600), ("apps-0123", 7200)):
+    hashes = {"old": "0123456789abcdef", "new": "fedcba9876543210"}
+    folders = (("baseos-{old}", 90000), ("baseos-{new}", 600), ("apps-{old}", 7200), ("apps-testing-{new}", 5))
+    for folder, age in ((name.format(**hashes), age) for name, age in folders):
         path = write(tmp_path, f"var/cache/dnf/{folder}/repodata/abc-primary.xml.gz", "")
         os.utime(path, (time.time() - age, time.time() - age))
         # It keeps the time when it was fetched first.
@@ -170,17 +211,27 @@ def test_the_age_of_the_index(tmp_path: Path) -> None:
     assert 7190 < manager.index_age() < 7300
 
 
-KERNELS = (
-    "kernel-core\t5.14.0-503.el9.x86_64\nkernel-core\t5.14.0-570.el9.x86_64\nkernel-rt-core\t5.14.0-999.el9.x86_64\n"
-)
+def kernel(name: str, release: str, moment: int, variant: str = "") -> str:
+    """What rpm says of a package with a kernel, of which the last line counts."""
+    others = f"{name}\t{moment}\tinstallonlypkg(kernel)\t\n{name}\t{moment}\tkernel\t{release}\n"
+    return f"{others}{name}\t{moment}\tkernel-uname-r\t{release}.x86_64{variant}\n"
+
+
+OLD, NEW_KERNEL = "5.14.0-503.el9", "5.14.0-570.el9"
+KERNELS = kernel("kernel-core", OLD, 10) + kernel("kernel-core", NEW_KERNEL, 2000)
+BOTH_OLD = kernel("kernel-core", OLD, 10) + kernel("kernel-core", NEW_KERNEL, 20)
+LARGE_PAGES = kernel("kernel-64k-core", OLD, 10, "+64k") + kernel("kernel-64k-core", NEW_KERNEL, 2000, "+64k")
 
 
 @pytest.mark.parametrize(
     ("running", "kernels", "installed", "reasons"),
     [
-        ("5.14.0-570.el9.x86_64", KERNELS, "systemd\t900\nglibc\t999\n", []),
-        ("5.14.0-503.el9.x86_64", KERNELS, "", ["kernel-core 5.14.0-570.el9.x86_64"]),
-        ("5.14.0-570.el9.x86_64", KERNELS, "systemd\t1001\nglibc\t5000\npackage gnutls is not installed\n",
+        (f"{NEW_KERNEL}.x86_64", BOTH_OLD, "systemd\t900\nglibc\t999\n", []),
+        (f"{OLD}.x86_64", KERNELS, "", [f"kernel-core {NEW_KERNEL}.x86_64"]),
+        # It was there before the start, at which somebody has chosen the older one.
+        (f"{OLD}.x86_64", BOTH_OLD, "", []),
+        (f"{OLD}.x86_64+64k", LARGE_PAGES + KERNELS, "", [f"kernel-64k-core {NEW_KERNEL}.x86_64+64k"]),
+        (f"{NEW_KERNEL}.x86_64", BOTH_OLD, "systemd\t1001\nglibc\t5000\npackage gnutls is not installed\n",
          ["glibc", "systemd"]),
         # A kernel from elsewhere, or a container.
         ("6.12.48+deb13-amd64", KERNELS, "glibc\t5000\n", []),

@@ -243,7 +243,7 @@ def test_damaged_archives(machine: Path) -> None:
 def without(name: str) -> t.Dict[str, t.Any]:
     """What an archive says about itself, but for one part."""
     texts = dict.fromkeys(("created", "cluster_name", "member", "image"), "x")
-    about = {"format": 1, **texts, "snapshot": {}, "files": {"snapshot.db": "0"}}
+    about = {"format": 1, **texts, "snapshot": {"size": 1, "revision": 2}, "files": {"snapshot.db": "0"}}
     return {key: value for key, value in about.items() if key != name}
 
 
@@ -256,6 +256,7 @@ def without(name: str) -> t.Dict[str, t.Any]:
         *((without(name), f"nothing of use, about {name}.") for name in without("") if name != "format"),
         ({**without(""), "files": ["snapshot.db"]}, "nothing of use, about files."),
         ({**without(""), "snapshot": 3, "image": None}, "nothing of use, about image, snapshot."),
+        ({**without(""), "snapshot": {"size": 1}}, "does not say how large the snapshot is, and of which revision"),
         ({**without(""), "files": {}}, "snapshot.db is not among the files"),
         ({**without(""), "files": {"snapshot.db": "0"}}, "snapshot.db is not in it"),
     ],

@@ -48,6 +48,8 @@ class Machine(PackageManager):
         self.calls: t.List[str] = []
         self.mended = True
         self.is_deaf = False
+        self.gone: t.List[str] = []
+        self.looks: t.List[t.Optional[Refused]] = []
 
     def index_age(self) -> float:
         return self.age
@@ -61,6 +63,9 @@ class Machine(PackageManager):
         return dict(self.packages)
 
     def updates(self) -> Updates:
+        problems, self.looks = self.looks[:1], self.looks[1:]
+        for problem in filter(None, problems):
+            raise problem
         if any(package.broken for package in self.packages.values()):
             raise refused("something is half installed")
         held = tuple(name for name in self.newer if self.packages[name].hold)
@@ -70,6 +75,9 @@ class Machine(PackageManager):
             if name not in held and self.packages[name].version != version
         ]
         return Updates(tuple(found), held, ("phased",))
+
+    def plan_upgrade(self, versions: t.Mapping[str, str]) -> t.Dict[str, t.Optional[str]]:
+        return {**super().plan_upgrade(versions), **dict.fromkeys(self.gone)}
 
     def reboot_reasons(self) -> t.List[str]:
         return self.reasons
@@ -144,6 +152,27 @@ def test_what_is_excluded_stays(pattern: str, machine: Machine, run_module: Modu
     assert (result["excluded"], machine.calls) == (["bash"], ["upgrade libc=2"])
     again = run_module(module.main, {"exclude": [pattern]})
     assert (again["changed"], again["excluded"]) == (False, ["bash"])
+
+
+def test_what_another_package_replaces_is_named(machine: Machine, run_module: ModuleRunner) -> None:
+    machine.gone = ["kernel"]
+    predicted, done = (run_module(module.main, {}, check=check) for check in (True, False))
+    for result in (predicted, done):
+        assert (result["replaced"], result["installed"]) == (["kernel"], [])
+        assert [update["name"] for update in result["updates"]] == ["bash", "libc"]
+        assert result["diff"]["after"].endswith("kernel: replaced by another package\n")
+
+
+def test_an_index_without_which_nothing_is_known(machine: Machine, run_module: ModuleRunner) -> None:
+    """Its address has changed, and the age was that of the former one."""
+    machine.looks = [refused("no cache for 'baseos'", outdated=True)]
+    assert run_module(module.main, {})["changed"]
+    assert machine.calls == ["refresh", "upgrade bash=2 libc=2"]
+    machine.looks = [refused("no cache for 'baseos'", outdated=True)] * 2
+    assert "What there is to update cannot be found out" in run_module(module.main, {})["msg"]
+    machine.looks = [refused("no cache for 'baseos'", outdated=True)]
+    looked = run_module(module.main, {}, check=True)
+    assert not looked["failed"] and not looked["changed"] and machine.calls.count("refresh") == 2
 
 
 def test_other_architectures_are_excluded_by_the_same_name() -> None:

@@ -58,12 +58,13 @@ def machine(tmp_path: Path) -> Machine:
         ("0", PACKAGED.format("enforcing")),
         ("1", PACKAGED.format("permissive")),
         ("1", PACKAGED.format("Disabled")),
-        ("1", "SELINUX = enforcing"),
+        # None of these is a line that libselinux reads.
+        ("1", "SELINUX = enforcing\n SELINUX=permissive\n#SELINUX=permissive\n"),
         ("1", "SELINUXTYPE=targeted"),
         ("1", ""),
         ("1", None),
-        # The last line counts.
-        ("0", "SELINUX=permissive\nSELINUX=enforcing\n"),
+        # The first line counts.
+        ("0", "SELINUX=enforcing\nSELINUX=permissive\n"),
     ],
 )
 def test_made_permissive(machine: Machine, enforce: str, config: t.Optional[str]) -> None:
@@ -87,6 +88,11 @@ def test_the_rest_of_the_configuration_stays(machine: Machine) -> None:
 def test_where_selinux_is_off(machine: Machine) -> None:
     machine.has("", PACKAGED.format("disabled"))
     assert machine.bring("permissive") == {"changed": False, "before": "", "diff": []}
+    # It may be on after a boot without `selinux=0`.
+    machine.config.write_text(PACKAGED.format("enforcing"))
+    assert machine.bring("permissive", check=True)["changed"] and machine.bring("permissive")["changed"]
+    assert machine.config.read_text() == PACKAGED.format("permissive") and not machine.bring("permissive")["changed"]
+    machine.config.write_text(PACKAGED.format("disabled"))
     for check in (True, False):
         with pytest.raises(SlipwayError, match=r"SELinux is off.*touch /\.autorelabel.*run again"):
             machine.bring("enforcing", check)

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import typing as t
+
+import pytest
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     WARNING,
@@ -74,3 +77,23 @@ def test_run_checks_collects() -> None:
     hosts = [Host("a")]
     problem = hosts[0].problem("s", "m", "r")
     assert run_checks([lambda given: [problem], lambda given: []], hosts) == [problem]
+
+
+def test_a_machine_that_makes_no_sense_is_a_problem_of_its_own() -> None:
+    """Who is root on a worker lets it say what he likes of itself; the others are checked all the same."""
+    hosts = [Host(name, facts={"cpu_count": count}) for name, count in (("a", 1), ("b", "many"), ("c", 8))]
+
+    def check(given: t.Sequence[Host]) -> t.Iterator[Problem]:
+        for host in given:
+            if (host.facts or {})["cpu_count"] < 2:
+                yield host.problem("cpu_count", "is too small", "Give it more.")
+
+    found = {(problem.host, problem.subject) for problem in run_checks([check], hosts)}
+    assert found == {("a", "cpu_count"), ("b", "facts")}
+    (problem,) = (problem for problem in run_checks([check], hosts) if problem.host == "b")
+    assert "says of itself what makes no sense" in problem.message and "--limit" in problem.remedy
+
+
+def test_a_check_that_is_wrong_itself_is_not_hidden() -> None:
+    with pytest.raises(KeyError, match="ours"):
+        run_checks([lambda hosts: [] if len(hosts) < 2 else {}["ours"]], [Host("a"), Host("b")])
