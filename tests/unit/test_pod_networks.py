@@ -142,7 +142,12 @@ def unequal() -> t.List[str]:
     found = []
     for role, variable in CHOICES.items():
         specs = yaml.safe_load((PROJECT / f"roles/{role}/meta/argument_specs.yml").read_text("utf-8"))
-        if specs["argument_specs"]["main"]["options"][variable]["choices"] != [*POD_NETWORKS, "none"]:
+        (option,) = (
+            entry["options"][variable]
+            for entry in specs["argument_specs"].values()
+            if variable in entry.get("options", {})
+        )
+        if option["choices"] != [*POD_NETWORKS, "none"]:
             found.append(variable)
     return found
 
