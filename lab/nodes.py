@@ -219,18 +219,14 @@ def ensure_image(os: str) -> str:
 
 def existing() -> dict[str, Running]:
     """Return the lab's nodes by name."""
-    ids = engine.docker("ps", "--all", "--quiet", "--filter", f"label={engine.LABEL}").split()
+    # In one call: what is asked about in a second one may have been removed by another process of the lab.
+    labels = [f'{{{{.Label "slipway.{name}"}}}}' for name in ("address", "second", "os")]
+    words = ["ps", "--all", "--filter", f"label={engine.LABEL}", "--filter", "label=slipway.os"]
+    rows = engine.docker(*words, "--format", "\t".join(["{{.Names}}", *labels, "{{.State}}"])).splitlines()
     found = existing_machines()
-    for entry in json.loads(engine.docker("inspect", *ids)) if ids else []:
-        labels = entry["Config"]["Labels"]
-        if "slipway.os" in labels:
-            found[entry["Name"].lstrip("/").removeprefix(PREFIX)] = Running(
-                container=entry["Name"].lstrip("/"),
-                address=labels["slipway.address"],
-                second_address=labels["slipway.second"],
-                os=labels["slipway.os"],
-                state=entry["State"]["Status"],
-            )
+    for row in rows:
+        container, *rest = row.split("\t")
+        found[container.removeprefix(PREFIX)] = Running(container, *rest)
     return dict(sorted(found.items()))
 
 

@@ -112,7 +112,7 @@ def test_all_are_renewed_without_a_failed_request(site: Site) -> None:
     with probes(ApiRead("read", client), ApiWrite("write", client)) as reports:
         result = site.run("--diff", *everything, playbook=RENEW).expect(changed=[RENEWED, COPIED, HANDED_OUT])
     assert [(report.failed, report.lost) for report in reports] == [(0, []), (0, [])]
-    assert checked.recap[CONTROL_PLANE]["failed"] == 0 and '"super-admin.conf": "expires' in result.output
+    assert checked.recap[CONTROL_PLANE]["failed"] == 0 and "super-admin.conf: expires" in result.output
     restarted = {name for name, pid in processes(site).items() if pid != running[name]}
     assert restarted == {"kube-controller-manager", "kube-scheduler"}
     site.run(playbook=RENEW).expect(changed=[])
