@@ -225,8 +225,8 @@ def existing() -> dict[str, Running]:
     rows = engine.docker(*words, "--format", "\t".join(["{{.Names}}", *labels, "{{.State}}"])).splitlines()
     found = existing_machines()
     for row in rows:
-        container, *rest = row.split("\t")
-        found[container.removeprefix(PREFIX)] = Running(container, *rest)
+        container, address, second, system, state = row.split("\t")
+        found[container.removeprefix(PREFIX)] = Running(container, address, second, system, state)
     return dict(sorted(found.items()))
 
 
