@@ -14,7 +14,7 @@ from lab_support import Site
 
 CONTROL_PLANE, WORKER = "fact1", "fact2"
 #: Task executions of a second run; it must not need more.
-EXECUTIONS = {CONTROL_PLANE: 39, WORKER: 15}
+EXECUTIONS = {CONTROL_PLANE: 34, WORKER: 13}
 
 
 @pytest.fixture(scope="module")
