@@ -9,8 +9,7 @@ command. A transaction that may change a held package says for itself what is le
 
 What dnf 5 does otherwise is in dnf5.py; what both take from here is what their tools, words and files have in common.
 
-Whether a machine has to be started anew is found out here as ``needs-restarting --reboothint`` does it, which is a
-plugin, and not on each machine.
+Whether a machine has to be started anew is found out here: ``needs-restarting`` is a plugin, and not on each machine.
 
 Private to this collection.
 """
@@ -105,53 +104,41 @@ def parse_repoquery(text: str) -> t.List[t.Tuple[str, str, str]]:
     return [(row[0], row[1], row[2]) for row in rows if len(row) == 3 and "-" in row[1]]
 
 
-def parse_transaction(text: str) -> t.Dict[str, t.Optional[str]]:
-    """What the table before a transaction says: versions by names, ``None`` for what is removed or replaced."""
-    found: t.Dict[str, t.Optional[str]] = {}
-    heading = ""
-    row: t.List[str] = []
-    for line in text.partition("\nTransaction Summary")[0].splitlines():
-        replaced = re.match(r" {2,}replacing +(\S+)\.\w+ ", line)
-        if re.match(r"\S.*:$", line):
-            heading, row = line.split()[0].rstrip(":"), []
-        elif replaced:
-            found[replaced[1]] = None
-        elif line.startswith(" ") and heading in EFFECTS:
-            # A name that is too long for its column stands in a line of its own.
-            row += line.split()
-            if len(row) >= len(("name", "architecture", "version", "repository", "size")):
-                if EFFECTS[heading]:
-                    found[row[0]] = row[2]
-                else:
-                    # A kernel comes, and the oldest one goes.
-                    found.setdefault(row[0], None)
-                row = []
-        else:
-            row = []
-    return found
-
-
 #: How the headings of a transaction begin, and whether packages are there afterwards.
 EFFECTS = {"Installing": True, "Upgrading": True, "Downgrading": True, "Reinstalling": True, "Removing": False}
 
 
-def parse_replaced(text: str) -> t.Dict[str, str]:
-    """Names of packages that the table before a transaction replaces, with those of the packages that replace them."""
-    found = {}
-    name = ""
-    for line in text.splitlines():
-        row = re.match(r" (\S+) ", f"{line} ")
-        name = row[1] if row else name
+class Row(t.NamedTuple):
+    """A package in the table before a transaction."""
+
+    heading: str
+    """The first word of that under which it stands, one of ``EFFECTS``."""
+    name: str
+    version: str = ""
+    by: str = ""
+    """The package that replaces it."""
+
+
+def parse_table(text: str) -> t.List[Row]:
+    """The rows of the table before a transaction."""
+    rows: t.List[Row] = []
+    heading = ""
+    words: t.List[str] = []
+    for line in text.partition("\nTransaction Summary")[0].splitlines():
         replaced = re.match(r" {2,}replacing +(\S+)\.\w+ ", line)
-        if replaced:
-            found[replaced[1]] = name
-    return found
-
-
-def parse_removed(text: str) -> t.List[str]:
-    """Names of packages under ``Removing`` in this table, also when another version of them is installed."""
-    sections = re.findall(r"^Removing[^\n]*:\n((?: .*\n)*)", text, re.MULTILINE)
-    return [name for section in sections for name in re.findall(r"^ (\S+)", section, re.MULTILINE)]
+        if re.match(r"\S.*:$", line):
+            heading, words = line.split()[0].rstrip(":"), []
+        elif replaced and rows:
+            rows.append(Row(heading, replaced[1], by=rows[-1].by or rows[-1].name))
+        elif line.startswith(" ") and heading in EFFECTS:
+            # A name that is too long for its column stands in a line of its own.
+            words += line.split()
+            if len(words) >= len(("name", "architecture", "version", "repository", "size")):
+                rows.append(Row(heading, words[0], words[2]))
+                words = []
+        else:
+            words = []
+    return rows
 
 
 def parse_advisories(text: str) -> t.List[t.Tuple[str, str]]:
@@ -476,14 +463,26 @@ class Dnf(PackageManager):
         return result.rc == _LOCKED
 
     @staticmethod
-    def planned(text: str) -> t.Dict[str, t.Optional[str]]:
-        """What the table before a transaction says: versions by names, ``None`` for what is removed or replaced."""
-        return parse_transaction(text)
+    def table(text: str) -> t.List[Row]:
+        """The rows of the table before a transaction."""
+        return parse_table(text)
 
-    @staticmethod
-    def replaced(text: str) -> t.Dict[str, str]:
-        """Names of packages that this table replaces, with those of the packages that replace them."""
-        return parse_replaced(text)
+    @classmethod
+    def planned(cls, text: str) -> t.Dict[str, t.Optional[str]]:
+        """What this table says: versions by names, ``None`` for what is removed or replaced."""
+        found: t.Dict[str, t.Optional[str]] = {}
+        for row in cls.table(text):
+            if EFFECTS[row.heading] and not row.by:
+                found[row.name] = row.version
+            else:
+                # An old version goes for the new one; of kernels the oldest goes.
+                found.setdefault(row.name, None)
+        return found
+
+    @classmethod
+    def replaced(cls, text: str) -> t.Dict[str, str]:
+        """Names of packages that this table replaces, with those of the other packages that replace them."""
+        return {row.name: row.by for row in cls.table(text) if row.by not in ("", row.name)}
 
     def _rpm(self, arguments: t.Sequence[str], check: bool = True) -> str:
         return self.runner.run(["rpm", *arguments], check=check, failure="rpm failed").stdout
@@ -648,7 +647,8 @@ class Dnf(PackageManager):
         """
         text = self._upgrade(_LOOK, []).stdout
         if self._unwanted(text):
-            crowded = [name for name in parse_removed(text) if self.planned(text).get(name)]
+            planned = self.planned(text)
+            crowded = [row.name for row in self.table(text) if not EFFECTS[row.heading] and planned[row.name]]
             text = self._upgrade([*_LOOK, *(f"--exclude={name}" for name in crowded)], []).stdout
         present = self.installed()
         brought = {name: version for name, version in self.planned(text).items() if version and name in present}
@@ -670,6 +670,8 @@ class Dnf(PackageManager):
     def _newer(self) -> t.List[str]:
         """Names of packages of which there is a newer version, also one that settings of this machine hide."""
         result = self.run(["--cacheonly", *self.unhidden, *self.unlocked, *self.query, "--upgrades"])
+        if result.rc != 0:
+            raise _refusal(result)
         return sorted({name for name, _version, _id in parse_repoquery(result.stdout)})
 
     def _mends(self, present: t.Mapping[str, Installed], brought: t.Mapping[str, str]) -> t.Set[str]:

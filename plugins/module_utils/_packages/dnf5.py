@@ -20,6 +20,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.dnf i
     DNF_FORMAT,
     EFFECTS,
     Dnf,
+    Row,
     without_zero,
 )
 
@@ -28,23 +29,20 @@ _ROW = re.compile(r" +(replacing +)?(\S+) +\S+ +((?:\d+:)?\S+-\S+) ")
 _LOCKED = re.compile(r"Failed to obtain [^\n]*lock|Another transaction is in progress")
 
 
-def parse_transaction(text: str) -> t.Dict[str, t.Optional[str]]:
-    """What the table before a transaction says: versions by names, ``None`` for what is removed or replaced."""
-    found: t.Dict[str, t.Optional[str]] = {}
-    heading = ""
+def parse_table(text: str) -> t.List[Row]:
+    """The rows of the table before a transaction. The old version of a package is replaced by the package itself."""
+    rows: t.List[Row] = []
+    heading = name = ""
     for line in text.partition("\nTransaction Summary")[0].splitlines():
         row = _ROW.match(f"{line} ")
         if re.match(r"\S.*:$", line):
             heading = line.split()[0].rstrip(":")
         elif row and heading in EFFECTS:
-            if EFFECTS[heading] and not row[1]:
-                found[row[2]] = without_zero(row[3])
-            else:
-                # An old version goes for the new one; of kernels the oldest goes.
-                found.setdefault(row[2], None)
+            name = name if row[1] else row[2]
+            rows.append(Row(heading, row[2], by=name) if row[1] else Row(heading, name, without_zero(row[3])))
         elif not line.startswith(" "):
             heading = ""
-    return found
+    return rows
 
 
 class Dnf5(Dnf):
@@ -62,20 +60,8 @@ class Dnf5(Dnf):
         return result.rc != 0 and _LOCKED.search(result.stdout + result.stderr) is not None
 
     @staticmethod
-    def planned(text: str) -> t.Dict[str, t.Optional[str]]:
-        return parse_transaction(text)
-
-    @staticmethod
-    def replaced(text: str) -> t.Dict[str, str]:
-        found = {}
-        name = ""
-        for line in text.splitlines():
-            row = _ROW.match(f"{line} ")
-            if row and row[1] and row[2] != name:
-                found[row[2]] = name
-            elif row and not row[1]:
-                name = row[2]
-        return found
+    def table(text: str) -> t.List[Row]:
+        return parse_table(text)
 
     @staticmethod
     def both_ways(wanted: t.Sequence[str], removed: t.Sequence[str]) -> t.Tuple[t.List[str], t.Optional[str]]:

@@ -23,6 +23,19 @@ def fixture(name: str) -> str:
     return (FIXTURES / name).read_text(encoding="utf-8")
 
 
+def recorded(tool: str, name: str) -> str:
+    """What ``tool`` printed once, by the name of the recording."""
+    return (FIXTURES.parent / tool / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def write(root: Path, path: str, text: str) -> Path:
+    """A file of a machine whose root is a folder."""
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return file
+
+
 class FakeRunner(Runner):
     """Answers by the first key that is part of the command line; a list is used up one by one, its last one stays."""
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import stat
 import time
@@ -24,25 +25,13 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.inter
     Transaction,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki.openpgp import keyring
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FIXTURES, FakeRunner
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner, recorded, write
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import fixture as of_apt
 
+fixture = functools.partial(recorded, "dnf")
 RELEASE = "150500.1.1"
 URL = "http://127.0.0.1:18080/good/"
 MAIN = "[main]\ngpgcheck=1\nbest=True\n"
-
-
-def fixture(name: str) -> str:
-    """The recorded output ``name``."""
-    return (FIXTURES.parent / "dnf" / f"{name}.txt").read_text(encoding="utf-8")
-
-
-def write(root: Path, path: str, text: str) -> Path:
-    """A file of the machine."""
-    file = root / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
-    return file
 
 
 # --- Versions -------------------------------------------------------------------------------------------------------
@@ -169,11 +158,11 @@ Transaction Summary
     ],
 )
 def test_what_a_transaction_would_do(table: str, expected: t.Dict[str, t.Optional[str]]) -> None:
-    assert dnf.parse_transaction(fixture(table)) == expected
+    assert Dnf.planned(fixture(table)) == expected
 
 
 def test_a_name_that_is_longer_than_its_column() -> None:
-    assert dnf.parse_transaction(WRAPPED) == {
+    assert Dnf.planned(WRAPPED) == {
         "a-package-with-a-name-that-is-longer-than-its-column": "1.0-1",
         "other": "2:2.0-1",
         "again": "4.0-1",

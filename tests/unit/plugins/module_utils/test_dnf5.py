@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _packages
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import dnf5
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.dnf5 import Dnf5
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import (
     Offer,
@@ -20,24 +20,17 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.inter
     Transaction,
     Update,
 )
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FIXTURES, FakeRunner
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import (
+    FIXTURES,
+    FakeRunner,
+    recorded,
+    write,
+)
 
+fixture = functools.partial(recorded, "dnf5")
 KERNEL = "installonlypkg(kernel)\nkernel-uname-r = 5.14.3-1.el9\n"
 KEY = (FIXTURES / "subkey.gpg").read_bytes()
 LOCKED = "Failed to obtain rpm transaction lock. Another transaction is in progress.\n"
-
-
-def fixture(name: str) -> str:
-    """The recorded output ``name``."""
-    return (FIXTURES.parent / "dnf5" / f"{name}.txt").read_text(encoding="utf-8")
-
-
-def write(root: Path, path: str, text: str) -> Path:
-    """A file of the machine."""
-    file = root / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
-    return file
 
 
 def manager(root: Path, answers: t.Mapping[str, t.Any], **options: t.Any) -> t.Tuple[Dnf5, FakeRunner]:
@@ -57,7 +50,7 @@ def test_which_machine_has_it(tools: t.List[str], kind: str) -> None:
 
 
 def test_what_would_change() -> None:
-    assert dnf5.parse_transaction(fixture("upgrade-all")) == {
+    assert Dnf5.planned(fixture("upgrade-all")) == {
         "kernel-core": "5.14.4-1.el9",
         "demo": "2-1.el9",
         "demo-dep": "2-1.el9",
@@ -69,9 +62,9 @@ def test_what_would_change() -> None:
         "demo-new": "1-1.el9",
     }
     assert Dnf5.replaced(fixture("upgrade-all")) == {"demo-old": "demo-next"}
-    assert dnf5.parse_transaction(fixture("install-kernel")) == {"kernel-core": "5.14.4-1.el9", "demo": "2-1.el9"}
-    assert dnf5.parse_transaction(fixture("do-both")) == {"demo-excluded": None, "demo": "2-1.el9"}
-    assert dnf5.parse_transaction(fixture("install-nothing")) == {}
+    assert Dnf5.planned(fixture("install-kernel")) == {"kernel-core": "5.14.4-1.el9", "demo": "2-1.el9"}
+    assert Dnf5.planned(fixture("do-both")) == {"demo-excluded": None, "demo": "2-1.el9"}
+    assert Dnf5.planned(fixture("install-nothing")) == {}
 
 
 def test_what_there_is_to_update(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 import types
@@ -15,21 +16,11 @@ import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import dnf
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.dnf import Dnf
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import Refused, Transaction, Update
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FIXTURES, FakeRunner
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner, recorded, write
 
+fixture = functools.partial(recorded, "dnf")
 HELD = "[main]\ngpgcheck=1\nbest=True\nexcludepkgs=demo-held\n"
 NEW = ["demo-2-1.el9", "kernel-core-5.14.4-1.el9"]
-
-
-def fixture(name: str) -> str:
-    return (FIXTURES.parent / "dnf" / f"{name}.txt").read_text(encoding="utf-8")
-
-
-def write(root: Path, path: str, text: str) -> Path:
-    file = root / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
-    return file
 
 
 @pytest.fixture
@@ -150,7 +141,7 @@ def test_advisories_for_other_versions(manager: Dnf, runner: FakeRunner) -> None
 
 def test_a_plan_says_what_comes_new() -> None:
     table = fixture("upgrade-all")
-    assert dnf.parse_transaction(table) == {
+    assert Dnf.planned(table) == {
         "demo-next": "2-1.el9",
         "demo-old": None,
         "kernel-core": "5.14.4-1.el9",
@@ -161,8 +152,8 @@ def test_a_plan_says_what_comes_new() -> None:
         "demo-sec": "3-1.el9",
         "demo-new": "1-1.el9",
     }
-    assert dnf.parse_replaced(table) == {"demo-old": "demo-next"}
-    assert dnf.parse_removed(table) == ["kernel-core"]
+    assert Dnf.replaced(table) == {"demo-old": "demo-next"}
+    assert [row.name for row in dnf.parse_table(table) if row.heading == "Removing"] == ["kernel-core"]
 
 
 def test_updates_are_installed_as_what_they_were(manager: Dnf, runner: FakeRunner) -> None:
