@@ -18,8 +18,19 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import s
 Arguments = t.Dict[str, t.Any]
 Result = t.Dict[str, t.Any]
 
-#: What a module says that waits after it has changed something, to be formatted with the seconds it was given.
-TOO_SHORT = "timeout is {}, and has to be 1 second at least: it is no way to wait for ever. Nothing was changed."
+
+def expect_timeout(seconds: int, **details: t.Any) -> None:
+    """Refuse, before anything is changed, a time in which nothing can be waited for.
+
+    :param details: what the module returns besides.
+    :raises SlipwayError: when it is less than a second.
+    """
+    if seconds < 1:
+        raise SlipwayError(
+            f"timeout is {seconds}, and has to be 1 second at least: it is no way to wait for ever. Nothing was"
+            " changed.",
+            **details,
+        )
 
 
 @dataclasses.dataclass(frozen=True)

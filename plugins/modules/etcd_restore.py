@@ -121,7 +121,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import ap
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, kubeadm_files, static_pods
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
-from ansible_collections.slipway.kubernetes.plugins.module_utils._module import TOO_SHORT, Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, expect_timeout, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import Unit
 
 STATES = ["stopped", "restored", "completed", "settled", "finished", "seeded"]
@@ -145,8 +145,7 @@ class EtcdRestore:
 
         :raises SlipwayError: when it does not come there.
         """
-        if self._params["timeout"] < 1:
-            raise SlipwayError(TOO_SHORT.format(self._params["timeout"]))
+        expect_timeout(self._params["timeout"])
         state: t.Callable[[], t.Dict[str, t.Any]] = getattr(self, f"_{self._params['state']}")
         return state()
 

@@ -124,7 +124,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubead
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.static_pods import Component
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet_certificate
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
-from ansible_collections.slipway.kubernetes.plugins.module_utils._module import TOO_SHORT, Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, expect_timeout, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki import certificates
 
 #: Kubeconfigs that may read kubeadm's configuration.
@@ -184,8 +184,7 @@ class KubeadmCertsRenew:
 
         :raises SlipwayError: when that is not possible, or something is not healthy afterwards.
         """
-        if self._params["timeout"] < 1:
-            raise SlipwayError(TOO_SHORT.format(self._params["timeout"]), refused=True)
+        expect_timeout(self._params["timeout"], refused=True)
         entries = certificates.collect()
         now = time.time()
         try:

@@ -133,7 +133,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import upgrade
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet.kubelet import untold_name
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
-from ansible_collections.slipway.kubernetes.plugins.module_utils._module import TOO_SHORT, Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, expect_timeout, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts
 
 _ADMIN = KUBEADM.admin
@@ -216,8 +216,7 @@ class KubeadmUpgrade:
 
     def _check_options(self) -> None:
         """:raises SlipwayError: when kubeadm, or what comes after it, would fail by them half-way."""
-        if self._timeout < 1:
-            raise SlipwayError(TOO_SHORT.format(self._timeout))
+        expect_timeout(self._timeout)
         if self._patches and not os.path.isdir(self._patches):
             raise SlipwayError(
                 f"patches: there is no folder {self._patches} on this host, and kubeadm was not run. Put kubeadm's"

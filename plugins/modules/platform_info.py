@@ -88,7 +88,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import printable
-from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, expect_timeout, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import without_credentials
 
 #: Characters of what a command prints that are returned.
@@ -130,8 +130,7 @@ def patterns(assumptions: t.Iterable[t.Mapping[str, str]]) -> t.List[t.Pattern[s
 def run(context: Context) -> t.Dict[str, t.Any]:
     """What the module returns."""
     assumptions, timeout = context.params["assumptions"], context.params["timeout"]
-    if timeout < 1:
-        raise SlipwayError(f"timeout is {timeout}, and has to be 1 second at least.")
+    expect_timeout(timeout)
     found = []
     for assumption, pattern in zip(assumptions, patterns(assumptions)):
         # Both streams as they come: many programs print their version to the one, many to the other.

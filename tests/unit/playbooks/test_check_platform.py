@@ -158,7 +158,7 @@ def test_what_is_printed_can_be_returned_and_published(real: t.Callable[..., t.D
 def test_options_that_make_no_sense(real: t.Callable[..., t.Dict[str, t.Any]]) -> None:
     failed = real(("echo", "("), ("echo", "ok"), ("echo", "["))
     assert failed["failed"] and "n0: `expected` is no regular" in failed["msg"] and "n2: " in failed["msg"]
-    assert "timeout is 0, and has to be 1 second at least." in real(("echo", ""), timeout=0)["msg"]
+    assert "timeout is 0, and has to be 1 second at least" in real(("echo", ""), timeout=0)["msg"]
 
 
 def looked(machine: t.Dict[str, t.Any], *entries: t.Tuple[str, bool]) -> t.Dict[str, t.Any]:
