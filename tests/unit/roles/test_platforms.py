@@ -88,30 +88,6 @@ def test_what_these_distributions_leave_out(
     assert packages("debian", "13", "6.12.38+deb13-amd64", joined) == []
 
 
-@pytest.mark.parametrize(
-    ("wanted", "now", "at_boot", "differs"),
-    [
-        ("leave", "enforcing", "enforcing", False),
-        ("permissive", "enforcing", "enforcing", True),
-        ("permissive", "permissive", "enforcing", True),
-        ("permissive", "permissive", "permissive", False),
-        ("permissive", "", "disabled", False),
-        # After the next boot it may be on.
-        ("permissive", "", "enforcing", True),
-        ("enforcing", "", "enforcing", True),
-        ("enforcing", "enforcing", "enforcing", False),
-        ("enforcing", "enforcing", "permissive", True),
-    ],
-)
-def test_when_the_mode_of_selinux_is_set(wanted: str, now: str, at_boot: str, differs: bool) -> None:
-    text = of_role("node_prep")["__node_prep_selinux_differs"].strip()[2:-2]
-    node = {"surroundings": {"selinux": {"mode": now, "at_boot": at_boot}}}
-    assert (
-        jinja2.Environment(autoescape=False).compile_expression(text)(node_prep_selinux=wanted, cluster_node=node)
-        is differs
-    )
-
-
 def test_the_folder_of_haproxys_sockets_is_made_where_its_package_makes_none() -> None:
     path = "/etc/systemd/system/haproxy.service.d/slipway.conf"
     assert {family: entry["haproxy_has_folder"] for family, entry in TABLES["api_endpoint"].items()} == {
