@@ -209,7 +209,7 @@ CASES = [
     Case("no-control-plane", ["cluster_control_plane_hosts: is empty"], groups={"kube_control_plane": []}),
     Case(
         "two-control-planes",
-        ["cluster_endpoint: is empty with 2 control planes", "warning: has an even number of hosts (2)"],
+        ["cluster_endpoint: is empty with 2 control planes", "has an even number of hosts (2)"],
         groups={"kube_control_plane": ["cp1", "cp2"]},
     ),
     Case("bad-host-name", ["Worker_1: inventory_hostname: Worker_1 cannot be"], groups={"kube_node": ["Worker_1"]}),
@@ -716,6 +716,18 @@ def assert_nothing_changed(output: str) -> None:
     assert set(re.findall(r"changed=(\d+)", output)) == {"0"}, output
 
 
+def assert_said(case: Case, folder: pathlib.Path) -> None:
+    """A case's texts are in the report, which ends the run before anything is changed unless it only warns."""
+    rc, output = playbook("report.yml", case.inventory(), folder)
+    for text in case.expected:
+        assert text in output, output
+    if case.warning:
+        assert rc == 0 and "[WARNING]: " in output, output
+        return
+    assert rc != 0 and "nothing was changed." in output, output
+    assert_nothing_changed(output)
+
+
 def test_good_machines_pass(tmp_path: pathlib.Path) -> None:
     rc, output = playbook("report.yml", Case("good", []).inventory(), tmp_path)
     assert rc == 0, output
@@ -724,16 +736,7 @@ def test_good_machines_pass(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_bad_input(case: Case, tmp_path: pathlib.Path) -> None:
-    rc, output = playbook("report.yml", case.inventory(), tmp_path)
-    for text in case.expected:
-        assert text.replace("warning: ", "") in output, output
-    if case.warning:
-        assert rc == 0, output
-        assert "[WARNING]: " in output
-        return
-    assert rc != 0, output
-    assert "nothing was changed." in output
-    assert_nothing_changed(output)
+    assert_said(case, tmp_path)
 
 
 def test_several_at_once(tmp_path: pathlib.Path) -> None:
