@@ -21,6 +21,19 @@ def within(values: t.Any, *path: str) -> t.Any:
     return values
 
 
+class Port(t.NamedTuple):
+    """A port of a node that pods of a chart listen on, unless the chart's values name another one."""
+
+    protocol: str
+    number: int
+    #: What needs it, in a sentence.
+    purpose: str
+    #: Whether the kernel's own socket can be shared.
+    is_shared: bool
+    #: Whether machines try to reach each other there before they become nodes.
+    is_tried: bool
+
+
 @dataclasses.dataclass(frozen=True)
 class Chart:
     """A chart that a role installs, and one image of it.
@@ -31,6 +44,7 @@ class Chart:
     :param repository: that of the image, unless its values say another one.
     :param version: the variable with the version of the image; empty when that is the chart's.
     :param place: where in its values the key ``image`` is.
+    :param ports: of each node, which its pods listen on.
     """
 
     prefix: str
@@ -39,6 +53,7 @@ class Chart:
     repository: str
     version: str = ""
     place: t.Tuple[str, ...] = ()
+    ports: t.Tuple[Port, ...] = ()
 
     def image(self, settings: Settings) -> str:
         """The image that a host will pull."""

@@ -11,25 +11,12 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart
+from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, Port
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
 Facts = t.Mapping[str, t.Any]
 Network = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 AskNode = t.Callable[[], t.Optional[t.Mapping[str, t.Any]]]
-
-
-class Port(t.NamedTuple):
-    """A port by which the nodes of a pod network know each other, unless its values name another one."""
-
-    protocol: str
-    number: int
-    #: What needs it, in a sentence.
-    purpose: str
-    #: Whether the kernel's own socket can be shared.
-    is_shared: bool
-    #: Whether machines try to reach each other there before they become nodes.
-    is_tried: bool
 
 
 class OwnNetwork(t.NamedTuple):

@@ -17,7 +17,7 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
-from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, within
+from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, Port, within
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import sources as _sources
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import same_url
@@ -40,7 +40,14 @@ ADDONS = (
         "registry.k8s.io/metrics-server/metrics-server",
         version="metrics_server_version",
     ),
-    Chart("metallb", "metallb-system", "metallb", "quay.io/metallb/speaker", place=("speaker",)),
+    Chart(
+        "metallb",
+        "metallb-system",
+        "metallb",
+        "quay.io/metallb/speaker",
+        place=("speaker",),
+        ports=(Port("tcp", 7946, "MetalLB's speaker", is_shared=True, is_tried=False),),
+    ),
 )
 
 

@@ -13,7 +13,6 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network.peers import PROCESS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import (
-    Port,
     chosen,
     interface_with_address,
 )
@@ -29,12 +28,10 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.repo
     Problem,
     conjoined,
 )
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.sources import ADDONS
 
 #: Phases of kubeadm init without which there is no kube-proxy; what stands in for it may have its ports, as Cilium.
 KUBE_PROXY_PHASES = {"addon", "addon/all", "addon/kube-proxy"}
-
-#: The port by which MetalLB's speakers know each other.
-METALLB_PORT = Port("tcp", 7946, "MetalLB's speaker", is_shared=True, is_tried=False)
 
 #: The kernel keeps this many characters of a process name.
 COMM_LENGTH = 15
@@ -66,11 +63,12 @@ def check_ports(hosts: Hosts) -> t.Iterable[Problem]:
 
 
 def check_ports_of_addons(hosts: Hosts) -> t.Iterable[Problem]:
-    """Ports of the pod network and of MetalLB on machines that are no nodes yet, when they are not set otherwise."""
+    """Ports of the pod network and of addons on machines that are no nodes yet, when they are not set otherwise."""
     for host, facts in with_facts(hosts):
         network = chosen(host)
         wanted = [(port, f"cni_{network.name}_values") for port in network.ports(host)]
-        wanted += [(METALLB_PORT, "metallb_values")] if host.flag("metallb_enabled") else []
+        enabled = [chart for chart in ADDONS if host.flag(f"{chart.prefix}_enabled")]
+        wanted += [(port, f"{chart.prefix}_values") for chart in enabled for port in chart.ports]
         for port, values in () if host.joined else wanted:
             if "port" in str(host.mapping(values)).lower():
                 continue
