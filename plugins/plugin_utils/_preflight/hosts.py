@@ -8,11 +8,14 @@ Private to this collection; runs on the controller.
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import LOOK, registered, seen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.failures import of_another_installer
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import READ_BY_OTHERS
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Failure, Host
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.variables import Variables, collection_roles
 
@@ -22,6 +25,14 @@ HOSTS = {
 }
 #: What the probes of a host are registered as, by roles/preflight.
 PEERS = "__preflight_peers"
+
+
+def _of_others(variables: t.Mapping[str, t.Any], name: str) -> t.Any:
+    """A variable as other hosts find it; ``None`` when it cannot be templated there."""
+    try:
+        return variables.get(name)
+    except AnsibleError:
+        return None
 
 
 class HostsAction(ActionBase):
@@ -47,7 +58,10 @@ class HostsAction(ActionBase):
             delegated, _name = task.get_variable_manager().get_delegated_vars_and_hostname(
                 self._templar, task, {"inventory_hostname": name}
             )
-            found.append(self._host(name, delegated["ansible_delegated_vars"][name], control_planes, workers))
+            host = self._host(name, delegated["ansible_delegated_vars"][name], control_planes, workers)
+            given = [key for key in READ_BY_OTHERS if key in host.given and key not in host.broken]
+            of_play = {key for key in given if _of_others(inventory[name], key) != host.variables[key]}
+            found.append(dataclasses.replace(host, of_play=frozenset(of_play)))
         return names, found
 
     def _host(

@@ -65,6 +65,8 @@ class Host(Settings):
     :param variables: effective values, defaults of all roles included.
     :param given: names of the variables that somebody set, that is whose value is not the role's default.
     :param broken: variables that could not be templated, with the reason.
+    :param of_play: of those that others read in ``hostvars``, the ones that are not found there, since they stand on
+        the play.
     :param facts: what node_facts returned; ``None`` when nothing is known.
     :param failure: why there are no facts; ``None`` also when the host was left out of this run.
     :param source_failure: why the package repository does not offer what is asked for; empty when it does.
@@ -79,6 +81,7 @@ class Host(Settings):
     variables: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     given: t.FrozenSet[str] = frozenset()
     broken: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    of_play: t.FrozenSet[str] = frozenset()
     facts: t.Optional[t.Mapping[str, t.Any]] = None
     failure: t.Optional[Failure] = None
     source_failure: str = ""

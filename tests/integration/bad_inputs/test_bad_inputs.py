@@ -739,6 +739,28 @@ def test_bad_input(case: Case, tmp_path: pathlib.Path) -> None:
     assert_said(case, tmp_path)
 
 
+def test_variables_of_nodes_that_stand_on_a_play(tmp_path: pathlib.Path) -> None:
+    """Tasks for this host see them. The control plane that gives nodes their labels reads each host's, and does not."""
+    values = {
+        "cluster_node_labels": {"example.org/rack": "7"},
+        "cluster_node_taints": [],
+        "cluster_node_ip": "{{ machine.default_address }}",
+        "cluster_dns_domain": "cluster.example",
+    }
+    play = [{"name": "Report", "ansible.builtin.import_playbook": str(HERE / "report.yml"), "vars": values}]
+    importing = tmp_path / "importing.yml"
+    importing.write_text(json.dumps(play), encoding="utf-8")
+    # The same value in the inventory is no contradiction.
+    inventory = Case("good", [], {"cluster_node_labels": {"example.org/rack": "7"}}).inventory()
+    inventory["all"]["hosts"]["worker2"]["cluster_node_labels"] = {"example.org/rack": "8"}
+    rc, output = playbook(str(importing), inventory, tmp_path)
+    said = "stands on a play or an import_playbook, and control planes read it of each host. Put it into the inventory"
+    assert rc != 0 and "Preflight found 2 problems on 3 hosts; nothing was changed." in output
+    assert f"- worker2: cluster_node_labels: {said}" in output
+    assert f"- all hosts: cluster_node_ip: {said}" in output
+    assert_nothing_changed(output)
+
+
 def test_several_at_once(tmp_path: pathlib.Path) -> None:
     """Problems of different kinds on different hosts are in one report."""
     case = Case(

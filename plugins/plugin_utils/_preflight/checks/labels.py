@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks on the labels, annotations and taints of nodes.
+"""Checks on the labels, annotations and taints of nodes, and whether they are found.
 
 Private to this collection; runs on the controller.
 """
@@ -41,4 +41,15 @@ def check_labels(hosts: Hosts) -> t.Iterable[Problem]:
             yield host.problem("cluster_node_taints", f"{name} is there twice.", "A node has it once: leave one out.")
 
 
-CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (check_labels,)
+def check_places(hosts: Hosts) -> t.Iterable[Problem]:
+    """Variables of a node that stand where nobody would read them."""
+    for host in hosts:
+        for variable in sorted(host.of_play):
+            yield host.problem(
+                variable,
+                "stands on a play or an import_playbook, and control planes read it of each host.",
+                "Put it into the inventory, for the host or for a group; --extra-vars will do, too.",
+            )
+
+
+CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (check_labels, check_places)
