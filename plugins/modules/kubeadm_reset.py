@@ -138,7 +138,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.surroundings import pod_networks
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
-from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ipvs, netfilter
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import run_record
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
@@ -255,9 +255,11 @@ class KubeadmReset:
             "cgroups": groups,
             "mounts": leftovers.mounts(),
             "network namespaces": leftovers.network_namespaces(),
+            "virtual services": [" ".join(service) for service in ipvs.services(self._root)],
             "interfaces": leftovers.interfaces(),
             "routes": self._routes(),
             "iptables": [f"{tool} {name}" for tool, plan in self._plans() for name in plan.names],
+            "sets of addresses": ipvs.sets(self._runner),
             "nftables": [" ".join(table) for table in netfilter.nft_tables(self._has_other_networks())],
             "files": self._files(),
             "kubeconfigs": sorted(self._merged()),
@@ -497,6 +499,7 @@ class KubeadmReset:
         ip = self._runner.which("ip", required=False)
         for line in self._routes():
             self._runner.run([str(ip), "route", "delete", *line.split()[:3]], check=False)
+        ipvs.remove_services(self._runner, self._root)
         for name in leftovers.interfaces():
             # A pod's end of a cable goes with the other one.
             self._runner.run([self._runner.path("ip"), "link", "delete", name], check=False)
@@ -506,6 +509,7 @@ class KubeadmReset:
                 stdin=plan.text,
                 failure=f"{tool} does not remove the rules of Kubernetes",
             )
+        ipvs.remove_sets(self._runner)
         for table in netfilter.nft_tables(self._has_other_networks()):
             try:
                 netfilter.delete_nft_table(table)

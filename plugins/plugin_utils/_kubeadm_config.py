@@ -68,6 +68,18 @@ def with_files(cluster: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     return result
 
 
+def kube_proxy_configuration(mode: str) -> t.Dict[str, t.Any]:
+    """What is computed of kube-proxy's configuration."""
+    # Otherwise each node answers for the addresses of all services, those of MetalLB too.
+    of_mode = {"ipvs": {"strictARP": True}} if mode == "ipvs" else {}
+    return {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "mode": mode,
+        **of_mode,
+    }
+
+
 def kubeadm_init_config(
     settings: t.Mapping[str, t.Any], overrides: t.Optional[t.Mapping[str, t.Any]] = None
 ) -> t.List[t.Dict[str, t.Any]]:
@@ -115,11 +127,7 @@ def kubeadm_init_config(
     }
     if settings.get("swap"):
         kubelet.update(failSwapOn=False, memorySwap={"swapBehavior": "LimitedSwap"})
-    kube_proxy = {
-        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
-        "kind": "KubeProxyConfiguration",
-        "mode": settings["kube_proxy_mode"],
-    }
+    kube_proxy = kube_proxy_configuration(settings["kube_proxy_mode"])
     computed = {"init": init, "cluster": cluster, "kubelet": kubelet, "kube_proxy": kube_proxy}
     unknown = sorted(set(overrides) - set(computed))
     if unknown:

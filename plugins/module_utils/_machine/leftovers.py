@@ -23,6 +23,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _process
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import LAYOUTS
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network.ipvs import INTERFACE
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 
 #: Folders of kubelets, each of which may lead by a link to another disk.
@@ -30,7 +31,7 @@ _KUBELETS = tuple(sorted({layout.kubelet_folder for layout in LAYOUTS}))
 #: Mounts of pods' network namespaces; those of their sandboxes are the container runtime's.
 _MOUNTS = "(/var)?/run/netns/cni-[^/]+"
 #: Regular expressions for names of interfaces of kube-proxy, of CNI plugins and of pod networks that others install.
-_INTERFACES = ("cni0", "kube-ipvs0", "nodelocaldns", r"vxlan(-v6)?\.calico", "cali[0-9a-f]{11}")
+_INTERFACES = ("cni0", INTERFACE, "nodelocaldns", r"vxlan(-v6)?\.calico", "cali[0-9a-f]{11}")
 #: The bridge that the pods' interfaces are ports of.
 _BRIDGE = "cni0"
 #: Other pod networks for Kubernetes, which are in the names of the files below /etc/cni/net.d that they write.

@@ -77,7 +77,7 @@ KUBESPRAY: t.Dict[str, str] = {
     "supplementary_addresses_in_ssl_keys": "control_plane_cert_sans",
     "kube_override_hostname": "the host's name in the inventory",
     # kube-proxy and DNS
-    "kube_proxy_mode": "cluster_kube_proxy_mode (nftables or iptables)",
+    "kube_proxy_mode": "cluster_kube_proxy_mode",
     "kube_proxy_strict_arp": f"ipvs.strictARP in {_PROXY}",
     "kube_proxy_nodeport_addresses": f"nodePortAddresses in {_PROXY}",
     "kube_proxy_remove": "control_plane_skip_phases: [addon/kube-proxy]",

@@ -40,6 +40,12 @@ CASES = [
         facts={"worker1": {"os": {"kernel": "6.1.0"}, **around(modules_missing=["vxlan", "wireguard"])}},
     ),
     Case(
+        "no-ipvs",
+        ["worker1: kernel_modules: the kernel 6.1.0 cannot load ip_vs, ip_vs_sh"],
+        {"cluster_kube_proxy_mode": "ipvs"},
+        facts={"worker1": {"os": {"kernel": "6.1.0"}, **around(modules_missing=["ip_vs", "ip_vs_sh"])}},
+    ),
+    Case(
         "noexec",
         ["cp1: mounts: /opt/cni/bin is on /opt (ext4), which is mounted noexec"],
         facts={

@@ -92,6 +92,18 @@ def parse_kernel(text: str) -> t.Optional[t.Tuple[int, int]]:
     return (int(match[1]), int(match[2])) if match else None
 
 
+def check_proxy_mode(hosts: Hosts) -> t.Iterable[Problem]:
+    """Modes of kube-proxy that will go away."""
+    if any(host.text("cluster_kube_proxy_mode") == "ipvs" for host in hosts):
+        yield Problem(
+            CLUSTER,
+            "cluster_kube_proxy_mode",
+            "is ipvs, which Kubernetes has deprecated: it is off by default from 1.40 on, and is to go in 1.43.",
+            "Build new clusters with nftables.",
+            WARNING,
+        )
+
+
 def check_kernel(hosts: Hosts) -> t.Iterable[Problem]:
     """kube-proxy's mode nftables needs a kernel that is not too old."""
     for host in hosts:
@@ -225,6 +237,7 @@ def check_foreign_bridges(hosts: Hosts) -> t.Iterable[Problem]:
 
 CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_ip_versions,
+    check_proxy_mode,
     check_kernel,
     check_name_lengths,
     check_pods_of_a_node,

@@ -17,7 +17,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import ku
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, kubeadm_files
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import RKE2
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
-from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ipvs, netfilter
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import Runtime
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_reset
 from ansible_collections.slipway.kubernetes.tests.unit.plugins import kubectl_config
@@ -283,6 +283,25 @@ def test_rules_of_the_older_iptables(machine: Machine, monkeypatch: pytest.Monke
         "/usr/bin/iptables-nft-save"
     )
     assert machine.runner.called("/usr/bin/ip6tables-legacy-save")
+
+
+def test_what_kube_proxy_has_by_ipvs(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    services, sets = [ipvs.Service("tcp", "10.96.0.1:443")], ["KUBE-CLUSTER-IP"]
+    order: t.List[str] = []
+    machine.runner.tools = {*machine.runner.tools, "ipset", "ipvsadm"}
+    machine.runner.answers.update(
+        {
+            "ipset list": lambda _words: "\n".join([*sets, "blocked"]),
+            "ipset destroy": lambda words: order.append("set") or sets.remove(words[-1]) or "",
+            "ipvsadm": lambda words: order.append(" ".join(words[1:])) or services.clear() or "",
+        }
+    )
+    monkeypatch.setattr(ipvs, "services", lambda _root: list(services))
+    removed = machine.reset()["removed"]
+    assert removed["virtual services"] == ["tcp 10.96.0.1:443"]
+    assert removed["sets of addresses"] == ["KUBE-CLUSTER-IP"]
+    assert order == ["--delete-service --tcp-service 10.96.0.1:443", "set"]
+    assert not machine.reset()["changed"]
 
 
 def test_what_cannot_be_removed_is_named(machine: Machine) -> None:

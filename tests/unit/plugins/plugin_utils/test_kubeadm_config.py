@@ -57,6 +57,12 @@ def test_init_config_of_few_settings() -> None:
     assert (proxy["kind"], proxy["mode"]) == ("KubeProxyConfiguration", "nftables")
 
 
+def test_ipvs_answers_for_no_address_of_others() -> None:
+    settings = {**SETTINGS, "kube_proxy_mode": "ipvs"}
+    *_others, proxy = config.kubeadm_init_config(settings, {"kube_proxy": {"ipvs": {"scheduler": "lc"}}})
+    assert (proxy["mode"], proxy["ipvs"]) == ("ipvs", {"strictARP": True, "scheduler": "lc"})
+
+
 def test_init_config_of_all_settings() -> None:
     more = {
         "version": "v1.36.4",

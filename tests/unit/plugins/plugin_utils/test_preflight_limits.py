@@ -115,6 +115,10 @@ def test_kernels_for_nftables(kernel: str, given: t.Dict[str, t.Any], refused: b
     ) == (refused)
 
 
+def test_a_mode_that_will_go_away() -> None:
+    assert "cluster_kube_proxy_mode: is ipvs, which Kubernetes has deprecated" in said(cluster_kube_proxy_mode="ipvs")
+
+
 def test_a_machine_with_ipv6_alone() -> None:
     text = said(looked=facts(default_address="", default_address6="2001:db8::1"))
     assert "cluster_node_ip: is empty and the host has a default route for IPv6 only (2001:db8::1)" in text
