@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What differs by family of distributions: each role knows the same families, and what it makes of them."""
+"""What differs by family or distribution: each role knows all that are supported, and what it makes of them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import jinja2
 import pytest
 import yaml
+from ansible_collections.slipway.kubernetes.plugins.filter.platform import platform_entry
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node.node_facts import parse_os_release
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import RUNTIMES
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.machines import ARCHITECTURES
@@ -32,9 +33,25 @@ TABLES = {
 }
 
 
+#: Distributions that are like another one by their ``ID_LIKE``; others are a family by themselves.
+LIKES = {
+    **{"almalinux": "rhel centos fedora", "amzn": "fedora", "centos": "rhel fedora", "ol": "fedora", "rhel": "fedora"},
+    **{"rocky": "rhel centos fedora", "ubuntu": "debian"},
+}
+
+
+def system(name: str, version: str = "") -> t.Dict[str, t.Any]:
+    """What node_facts says of a distribution."""
+    return parse_os_release(f'ID="{name}"\nID_LIKE="{LIKES.get(name, "")}"\nVERSION_ID="{version}"\n')
+
+
 @pytest.mark.parametrize("table", TABLES)
-def test_each_role_knows_the_same_families(table: str) -> None:
-    assert list(TABLES[table]) == ["debian", "redhat"]
+def test_each_role_knows_both_families_and_else_distributions_that_are_supported(table: str) -> None:
+    supported = of_role("preflight", "defaults")["preflight_supported_os"]
+    assert list(TABLES[table])[:2] == ["debian", "redhat"]
+    assert {*TABLES[table]} <= {*supported, "redhat"}
+    for name in supported:
+        assert platform_entry(TABLES[table], system(name)), name
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -44,47 +61,59 @@ def test_packages_of_a_runtime_are_those_of_its_sources(runtime: str) -> None:
         assert entry["packages"] and entry["packages"].items() <= known.items()
 
 
-def test_supported_distributions_are_of_a_family_that_is_known() -> None:
-    likes = {"almalinux": "rhel centos fedora", "centos": "rhel fedora", "ol": "fedora", "rhel": "fedora"}
-    likes.update(rocky="rhel centos fedora", ubuntu="debian")
-    for name in of_role("preflight", "defaults")["preflight_supported_os"]:
-        system = parse_os_release(f'ID="{name}"\nID_LIKE="{likes.get(name, "")}"\n')
-        assert system["family"] in TABLES["kube_packages"], name
+@pytest.mark.parametrize(
+    ("name", "sources", "folder", "repository"),
+    [
+        ("debian", ["distribution", "docker"], "debian", ["components", "suite"]),
+        ("rocky", ["docker"], "centos", ["path"]),
+        ("fedora", ["distribution", "docker"], "fedora", ["path"]),
+        ("amzn", ["distribution"], "amzn", []),
+    ],
+)
+def test_where_containerd_comes_from(name: str, sources: t.List[str], folder: str, repository: t.List[str]) -> None:
+    entry = platform_entry(TABLES["containerd"], system(name))
+    assert sorted(entry["packages"]) == sorted(entry["generations"]) == sources
+    assert sorted(entry.get("repository", {})) == repository
+    assert entry.get("distribution", system(name)["id"]) == folder
+    assert ("key_file" in entry) == ("docker" in sources)
 
 
-def packages(family: str, version: str, kernel: str, joined: bool) -> t.Any:
+def packages(name: str, version: str, kernel: str, joined: bool) -> t.Any:
     """What node_prep installs on a machine."""
     environment = jinja2.Environment(autoescape=False)
     environment.filters["regex_replace"] = lambda text, pattern, new: re.sub(pattern, new, text)
+    environment.filters["slipway.kubernetes.platform_entry"] = platform_entry
     environment.tests["version"] = lambda text, other, _sign: float(text) >= float(other)
     known: t.Dict[str, t.Any] = {
-        "cluster_node": {
-            "os": {"family": family, "version_id": version, "kernel": kernel},
-            "kubernetes": {"joined": joined},
-        }
+        "cluster_node": {"os": {**system(name, version), "kernel": kernel}, "kubernetes": {"joined": joined}},
+        "__node_prep_platforms": TABLES["node_prep"],
     }
     given = of_role("node_prep")
-    for name in ("__node_prep_has_extra_modules", "__node_prep_kernel", "__node_prep_packages"):
-        known[name] = environment.compile_expression(given[name].strip()[2:-2])(**known)
+    for variable in ("platform", "has_extra_modules", "kernel", "packages"):
+        template = given[f"__node_prep_{variable}"].strip()[2:-2]
+        known[f"__node_prep_{variable}"] = environment.compile_expression(template)(**known)
     return known["__node_prep_packages"]
 
 
 @pytest.mark.parametrize(
-    ("family", "version", "kernel", "joined", "extra"),
+    ("name", "version", "kernel", "joined", "extra"),
     [
-        ("redhat", "9.6", "5.14.0-570.12.1.el9_6.x86_64", False, None),
-        ("redhat", "10.0", "6.12.0-55.12.1.el10_0.x86_64", False, "6.12.0-55.12.1.el10_0"),
+        ("rocky", "9.6", "5.14.0-570.12.1.el9_6.x86_64", False, None),
+        ("almalinux", "10.0", "6.12.0-55.12.1.el10_0.x86_64", False, "6.12.0-55.12.1.el10_0"),
         # It may have been upgraded, and not booted yet.
-        ("redhat", "10.0", "6.12.0-55.12.1.el10_0.x86_64", True, "*"),
-        ("redhat", "10", "6.12.0-100.28.2.el10uek.x86_64", False, None),
+        ("almalinux", "10.0", "6.12.0-55.12.1.el10_0.x86_64", True, "*"),
+        ("ol", "10", "6.12.0-100.28.2.el10uek.x86_64", False, None),
+        # These have all modules with the kernel, whatever number their versions have.
+        ("fedora", "44", "6.19.2-300.fc44.x86_64", False, None),
+        ("amzn", "2023", "6.12.20-23.97.amzn2023.x86_64", False, None),
     ],
 )
 def test_what_these_distributions_leave_out(
-    family: str, version: str, kernel: str, joined: bool, extra: t.Optional[str]
+    name: str, version: str, kernel: str, joined: bool, extra: t.Optional[str]
 ) -> None:
     common = [{"name": "iproute-tc"}, {"name": "container-selinux"}]
     modules = [{"name": "kernel-modules-extra", "version": extra}] if extra else []
-    assert packages(family, version, kernel, joined) == [*common, *modules]
+    assert packages(name, version, kernel, joined) == [*common, *modules]
     assert packages("debian", "13", "6.12.38+deb13-amd64", joined) == []
 
 
