@@ -37,8 +37,7 @@ def platform_assumptions(
     return [
         {name: str(assumption[name]) for name in ("name", "command", "expected")}
         for assumption in assumptions
-        if (is_built or not assumption.get("built"))
-        and own in assumption.get("systems", [own])
+        if (is_built or not assumption.get("built")) and own in assumption.get("systems", [own])
     ]
 
 

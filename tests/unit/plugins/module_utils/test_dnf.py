@@ -429,15 +429,18 @@ def test_what_preflight_asks_for(tmp_path: Path) -> None:
     assert manager.indexes() == []
 
 
+NO_RELEASE = "no package provides system-release(releasever)"
+
+
 @pytest.mark.parametrize(
     ("listed", "variable", "expected"),
     [
         # The package says no more than its own version, as that of Amazon Linux, which is not the one of os-release.
-        ("no package provides system-release(releasever)\n2023.9.20250929\tsystem-release= \n", None, "2023.9.20250929"),
+        (f"{NO_RELEASE}\n2023.9.20250929\tsystem-release= \n", None, "2023.9.20250929"),
         ("2023.9.20250929\tsystem-release= \n", "", "2023.9.20250929"),
         ("2023.9.20250929\tsystem-release= \n", "latest\n", "latest"),
         ("43\tfedora-release=43-25 system-release= system-release(43)= \n", None, "43"),
-        ("no package provides system-release(releasever)\nno package provides system-release\n", None, None),
+        (f"{NO_RELEASE}\nno package provides system-release\n", None, None),
     ],
 )
 def test_what_stands_for_the_release(
