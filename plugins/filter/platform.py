@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import lines_shown, shown, without_credentials
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen, stated, succeeded
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._platforms import platform_name
@@ -14,17 +13,6 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._platforms impo
 HostVars = t.Mapping[str, t.Any]
 #: What check_platform.yml registers on a host.
 _LOOKED = "platform_looked"
-
-
-def platform_entry(platforms: t.Mapping[str, t.Any], system: t.Mapping[str, t.Any]) -> t.Any:
-    """The entry of a machine's system in a table, by its distribution's id, or else by the family of that.
-
-    Without a system it is the first one: Ansible validates variables of roles before the machine was looked at.
-    """
-    name = platform_name(platforms, system) if system else next(iter(platforms))
-    if name not in platforms:
-        raise AnsibleFilterError(f"platform_entry: there is none for {name}, but for {', '.join(platforms)}")
-    return platforms[name]
 
 
 def platform_assumptions(
@@ -70,11 +58,7 @@ def platform_report(names: t.Iterable[str], hostvars: HostVars) -> t.List[str]:
 
 
 class FilterModule:
-    """What differs between distributions, what is assumed about them, and what was seen."""
+    """What is assumed about distributions, and what was seen."""
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
-        return {
-            "platform_assumptions": platform_assumptions,
-            "platform_entry": platform_entry,
-            "platform_report": platform_report,
-        }
+        return {"platform_assumptions": platform_assumptions, "platform_report": platform_report}

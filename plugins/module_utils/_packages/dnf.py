@@ -409,7 +409,7 @@ class Dnf(PackageManager):
     """
 
     # The program `dnf` is a link, to dnf5 on some systems.
-    name, tool, systems, audit = "dnf", "dnf-3", "the RHEL family", "dnf check"
+    name, tool, systems, audit = "dnf", "dnf-3", "the RHEL family, Amazon Linux", "dnf check"
     names = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
     #: How it is asked for packages.
     query: t.Tuple[str, ...] = ("repoquery", "--queryformat", DNF_FORMAT)

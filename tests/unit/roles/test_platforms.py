@@ -12,7 +12,6 @@ from pathlib import Path
 import jinja2
 import pytest
 import yaml
-from ansible_collections.slipway.kubernetes.plugins.filter.platform import platform_entry
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node.node_facts import parse_os_release
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import RUNTIMES
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.machines import ARCHITECTURES
@@ -23,6 +22,20 @@ ROLES = Path(__file__).resolve().parents[3] / "roles"
 def of_role(name: str, file: str = "vars") -> t.Dict[str, t.Any]:
     """The variables of a role."""
     return dict(yaml.safe_load((ROLES / name / file / "main.yml").read_text(encoding="utf-8")))
+
+
+def compiled(template: str, **known: t.Any) -> t.Any:
+    """The value of a variable that is one expression, as Ansible has it."""
+    environment = jinja2.Environment(autoescape=False, undefined=jinja2.ChainableUndefined)
+    environment.filters["regex_replace"] = lambda text, pattern, new: re.sub(pattern, new, text)
+    environment.tests["version"] = lambda text, other, _sign: float(text) >= float(other)
+    return environment.compile_expression(template.strip()[2:-2])(**known)
+
+
+def entry_of(role: str, **known: t.Any) -> t.Any:
+    """What a role takes of its table."""
+    given = of_role(role)
+    return compiled(given[f"__{role}_platform"], **{f"__{role}_platforms": given[f"__{role}_platforms"], **known})
 
 
 TABLES = {
@@ -50,8 +63,12 @@ def test_each_role_knows_both_families_and_else_distributions_that_are_supported
     supported = of_role("preflight", "defaults")["preflight_supported_os"]
     assert list(TABLES[table])[:2] == ["debian", "redhat"]
     assert {*TABLES[table]} <= {*supported, "redhat"}
+    role, known = ("container_runtime", {"container_runtime_provider": table}) if table in RUNTIMES else (table, {})
     for name in supported:
-        assert platform_entry(TABLES[table], system(name)), name
+        own = TABLES[table].get(name) or TABLES[table][system(name)["family"]]
+        assert entry_of(role, cluster_node={"os": system(name)}, **known) == own, name
+    # Ansible validates variables of roles before anything was looked at.
+    assert entry_of(role, cluster_node={}, **known) == TABLES[table]["debian"]
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -71,7 +88,7 @@ def test_packages_of_a_runtime_are_those_of_its_sources(runtime: str) -> None:
     ],
 )
 def test_where_containerd_comes_from(name: str, sources: t.List[str], folder: str, repository: t.List[str]) -> None:
-    entry = platform_entry(TABLES["containerd"], system(name))
+    entry = entry_of("container_runtime", cluster_node={"os": system(name)}, container_runtime_provider="containerd")
     assert sorted(entry["packages"]) == sorted(entry["generations"]) == sources
     assert sorted(entry.get("repository", {})) == repository
     assert entry.get("distribution", system(name)["id"]) == folder
@@ -80,18 +97,10 @@ def test_where_containerd_comes_from(name: str, sources: t.List[str], folder: st
 
 def packages(name: str, version: str, kernel: str, joined: bool) -> t.Any:
     """What node_prep installs on a machine."""
-    environment = jinja2.Environment(autoescape=False)
-    environment.filters["regex_replace"] = lambda text, pattern, new: re.sub(pattern, new, text)
-    environment.filters["slipway.kubernetes.platform_entry"] = platform_entry
-    environment.tests["version"] = lambda text, other, _sign: float(text) >= float(other)
-    known: t.Dict[str, t.Any] = {
-        "cluster_node": {"os": {**system(name, version), "kernel": kernel}, "kubernetes": {"joined": joined}},
-        "__node_prep_platforms": TABLES["node_prep"],
-    }
-    given = of_role("node_prep")
+    node = {"os": {**system(name, version), "kernel": kernel}, "kubernetes": {"joined": joined}}
+    known: t.Dict[str, t.Any] = {"cluster_node": node, "__node_prep_platforms": TABLES["node_prep"]}
     for variable in ("platform", "has_extra_modules", "kernel", "packages"):
-        template = given[f"__node_prep_{variable}"].strip()[2:-2]
-        known[f"__node_prep_{variable}"] = environment.compile_expression(template)(**known)
+        known[f"__node_prep_{variable}"] = compiled(of_role("node_prep")[f"__node_prep_{variable}"], **known)
     return known["__node_prep_packages"]
 
 
