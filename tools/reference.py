@@ -46,8 +46,8 @@ ORDER = (
     "kubeconfig",
     "verify",
 )
-# What the families of distributions are called in docs/platforms.md, and where its table is.
-FAMILIES = {"debian": "Debian, Ubuntu", "redhat": "RHEL family"}
+# What systems are called in docs/platforms.md, and where its table is.
+SYSTEMS = {"debian": "Debian, Ubuntu", "redhat": "RHEL family", "fedora": "Fedora", "amzn": "Amazon Linux"}
 ASSUMPTIONS = re.compile(r"(<!-- assumptions: [^\n]* -->\n).*?(<!-- end of assumptions -->)", re.DOTALL)
 # Ansible's markup and what it becomes, the first match wins.
 MARKUP = (
@@ -140,8 +140,8 @@ def readme(role: str, specs: t.Mapping[str, t.Any]) -> str:
 
 def assumed(assumption: t.Mapping[str, t.Any]) -> str:
     """Write the row of what is assumed about distributions."""
-    systems = [FAMILIES[family] for family in assumption.get("families", FAMILIES)]
-    where = ("all" if len(systems) == len(FAMILIES) else ", ".join(systems)) + (
+    systems = [SYSTEMS[name] for name in assumption.get("systems", SYSTEMS)]
+    where = ("all" if len(systems) == len(SYSTEMS) else ", ".join(systems)) + (
         ", nodes" if "built" in assumption else ""
     )
     cells = (assumption["name"], where, f"`{assumption['command']}`", assumption["means"])

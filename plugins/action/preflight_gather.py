@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.surroundings import known_modules
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._platforms import platform_name
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import sources
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import parse_endpoint
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.failures import explain, reason
@@ -85,6 +86,12 @@ class ActionModule(ActionBase):
         given = variables.get("node_prep_hosts_entries")
         return list(_machines.entry_addresses(given if isinstance(given, list) else []))
 
+    @staticmethod
+    def _is_known(node: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any]) -> bool:
+        """Whether roles have packages for the machine's distribution."""
+        platforms = variables.get("__kube_packages_platforms") or {}
+        return platform_name(platforms, node["os"]) in platforms
+
     def _is_unknown(self, source: t.Any, node: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any]) -> bool:
         """Whether a source is at a name that the machine will know by /etc/hosts only, and does not yet."""
         known = node.get("surroundings", {}).get("names") or {}
@@ -97,7 +104,7 @@ class ActionModule(ActionBase):
         if not boolean(variables.get("preflight_sources", True), strict=False):
             return []
         # A version that is malformed, or a family without packages, is reported as that.
-        if node["os"]["family"] not in (variables.get("__kube_packages_platforms") or {}):
+        if not self._is_known(node, variables):
             return []
         if parse_version(str(variables.get("cluster_version"))) is None:
             return []
@@ -129,7 +136,7 @@ class ActionModule(ActionBase):
             return ""
         if installed == {asked} and not sources.has_other_source(node, url):
             return ""
-        if node["os"]["family"] not in (variables.get("__kube_packages_platforms") or {}):
+        if not self._is_known(node, variables):
             return ""
         arguments = {
             "name": "kubernetes",

@@ -8,6 +8,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import lines_shown, shown, without_credentials
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen, stated, succeeded
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._platforms import platform_name
 
 HostVars = t.Mapping[str, t.Any]
 #: What check_platform.yml registers on a host.
@@ -15,15 +16,16 @@ _LOOKED = "platform_looked"
 
 
 def platform_assumptions(
-    assumptions: t.Iterable[t.Mapping[str, t.Any]], node: t.Mapping[str, t.Any]
+    assumptions: t.Sequence[t.Mapping[str, t.Any]], node: t.Mapping[str, t.Any]
 ) -> t.List[t.Dict[str, str]]:
     """Those of ``assumptions`` that can be looked at on a machine, with what the module platform_info takes of them."""
     is_built = bool(node["kubernetes"]["joined"])
+    known = [name for assumption in assumptions for name in assumption.get("systems", [])]
+    own = platform_name(known, node["os"])
     return [
         {name: str(assumption[name]) for name in ("name", "command", "expected")}
         for assumption in assumptions
-        if (is_built or not assumption.get("built"))
-        and node["os"]["family"] in assumption.get("families", [node["os"]["family"]])
+        if (is_built or not assumption.get("built")) and own in assumption.get("systems", [own])
     ]
 
 

@@ -15,8 +15,8 @@ description:
   - Finishes an installation that was interrupted (the machine or the run was killed) when it stands in the way.
   - Waits for the locks of the package manager, for example while unattended upgrades run.
   - Never removes a package, changes a held one or goes back to an older version unless it was asked to.
-  - The package managers of Debian, Ubuntu (apt) and the RHEL family (dnf 4 and 5) are supported. No Python library
-    of them is needed on the host.
+  - The package managers of Debian, Ubuntu (apt), the RHEL family, Amazon Linux and Fedora (dnf 4 and 5) are
+    supported. No Python library of them is needed on the host.
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
 attributes:

@@ -18,8 +18,8 @@ description:
   - The fetched index is kept, so that packages can be installed without fetching it again.
   - Where another file of the host names the same repository already, with a file of keys that may be used, that entry
     serves, and no second one is written, which would contradict it. With other keys or options it is an error.
-  - The package managers of Debian and Ubuntu (apt) and of the RHEL family (dnf 4 and 5) are supported. Neither gpg nor
-    a Python library is needed on the host, beyond what dnf itself brings.
+  - The package managers of Debian, Ubuntu (apt), the RHEL family, Amazon Linux and Fedora (dnf 4 and 5) are
+    supported. Neither gpg nor a Python library is needed on the host, beyond what dnf itself brings.
   - For dnf both the index and the packages have to be signed (C(repo_gpgcheck), C(gpgcheck)). It takes a package that
     is signed by any key that rpm knows, but an index only by the key of its repository, and the index has the
     packages' checksums.

@@ -19,8 +19,8 @@ description:
   - Finishes an installation that was interrupted (the machine or the run was killed) first.
   - Waits for the locks of the package manager, for example while unattended upgrades run.
   - The machine is not started anew.
-  - The package managers of Debian, Ubuntu (apt) and the RHEL family (dnf 4 and 5) are supported. No Python library
-    of theirs is needed on the host.
+  - The package managers of Debian, Ubuntu (apt), the RHEL family, Amazon Linux and Fedora (dnf 4 and 5) are
+    supported. No Python library of theirs is needed on the host.
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
 attributes:

@@ -172,8 +172,13 @@ def look(root: str = "") -> t.List[t.Dict[str, t.Any]]:
 def route_setters(root: str = "") -> t.List[str]:
     """Units that run at boot and set the machine's routes by what a cloud says, again and again.
 
-    That of NetworkManager sends what comes from an address of the machine by a table of routes of its own, in which
-    those of pods are not.
+    They send what comes from an address of the machine by a table of routes of its own, in which those of pods are not:
+    that of NetworkManager for each interface, that of amazon-ec2-net-utils for each but the first.
+
+    Source: create_rules of amazon-ec2-net-utils' lib.sh, which leaves no empty files.
     """
     found = glob.glob(f"{root}/etc/systemd/system/*.wants/nm-cloud-setup.*")
-    return sorted({os.path.basename(path) for path in found})
+    rules = glob.glob(f"{root}/run/systemd/network/70-*.network.d/ec2net_policy_*.conf")
+    interfaces = (os.path.basename(os.path.dirname(path))[len("70-") : -len(".network.d")] for path in rules)
+    units = [os.path.basename(path) for path in found]
+    return sorted({*units, *(f"policy-routes@{name}.service" for name in interfaces)})

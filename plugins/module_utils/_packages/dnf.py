@@ -358,10 +358,9 @@ def with_exclusions(text: str, names: t.Sequence[str]) -> str:
 
 
 def variables(root: str = "") -> t.Dict[str, str]:
-    """What stands for ``$releasever`` and its like in URLs, as far as files say it."""
-    release = re.search(r"^VERSION_ID=\"?(\d+)", read_text(f"{root}/etc/os-release"), re.MULTILINE)
+    """What stands for ``$basearch`` and its like in URLs, as far as files say it."""
     machine = os.uname().machine
-    found = {"basearch": machine, "arch": machine, **({"releasever": release[1]} if release else {})}
+    found = {"basearch": machine, "arch": machine}
     for folder in ("yum", "dnf"):
         for path in glob.glob(f"{root}/etc/{folder}/vars/*"):
             found[os.path.basename(path)] = read_text(path).strip()
@@ -410,7 +409,7 @@ class Dnf(PackageManager):
     """
 
     # The program `dnf` is a link, to dnf5 on some systems.
-    name, tool, systems, audit = "dnf", "dnf-3", "the RHEL family", "dnf check"
+    name, tool, systems, audit = "dnf", "dnf-3", "the RHEL family, Amazon Linux", "dnf check"
     names = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
     #: How it is asked for packages.
     query: t.Tuple[str, ...] = ("repoquery", "--queryformat", DNF_FORMAT)
@@ -618,6 +617,9 @@ class Dnf(PackageManager):
         ):
             return []
         known = variables(self.root)
+        # An empty file of it, as Amazon Linux may have one, says nothing.
+        release = known.pop("releasever", "") or self._release()
+        known.update({"releasever": release} if release else {})
         found = []
         for entry in entries:
             end = "/repodata/repomd.xml" if entry.options.get("baseurl") else ""
@@ -628,6 +630,18 @@ class Dnf(PackageManager):
             if all(re.match("https?://[^$]+$", url) for url in urls):
                 found.append(urls)
         return found
+
+    def _release(self) -> str:
+        """What dnf takes for ``$releasever``: what the package of the release says, or else its version.
+
+        That is no number on each system: Amazon Linux has ``2023.9.20250929``.
+        """
+        form = r"%{VERSION}\t[%{PROVIDENAME}=%{PROVIDEVERSION} ]\n"
+        names = ("system-release(releasever)", "system-release")
+        listed = self._rpm(["--query", "--queryformat", form, "--whatprovides", *names], check=False)
+        said = re.search(r"[\t ]system-release\(releasever\)=(\S+)", listed)
+        found = said or re.search(r"^(\S+)\t", listed, re.MULTILINE)
+        return found[1] if found else ""
 
     def index_age(self) -> float:
         """That of the oldest index. Of one that is still the server's dnf touches the file ``primary`` (libdnf)."""

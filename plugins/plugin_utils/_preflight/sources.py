@@ -202,7 +202,7 @@ def runtime_source(variables: Values) -> t.Optional[RuntimeSource]:
     sources_of_it = _runtimes.chosen(_text(variables, "container_runtime_provider")).sources
     source = _text(variables, "container_runtime_source")
     packages = (variables.get("__container_runtime_platform") or {}).get("packages")
-    # That a family of distributions has none from there is reported by the checks on the runtime.
+    # That a distribution has none from there is reported by the checks on the runtime.
     return sources_of_it.get(source) if packages is None or source in packages else None
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with machines of the RHEL family, or with what is said about them; no machine is needed."""
+"""What is wrong with machines of the RHEL family, Fedora and Amazon Linux, or said of them; no machine is needed."""
 
 from __future__ import annotations
 
@@ -32,12 +32,50 @@ def selinux(mode: str, at_boot: str, *unlabelled: str) -> Values:
 
 CASES = [
     Case("rocky-8", ["worker1: os: Rocky Linux 8.10 is not supported"], DOCKER, facts={"worker1": rocky("8.10")}),
-    Case("fedora", ["Fedora Linux 43 is not supported"], DOCKER, facts={"cp1": rocky("43", "Fedora Linux", "fedora")}),
     Case(
-        "amazon-linux",
-        ["worker2: os: Amazon Linux 2023 is not supported", "preflight_allow_unsupported_os: true"],
+        "fedora-that-is-too-old",
+        ["cp1: os: Fedora Linux 42 is not supported (", "fedora 43, 44, 45", "preflight_allow_unsupported_os: true"],
+        facts={"cp1": rocky("42", "Fedora Linux", "fedora")},
+    ),
+    Case(
+        "fedora-that-is-new",
+        ["worker1: os: Fedora Linux 46 is not supported"],
+        facts={"worker1": rocky("46", "Fedora Linux", "fedora")},
+    ),
+    Case(
+        "amazon-linux-2",
+        ["worker2: os: Amazon Linux 2 is not supported (", "amzn 2023"],
+        facts={"worker2": rocky("2", "Amazon Linux", "amzn")},
+    ),
+    Case(
+        "opensuse",
+        ["worker2: os: openSUSE Leap 15.6 is not supported", "preflight_allow_unsupported_os: true"],
+        facts={"worker2": {"os": {**rocky("15.6", "openSUSE Leap", "opensuse-leap")["os"], "family": "suse"}}},
+    ),
+    Case(
+        "docker-on-amazon-linux",
+        ["worker1: container_runtime_source: is docker, and Amazon Linux 2023 has no containerd from there. Set it to"
+         " distribution."],
         DOCKER,
-        facts={"worker2": rocky("2023", "Amazon Linux", "amzn")},
+        facts={"worker1": rocky("2023", "Amazon Linux", "amzn")},
+    ),
+    Case(
+        "routes-of-amazon-ec2-net-utils",
+        ["worker1: amazon-ec2-net-utils: policy-routes@ens6.service would set routes", "99-vpc-policy-routes.rules"],
+        facts={"worker1": rocky("2023", "Amazon Linux", "amzn", route_setters=["policy-routes@ens6.service"])},
+        warning=True,
+    ),
+    Case(
+        "zram-of-fedora-shall-stay",
+        ["worker1: node_prep_swap: is absent, but /etc/rc.local brings swap back at every boot"],
+        facts={"worker1": rocky("44", "Fedora Linux", "fedora",
+                                swap_at_boot=[{"path": "/etc/rc.local", "setting": "swapon /dev/zram0"}])},
+    ),
+    Case(
+        "selinux-of-fedora-enforces",
+        ["cp1: selinux: is enforcing, with which this collection was not tried"],
+        facts={"cp1": rocky("43", "Fedora Linux", "fedora", **selinux("enforcing", "enforcing"))},
+        warning=True,
     ),
     Case(
         "almalinux-without-docker-in-a-mixed-cluster",

@@ -21,29 +21,30 @@ from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import Modu
 
 PROJECT = Path(__file__).resolve().parents[3]
 ASSUMPTIONS = yaml.safe_load((PROJECT / "playbooks/vars/platform.yml").read_text(encoding="utf-8"))["__assumptions"]
-FAMILIES = ("debian", "redhat")
+SYSTEMS = {"debian": "debian", "redhat": "redhat", "fedora": "redhat", "amzn": "redhat"}
 
 
-def node(family: str = "debian", joined: bool = False, pretty_name: str = "Debian 13") -> t.Dict[str, t.Any]:
-    system = {"family": family, "pretty_name": pretty_name, "architecture": "amd64", "kernel": "6.12.1"}
+def node(name: str = "debian", joined: bool = False, pretty_name: str = "Debian 13") -> t.Dict[str, t.Any]:
+    known = {"id": name, "family": SYSTEMS.get(name, name)}
+    system = {**known, "pretty_name": pretty_name, "architecture": "amd64", "kernel": "6.12.1"}
     return {"os": system, "kubernetes": {"joined": joined}}
 
 
 def test_each_assumption_can_be_looked_at() -> None:
     for entry in ASSUMPTIONS:
-        assert set(entry) <= {"name", "families", "built", "command", "expected", "means"}
-        assert entry["name"] and entry["means"] and set(entry.get("families", FAMILIES)) <= set(FAMILIES)
+        assert set(entry) <= {"name", "systems", "built", "command", "expected", "means"}
+        assert entry["name"] and entry["means"] and set(entry.get("systems", SYSTEMS)) <= set(SYSTEMS)
         assert entry.get("built", True) is True
         re.compile(entry["expected"], re.MULTILINE)
         # A shell can read it; nothing is run.
         subprocess.run(["/bin/sh", "-n"], input=entry["command"], text=True, check=True)
-    for family in FAMILIES:
-        names = [entry["name"] for entry in platform_assumptions(ASSUMPTIONS, node(family, joined=True))]
+    for system in SYSTEMS:
+        names = [entry["name"] for entry in platform_assumptions(ASSUMPTIONS, node(system, joined=True))]
         assert len(set(names)) == len(names) > 20
 
 
 @pytest.mark.parametrize(
-    ("name", "family", "good", "bad"),
+    ("name", "system", "good", "bad"),
     [
         ("cgroup v2", "debian", "cgroup2fs", "tmpfs"),
         ("its distribution is known", "debian", 'ID=debian\nVERSION_ID="13"', "ID=arch"),
@@ -61,11 +62,22 @@ def test_each_assumption_can_be_looked_at() -> None:
         ("the kubelet has a file with the real name servers", "debian", "/etc/resolv.conf", "/a/stub-resolv.conf"),
         ("a firewall lets nodes and pods through", "debian", "Status: inactive\nlooked", "Status: active\nlooked"),
         ("nobody restarts services after an installation", "debian", "looked", "$nrconf{restart} = 'a';\nlooked"),
-        ("its release is known", "redhat", 'VERSION_ID="9.5"', 'VERSION_ID="8.10"'),
-        ("its release is known", "redhat", 'VERSION_ID="10.0"', 'VERSION_ID="7"'),
-        ("its release is known", "redhat", "VERSION_ID=43", "VERSION_ID="),
+        ("its release is known", "redhat", "rocky 9.5", "rocky 8.10"),
+        ("its release is known", "redhat", "rhel 10", "rhel 2023"),
+        ("its release is known", "fedora", "fedora 44", "fedora 42"),
+        ("its release is known", "amzn", "amzn 2023", "amzn 2"),
         ("dnf is dnf 4, by this name", "redhat", "4.14.0\n/usr/bin/dnf-3", "dnf5 version 5.2.17\n/usr/bin/dnf5"),
+        ("dnf is dnf 5, and dnf 4 is no guest there", "fedora", "dnf5 version 5.2.17.0\n/usr/bin/dnf5",
+         "dnf5 version 5.2.17.0\n/usr/bin/dnf-3\n/usr/bin/dnf5"),
         ("`$releasever` is the number alone", "redhat", "9", "9.4"),
+        ("the release's package says what stands for `$releasever`", "fedora", "43\tsystem-release=\nlooked", "looked"),
+        ("the release's package says what stands for `$releasever`", "amzn",
+         "no package provides system-release(releasever)\n2023.9.20250929\tsystem-release=2023\nlooked", "2023\tx"),
+        ("containerd is 2.x, has runc, and looks for plugins where Kubernetes puts them", "amzn",
+         "containerd github.com/containerd/containerd/v2 2.2.5 x\nrunc version 1.3.5\n  bin_dirs = ['/opt/cni/bin']",
+         "containerd github.com/containerd/containerd 1.7.22 x\nrunc version 1.3.5\n  bin_dir = \"/opt/cni/bin\""),
+        ("the packages of the container runtime are as they were installed", "redhat",
+         "package containerd is not installed\nlooked", "S.5....T.    /usr/bin/containerd\nlooked"),
         ("SELinux lets haproxy take any port and connect to 6443", "redhat",
          "Enforcing\nhaproxy_connect_any --> on\nlooked", "Enforcing\nhaproxy_connect_any --> off\nlooked"),
         ("SELinux lets haproxy take any port and connect to 6443", "redhat", "Permissive\nlooked", "Enforcing\nlooked"),
@@ -74,8 +86,8 @@ def test_each_assumption_can_be_looked_at() -> None:
         ("firewalld admits pods and nodes", "redhat", "looked", "active\nlooked"),
     ],
 )  # fmt: skip
-def test_what_is_as_expected(name: str, family: str, good: str, bad: str) -> None:
-    (entry,) = [one for one in platform_assumptions(ASSUMPTIONS, node(family, joined=True)) if one["name"] == name]
+def test_what_is_as_expected(name: str, system: str, good: str, bad: str) -> None:
+    (entry,) = [one for one in platform_assumptions(ASSUMPTIONS, node(system, joined=True)) if one["name"] == name]
     pattern = re.compile(entry["expected"], re.MULTILINE)
     assert pattern.search(good) and not pattern.search(bad)
 
@@ -84,12 +96,16 @@ def test_which_are_looked_at() -> None:
     assumptions = [
         {"name": "all", "command": "x", "expected": "x", "means": "x"},
         {"name": "built", "built": True, "command": "x", "expected": "x", "means": "x"},
-        {"name": "dnf", "families": ["redhat"], "command": "x", "expected": "x", "means": "x"},
+        {"name": "dnf", "systems": ["redhat"], "command": "x", "expected": "x", "means": "x"},
+        {"name": "own", "systems": ["fedora"], "command": "x", "expected": "x", "means": "x"},
     ]
     for machine, expected in (
         (node(), ["all"]),
         (node(joined=True), ["all", "built"]),
         (node("redhat"), ["all", "dnf"]),
+        # What is said of a distribution by its name goes before what is said of its family.
+        (node("fedora"), ["all", "own"]),
+        (node("amzn"), ["all", "dnf"]),
         (node("suse", joined=True), ["all", "built"]),
     ):
         chosen = platform_assumptions(assumptions, machine)

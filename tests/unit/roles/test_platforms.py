@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What differs by family of distributions: each role knows the same families, and what it makes of them."""
+"""What differs by family or distribution: each role knows all that are supported, and what it makes of them."""
 
 from __future__ import annotations
 
@@ -24,6 +24,20 @@ def of_role(name: str, file: str = "vars") -> t.Dict[str, t.Any]:
     return dict(yaml.safe_load((ROLES / name / file / "main.yml").read_text(encoding="utf-8")))
 
 
+def compiled(template: str, **known: t.Any) -> t.Any:
+    """The value of a variable that is one expression, as Ansible has it."""
+    environment = jinja2.Environment(autoescape=False, undefined=jinja2.ChainableUndefined)
+    environment.filters["regex_replace"] = lambda text, pattern, new: re.sub(pattern, new, text)
+    environment.tests["version"] = lambda text, other, _sign: float(text) >= float(other)
+    return environment.compile_expression(template.strip()[2:-2])(**known)
+
+
+def entry_of(role: str, **known: t.Any) -> t.Any:
+    """What a role takes of its table."""
+    given = of_role(role)
+    return compiled(given[f"__{role}_platform"], **{f"__{role}_platforms": given[f"__{role}_platforms"], **known})
+
+
 TABLES = {
     "kube_packages": of_role("kube_packages")["__kube_packages_platforms"],
     "node_prep": of_role("node_prep")["__node_prep_platforms"],
@@ -32,9 +46,29 @@ TABLES = {
 }
 
 
+#: Distributions that are like another one by their ``ID_LIKE``; others are a family by themselves.
+LIKES = {
+    **{"almalinux": "rhel centos fedora", "amzn": "fedora", "centos": "rhel fedora", "ol": "fedora", "rhel": "fedora"},
+    **{"rocky": "rhel centos fedora", "ubuntu": "debian"},
+}
+
+
+def system(name: str, version: str = "") -> t.Dict[str, t.Any]:
+    """What node_facts says of a distribution."""
+    return parse_os_release(f'ID="{name}"\nID_LIKE="{LIKES.get(name, "")}"\nVERSION_ID="{version}"\n')
+
+
 @pytest.mark.parametrize("table", TABLES)
-def test_each_role_knows_the_same_families(table: str) -> None:
-    assert list(TABLES[table]) == ["debian", "redhat"]
+def test_each_role_knows_both_families_and_else_distributions_that_are_supported(table: str) -> None:
+    supported = of_role("preflight", "defaults")["preflight_supported_os"]
+    assert list(TABLES[table])[:2] == ["debian", "redhat"]
+    assert {*TABLES[table]} <= {*supported, "redhat"}
+    role, known = ("container_runtime", {"container_runtime_provider": table}) if table in RUNTIMES else (table, {})
+    for name in supported:
+        own = TABLES[table].get(name) or TABLES[table][system(name)["family"]]
+        assert entry_of(role, cluster_node={"os": system(name)}, **known) == own, name
+    # Ansible validates variables of roles before anything was looked at.
+    assert entry_of(role, cluster_node={}, **known) == TABLES[table]["debian"]
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -44,48 +78,54 @@ def test_packages_of_a_runtime_are_those_of_its_sources(runtime: str) -> None:
         assert entry["packages"] and entry["packages"].items() <= known.items()
 
 
-def test_supported_distributions_are_of_a_family_that_is_known() -> None:
-    likes = {"almalinux": "rhel centos fedora", "centos": "rhel fedora", "ol": "fedora", "rhel": "fedora"}
-    likes.update(rocky="rhel centos fedora", ubuntu="debian")
-    for name in of_role("preflight", "defaults")["preflight_supported_os"]:
-        system = parse_os_release(f'ID="{name}"\nID_LIKE="{likes.get(name, "")}"\n')
-        assert system["family"] in TABLES["kube_packages"], name
+@pytest.mark.parametrize(
+    ("name", "sources", "folder", "repository"),
+    [
+        ("debian", ["distribution", "docker"], "debian", ["components", "suite"]),
+        ("rocky", ["docker"], "centos", ["path"]),
+        ("fedora", ["distribution", "docker"], "fedora", ["path"]),
+        ("amzn", ["distribution"], "amzn", []),
+    ],
+)
+def test_where_containerd_comes_from(name: str, sources: t.List[str], folder: str, repository: t.List[str]) -> None:
+    entry = entry_of("container_runtime", cluster_node={"os": system(name)}, container_runtime_provider="containerd")
+    assert sorted(entry["packages"]) == sorted(entry["generations"]) == sources
+    assert sorted(entry.get("repository", {})) == repository
+    assert entry.get("distribution", system(name)["id"]) == folder
+    assert ("key_file" in entry) == ("docker" in sources)
 
 
-def packages(family: str, version: str, kernel: str, joined: bool) -> t.Any:
+def packages(name: str, version: str, kernel: str, joined: bool, proxy_mode: str = "nftables") -> t.Any:
     """What node_prep installs on a machine."""
-    environment = jinja2.Environment(autoescape=False)
-    environment.filters["regex_replace"] = lambda text, pattern, new: re.sub(pattern, new, text)
-    environment.tests["version"] = lambda text, other, _sign: float(text) >= float(other)
-    known: t.Dict[str, t.Any] = {
-        "cluster_node": {
-            "os": {"family": family, "version_id": version, "kernel": kernel},
-            "kubernetes": {"joined": joined},
-        }
-    }
-    given = of_role("node_prep")
-    for name in ("__node_prep_has_extra_modules", "__node_prep_kernel", "__node_prep_packages"):
-        known[name] = environment.compile_expression(given[name].strip()[2:-2])(**known)
+    node = {"os": {**system(name, version), "kernel": kernel}, "kubernetes": {"joined": joined}}
+    known: t.Dict[str, t.Any] = {"cluster_node": node, "__node_prep_platforms": TABLES["node_prep"]}
+    known["cluster_kube_proxy_mode"] = proxy_mode
+    for variable in ("platform", "has_extra_modules", "kernel", "packages"):
+        known[f"__node_prep_{variable}"] = compiled(of_role("node_prep")[f"__node_prep_{variable}"], **known)
     return known["__node_prep_packages"]
 
 
 @pytest.mark.parametrize(
-    ("family", "version", "kernel", "joined", "extra"),
+    ("name", "version", "kernel", "joined", "extra"),
     [
-        ("redhat", "9.6", "5.14.0-570.12.1.el9_6.x86_64", False, None),
-        ("redhat", "10.0", "6.12.0-55.12.1.el10_0.x86_64", False, "6.12.0-55.12.1.el10_0"),
+        ("rocky", "9.6", "5.14.0-570.12.1.el9_6.x86_64", False, None),
+        ("almalinux", "10.0", "6.12.0-55.12.1.el10_0.x86_64", False, "6.12.0-55.12.1.el10_0"),
         # It may have been upgraded, and not booted yet.
-        ("redhat", "10.0", "6.12.0-55.12.1.el10_0.x86_64", True, "*"),
-        ("redhat", "10", "6.12.0-100.28.2.el10uek.x86_64", False, None),
+        ("almalinux", "10.0", "6.12.0-55.12.1.el10_0.x86_64", True, "*"),
+        ("ol", "10", "6.12.0-100.28.2.el10uek.x86_64", False, None),
+        # These have all modules with the kernel, whatever number their versions have.
+        ("fedora", "44", "6.19.2-300.fc44.x86_64", False, None),
+        ("amzn", "2023", "6.12.20-23.97.amzn2023.x86_64", False, None),
     ],
 )
 def test_what_these_distributions_leave_out(
-    family: str, version: str, kernel: str, joined: bool, extra: t.Optional[str]
+    name: str, version: str, kernel: str, joined: bool, extra: t.Optional[str]
 ) -> None:
     common = [{"name": "iproute-tc"}, {"name": "container-selinux"}]
     modules = [{"name": "kernel-modules-extra", "version": extra}] if extra else []
-    assert packages(family, version, kernel, joined) == [*common, *modules]
+    assert packages(name, version, kernel, joined) == [*common, *modules]
     assert packages("debian", "13", "6.12.38+deb13-amd64", joined) == []
+    assert packages("debian", "13", "6.12.38+deb13-amd64", joined, "ipvs") == [{"name": "ipset"}, {"name": "ipvsadm"}]
 
 
 def test_the_folder_of_haproxys_sockets_is_made_where_its_package_makes_none() -> None:

@@ -16,6 +16,7 @@ import urllib.parse
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import RUNTIMES, chosen
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.registry_mirrors import authority
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import Runtime
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._platforms import platform_name
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     ERROR,
     WARNING,
@@ -48,10 +49,10 @@ def check_runtime(hosts: Hosts) -> t.Iterable[Problem]:
 
 
 def _source_of_platform(host: Host, runtime: Runtime, source: str) -> t.Iterator[Problem]:
-    """A source from which the distributions of the machine's family have no package of the container runtime."""
+    """A source from which the machine's distribution has no package of the container runtime."""
     system = (host.facts or {}).get("os") or {}
     platforms = host.mapping("__container_runtime_platforms").get(runtime.name) or {}
-    packages = (platforms.get(system.get("family")) or {}).get("packages") or {}
+    packages = (platforms.get(platform_name(platforms, system)) or {}).get("packages") or {}
     if packages and source in runtime.sources and source not in packages:
         yield host.problem(
             "container_runtime_source",

@@ -43,6 +43,20 @@ PROGRAMS = ("/opt/cni/bin", "/usr/bin", "/usr/local/bin")
 WRITTEN = ("/etc", KUBEADM.folder, "/opt", "/opt/cni/bin", "/usr/bin", "/usr/local/bin", "/var/lib")
 #: What the kubelet and the container runtime want of the kernel's file watches for a node with a hundred pods.
 INOTIFY = {"max_user_instances": 128, "max_user_watches": 8192}
+#: Services that set routes: how their units begin, whose they are, how they are kept from it.
+ROUTE_SETTERS = (
+    (
+        "nm-cloud-setup",
+        "NetworkManager",
+        "Run `systemctl disable --now {}`, and reboot when the routes are there already.",
+    ),
+    (
+        "policy-routes@",
+        "amazon-ec2-net-utils",
+        "Give the node one interface; or let udev not start {} (`touch /etc/udev/rules.d/99-vpc-policy-routes.rules`),"
+        " configure its interface yourself, and reboot.",
+    ),
+)
 #: IPv6 in pods wants no less.
 MTU_MINIMUM = 1280
 
@@ -209,15 +223,16 @@ def check_interfaces_taken(hosts: Hosts) -> t.Iterable[Problem]:
 def check_route_setters(hosts: Hosts) -> t.Iterable[Problem]:
     """Services of clouds that take the routes of pods away. They do so only in some clouds, and when told."""
     for host, around in looked_at(hosts):
-        units = around.get("route_setters") or []
-        if units and chosen(host).name:
-            yield host.problem(
-                "NetworkManager",
-                f"{' and '.join(units)} would set routes as the cloud says, without those of pods, which then reach"
-                " no other node.",
-                f"Run `systemctl disable --now {' '.join(units)}`, and reboot when the routes are there already.",
-                WARNING,
-            )
+        for beginning, subject, remedy in ROUTE_SETTERS if chosen(host).name else ():
+            units = [unit for unit in around.get("route_setters") or [] if unit.startswith(beginning)]
+            if units:
+                yield host.problem(
+                    subject,
+                    f"{' and '.join(units)} would set routes as the cloud says, without those of pods, which then reach"
+                    " no other node.",
+                    remedy.format(" ".join(units)),
+                    WARNING,
+                )
 
 
 def check_boot(hosts: Hosts) -> t.Iterable[Problem]:

@@ -29,7 +29,7 @@ class Task:
 
 def node(version: str = "", family: str = "debian") -> t.Dict[str, t.Any]:
     kubernetes = {"kubeadm_version": version, "kubelet_version": version}
-    system = {"id": "debian", "family": family}
+    system = {"id": family, "family": family}
     return {"ansible_facts": {"slipway_node": {"kubernetes": kubernetes, "os": system}}}
 
 

@@ -413,20 +413,45 @@ def test_missing_packages_are_explained(tmp_path: Path) -> None:
 
 
 def test_what_preflight_asks_for(tmp_path: Path) -> None:
-    write(tmp_path, "etc/os-release", 'ID="rocky"\nVERSION_ID="9.6"\n')
     write(tmp_path, "etc/dnf/vars/stream", "9-stream\n")
+    release = "9.6\trocky-release=9.6-1.3.el9 system-release=9.6-1.3.el9 system-release(releasever)=9 \n"
     repositories = (
         "[a]\nbaseurl=http://m/$releasever/${stream}/\n[b]\nmetalink=https://m/meta?r=$releasever\n"
         "[c]\nbaseurl=http://m/$unknown/\n[d]\nbaseurl=file:///srv\n"
     )
     file = write(tmp_path, "etc/yum.repos.d/a.repo", repositories)
-    manager = Dnf(FakeRunner({}), root=str(tmp_path))
+    manager = Dnf(FakeRunner({"rpm": release + release}), root=str(tmp_path))
     assert manager.indexes() == [["http://m/9/9-stream/repodata/repomd.xml"], ["https://m/meta?r=9"]]
     file.write_text(f"{repositories}[e]\nbaseurl=https://cdn/\nsslclientcert=/etc/pki/x.pem\n")
     assert manager.indexes() == []
     file.write_text(repositories)
     write(tmp_path, "etc/dnf/dnf.conf", f"{MAIN}proxy=http://proxy:3128\n")
     assert manager.indexes() == []
+
+
+NO_RELEASE = "no package provides system-release(releasever)"
+
+
+@pytest.mark.parametrize(
+    ("listed", "variable", "expected"),
+    [
+        # The package says no more than its own version, as that of Amazon Linux, which is not the one of os-release.
+        (f"{NO_RELEASE}\n2023.9.20250929\tsystem-release= \n", None, "2023.9.20250929"),
+        ("2023.9.20250929\tsystem-release= \n", "", "2023.9.20250929"),
+        ("2023.9.20250929\tsystem-release= \n", "latest\n", "latest"),
+        ("43\tfedora-release=43-25 system-release= system-release(43)= \n", None, "43"),
+        (f"{NO_RELEASE}\nno package provides system-release\n", None, None),
+    ],
+)
+def test_what_stands_for_the_release(
+    tmp_path: Path, listed: str, variable: t.Optional[str], expected: t.Optional[str]
+) -> None:
+    write(tmp_path, "etc/os-release", 'ID="amzn"\nVERSION_ID="2023"\n')
+    write(tmp_path, "etc/yum.repos.d/a.repo", "[a]\nmirrorlist=https://m/core/$releasever/mirror.list\n")
+    if variable is not None:
+        write(tmp_path, "etc/dnf/vars/releasever", variable)
+    manager = Dnf(FakeRunner({"rpm": listed}), root=str(tmp_path))
+    assert manager.indexes() == ([[f"https://m/core/{expected}/mirror.list"]] if expected else [])
 
 
 # --- Transactions ---------------------------------------------------------------------------------------------------

@@ -63,7 +63,20 @@ ROUTES6 = (
             'ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="9.5"\n',
             ("rocky", "9.5", "", "redhat", ["rhel", "centos", "fedora"]),
         ),
-        ("ID=fedora\nVERSION_ID=42\n", ("fedora", "42", "", "redhat", [])),
+        (
+            'NAME="Fedora Linux"\nVERSION="43 (Server Edition)"\nRELEASE_TYPE=stable\nID=fedora\nVERSION_ID=43\n'
+            'VERSION_CODENAME=""\nPRETTY_NAME="Fedora Linux 43 (Server Edition)"\n',
+            ("fedora", "43", "", "redhat", []),
+        ),
+        (
+            'NAME="Amazon Linux"\nVERSION="2023"\nID="amzn"\nID_LIKE="fedora"\nVERSION_ID="2023"\n'
+            'PLATFORM_ID="platform:al2023"\nPRETTY_NAME="Amazon Linux 2023.10.20260202"\n',
+            ("amzn", "2023", "", "redhat", ["fedora"]),
+        ),
+        (
+            'NAME="Amazon Linux"\nVERSION="2"\nID="amzn"\nID_LIKE="centos rhel fedora"\nVERSION_ID="2"\n',
+            ("amzn", "2", "", "redhat", ["centos", "rhel", "fedora"]),
+        ),
         ('ID="rhel"\nID_LIKE="fedora"\nVERSION_ID="10.0"\n', ("rhel", "10.0", "", "redhat", ["fedora"])),
         ('ID="ol"\nID_LIKE="fedora"\nVERSION_ID="9.6"\n', ("ol", "9.6", "", "redhat", ["fedora"])),
         ('ID="opensuse-leap"\nID_LIKE="suse opensuse"\n', ("opensuse-leap", "", "", "suse", ["suse", "opensuse"])),

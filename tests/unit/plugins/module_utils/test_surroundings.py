@@ -105,6 +105,8 @@ FOLDER = "/etc/systemd/network"
         ("[Network]\nDHCP=yes\n", ["veth1a2b3c4d", "cni0", "flannel.1"]),
         ("[Match]\nName=*\nName=\nName=eth0\n", []),
         ("[Match]\nDriver=veth\n", ["veth1a2b3c4d"]),
+        # 80-ec2.network of Amazon Linux.
+        ("[Match]\nDriver=ena ixgbevf vif\n\n[Link]\nMTUBytes=9001\n", []),
         ("[Match]\nName=*\n[Link]\nUnmanaged=yes\n", []),
     ],
 )
@@ -505,6 +507,11 @@ def test_services_that_set_routes(tmp_path: Path) -> None:
     ]
     root = write(tmp_path, {**dict.fromkeys(files, ""), f"{folder}/nm-cloud-setup.timer.d/x.conf": ""})
     assert network_managers.route_setters(root) == ["nm-cloud-setup.service", "nm-cloud-setup.timer"]
+    # As amazon-ec2-net-utils leaves them: the first interface has no rules.
+    folder = "/run/systemd/network/70-"
+    files = [f"{folder}ens5.network.d/eni.conf", *(f"{folder}ens6.network.d/ec2net_policy_{n}.conf" for n in (4, 6))]
+    root = write(tmp_path / "amazon", dict.fromkeys(files, "[RoutingPolicyRule]\n"))
+    assert network_managers.route_setters(root) == ["policy-routes@ens6.service"]
 
 
 def test_static_pods_of_others(tmp_path: Path) -> None:

@@ -53,11 +53,13 @@ def drop_in(**more: t.Any) -> t.Dict[str, t.Any]:
     return {"drop_ins": [{"path": "/etc/containerd/conf.d/99-nvidia.toml", **says, **more}]}
 
 
-def test_a_family_of_distributions_without_its_package() -> None:
-    platforms = {"containerd": {"redhat": {"packages": {"docker": "containerd.io"}}, "debian": {"packages": {}}}}
+def test_a_distribution_without_its_package() -> None:
+    both = {"distribution": "containerd", "docker": "containerd.io"}
+    packages = {"redhat": {"docker": "containerd.io"}, "debian": {}, "fedora": both, "amzn": {"distribution": "x"}}
+    platforms = {"containerd": {name: {"packages": sources} for name, sources in packages.items()}}
 
-    def problems(family: str, source: str) -> t.List[str]:
-        facts = {"os": {"family": family, "pretty_name": "Rocky Linux 9.6"}}
+    def problems(family: str, source: str, name: str = "rocky", title: str = "Rocky Linux 9.6") -> t.List[str]:
+        facts = {"os": {"id": name, "family": family, "pretty_name": title}}
         variables = {
             "container_runtime_provider": "containerd",
             "container_runtime_source": source,
@@ -70,6 +72,13 @@ def test_a_family_of_distributions_without_its_package() -> None:
         "container_runtime_source is distribution, and Rocky Linux 9.6 has no containerd from there. Set it to docker."
     ]
     assert problems("redhat", "docker") == problems("debian", "distribution") == problems("suse", "distribution") == []
+    # What a distribution has by its own name is not that of its family.
+    assert problems("redhat", "distribution", "fedora") == problems("redhat", "docker", "fedora") == []
+    assert problems("redhat", "distribution", "amzn") == []
+    assert problems("redhat", "docker", "amzn", "Amazon Linux 2023.9.20250929") == [
+        "container_runtime_source is docker, and Amazon Linux 2023.9.20250929 has no containerd from there. "
+        "Set it to distribution."
+    ]
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,10 @@ FORWARDING = {"path": "/etc/sysctl.d/99-z.conf", "setting": "net.ipv4.conf.all.f
             "warning node1: NetworkManager: nm-cloud-setup.service and nm-cloud-setup.timer would set routes as the",
         ),
         (
+            {"route_setters": ["policy-routes@ens6.service"]},
+            "warning node1: amazon-ec2-net-utils: policy-routes@ens6.service would set routes as the cloud says",
+        ),
+        (
             {"forwarding_off": [FORWARDING]},
             "/etc/sysctl.d/99-z.conf has net.ipv4.conf.all.forwarding = 0, which counts",
         ),
