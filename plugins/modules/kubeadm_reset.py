@@ -13,9 +13,9 @@ description:
   - Runs C(kubeadm reset), and removes what that leaves, by name. This is containers and sandboxes of pods, their
     processes, cgroups, mounts and network namespaces; the interfaces, routes and CNI configuration of the pod network;
     the chains and tables that kube-proxy, the kubelet, the pod network and the CNI plugins have put into iptables and
-    nftables; the data of etcd and of the kubelet, certificates, kubeconfigs of that cluster, logs of pods, and our own
-    records. In C(/etc/kubernetes) it removes what kubeadm and this collection have put there; all else stays and is
-    named.
+    nftables, kube-proxy's sets of addresses, and its virtual services where C(ipvsadm) is there; the data of etcd and
+    of the kubelet, certificates, kubeconfigs of that cluster, logs of pods, and our own records. In C(/etc/kubernetes)
+    it removes what kubeadm and this collection have put there; all else stays and is named.
     Backups of M(slipway.kubernetes.etcd_snapshot) stay.
   - B(All data that etcd has on this machine is lost.) It does not ask the cluster anything. On a cluster that goes on
     living remove the etcd member first, and the Node object.
@@ -255,11 +255,11 @@ class KubeadmReset:
             "cgroups": groups,
             "mounts": leftovers.mounts(),
             "network namespaces": leftovers.network_namespaces(),
-            "virtual services": [" ".join(service) for service in ipvs.services(self._root)],
+            "virtual services": [" ".join(service) for service in ipvs.services(self._runner, self._root)],
             "interfaces": leftovers.interfaces(),
             "routes": self._routes(),
             "iptables": [f"{tool} {name}" for tool, plan in self._plans() for name in plan.names],
-            "sets of addresses": ipvs.sets(self._runner),
+            "sets of addresses": self._sets(),
             "nftables": [" ".join(table) for table in netfilter.nft_tables(self._has_other_networks())],
             "files": self._files(),
             "kubeconfigs": sorted(self._merged()),
@@ -315,6 +315,10 @@ class KubeadmReset:
         """Whether there are CNI networks of others on this machine, such as podman's or nerdctl's."""
         ours = {os.path.basename(path) for path in self._cni_files()}
         return bool(set(pod_networks(self._root)) - ours)
+
+    def _sets(self) -> t.List[str]:
+        """kube-proxy's sets of addresses; those of rules that nothing here can take out stay with them."""
+        return ipvs.sets(self._runner) if self._iptables else []
 
     def _plans(self) -> t.Iterator[t.Tuple[str, netfilter.Plan]]:
         for tool in self._iptables:
@@ -509,7 +513,8 @@ class KubeadmReset:
                 stdin=plan.text,
                 failure=f"{tool} does not remove the rules of Kubernetes",
             )
-        ipvs.remove_sets(self._runner)
+        if self._sets():
+            ipvs.remove_sets(self._runner)
         for table in netfilter.nft_tables(self._has_other_networks()):
             try:
                 netfilter.delete_nft_table(table)

@@ -4,7 +4,7 @@
 """What kube-proxy has in the kernel in its mode ipvs: virtual services, and sets of addresses.
 
 Virtual services of others are those that it was told to leave alone (``excludeCIDRs``); it deletes the rest. So its own
-are told by their addresses, and by the ports of nodes.
+are told by their addresses, and at addresses of the machine by the ports of nodes.
 Source: kube-proxy's pkg/proxy/ipvs/proxier.go (cleanLegacyService) and pkg/proxy/ipvs/ipset.go.
 
 Private to this collection.
@@ -16,7 +16,7 @@ import ipaddress
 import re
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 
@@ -25,6 +25,8 @@ INTERFACE = "kube-ipvs0"
 #: Ports that services have on nodes, unless the API server is told another range.
 NODE_PORTS = range(30000, 32768)
 _SET_PREFIX = "KUBE-"
+#: Seconds until a set that cannot be deleted is an error.
+_PATIENCE = 3
 _SERVICE = re.compile(r"^(TCP|UDP|SCTP)\s+(?:([0-9A-F]{8})|\[([0-9a-f:]+)\]):([0-9A-F]{4})\s", re.MULTILINE)
 
 
@@ -35,26 +37,29 @@ class Service(t.NamedTuple):
     place: str
 
 
-def parse_services(text: str, addresses: t.Container[str]) -> t.List[Service]:
+def parse_services(text: str, interfaces: t.Mapping[str, t.Container[str]]) -> t.List[Service]:
     """kube-proxy's services in ``/proc/net/ip_vs``.
 
-    :param addresses: those of its interface.
+    :param interfaces: the machine's, each with its addresses.
     """
     found = []
     for protocol, four, six, port in _SERVICE.findall(text):
         address = ipaddress.ip_address(int(four, 16) if four else six)
         number = int(port, 16)
-        if str(address) in addresses or number in NODE_PORTS:
+        of_node = number in NODE_PORTS and any(str(address) in addresses for addresses in interfaces.values())
+        if of_node or str(address) in interfaces[INTERFACE]:
             host = f"[{address}]" if six else str(address)
             found.append(Service(protocol.lower(), f"{host}:{number}"))
     return found
 
 
-def services(root: str = "") -> t.List[Service]:
-    """kube-proxy's virtual services; none without its interface."""
-    own = [interface for interface in _netlink.interfaces() if interface["name"] == INTERFACE]
-    addresses = {entry["address"] for interface in own for entry in interface["addresses"]}
-    return parse_services(read_text(f"{root}/proc/net/ip_vs"), addresses) if own else []
+def services(runner: Runner, root: str = "") -> t.List[Service]:
+    """kube-proxy's virtual services; none without its interface, or without ``ipvsadm``, which could delete them."""
+    found = {
+        interface["name"]: {entry["address"] for entry in interface["addresses"]} for interface in _netlink.interfaces()
+    }
+    can = INTERFACE in found and runner.which("ipvsadm", required=False)
+    return parse_services(read_text(f"{root}/proc/net/ip_vs"), found) if can else []
 
 
 def sets(runner: Runner) -> t.List[str]:
@@ -67,9 +72,9 @@ def sets(runner: Runner) -> t.List[str]:
 def remove_services(runner: Runner, root: str = "") -> None:
     """Delete kube-proxy's virtual services.
 
-    :raises SlipwayError: when ``ipvsadm`` is missing or fails.
+    :raises CommandError: when ``ipvsadm`` fails.
     """
-    for service in services(root):
+    for service in services(runner, root):
         runner.run([runner.path("ipvsadm"), "--delete-service", f"--{service.protocol}-service", service.place])
 
 
@@ -79,4 +84,7 @@ def remove_sets(runner: Runner) -> None:
     :raises CommandError: when one is still in use.
     """
     for name in sets(runner):
-        runner.run([runner.path("ipset"), "destroy", name])
+        argv = [runner.path("ipset"), "destroy", name]
+        # Some kernels let go of a set a moment after the rule has gone.
+        if not _waiting.until(lambda argv=argv: runner.run(argv, check=False).rc == 0, _PATIENCE, pause=0.1):
+            runner.run(argv)

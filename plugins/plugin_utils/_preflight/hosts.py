@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import LOOK, registered, seen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.failures import of_another_installer
@@ -25,14 +24,6 @@ HOSTS = {
 }
 #: What the probes of a host are registered as, by roles/preflight.
 PEERS = "__preflight_peers"
-
-
-def _of_others(variables: t.Mapping[str, t.Any], name: str) -> t.Any:
-    """A variable as other hosts find it; ``None`` when it cannot be templated there."""
-    try:
-        return variables.get(name)
-    except AnsibleError:
-        return None
 
 
 class HostsAction(ActionBase):
@@ -58,9 +49,11 @@ class HostsAction(ActionBase):
             delegated, _name = task.get_variable_manager().get_delegated_vars_and_hostname(
                 self._templar, task, {"inventory_hostname": name}
             )
-            host = self._host(name, delegated["ansible_delegated_vars"][name], control_planes, workers)
-            given = [key for key in READ_BY_OTHERS if key in host.given and key not in host.broken]
-            of_play = {key for key in given if _of_others(inventory[name], key) != host.variables[key]}
+            raw = delegated["ansible_delegated_vars"][name]
+            host = self._host(name, raw, control_planes, workers)
+            given = host.given.intersection(READ_BY_OTHERS)
+            of_others = inventory.raw_get(name) if given else {}
+            of_play = {key for key in given if of_others.get(key) != raw[key]}
             found.append(dataclasses.replace(host, of_play=frozenset(of_play)))
         return names, found
 

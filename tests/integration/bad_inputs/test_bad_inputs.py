@@ -608,7 +608,7 @@ CASES = [
     Case(
         "unknown-runtime", ["container_runtime_provider: docker is none of"], {"container_runtime_provider": "docker"}
     ),
-    Case("unknown-proxy", ["cluster_kube_proxy_mode: ipvs is none of"], {"cluster_kube_proxy_mode": "ipvs"}),
+    Case("unknown-proxy", ["cluster_kube_proxy_mode: ipsv is none of"], {"cluster_kube_proxy_mode": "ipsv"}),
     Case("typing-error", ["Did you mean cluster_version?"], {"cluster_verison": "1.36.4"}),
     # Files of control planes
     Case(
@@ -744,20 +744,25 @@ def test_variables_of_nodes_that_stand_on_a_play(tmp_path: pathlib.Path) -> None
     values = {
         "cluster_node_labels": {"example.org/rack": "7"},
         "cluster_node_taints": [],
-        "cluster_node_ip": "{{ machine.default_address }}",
+        "cluster_node_ip": "{{ '192.0.2.9' if inventory_hostname == 'worker1' else machine.default_address }}",
         "cluster_dns_domain": "cluster.example",
     }
     play = [{"name": "Report", "ansible.builtin.import_playbook": str(HERE / "report.yml"), "vars": values}]
     importing = tmp_path / "importing.yml"
     importing.write_text(json.dumps(play), encoding="utf-8")
-    # The same value in the inventory is no contradiction.
-    inventory = Case("good", [], {"cluster_node_labels": {"example.org/rack": "7"}}).inventory()
+    # The same value in the inventory is no contradiction, and one that is another each time is no variable of a play.
+    everywhere = {
+        "cluster_node_labels": {"example.org/rack": "7"},
+        "cluster_node_annotations": {"example.org/built": "{{ lookup('pipe', 'date +%N') }}"},
+    }
+    inventory = Case("good", [], everywhere).inventory()
     inventory["all"]["hosts"]["worker2"]["cluster_node_labels"] = {"example.org/rack": "8"}
     rc, output = playbook(str(importing), inventory, tmp_path)
     said = "stands on a play or an import_playbook, and control planes read it of each host. Put it into the inventory"
-    assert rc != 0 and "Preflight found 2 problems on 3 hosts; nothing was changed." in output
+    assert rc != 0 and "Preflight found 3 problems on 2 hosts; nothing was changed." in output
     assert f"- worker2: cluster_node_labels: {said}" in output
-    assert f"- all hosts: cluster_node_ip: {said}" in output
+    # The others have the address that control planes take anyway.
+    assert f"- worker1: cluster_node_ip: {said}" in output
     assert_nothing_changed(output)
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._node_identities import NODE_IP
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import bad_key, bad_value
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Hosts, Problem
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import ERROR, WARNING, Hosts, Problem
 
 
 def check_labels(hosts: Hosts) -> t.Iterable[Problem]:
@@ -42,13 +43,17 @@ def check_labels(hosts: Hosts) -> t.Iterable[Problem]:
 
 
 def check_places(hosts: Hosts) -> t.Iterable[Problem]:
-    """Variables of a node that stand where nobody would read them."""
+    """Variables of a node that stand where control planes do not read them. The node itself does."""
     for host in hosts:
         for variable in sorted(host.of_play):
+            # Control planes take that one when they are told none.
+            if variable == NODE_IP and host.text(NODE_IP) == (host.facts or {}).get("default_address"):
+                continue
             yield host.problem(
                 variable,
                 "stands on a play or an import_playbook, and control planes read it of each host.",
                 "Put it into the inventory, for the host or for a group; --extra-vars will do, too.",
+                WARNING if host.joined else ERROR,
             )
 
 

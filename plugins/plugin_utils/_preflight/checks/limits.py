@@ -93,7 +93,17 @@ def parse_kernel(text: str) -> t.Optional[t.Tuple[int, int]]:
 
 
 def check_proxy_mode(hosts: Hosts) -> t.Iterable[Problem]:
-    """Modes of kube-proxy that will go away."""
+    """Modes of kube-proxy that will go away, and one that goes past what prepares machines for it."""
+    for host in hosts:
+        prepared = host.text("cluster_kube_proxy_mode")
+        mode = str(host.mapping("control_plane_kube_proxy_configuration").get("mode") or prepared)
+        if host.control_plane and mode != prepared:
+            yield host.problem(
+                "control_plane_kube_proxy_configuration",
+                f"sets mode to {mode}, and machines are prepared for {prepared}: modules of the kernel, packages.",
+                f"Set cluster_kube_proxy_mode to {mode}, and leave it out there.",
+                WARNING,
+            )
     if any(host.text("cluster_kube_proxy_mode") == "ipvs" for host in hosts):
         yield Problem(
             CLUSTER,

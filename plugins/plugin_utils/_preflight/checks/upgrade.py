@@ -40,8 +40,8 @@ Version = t.Tuple[int, int, int]
 
 #: Kubelets may be so many minors older than the API server.
 KUBELET_SKEW = 3
-#: kube-proxy's IPVS mode is behind this feature gate.
-IPVS_GATE, IPVS_GATED = "KubeProxyIPVS", (1, 37)
+#: kube-proxy's IPVS mode is behind this feature gate, which is off from that minor on. Source: KEP-5495.
+IPVS_GATE, IPVS_GATED = "KubeProxyIPVS", (1, 40)
 #: What kubeadm calls nothing: kubelets serve with it, and go on working when it has expired.
 SERVING = "kubelet-server"
 

@@ -17,6 +17,13 @@ from ansible_collections.slipway.kubernetes.plugins.action.preflight_report impo
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.variables import trusted
 
 
+class HostVars(t.Dict[str, t.Any]):
+    """What Ansible has as ``hostvars``, where nothing has to be templated."""
+
+    def raw_get(self, name: str) -> t.Any:
+        return self[name]
+
+
 def report(
     given: t.Dict[str, t.Dict[str, t.Any]],
     control_planes: t.Sequence[str] = ("cp1",),
@@ -41,7 +48,7 @@ def report(
     )
     loader = DataLoader()
     action = action_module(task, unittest.mock.MagicMock(), None, loader, Templar(loader=loader), None)
-    return action.run(task_vars={"hostvars": given, "ansible_play_hosts": list(given)})
+    return action.run(task_vars={"hostvars": HostVars(given), "ansible_play_hosts": list(given)})
 
 
 def test_nothing_wrong() -> None:

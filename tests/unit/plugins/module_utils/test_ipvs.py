@@ -18,6 +18,7 @@ TCP  0A60000A:0035 rr
   -> 0AF40002:0035      Masq    1      0          0
 UDP  0A60000A:0035 rr
 TCP  C000020B:7531 rr
+TCP  C00002C8:7531 rr
 TCP  C00002C8:0050 wlc
   -> C000020B:0050      Route   1      0          0
 TCP  [fd00:0000:0000:0000:0000:0000:0000:000a]:01BB rr persistent 10800
@@ -34,13 +35,13 @@ def test_services_of_kube_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "proc/net/ip_vs").write_text(KERNEL)
     monkeypatch.setattr(_netlink, "interfaces", lambda: OWN)
     # 192.0.2.200 is somebody's, whom kube-proxy was told to leave alone.
-    assert list(map(tuple, ipvs.services(str(tmp_path)))) == [
+    runner = FakeRunner({"ipvsadm": ""}, tools={"ipvsadm"})
+    assert list(map(tuple, ipvs.services(runner, str(tmp_path)))) == [
         ("tcp", "10.96.0.10:53"),
         ("udp", "10.96.0.10:53"),
         ("tcp", "192.0.2.11:30001"),
         ("tcp", "[fd00::a]:443"),
     ]
-    runner = FakeRunner({"ipvsadm": ""}, tools={"ipvsadm"})
     ipvs.remove_services(runner, str(tmp_path))
     assert [words[1:] for words in runner.calls][:2] == [
         ["--delete-service", "--tcp-service", "10.96.0.10:53"],
@@ -51,18 +52,22 @@ def test_services_of_kube_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_machines_that_have_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "proc/net").mkdir(parents=True)
     (tmp_path / "proc/net/ip_vs").write_text(KERNEL)
+    # Without ipvsadm nothing could be done about them, as without kube-proxy's interface nothing is its own.
+    monkeypatch.setattr(_netlink, "interfaces", lambda: OWN)
+    assert ipvs.services(FakeRunner({}), str(tmp_path)) == []
     monkeypatch.setattr(_netlink, "interfaces", lambda: OWN[:1])
-    assert ipvs.services(str(tmp_path)) == []
+    assert ipvs.services(FakeRunner({}, tools={"ipvsadm"}), str(tmp_path)) == []
     assert ipvs.sets(FakeRunner({})) == []
 
 
 def test_sets_of_kube_proxy() -> None:
-    runner = FakeRunner(
-        {"ipset list": "KUBE-NODE-PORT-TCP\nblocked\nKUBE-CLUSTER-IP\n", "ipset destroy": ""}, tools={"ipset"}
-    )
+    in_use = (1, "", "Set cannot be destroyed: it is in use by a kernel component")
+    answers = {"ipset list": "KUBE-NODE-PORT-TCP\nblocked\nKUBE-CLUSTER-IP\n", "ipset destroy": [in_use, ""]}
+    runner = FakeRunner(answers, tools={"ipset"})
     ipvs.remove_sets(runner)
     assert [words[1:] for words in runner.calls] == [
         ["list", "-name"],
+        ["destroy", "KUBE-CLUSTER-IP"],
         ["destroy", "KUBE-CLUSTER-IP"],
         ["destroy", "KUBE-NODE-PORT-TCP"],
     ]

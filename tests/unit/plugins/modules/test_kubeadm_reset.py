@@ -296,7 +296,7 @@ def test_what_kube_proxy_has_by_ipvs(machine: Machine, monkeypatch: pytest.Monke
             "ipvsadm": lambda words: order.append(" ".join(words[1:])) or services.clear() or "",
         }
     )
-    monkeypatch.setattr(ipvs, "services", lambda _root: list(services))
+    monkeypatch.setattr(ipvs, "services", lambda _runner, _root: list(services))
     removed = machine.reset()["removed"]
     assert removed["virtual services"] == ["tcp 10.96.0.1:443"]
     assert removed["sets of addresses"] == ["KUBE-CLUSTER-IP"]

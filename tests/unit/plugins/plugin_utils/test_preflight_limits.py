@@ -115,6 +115,14 @@ def test_kernels_for_nftables(kernel: str, given: t.Dict[str, t.Any], refused: b
     ) == (refused)
 
 
+def test_a_mode_that_machines_are_not_prepared_for() -> None:
+    override = {"mode": "ipvs"}
+    assert "sets mode to ipvs, and machines are prepared for nftables" in said(
+        control_plane_kube_proxy_configuration=override
+    )
+    assert "prepared" not in said(control_plane_kube_proxy_configuration=override, cluster_kube_proxy_mode="ipvs")
+
+
 def test_a_mode_that_will_go_away() -> None:
     assert "cluster_kube_proxy_mode: is ipvs, which Kubernetes has deprecated" in said(cluster_kube_proxy_mode="ipvs")
 

@@ -238,6 +238,12 @@ def test_many_pods_are_one_finding_of_a_node() -> None:
     assert local.startswith("error w1 pod: web/p0, web/p1 have an emptyDir volume")
 
 
+@pytest.mark.parametrize(("gates", "severity"), [({}, "error"), ({"KubeProxyIPVS": "true"}, "warning")])
+def test_the_mode_that_is_turned_off(gates: t.Dict[str, str], severity: str) -> None:
+    found = cluster(node("cp1", control_plane=True), kube_proxy={"mode": "ipvs", "gates": gates}, version="1.39.0")
+    assert f"{severity}  kube-proxy" in [line.partition(":")[0] for line in lines(find(found, version="1.40.0"))]
+
+
 def test_what_is_removed() -> None:
     found = cluster(
         node("cp1", control_plane=True),
@@ -248,10 +254,9 @@ def test_what_is_removed() -> None:
     assert [line.partition(":")[0] for line in lines(find(found))] == [
         "error  API",
         "warning  API",
-        "error  kube-proxy",
+        "warning  kube-proxy",
         "warning w1 containerd",
     ]
-    found["kube_proxy"]["gates"] = {"KubeProxyIPVS": "true"}
     found["version"] = "1.37.0"
     assert {problem.severity for problem in find(found)} == {"warning"}
     assert "error w1 containerd" in [line.partition(":")[0] for line in lines(find(found, version="1.38.0"))]
