@@ -84,7 +84,10 @@ def remove_sets(runner: Runner) -> None:
     :raises CommandError: when one is still in use.
     """
     for name in sets(runner):
-        argv = [runner.path("ipset"), "destroy", name]
-        # Some kernels let go of a set a moment after the rule has gone.
-        if not _waiting.until(lambda argv=argv: runner.run(argv, check=False).rc == 0, _PATIENCE, pause=0.1):
-            runner.run(argv)
+        _remove_set([runner.path("ipset"), "destroy", name], runner)
+
+
+def _remove_set(argv: t.Sequence[str], runner: Runner) -> None:
+    # Some kernels let go of a set a moment after the rule has gone.
+    if not _waiting.until(lambda: runner.run(argv, check=False).rc == 0, _PATIENCE, pause=0.1):
+        runner.run(argv)
