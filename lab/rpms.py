@@ -68,6 +68,11 @@ class Rpm:
             lines.append(f'{kind}"{path.rstrip("/")}"')
         return "\n".join(lines) + "\n"
 
+    def make(self, folder: Path, tree: Path) -> Path:
+        """Build the package in a folder from the files in a tree, without a signature, and return the .rpm."""
+        _build(folder, write(folder / "package.spec", self.spec()), tree)
+        return folder / "RPMS/x86_64" / self.filename
+
     def build(self, key: SigningKey) -> Path:
         """Return the .rpm, built and signed when needed."""
         spec = self.spec()
@@ -83,8 +88,7 @@ class Rpm:
                 else:
                     (tree / name[1:]).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(source, tree / name[1:], follow_symlinks=False)
-            _build(folder, write(folder / "package.spec", spec), tree)
-            built = folder / "RPMS/x86_64" / self.filename
+            built = self.make(folder, tree)
             _sign(built, key)
             built.rename(folder / self.filename)
             for entry in folder.iterdir():
