@@ -71,6 +71,8 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("names", nargs="+", metavar="NAME", help="machines with a kernel of their own")
         if name == "poweroff":
             sub.add_argument("--cut", action="store_true", help="without asking them, as when their power fails")
+        if name == "poweron":
+            sub.add_argument("--append", metavar="TEXT", help="what their kernels are told besides, from now on")
 
     sub = command("status", "Say what runs and what the mirror serves.")
     sub.add_argument("--json", action="store_true", help="print it for programs")
@@ -169,8 +171,10 @@ def switch(options: argparse.Namespace) -> None:
     with lock("nodes"):
         if options.command == "poweroff":
             power.power_off(options.names, cut=options.cut)
+        elif options.command == "poweron":
+            power.power_on(options.names, append=options.append)
         else:
-            actions = {"reboot": power.reboot, "poweron": power.power_on, "pause": power.pause, "resume": power.resume}
+            actions = {"reboot": power.reboot, "pause": power.pause, "resume": power.resume}
             actions[options.command](options.names)
 
 

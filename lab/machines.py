@@ -77,6 +77,11 @@ class Machine:
         return f"slip-m{number}{end}", f"slip-u{number}{end}"
 
     @property
+    def append(self) -> Path:
+        """The file with what its kernel's command line has besides, as a boot loader would keep it."""
+        return self.folder / "append"
+
+    @property
     def process(self) -> Daemon:
         """The process that is the machine."""
         return Daemon(f"machine-{self.name}", command(self))
@@ -108,6 +113,7 @@ def command(machine: Machine) -> list[str | Path]:
         *(f"mem={machine.memory}M", f"ncpus={machine.cpus}"),
         *(f"{disk}={machine.folder / file}" for disk, file in disks.items()),
         *("root=/dev/ubda", "rw", "init=/usr/local/sbin/lab-machine"),
+        *(machine.append.read_text(encoding="utf-8").split() if machine.append.exists() else []),
         *networks,
         *("con=null", "con0=null,fd:1", "ssl=null", f"umid={machine.name}", f"uml_dir={machine.folder / 'run'}"),
     ]

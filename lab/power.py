@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from . import machines, nodes
 from .machines import Machine
 from .nodes import Node
-from .util import LabError, step
+from .util import LabError, step, write
 
 
 def _machines(names: Sequence[str], *states: str) -> dict[Node, Machine]:
@@ -82,9 +82,15 @@ def power_off(names: Sequence[str], *, cut: bool = False) -> None:
             time.sleep(0.2)
 
 
-def power_on(names: Sequence[str]) -> None:
-    """Switch machines on, and wait until they have started."""
+def power_on(names: Sequence[str], *, append: str | None = None) -> None:
+    """Switch machines on, and wait until they have started.
+
+    :param append: what their kernels' command lines have besides, from now on.
+    """
     chosen = _machines(names, "exited")
+    if append is not None:
+        for machine in chosen.values():
+            write(machine.append, append)
     with step(f"start {', '.join(names)}"), ThreadPoolExecutor(8) as pool:
         list(pool.map(machines.switch_on, chosen.values()))
         list(pool.map(functools.partial(nodes.wait, degraded=True), chosen))

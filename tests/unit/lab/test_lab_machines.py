@@ -307,6 +307,19 @@ def test_reboot_is_seen_by_the_boot(folder: Path, monkeypatch: pytest.MonkeyPatc
     assert said.count("reboot") == 1 and said[-1] == "waited" and next(boots, None) is None
 
 
+def test_what_a_kernel_is_told_besides(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record(ONE)
+    monkeypatch.setattr(Machine, "state", "exited")
+    monkeypatch.setattr(machines, "switch_on", lambda machine: None)
+    monkeypatch.setattr(nodes, "wait", lambda node, degraded: None)
+    words = list(map(str, machines.command(ONE)))
+    for arguments, more in (["--append", "lsm=yama,selinux selinux=1"], {"lsm=yama,selinux", "selinux=1"}), ([], None):
+        before = list(map(str, machines.command(ONE)))
+        cli.COMMANDS["poweron"](cli.parser().parse_args(["poweron", "a", *arguments]))
+        # It stays until it is told otherwise.
+        assert set(map(str, machines.command(ONE))) == ({*words, *more} if more else set(before))
+
+
 def test_machine_that_does_not_end(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record(ONE)
     monkeypatch.setattr(Machine, "state", "running")
