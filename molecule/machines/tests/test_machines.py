@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -18,8 +19,9 @@ from testinfra.host import Host
 
 ADMIN = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
 VARIABLES = yaml.safe_load(CONVERGE.read_text(encoding="utf-8"))[0]["vars"]
+LINKS = "ip -details -json link show type wireguard"
 PATCH = {**VARIABLES, "patch_reboot_timeout": 300}
-MODULES = {"overlay", "br_netfilter", "nf_conntrack"}
+MODULES = {"overlay", "br_netfilter", "nf_conntrack", "ip_vs", "ip_vs_rr"}
 #: Seconds until a machine that has started anew has all of its pods again.
 PATIENCE = 300
 
@@ -104,8 +106,32 @@ def test_swap_stays_off(node: Host) -> None:
     assert node.run("systemctl is-enabled swapfile.swap").stdout.strip() == "disabled"
 
 
+def test_services_are_virtual_servers(node: Host) -> None:
+    service = node.check_output("ipvsadm --list --numeric --tcp-service 10.96.0.1:443")
+    assert "rr" in service and ":6443" in service
+    # Only that machine answers for an address whose interface has it: what strictARP is about.
+    assert node.check_output("cat /proc/sys/net/ipv4/conf/all/arp_ignore") == "1"
+    sets = node.check_output("ipset list -name").split()
+    assert {"KUBE-CLUSTER-IP", "KUBE-LOOP-BACK"} <= set(sets)
+
+
+def test_pods_traffic_is_encrypted(node: Host) -> None:
+    kinds = {link["ifname"]: link["linkinfo"]["info_kind"] for link in json.loads(node.check_output(LINKS)) if link}
+    assert kinds == {"flannel-wg": "wireguard"}
+
+
 def test_settings_of_others_stay(node: Host) -> None:
     assert node.check_output("cat /etc/sysctl.d/10-others.conf") == "net.ipv4.ip_forward = 0"
+
+
+@pytest.mark.last
+def test_a_clock_that_is_off() -> None:
+    worker = connect("machines-worker")
+    worker.check_output("date --set='1 hour'")
+    looked = play(CONVERGE, "--check", rc=2)
+    worker.check_output("date --set='1 hour ago'")
+    said = " ".join(looked.split())
+    assert re.search(r"machines-worker: time: the clock is 3\d\d\d\.\d s ahead of that of machines-cp", said), said
 
 
 @pytest.mark.last
@@ -160,6 +186,18 @@ def test_power_that_is_cut_while_etcd_writes() -> None:
     assert {f"configmap/written-{number}" for number in acknowledged} <= set(there)
     assert_prepared()
     assert_nothing_is_to_be_done()
+
+
+@pytest.mark.last
+def test_reset_takes_virtual_servers_and_sets_out() -> None:
+    confirmed = ("--extra-vars", "reset_confirm=true")
+    play("reset.yml", *confirmed, variables=VARIABLES)
+    for name in names():
+        machine = connect(name)
+        assert not machine.run("grep --extended-regexp '^(TCP|UDP)' /proc/net/ip_vs").stdout
+        assert not machine.check_output("ipset list -name")
+        assert "kube-ipvs0" not in machine.check_output("ls /sys/class/net")
+    assert changes(play("reset.yml", *confirmed, variables=VARIABLES)) == 0
 
 
 def ssh_words(host: Host) -> t.List[str]:
