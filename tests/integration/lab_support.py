@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,8 @@ import time
 import typing as t
 
 import yaml
+
+from lab.nodes import KEY, KNOWN_HOSTS, USER
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(sys.executable).parent
@@ -39,6 +42,14 @@ _CONNECTION = yaml.safe_load((ROOT / "inventory" / "hosts.yml").read_text(encodi
 _TASK = re.compile(r"^(?:TASK|RUNNING HANDLER) \[(.*)\] \**$")
 _CHANGED = re.compile(r"^changed: \[(\S+?)(?: -> [^\]]*)?\]")
 _RECAP = re.compile(r"^(\S+)\s+: (ok=.*)$", re.MULTILINE)
+
+#: Variables of clusters whose machines have kernels of their own, over those that containers need.
+MACHINES: dict[str, t.Any] = {
+    # This kernel does not say what was built into it.
+    "cluster_ignore_preflight_errors": ["SystemVerification"],
+    "control_plane_kubelet_configuration": {},
+    "control_plane_kube_proxy_configuration": {},
+}
 
 
 def behind(vip: str) -> dict[str, t.Any]:
@@ -58,13 +69,24 @@ class Node:
     name: str
     container: str
     address: str
+    #: Whether it has a kernel, a disk and power of its own.
+    machine: bool = False
+
+    def command(self, *argv: str, interactive: bool = False) -> list[str]:
+        """The words by which a command is run there as root."""
+        if not self.machine:
+            return ["docker", "exec", *(["--interactive"] if interactive else []), self.container, *argv]
+        # A machine that has lost its power does not end a connection.
+        options = ["BatchMode=yes", "LogLevel=ERROR", "ServerAliveInterval=5", f"UserKnownHostsFile={KNOWN_HOSTS}"]
+        given = [word for option in options for word in ("-o", option)]
+        return ["ssh", "-i", str(KEY), *given, f"{USER}@{self.address}", f"sudo {shlex.join(argv)}"]
 
     def execute(self, *argv: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command as root on the machine."""
-        interactive = ["--interactive"] if stdin is not None else []
         done = subprocess.run(
-            ["docker", "exec", *interactive, self.container, *argv],
+            self.command(*argv, interactive=stdin is not None),
             input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             text=True,
             errors="replace",
@@ -80,6 +102,10 @@ class Node:
 
     def restart(self) -> None:
         """Take the machine's power away and give it back, and wait until it has started again."""
+        if self.machine:
+            for words in (["poweroff", "--cut"], ["poweron"]):
+                subprocess.run([sys.executable, "-m", "lab", *words, self.name], cwd=ROOT, check=True)
+            return
         subprocess.run(["docker", "restart", "--time=0", self.container], check=True, stdout=subprocess.DEVNULL)
         end = time.monotonic() + BOOT_TIMEOUT
         while self.shell("systemctl is-system-running", check=False).strip() not in ("running", "degraded"):
@@ -91,18 +117,20 @@ class Node:
         return self.execute("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", *arguments).stdout
 
 
-def start_nodes(*words: str, kubernetes: t.Sequence[str] = ()) -> dict[str, Node]:
+def start_nodes(*words: str, kubernetes: t.Sequence[str] = (), machines: t.Sequence[str] = ()) -> dict[str, Node]:
     """Fresh machines by name, and the mirror they need.
 
     :param words: as for ``lab nodes``: NAME or NAME:os.
+    :param machines: the same, of those that have a kernel of their own.
     :param kubernetes: releases that the mirror serves; the lab's default when there are none.
     """
     releases = ["--kubernetes", ",".join(kubernetes)] if kubernetes else []
     subprocess.run([sys.executable, "-m", "lab", "mirror", *releases], cwd=ROOT, check=True)
     argv = [sys.executable, "-m", "lab", "nodes", "--fresh", "--json", *words]
+    argv += ["--machine", *machines] if machines else []
     done = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout)
-    return {name: Node(name, node["container"], node["address"]) for name, node in found.items()}
+    return {name: Node(name, node["container"], node["address"], node["machine"]) for name, node in found.items()}
 
 
 def remove_nodes(names: t.Iterable[str]) -> None:
@@ -191,7 +219,7 @@ class Run:
         """Wait until a shell condition holds on a machine; false when the run ends before."""
         # The machine itself looks, as often as it can: the moments that tests wait for are short.
         script = f"until {condition}; do sleep 0.02; done >/dev/null 2>&1"
-        watcher = subprocess.Popen(["docker", "exec", node.container, "timeout", str(TIMEOUT), "sh", "-c", script])
+        watcher = subprocess.Popen(node.command("timeout", str(TIMEOUT), "sh", "-c", script))
         try:
             while watcher.poll() is None and not self.ended:
                 time.sleep(0.02)
@@ -229,16 +257,19 @@ class Site:
         systems: t.Mapping[str, str] | None = None,
         variables: t.Mapping[str, t.Any] | None = None,
         kubernetes: t.Sequence[str] = (),
+        machines: t.Collection[str] = (),
     ) -> None:
         """
         :param systems: a machine's system by its name, as ``lab nodes`` knows it.
         :param variables: what differs from the repository's group variables.
         :param kubernetes: releases that are needed, where it is not the lab's default alone.
+        :param machines: names of those that have a kernel of their own.
         """
         self.folder = folder
         self.groups = {"kube_control_plane": list(control_planes), "kube_node": list(workers)}
         self._systems = dict(systems or {})
         self._kubernetes = kubernetes
+        self._machines = machines
         self.inventory = folder / "inventory"
         group_vars = self.inventory / "group_vars" / "all"
         group_vars.mkdir(parents=True)
@@ -272,8 +303,10 @@ class Site:
     def renew(self, *names: str) -> None:
         """Make machines anew."""
         self._close_connections()
-        words = [f"{name}:{self._systems[name]}" if name in self._systems else name for name in names]
-        self.nodes.update(start_nodes(*words, kubernetes=self._kubernetes))
+        words = {name: f"{name}:{self._systems[name]}" if name in self._systems else name for name in names}
+        containers = [word for name, word in words.items() if name not in self._machines]
+        machines = [word for name, word in words.items() if name in self._machines]
+        self.nodes.update(start_nodes(*containers, kubernetes=self._kubernetes, machines=machines))
         self.write_inventory()
 
     def write_inventory(self) -> None:

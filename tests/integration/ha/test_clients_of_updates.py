@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Three machines with kernels of their own are started anew by patch_nodes.yml: what clients notice of it.
+
+The promise is that of upgrades: no failed write through the endpoint, no failed request to a service of two replicas
+with a budget. All machines are control planes that carry pods, since five would be too much for a small host.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+
+import pytest
+import yaml
+from lab_support import MACHINES, ROOT, Site, behind
+from probe import ApiRead, ApiWrite, Client, Probe, api_client, probes
+
+NAMES = ["patched1", "patched2", "patched3"]
+VIP = "172.30.0.231"
+PLAYBOOK = "playbooks/patch_nodes.yml"
+#: Seconds that three machines may take, one after the other.
+TIMEOUT = 3600
+#: Seconds until an answer counts as none: these machines are slow, and they share this one's processors.
+PATIENCE = 10.0
+#: Seconds between two requests of each client.
+INTERVAL = 0.5
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
+    """The cluster, which has to be started anew."""
+    made = Site(
+        tmp_path_factory.mktemp("patched"),
+        NAMES,
+        NAMES,
+        systems=dict.fromkeys(NAMES, "debian13"),
+        variables={
+            **MACHINES,
+            **behind(VIP),
+            "metallb_address_pools": [{"name": "default", "addresses": ["172.30.0.246-172.30.0.246"]}],
+        },
+        machines=NAMES,
+    )
+    try:
+        made.start().wait(TIMEOUT).expect()
+        for node in made.nodes.values():
+            node.shell("echo linux-image >/run/reboot-required.pkgs; touch /run/reboot-required")
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def service(site: Site) -> str:
+    """The address of a service with two replicas of which one may go at a time; the scenario upgrade has the same."""
+    manifest = yaml.safe_load((ROOT / "molecule" / "upgrade" / "files" / "service.yml").read_text(encoding="utf-8"))
+    kubectl = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
+    site.control_plane.execute(*kubectl, "apply", "--filename=-", stdin=json.dumps(manifest))
+    address = "{.status.loadBalancer.ingress[0].ip}"
+    site.control_plane.kubectl("rollout", "status", "deployment/web", "--timeout=300s")
+    site.control_plane.kubectl("wait", "service/web", f"--for=jsonpath={address}", "--timeout=120s")
+    return "http://" + site.control_plane.kubectl("get", "service", "web", f"--output=jsonpath={address}")
+
+
+def boots(site: Site) -> list[str]:
+    """Which boot each machine is in."""
+    return [node.shell("cat /proc/sys/kernel/random/boot_id") for node in site.nodes.values()]
+
+
+def test_clients_notice_nothing(site: Site, service: str, measured: list[str]) -> None:
+    before = boots(site)
+    client = api_client(site.control_plane.shell("cat /etc/kubernetes/admin.conf"))
+    asked = [
+        ApiRead("read", client, INTERVAL, PATIENCE),
+        ApiWrite("write", client, INTERVAL, PATIENCE),
+        Probe("service", Client(f"{service}/hostname"), INTERVAL, PATIENCE),
+    ]
+    start = time.monotonic()
+    with probes(*asked) as reports:
+        result = site.start(playbook=PLAYBOOK).wait(TIMEOUT)
+    measured += [f"reboots of 3: {time.monotonic() - start:.0f} s", *map(str, reports)]
+    result.expect()
+    assert not set(boots(site)) & set(before)
+    _read, write, requests = reports
+    assert write.lost == [] and write.failed == 0, write
+    assert requests.failed == 0, requests
+
+
+def test_a_second_run_changes_nothing(site: Site) -> None:
+    again = boots(site)
+    site.start(playbook=PLAYBOOK).wait(TIMEOUT).expect(changed=[])
+    assert boots(site) == again
+    site.start().wait(TIMEOUT).expect(changed=[])
