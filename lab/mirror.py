@@ -47,8 +47,10 @@ COMPONENTS = (
 def servers() -> dict[str, Daemon]:
     """Return the mirror's servers by what they serve."""
     host, _, port = FILES.partition(":")
+    # As a text: another checkout with the same program leaves the server that runs alone, and tests that need it.
+    program = (SOURCE / "fileserver.py").read_text(encoding="utf-8")
     return {
-        "files": Daemon("files", [sys.executable, SOURCE / "fileserver.py", host, port, WWW]),
+        "files": Daemon("files", [sys.executable, "-c", program, host, port, WWW]),
         "registry": Daemon("registry", [_registry_program(), "serve", CACHE / "registry.json"]),
     }
 
