@@ -33,6 +33,8 @@ class Point:
     #: Whether the condition is looked for from the beginning of the run, since it is over soon, and nothing but that
     #: task fulfils it. On a busy host it takes a second until a machine looks at all.
     short: bool = False
+    #: What the run is given besides.
+    arguments: tuple[str, ...] = ()
 
     def strike(self, site: Site, run: Run) -> None:
         """Wait for the moment and kill."""
