@@ -15,7 +15,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import charts, debian, debs, engine, golang, images, rpms
+from . import calico, charts, debian, debs, engine, golang, images, rpms
 from .daemon import Daemon
 from .golang import Component
 from .images import Image, Registry
@@ -41,6 +41,7 @@ PROBE = "docker.io/slipway/probe:1.0"
 COMPONENTS = (
     *(golang.PAUSE, golang.PROBE, golang.RUNC_NODE, golang.CNI_PLUGINS, golang.FLANNEL_CNI_PLUGIN, golang.RUNC),
     *(golang.HELM, golang.CONTAINERD, golang.COREDNS, golang.FLANNEL, golang.METRICS_SERVER, golang.METALLB),
+    golang.CALICO,
 )
 
 
@@ -217,11 +218,13 @@ def _addons() -> None:
             {"/metrics-server": metrics_server / "metrics-server"},
             ["/metrics-server"],
         ),
+        *calico.all_images(),
         Image(PROBE, {"/probe": golang.build(golang.PROBE) / "probe"}, ["/probe"], "65534:65534"),
     ]:
         images.push(image, REGISTRY)
     for package in packages.values():
         charts.push(package, REGISTRY, helm)
+    link(WWW / "calico", calico.downloads())
 
 
 def tag_of(values: str, repository: str) -> str:
@@ -261,12 +264,12 @@ def trim() -> None:
 def contents() -> dict[str, list[str]]:
     """Return what the mirror serves."""
     found: dict[str, list[str]] = {"files": [], "images": [], "charts": []}
-    places = ("core:/stable:/*/*", "linux/*", "rocky/*/*/*/*", "helm")
+    places = ("core:/stable:/*/*", "linux/*", "rocky/*/*/*/*", "helm", "calico")
     for folder in [folder for place in places for folder in sorted(WWW.glob(place))]:
         if folder.exists():
             place = f"http://{FILES}/{folder.relative_to(WWW)}/"
             files = {file.name for file in folder.resolve().rglob("*")}
-            names = sorted(name for name in files if name.endswith((".deb", ".rpm", ".tar.gz")))
+            names = sorted(name for name in files if name.endswith((".deb", ".rpm", ".tar.gz", "-amd64", ".yaml")))
             found["files"].append(f"{place} ({', '.join(names)})")
     if REGISTRY.alive():
         for repository in REGISTRY.repositories():
