@@ -138,7 +138,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.surroundings import pod_networks
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
-from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ip_sets, netfilter
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import run_record
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
@@ -259,6 +259,7 @@ class KubeadmReset:
             "routes": self._routes(),
             "iptables": [f"{tool} {name}" for tool, plan in self._plans() for name in plan.names],
             "nftables": [" ".join(table) for table in netfilter.nft_tables(self._has_other_networks())],
+            "ipsets": ip_sets.names(),
             "files": self._files(),
             "kubeconfigs": sorted(self._merged()),
         }
@@ -297,7 +298,8 @@ class KubeadmReset:
         shown = [self._runner.run([ip, "route", "show", "root", network]).stdout for network in self._pod_networks]
         lines = [line for text in shown for line in text.splitlines()]
         own = set(leftovers.interfaces())
-        return [line.strip() for line in lines if " via " in line and not own & set(line.split())]
+        to_pods = [line.strip() for line in lines if " via " in line and not own & set(line.split())]
+        return [*to_pods, *leftovers.routes(self._runner.run([ip, "route", "show"]).stdout)]
 
     def _variants(self, family: str, tables: str) -> t.List[str]:
         """The programs that between them see all rules of that family."""
@@ -496,7 +498,9 @@ class KubeadmReset:
     def _remove_network(self) -> None:
         ip = self._runner.which("ip", required=False)
         for line in self._routes():
-            self._runner.run([str(ip), "route", "delete", *line.split()[:3]], check=False)
+            # A network and the machine that it is behind, or what happens to its packets and the network.
+            words = line.split()[: 3 if " via " in line else 2]
+            self._runner.run([str(ip), "route", "delete", *words], check=False)
         for name in leftovers.interfaces():
             # A pod's end of a cable goes with the other one.
             self._runner.run([self._runner.path("ip"), "link", "delete", name], check=False)
@@ -511,6 +515,11 @@ class KubeadmReset:
                 netfilter.delete_nft_table(table)
             except OSError as error:
                 raise SlipwayError(f"The table {' '.join(table)} of nftables cannot be deleted: {error}.") from error
+        for name in ip_sets.names():
+            try:
+                ip_sets.destroy(name)
+            except OSError as error:
+                raise SlipwayError(f"The set of addresses {name} (ipset) cannot be removed: {error}.") from error
 
     def _tidy(self) -> None:
         """Folders that nothing is in any more; those of packages (and mount points) stay."""
