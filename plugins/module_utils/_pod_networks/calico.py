@@ -298,7 +298,8 @@ def _of_release(settings: Settings) -> t.Iterator[Finding]:
 
 
 def _of_network(settings: Settings) -> t.Iterator[Finding]:
-    size, network = settings.number("cni_calico_block_size"), network_of(settings)
+    # A text that is no number is reported by the checks on argument_specs.
+    size, network = _number(settings.text("cni_calico_block_size"), BLOCKS[1]), network_of(settings)
     smallest, largest = BLOCKS
     if not smallest <= size <= largest:
         yield Finding(
