@@ -13,10 +13,9 @@ description:
   - Runs C(kubeadm reset), and removes what that leaves, by name. This is containers and sandboxes of pods, their
     processes, cgroups, mounts and network namespaces; the interfaces, routes and CNI configuration of the pod network;
     the chains and tables that kube-proxy, the kubelet, the pod network and the CNI plugins have put into iptables and
-    nftables; the data of etcd and of the kubelet, certificates, kubeconfigs of that cluster, logs of pods, and our own
-    records. In C(/etc/kubernetes) it removes what kubeadm and this collection have put there; all else stays and is
-    named.
-    Backups of M(slipway.kubernetes.etcd_snapshot) stay.
+    nftables, and the pod network's sets of addresses (ipset); the data of etcd and of the kubelet, certificates,
+    kubeconfigs of that cluster, logs of pods, and our own records. In C(/etc/kubernetes) it removes what kubeadm and
+    this collection have put there; all else stays and is named. Backups of M(slipway.kubernetes.etcd_snapshot) stay.
   - B(All data that etcd has on this machine is lost.) It does not ask the cluster anything. On a cluster that goes on
     living remove the etcd member first, and the Node object.
   - Packages, the container runtime and its images stay. So does whatever belongs to others, such as rules of

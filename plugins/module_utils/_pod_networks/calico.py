@@ -8,7 +8,9 @@ Private to this collection.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import json
 import re
 import typing as t
 
@@ -35,6 +37,11 @@ POOL = "default-ipv4-ippool"
 VXLAN, IPIP, NONE = "vxlan", "ipip", "none"
 #: Bytes of each packet.
 OVERHEADS = {VXLAN: 50, IPIP: 20}
+#: What an agent writes into the settings of all agents where they have nothing of the kind. Its way of writing loses
+#: labels, so it has to find them there.
+FELIX = {"logSeverityScreen": "Info", "reportingInterval": "0s"}
+#: Where Calico keeps the labels of an object that it, or calicoctl, has written.
+LABELS = "projectcalico.org/metadata"
 #: How small and how large a block of addresses may be, by its prefix.
 BLOCKS = (20, 32)
 #: What IPv6 wants, and what an interface can have.
@@ -183,7 +190,7 @@ class Calico(PodNetwork):
         """The pool of all pods, its settings, and what else the inventory has."""
         found = [
             resource("IPPool", POOL, pool(settings)),
-            resource("FelixConfiguration", "default", settings.mapping("cni_calico_felix")),
+            resource("FelixConfiguration", "default", {**FELIX, **settings.mapping("cni_calico_felix")}),
         ]
         bgp = settings.mapping("cni_calico_bgp")
         if bgp:
@@ -235,12 +242,11 @@ class Calico(PodNetwork):
     def state(self, kept: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
         """What its pool says."""
         spec = kept.get("spec") or {}
-        labels = (kept.get("metadata") or {}).get("labels") or {}
         return {
             "network": str(spec.get("cidr") or ""),
             "encapsulation": encapsulation_of(spec),
             "block_size": str(spec.get("blockSize") or ""),
-            "release": str(labels.get(SET_LABEL) or ""),
+            "release": _set_of(kept.get("metadata") or {}),
         }
 
     def findings(self, settings: Settings) -> t.Iterator[Finding]:
@@ -248,6 +254,14 @@ class Calico(PodNetwork):
         yield from _of_release(settings)
         yield from _of_network(settings)
         yield from _of_objects(settings)
+
+
+def _set_of(metadata: t.Mapping[str, t.Any]) -> str:
+    """The set that an object is of, also when calicoctl has written it since."""
+    labels = dict(metadata.get("labels") or {})
+    with contextlib.suppress(ValueError, AttributeError, TypeError, KeyError):
+        labels.update(json.loads((metadata.get("annotations") or {})[LABELS]).get("labels") or {})
+    return str(labels.get(SET_LABEL) or "")
 
 
 def _pods(kind: str, name: str, pods: t.Mapping[str, t.Any]) -> Object:

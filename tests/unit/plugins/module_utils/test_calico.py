@@ -55,13 +55,14 @@ def test_the_pool(given: t.Dict[str, t.Any], expected: t.Dict[str, t.Any]) -> No
 
 
 def test_settings_are_passed_through() -> None:
-    assert objects()["FelixConfiguration default"] == {} and "BGPConfiguration default" not in objects()
+    felix = {"logSeverityScreen": "Info", "reportingInterval": "0s"}
+    assert objects()["FelixConfiguration default"] == felix and "BGPConfiguration default" not in objects()
     more = objects(
         cni_calico_felix={"logSeverityScreen": "Warning"},
         cni_calico_bgp={"asNumber": 64512},
         cni_calico_objects=[EXTRA_POOL],
     )
-    assert more["FelixConfiguration default"] == {"logSeverityScreen": "Warning"}
+    assert more["FelixConfiguration default"] == {**felix, "logSeverityScreen": "Warning"}
     assert more["BGPConfiguration default"] == {"asNumber": 64512} and "IPPool more" in more
 
 
@@ -136,6 +137,21 @@ def test_what_lasts(spec: t.Dict[str, t.Any], encapsulation: str) -> None:
     }
     assert {item.key for item in CALICO.lasting(settings())} | {"release"} == set(state)
     assert CALICO.state({})["release"] == "" and CALICO.lasting(Settings({})) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "release"),
+    [
+        ('{"labels": {"slipway.io/set": "calico"}, "creationTimestamp": null}', "calico"),
+        ('{"labels": null}', ""),
+        ("[]", ""),
+        ("{", ""),
+    ],
+)
+def test_whose_it_is_when_calicoctl_has_written_it(text: str, release: str) -> None:
+    """It keeps labels in an annotation."""
+    kept = {"metadata": {"annotations": {"projectcalico.org/metadata": text}}, "spec": {}}
+    assert CALICO.state(kept)["release"] == release
 
 
 @pytest.mark.parametrize(
