@@ -21,6 +21,8 @@ REPOSITORY = "docker.io/calico"
 # What the agent calls beside the programs that handle packets.
 PACKAGES = (*images.BASE_PACKAGES, "bird", "runit")
 
+MANIFESTS = ("calico.yaml", "calico-typha.yaml")
+
 # CNI plugins that upstream's image brings, too.
 PLUGINS = ("bandwidth", "host-local", "loopback", "portmap", "tuning")
 
@@ -109,12 +111,11 @@ def downloads() -> Path:
     def build(folder: Path) -> None:
         place = folder / f"v{VERSION}"
         (place / "manifests").mkdir(parents=True)
-        shutil.copyfile(tree / "manifests/calico.yaml", place / "manifests/calico.yaml")
+        for name in MANIFESTS:
+            shutil.copyfile(tree / "manifests" / name, place / "manifests" / name)
         program = place / "calicoctl-linux-amd64"
         shutil.copyfile(programs / "calicoctl", program)
         total = hashlib.sha256(program.read_bytes()).hexdigest()
         write(place / "SHA256SUMS", f"{total}  {program.name}\n")
 
-    return artifact(
-        "calico-release", [programs.name, "manifests/calico.yaml"], build, what=f"downloads of calico {VERSION}"
-    )
+    return artifact("calico-release", [programs.name, *MANIFESTS], build, what=f"downloads of calico {VERSION}")

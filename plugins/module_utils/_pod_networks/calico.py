@@ -55,13 +55,18 @@ POOL_KEYS = {
     "vxlanMode": "cni_calico_encapsulation",
     "natOutgoing": "cni_calico_nat_outgoing",
 }
-#: Images by the containers that have them, of the DaemonSet and of the Deployment.
-CONTAINERS = {
+#: From how many nodes on there should be a Typha.
+MANY = 50
+#: Images by the containers that have them.
+CONTAINERS: t.Dict[t.Tuple[str, str], t.Dict[str, t.Dict[str, str]]] = {
     ("DaemonSet", "calico-node"): {
         "initContainers": {"upgrade-ipam": "cni", "install-cni": "cni", "mount-bpffs": "node"},
         "containers": {"calico-node": "node"},
     },
     ("Deployment", "calico-kube-controllers"): {"containers": {"calico-kube-controllers": "kube-controllers"}},
+}
+TYPHA: t.Dict[t.Tuple[str, str], t.Dict[str, t.Dict[str, str]]] = {
+    ("Deployment", "calico-typha"): {"containers": {"calico-typha": "typha"}},
 }
 
 
@@ -168,6 +173,8 @@ class Calico(PodNetwork):
         felix, bgp = settings.mapping("cni_calico_felix"), settings.mapping("cni_calico_bgp")
         health = _number(felix.get("healthPort"), 9099)
         found = [Port("tcp", health, "Calico's agent, for its health", is_shared=False, is_tried=False)]
+        if settings.number("cni_calico_typha_replicas") > 0:
+            found.append(Port("tcp", 5473, "Calico's Typha", is_shared=False, is_tried=True))
         if settings.text("cni_calico_encapsulation") == VXLAN:
             port = _number(felix.get("vxlanPort"), 4789)
             return [*found, Port("udp", port, "Calico's VXLAN", is_shared=True, is_tried=True)]
@@ -222,7 +229,8 @@ class Calico(PodNetwork):
                 "data": config,
             },
             _pods("DaemonSet", "calico-node", {"containers": [agent]}),
-            *_images(settings),
+            *_typha(settings),
+            *_images(settings, {**CONTAINERS, **(TYPHA if _typha(settings) else {})}),
             *(dict(item) for item in settings.sequence("cni_calico_patches")),
         ]
 
@@ -252,6 +260,7 @@ class Calico(PodNetwork):
     def findings(self, settings: Settings) -> t.Iterator[Finding]:
         """What is wrong with its release, with its network, and with what is passed through."""
         yield from _of_release(settings)
+        yield from _of_typha(settings)
         yield from _of_network(settings)
         yield from _of_objects(settings)
 
@@ -270,8 +279,18 @@ def _pods(kind: str, name: str, pods: t.Mapping[str, t.Any]) -> Object:
     return {"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": {"template": {"spec": dict(pods)}}}
 
 
-def _images(settings: Settings) -> t.List[Object]:
-    """The images of a repository of the site's own."""
+def _typha(settings: Settings) -> t.List[Object]:
+    """How many Typhas there are; the manifest without them has no such object."""
+    replicas = settings.number("cni_calico_typha_replicas")
+    metadata = {"name": "calico-typha", "namespace": SPACE}
+    found = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"replicas": replicas}}
+    return [found] if replicas > 0 else []
+
+
+def _images(
+    settings: Settings, containers: t.Mapping[t.Tuple[str, str], t.Mapping[str, t.Mapping[str, str]]]
+) -> t.List[Object]:
+    """The images of the release, of one repository."""
     repository, version = settings.text("cni_calico_image_repository"), settings.text("cni_calico_version")
     return [
         _pods(
@@ -280,12 +299,12 @@ def _images(settings: Settings) -> t.List[Object]:
             {
                 part: [
                     {"name": container, "image": f"{repository}/{image}:v{version}"}
-                    for container, image in containers.items()
+                    for container, image in images.items()
                 ]
-                for part, containers in parts.items()
+                for part, images in parts.items()
             },
         )
-        for (kind, name), parts in CONTAINERS.items()
+        for (kind, name), parts in containers.items()
     ]
 
 
@@ -309,6 +328,26 @@ def _of_release(settings: Settings) -> t.Iterator[Finding]:
                 else f"is empty: no checksum of this file of {version} is known here.",
                 "Write it as sha256:DIGITS, of the file that you have looked at, or sha256:https://host/path.",
             )
+
+
+def _of_typha(settings: Settings) -> t.Iterator[Finding]:
+    replicas = settings.number("cni_calico_typha_replicas")
+    groups = ("cluster_control_plane_hosts", "cluster_worker_hosts")
+    nodes = {str(name) for group in groups for name in settings.sequence(group)}
+    if replicas < 0 or (nodes and replicas > len(nodes)):
+        yield Finding(
+            "cni_calico_typha_replicas",
+            f"is {replicas}, and has to be between 0 and the number of nodes ({len(nodes)}), of which each has room for"
+            " one.",
+            "One for every hundred nodes is enough, and three where one may be missing.",
+        )
+    elif not replicas and len(nodes) > MANY:
+        yield Finding(
+            "cni_calico_typha_replicas",
+            f"is 0 with {len(nodes)} nodes, whose agents all ask the API servers for everything.",
+            "Set it to 3.",
+            "warning",
+        )
 
 
 def _of_network(settings: Settings) -> t.Iterator[Finding]:

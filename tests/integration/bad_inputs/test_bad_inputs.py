@@ -628,6 +628,7 @@ CASES = [
     ),
     calico("mtu", ["cni_calico_mtu: is 576, and has to be 0 or between 1280 and 65535."], mtu=576),
     calico("cross-subnet", ["cni_calico_cross_subnet: is true, and with"], cross_subnet=True, encapsulation="none"),
+    calico("typha", ["cni_calico_typha_replicas: is 4, and has to be between 0 and the number"], typha_replicas=4),
     calico("pool", ["cni_calico_ip_pool: has cidr, which has a variable of its own."], ip_pool={"cidr": "10.0.0.0/8"}),
     calico("bpf", ["cni_calico_felix: has bpfEnabled, which takes kube-proxy's place"], felix={"bpfEnabled": True}),
     calico(

@@ -91,11 +91,18 @@ def test_images_are_of_one_repository() -> None:
     assert CALICO.manifest and CALICO.manifest.image(given) == "registry.example.com/calico/node:v3.28.5"
 
 
+def test_a_typha_between_agents_and_api_servers() -> None:
+    found = [item for item in CALICO.patches(settings(cni_calico_typha_replicas="2")) if "typha" in str(item)]
+    assert [item["spec"].get("replicas") for item in found] == [2, None]
+    assert "docker.io/calico/typha:v3.28.5" in str(found)
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
         ({}, ["tcp 9099 False", "udp 4789 True"]),
         ({"cni_calico_felix": {"vxlanPort": 4790, "healthPort": "9199"}}, ["tcp 9199 False", "udp 4790 True"]),
+        ({"cni_calico_typha_replicas": 1}, ["tcp 9099 False", "tcp 5473 True", "udp 4789 True"]),
         ({"cni_calico_felix": {"vxlanPort": "x"}}, ["tcp 9099 False", "udp 4789 True"]),
         ({"cni_calico_encapsulation": "ipip"}, ["tcp 9099 False", "tcp 179 True"]),
         (
@@ -161,6 +168,9 @@ def test_whose_it_is_when_calicoctl_has_written_it(text: str, release: str) -> N
         ({"cni_calico_version": ""}, "(empty) is not the version of a release."),
         ({"cni_calico_manifest_checksum": ""}, "is empty: no checksum of this file of 3.28.5 is known here."),
         ({"cni_calico_calicoctl_checksum": "md5:1"}, "is neither a SHA-256 nor the address of a file with one."),
+        ({"cni_calico_typha_replicas": -1}, "is -1, and has to be between 0 and the number of nodes (0)"),
+        ({"cni_calico_typha_replicas": 3, "cluster_worker_hosts": ["a", "b"]}, "is 3, and has to be between 0"),
+        ({"cluster_worker_hosts": list(range(51))}, "is 0 with 51 nodes, whose agents all ask the API servers"),
         ({"cni_calico_block_size": 19}, "is 19, and Calico has blocks of /20 to /32."),
         ({"cni_calico_block_size": 33}, "is 33, and Calico"),
         ({"cluster_pod_subnet": "10.244.0.0/27"}, "is 26, and a block of that size is larger than"),
@@ -195,6 +205,8 @@ def test_what_is_wrong(given: t.Dict[str, t.Any], expected: str) -> None:
         {"cni_calico_block_size": 32},
         {"cluster_pod_subnet": "10.244.0.0/26"},
         {"cni_calico_mtu": 1280},
+        {"cluster_worker_hosts": list(range(50))},
+        {"cluster_worker_hosts": list(range(51)), "cni_calico_typha_replicas": 3},
         {"cni_calico_calicoctl": "false", "cni_calico_calicoctl_checksum": ""},
         {"cni_calico_cross_subnet": True},
         {"cni_calico_objects": [EXTRA_POOL], "cni_calico_ip_pool": {"disabled": True}},
