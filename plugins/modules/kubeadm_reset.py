@@ -290,15 +290,16 @@ class KubeadmReset:
         return self._runtime.containers(self._runner, socket) if self._runtime.is_active(socket) else []
 
     def _routes(self) -> t.List[str]:
-        """Routes to pods on other machines that are on no interface of the pod network."""
+        """Routes to pods, of this machine and of others, that are on no interface of the pod network."""
         ip = self._runner.which("ip", required=False)
         if ip is None:
             return []
         shown = [self._runner.run([ip, "route", "show", "root", network]).stdout for network in self._pod_networks]
         lines = [line for text in shown for line in text.splitlines()]
         own = set(leftovers.interfaces())
-        to_pods = [line.strip() for line in lines if " via " in line and not own & set(line.split())]
-        return [*to_pods, *leftovers.routes(self._runner.run([ip, "route", "show"]).stdout)]
+        lines = [line.strip() for line in lines if " via " in line or line.startswith("blackhole ")]
+        found = [line for line in lines if not own & set(line.split())]
+        return list(dict.fromkeys([*found, *leftovers.routes(self._runner.run([ip, "route", "show"]).stdout)]))
 
     def _variants(self, family: str, tables: str) -> t.List[str]:
         """The programs that between them see all rules of that family."""

@@ -9,15 +9,19 @@ Private to this collection.
 from __future__ import annotations
 
 import contextlib
+import glob
 import ipaddress
 import json
+import os
 import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import parse_checksum
 from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Manifest, within
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._findings import Finding
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import SET_LABEL
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.pod_network import (
     Lasting,
@@ -35,6 +39,8 @@ MANIFEST = Manifest("cni_calico", "calico", "node", programs=("calicoctl",))
 #: The pool that Calico would make itself without ours.
 POOL = "default-ipv4-ippool"
 VXLAN, IPIP, NONE = "vxlan", "ipip", "none"
+#: Where the pod of kube-proxy has its configuration.
+KUBE_PROXY = f"{KUBEADM.kubelet_folder}/pods/*/volumes/kubernetes.io~configmap/kube-proxy/config.conf"
 #: Bytes of each packet.
 OVERHEADS = {VXLAN: 50, IPIP: 20}
 #: What an agent writes into the settings of all agents where they have nothing of the kind. Its way of writing loses
@@ -159,7 +165,7 @@ class Calico(PodNetwork):
     #: It ends each packet that its chains have let pass by rules in those of the kernel.
     rules = (r'--comment "?cali:[\w-]{16}"?(\s|$)',)
     ip_sets = ("cali40", "cali60", "cali4t", "cali6t")
-    #: Its own blocks of addresses, which nothing of that node may leave.
+    #: Its own blocks of addresses, which nothing of that node may leave. Those of BGP are found by their network.
     left_routes = (r"blackhole [0-9a-f.:]+/\d+ proto 80( .*)?",)
     left_mounts = ("(/var)?/run/calico/cgroup",)
     folders = ("/run/calico", "/run/nodeagent", "/var/lib/calico", "/var/log/calico/cni", "/var/log/calico")
@@ -167,6 +173,16 @@ class Calico(PodNetwork):
 
     ports_variable = "cni_calico_felix or cni_calico_bgp"
     path = f"/apis/{API}/ippools/{POOL}"
+
+    def network(self, root: str = "") -> str:
+        """The network of all pods. It writes down none itself; kube-proxy's configuration on this machine has it."""
+        if not os.path.exists(f"{root}/var/lib/calico/nodename"):
+            return ""
+        for path in sorted(glob.glob(root + KUBE_PROXY)):
+            match = re.search(r"^clusterCIDR: *[\"']?([0-9.]+/\d+)[\"']?$", read_text(path), re.MULTILINE)
+            if match:
+                return match.group(1)
+        return ""
 
     def ports(self, settings: Settings) -> t.List[Port]:
         """That of its health on each node, and those of its traffic. IPIP is a protocol without ports."""

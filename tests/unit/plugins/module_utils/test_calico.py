@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
@@ -214,6 +215,23 @@ def test_what_is_wrong(given: t.Dict[str, t.Any], expected: str) -> None:
 )
 def test_what_is_all_right(given: t.Dict[str, t.Any]) -> None:
     assert list(CALICO.findings(settings(**given))) == []
+
+
+def test_the_network_of_all_pods(tmp_path: Path) -> None:
+    """By kube-proxy's configuration, on a machine that Calico was on."""
+    folder = "var/lib/kubelet/pods/1/volumes/kubernetes.io~configmap/kube-proxy"
+    for path, text in (
+        ("var/lib/calico/nodename", ""),
+        (f"{folder}/config.conf", "kind: KubeProxyConfiguration\n"),
+        (
+            f"{folder.replace('/1/', '/2/')}/config.conf",
+            "bindAddress: 0.0.0.0\nclusterCIDR: 10.244.0.0/16\nmode: nftables\n",
+        ),
+    ):
+        assert CALICO.network(str(tmp_path)) == ""
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text(text, "utf-8")
+    assert CALICO.network(str(tmp_path)) == "10.244.0.0/16"
 
 
 def test_nothing_of_it_is_left() -> None:
