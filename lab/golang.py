@@ -114,6 +114,7 @@ CALICO = Component(
         for name in (
             "main.VERSION",
             f"{_CALICO}/calicoctl/calicoctl/commands.VERSION",
+            f"{_CALICO}/calicoctl/calicoctl/commands/common.VERSION",
             f"{_CALICO}/felix/buildinfo.GitVersion",
             f"{_CALICO}/node/buildinfo.GitVersion",
             f"{_CALICO}/node/pkg/lifecycle/startup.VERSION",

@@ -168,7 +168,15 @@ class Calico(PodNetwork):
     #: Its own blocks of addresses, which nothing of that node may leave. Those of BGP are found by their network.
     left_routes = (r"blackhole [0-9a-f.:]+/\d+ proto 80( .*)?",)
     left_mounts = ("(/var)?/run/calico/cgroup",)
-    folders = ("/run/calico", "/run/nodeagent", "/var/lib/calico", "/var/log/calico/cni", "/var/log/calico")
+    #: Those in others first.
+    folders = (
+        "/run/calico/cgroup",
+        "/run/calico",
+        "/run/nodeagent",
+        "/var/lib/calico",
+        "/var/log/calico/cni",
+        "/var/log/calico",
+    )
     programs = ("/opt/cni/bin/calico", "/opt/cni/bin/calico-ipam")
 
     ports_variable = "cni_calico_felix or cni_calico_bgp"

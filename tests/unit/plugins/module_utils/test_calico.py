@@ -236,18 +236,20 @@ def test_the_network_of_all_pods(tmp_path: Path) -> None:
 
 def test_nothing_of_it_is_left() -> None:
     shown = (
-        "default via 172.30.0.1 dev eth0\n10.244.3.64/26 via 10.244.3.64 dev vxlan.calico onlink\n"
-        "blackhole 10.244.2.0/26 proto 80 \nblackhole 192.0.2.0/24\nblackhole 10.9.0.0/26 proto bird\n"
+        "default via 172.30.0.1 dev eth0 \n10.244.88.0/26 via 10.244.88.0 dev vxlan.calico onlink \n"
+        "blackhole 10.244.184.128/26 proto 80 \n10.244.184.129 dev cali79bc5610b72 scope link \n"
+        "blackhole 192.0.2.0/24 \nblackhole 10.9.0.0/26 proto bird \n"
     )
-    assert leftovers.routes(shown) == ["blackhole 10.244.2.0/26 proto 80"]
+    assert leftovers.routes(shown) == ["blackhole 10.244.184.128/26 proto 80"]
     assert leftovers.mounts("22 1 0:3 / /run/calico/cgroup rw - cgroup2 none rw\n") == ["/run/calico/cgroup"]
     saved = (
         "*filter\n:FORWARD ACCEPT [0:0]\n:cali-FORWARD - [0:0]\n"
         '-A FORWARD -m comment --comment "cali:wUHhoiAYhphO9Mso" -j cali-FORWARD\n'
         '-A FORWARD -m comment --comment "cali:S93hcgKJrXEqnTfs" -m comment --comment "Policy explicitly accepted'
         ' packet." -m mark --mark 0x10000/0x10000 -j ACCEPT\n'
+        '-A FORWARD -m comment --comment "cali:mp77cMpurHhyjLrM" -j MARK --set-xmark 0x10000/0x10000\n'
         "-A FORWARD -s 192.0.2.0/24 -j ACCEPT\nCOMMIT\n"
     )
     plan = netfilter.plan(saved, [])
     assert plan.names == ["filter cali-FORWARD"]
-    assert plan.text.count("-D FORWARD") == 2 and "192.0.2.0" not in plan.text
+    assert plan.text.count("-D FORWARD") == 3 and "192.0.2.0" not in plan.text
