@@ -99,7 +99,10 @@ def all_images() -> list[Image]:
             links={"/status": "/tmp", "/profiles": "/tmp"},
         ),
         Image(
-            f"{REPOSITORY}/typha:v{VERSION}", {"/code/calico-typha": programs / "calico-typha"}, ["/code/calico-typha"]
+            f"{REPOSITORY}/typha:v{VERSION}",
+            {"/code/calico-typha": programs / "calico-typha"},
+            ["/code/calico-typha"],
+            user="999",
         ),
     ]
 
