@@ -45,6 +45,15 @@ def parser() -> argparse.ArgumentParser:
             default=[mirror.DEFAULT_KUBERNETES],
             help=f"releases to serve (default: {mirror.DEFAULT_KUBERNETES})",
         )
+        sub.add_argument(
+            "--with",
+            dest="more",
+            metavar="NAME",
+            action="append",
+            choices=list(mirror.MORE),
+            default=[],
+            help=f"what else to build and serve: {', '.join(mirror.MORE)}",
+        )
         sub.add_argument("--trim", action="store_true", help="empty Go's build cache afterwards")
     up.add_argument("--fresh", action="store_true", help="make the nodes anew")
 
@@ -89,7 +98,7 @@ def up(options: argparse.Namespace) -> None:
     with ThreadPoolExecutor(1) as images:
         pending = [images.submit(nodes.ensure_image, system) for system in sorted({node.os for node in nodes.DEFAULT})]
         try:
-            mirror.build(options.kubernetes)
+            mirror.build(options.kubernetes, options.more)
         except BaseException:
             images.shutdown(wait=False, cancel_futures=True)
             raise
@@ -103,7 +112,7 @@ def up(options: argparse.Namespace) -> None:
 def build_mirror(options: argparse.Namespace) -> None:
     """Build and start the mirror."""
     prepare()
-    mirror.build(options.kubernetes)
+    mirror.build(options.kubernetes, options.more)
     if options.trim:
         mirror.trim()
 

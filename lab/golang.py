@@ -40,6 +40,7 @@ class Component:
     ldflags: for the linker, with {version} (without v), {major} and {minor} of that module.
     needs: what its C parts need of the machine, and the Debian packages that bring it; nothing means no C.
     rename: programs that are not called like their package's folder.
+    release: the version without v, where the module's own is another.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Component:
     tags: str = ""
     needs: Mapping[str, str] = field(default_factory=dict)
     rename: tuple[tuple[str, str], ...] = ()
+    release: str = ""
 
     @property
     def folder(self) -> Path:
@@ -57,7 +59,7 @@ class Component:
     @property
     def version(self) -> str:
         """The pinned version, "" for the lab's own programs."""
-        return required_version((self.folder / "go.mod").read_text(encoding="utf-8"), self.module)
+        return self.release or required_version((self.folder / "go.mod").read_text(encoding="utf-8"), self.module)
 
     def arguments(self) -> list[str]:
         """Return what `go build` is told, apart from where to put the results."""
@@ -103,6 +105,25 @@ _C = {"gcc": "gcc", "/usr/lib/*/libc.a": "libc6-dev"}
 # The C library's own resolver and user database are left out: they cannot be linked statically.
 _STATIC = "osusergo,netgo"
 
+_CALICO = "github.com/projectcalico/calico"
+CALICO = Component(
+    "calico",
+    _CALICO,
+    " ".join(
+        f"-X {name}=v{{version}}"
+        for name in (
+            "main.VERSION",
+            f"{_CALICO}/calicoctl/calicoctl/commands.VERSION",
+            f"{_CALICO}/calicoctl/calicoctl/commands/common.VERSION",
+            f"{_CALICO}/felix/buildinfo.GitVersion",
+            f"{_CALICO}/node/buildinfo.GitVersion",
+            f"{_CALICO}/node/pkg/lifecycle/startup.VERSION",
+            f"{_CALICO}/typha/pkg/buildinfo.GitVersion",
+        )
+    ),
+    # The proxy has the commit of this release, and not its tag.
+    release="3.28.5",
+)
 CNI_PLUGINS = Component(
     "cni-plugins",
     "github.com/containernetworking/plugins",

@@ -15,7 +15,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import charts, debian, debs, engine, golang, images, rpms
+from . import calico, charts, debian, debs, engine, golang, images, rpms
 from .daemon import Daemon
 from .golang import Component
 from .images import Image, Registry
@@ -42,6 +42,9 @@ COMPONENTS = (
     *(golang.PAUSE, golang.PROBE, golang.RUNC_NODE, golang.CNI_PLUGINS, golang.FLANNEL_CNI_PLUGIN, golang.RUNC),
     *(golang.HELM, golang.CONTAINERD, golang.COREDNS, golang.FLANNEL, golang.METRICS_SERVER, golang.METALLB),
 )
+
+# What is built and served when it is asked for, since it takes its time and few scenarios need it.
+MORE = {"calico": golang.CALICO}
 
 
 def servers() -> dict[str, Daemon]:
@@ -104,17 +107,19 @@ def _holder(address: str) -> str:
     return found[0][-1] if found else ""
 
 
-def build(versions: Sequence[str]) -> None:
+def build(versions: Sequence[str], more: Sequence[str] = ()) -> None:
     """Build what is missing and serve it.
 
     :param versions: releases of Kubernetes.
+    :param more: names of `MORE`. What was asked for once stays served.
     """
     kubernetes = [golang.kubernetes(version) for version in versions]
+    components = [*COMPONENTS, *(MORE[name] for name in more), *kubernetes]
     with lock("mirror"):
-        _check_disk([*kubernetes, *COMPONENTS])
+        _check_disk(components)
         start()
     # A release that takes its time to compile holds up nobody who needs another.
-    for component in [*COMPONENTS, *kubernetes]:
+    for component in components:
         golang.build(component)
     with lock("mirror"):
         kubernetes_key, docker_key = debs.SigningKey("kubernetes"), debs.SigningKey("docker")
@@ -122,6 +127,8 @@ def build(versions: Sequence[str]) -> None:
             _kubernetes(component, kubernetes_key)
         _docker(docker_key)
         _addons()
+        if "calico" in more:
+            _calico()
         _helm()
 
 
@@ -226,6 +233,13 @@ def _addons() -> None:
         charts.push(package, REGISTRY, helm)
 
 
+def _calico() -> None:
+    """Serve the images of Calico, and what its release has for download."""
+    for image in calico.all_images():
+        images.push(image, REGISTRY)
+    link(WWW / "calico", calico.downloads())
+
+
 def tag_of(values: str, repository: str) -> str:
     """Return the tag that a chart's values.yaml has below a repository.
 
@@ -263,12 +277,12 @@ def trim() -> None:
 def contents() -> dict[str, list[str]]:
     """Return what the mirror serves."""
     found: dict[str, list[str]] = {"files": [], "images": [], "charts": []}
-    places = ("core:/stable:/*/*", "linux/*", "rocky/*/*/*/*", "helm")
+    places = ("core:/stable:/*/*", "linux/*", "rocky/*/*/*/*", "helm", "calico")
     for folder in [folder for place in places for folder in sorted(WWW.glob(place))]:
         if folder.exists():
             place = f"http://{FILES}/{folder.relative_to(WWW)}/"
             files = {file.name for file in folder.resolve().rglob("*")}
-            names = sorted(name for name in files if name.endswith((".deb", ".rpm", ".tar.gz")))
+            names = sorted(name for name in files if name.endswith((".deb", ".rpm", ".tar.gz", "-amd64", ".yaml")))
             found["files"].append(f"{place} ({', '.join(names)})")
     if REGISTRY.alive():
         for repository in REGISTRY.repositories():

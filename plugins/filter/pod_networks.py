@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import named
+from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
 
 def pod_network_conditions(name: str) -> t.List[t.Dict[str, t.Any]]:
@@ -14,8 +15,14 @@ def pod_network_conditions(name: str) -> t.List[t.Dict[str, t.Any]]:
     return list(named(name).conditions)
 
 
+def pod_network_manifest(name: str, variables: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """The objects that are applied with the manifest of a pod network, and the patches that are laid over it."""
+    network, settings = named(name), Settings(variables)
+    return {"objects": network.objects(settings), "patches": network.patches(settings)}
+
+
 class FilterModule:
     """What is known about pod networks."""
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
-        return {"pod_network_conditions": pod_network_conditions}
+        return {"pod_network_conditions": pod_network_conditions, "pod_network_manifest": pod_network_manifest}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Charts that roles of ours install.
+"""Charts and manifests of releases that roles of ours install.
 
 Private to this collection.
 """
@@ -61,3 +61,31 @@ class Chart:
         version = settings.text(self.version) or settings.text(f"{self.prefix}_chart_version").lstrip("v")
         repository = within(values, *self.place, "image", "repository") or self.repository
         return f"{repository}:{within(values, *self.place, 'image', 'tag') or f'v{version}'}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """A manifest of a release that a role applies as a set, and one image of it.
+
+    Its address is the variable ``PREFIX_manifest_url``, with ``PREFIX_manifest_checksum`` and ``PREFIX_version``.
+
+    :param prefix: that of the role's variables about it.
+    :param set_name: the name of the set.
+    :param image_name: that of the image below ``PREFIX_image_repository``.
+    :param programs: those that are installed with it, from ``PREFIX_NAME_url``, when ``PREFIX_NAME`` says so.
+    """
+
+    prefix: str
+    set_name: str
+    image_name: str
+    programs: t.Tuple[str, ...] = ()
+
+    def archives(self, settings: Settings) -> t.List[str]:
+        """What is downloaded: the names of the variables with addresses and checksums, without these endings."""
+        programs = [f"{self.prefix}_{name}" for name in self.programs]
+        return [f"{self.prefix}_manifest", *(name for name in programs if settings.flag(name))]
+
+    def image(self, settings: Settings) -> str:
+        """The image that a host will pull."""
+        repository, version = (settings.text(f"{self.prefix}_{part}") for part in ("image_repository", "version"))
+        return f"{repository}/{self.image_name}:v{version}"

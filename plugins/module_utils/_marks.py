@@ -31,6 +31,8 @@ WRITTEN = (
     "/usr/local/share/zsh/site-functions/_kubeadm",
     "/usr/local/share/zsh/site-functions/_kubectl",
 )
+#: The label of objects in a cluster, with the name of the set that they are of.
+SET_LABEL = "slipway.io/set"
 #: What the name of a copy ends with.
 KEPT = ".before-slipway"
 

@@ -58,6 +58,16 @@ options:
       - What the file at O(url) must hash to, as C(sha256:) with either 64 hexadecimal digits or the address of a file
         with checksums as C(sha256sum) writes it.
     type: str
+  patches:
+    description:
+      - Parts of the given objects, each with C(apiVersion), C(kind) and C(metadata), that are laid over them before
+        they are applied. This is how a manifest of somebody else is changed without a copy of it.
+      - Dictionaries go key by key, and V(null) takes a key out. Lists whose entries have a C(name) go name by name,
+        such as those of containers and of their environment. Everything else is replaced.
+      - A part of an object that is not given is an error.
+    type: list
+    elements: dict
+    default: []
   namespace:
     description:
       - Namespace of the objects that name none.
@@ -136,6 +146,23 @@ EXAMPLES = r"""
     checksum: "sha256:{{ example_manifest_sha256 }}"
   when: example_manifest_url is defined
 
+- name: Apply a manifest of somebody else with another number of replicas, and without a limit
+  slipway.kubernetes.kube_apply:
+    files: [/opt/web.yaml]
+    patches:
+      - apiVersion: apps/v1
+        kind: Deployment
+        metadata:
+          name: web
+        spec:
+          replicas: 3
+          template:
+            spec:
+              containers:
+                - name: web
+                  resources:
+                    limits: null
+
 - name: Delete all that was applied as the set named example
   slipway.kubernetes.kube_apply:
     set_name: example
@@ -186,6 +213,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "files": {"type": "list", "elements": "path"},
     "url": {"type": "str"},
     "checksum": {"type": "str"},
+    "patches": {"type": "list", "elements": "dict", "default": []},
     "namespace": {"type": "str", "default": "default"},
     "set_name": {"type": "str"},
     "field_manager": {"type": "str", "default": "slipway"},

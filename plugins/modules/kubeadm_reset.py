@@ -13,10 +13,10 @@ description:
   - Runs C(kubeadm reset), and removes what that leaves, by name. This is containers and sandboxes of pods, their
     processes, cgroups, mounts and network namespaces; the interfaces, routes and CNI configuration of the pod network;
     the chains and tables that kube-proxy, the kubelet, the pod network and the CNI plugins have put into iptables and
-    nftables, kube-proxy's sets of addresses, and its virtual services where C(ipvsadm) is there; the data of etcd and
-    of the kubelet, certificates, kubeconfigs of that cluster, logs of pods, and our own records. In C(/etc/kubernetes)
-    it removes what kubeadm and this collection have put there; all else stays and is named.
-    Backups of M(slipway.kubernetes.etcd_snapshot) stay.
+    nftables, the sets of addresses (ipset) of kube-proxy and the pod network, and kube-proxy's virtual services where
+    C(ipvsadm) is there; the data of etcd and of the kubelet, certificates, kubeconfigs of that cluster, logs of pods,
+    and our own records. In C(/etc/kubernetes) it removes what kubeadm and this collection have put there; all else
+    stays and is named. Backups of M(slipway.kubernetes.etcd_snapshot) stay.
   - B(All data that etcd has on this machine is lost.) It does not ask the cluster anything. On a cluster that goes on
     living remove the etcd member first, and the Node object.
   - Packages, the container runtime and its images stay. So does whatever belongs to others, such as rules of
@@ -138,7 +138,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.surroundings import pod_networks
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
-from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ipvs, netfilter
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ip_sets, ipvs, netfilter
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import run_record
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
@@ -259,8 +259,8 @@ class KubeadmReset:
             "interfaces": leftovers.interfaces(),
             "routes": self._routes(),
             "iptables": [f"{tool} {name}" for tool, plan in self._plans() for name in plan.names],
-            "sets of addresses": self._sets(),
             "nftables": [" ".join(table) for table in netfilter.nft_tables(self._has_other_networks())],
+            "ipsets": self._sets(),
             "files": self._files(),
             "kubeconfigs": sorted(self._merged()),
         }
@@ -292,14 +292,16 @@ class KubeadmReset:
         return self._runtime.containers(self._runner, socket) if self._runtime.is_active(socket) else []
 
     def _routes(self) -> t.List[str]:
-        """Routes to pods on other machines that are on no interface of the pod network."""
+        """Routes to pods, of this machine and of others, that are on no interface of the pod network."""
         ip = self._runner.which("ip", required=False)
         if ip is None:
             return []
         shown = [self._runner.run([ip, "route", "show", "root", network]).stdout for network in self._pod_networks]
         lines = [line for text in shown for line in text.splitlines()]
         own = set(leftovers.interfaces())
-        return [line.strip() for line in lines if " via " in line and not own & set(line.split())]
+        lines = [line.strip() for line in lines if " via " in line or line.startswith("blackhole ")]
+        found = [line for line in lines if not own & set(line.split())]
+        return list(dict.fromkeys([*found, *leftovers.routes(self._runner.run([ip, "route", "show"]).stdout)]))
 
     def _variants(self, family: str, tables: str) -> t.List[str]:
         """The programs that between them see all rules of that family."""
@@ -317,8 +319,8 @@ class KubeadmReset:
         return bool(set(pod_networks(self._root)) - ours)
 
     def _sets(self) -> t.List[str]:
-        """kube-proxy's sets of addresses; those of rules that nothing here can take out stay with them."""
-        return ipvs.sets(self._runner) if self._iptables else []
+        """Sets of addresses; where nothing can take out the rules that name them, they stay with those."""
+        return ip_sets.names() if self._iptables else []
 
     def _plans(self) -> t.Iterator[t.Tuple[str, netfilter.Plan]]:
         for tool in self._iptables:
@@ -502,7 +504,9 @@ class KubeadmReset:
     def _remove_network(self) -> None:
         ip = self._runner.which("ip", required=False)
         for line in self._routes():
-            self._runner.run([str(ip), "route", "delete", *line.split()[:3]], check=False)
+            # A network and the machine that it is behind, or what happens to its packets and the network.
+            words = line.split()[: 3 if " via " in line else 2]
+            self._runner.run([str(ip), "route", "delete", *words], check=False)
         ipvs.remove_services(self._runner, self._root)
         for name in leftovers.interfaces():
             # A pod's end of a cable goes with the other one.
@@ -513,13 +517,16 @@ class KubeadmReset:
                 stdin=plan.text,
                 failure=f"{tool} does not remove the rules of Kubernetes",
             )
-        if self._sets():
-            ipvs.remove_sets(self._runner)
         for table in netfilter.nft_tables(self._has_other_networks()):
             try:
                 netfilter.delete_nft_table(table)
             except OSError as error:
                 raise SlipwayError(f"The table {' '.join(table)} of nftables cannot be deleted: {error}.") from error
+        for name in self._sets():
+            try:
+                ip_sets.destroy(name)
+            except OSError as error:
+                raise SlipwayError(f"The set of addresses {name} (ipset) cannot be removed: {error}.") from error
 
     def _tidy(self) -> None:
         """Folders that nothing is in any more; those of packages (and mount points) stay."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.slipway.kubernetes.plugins.filter.pod_networks import pod_network_conditions
-from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart
+from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, Manifest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_state
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers, surroundings
@@ -47,7 +47,12 @@ from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import Modu
 PROJECT = Path(__file__).resolve().parents[2]
 #: Where a user says which pod network it is.
 CHOICES = {"cni": "cni_provider", "cluster": "cluster_cni"}
-HELM_RELEASE = "slipway.kubernetes.helm_release"
+HELM_RELEASE, KUBE_APPLY = "slipway.kubernetes.helm_release", "slipway.kubernetes.kube_apply"
+#: The variables that follow from what a row installs.
+PARTS: t.Dict[type, t.Tuple[str, ...]] = {
+    Chart: ("chart", "chart_repository", "chart_version", "chart_plain_http", "values"),
+    Manifest: ("manifest_url", "manifest_checksum", "version", "image_repository"),
+}
 #: The settings of a host with the fake.
 WANTED = {"cluster_cni": "testnet", "cni_provider": "testnet", "cluster_pod_subnet": "10.244.0.0/16"}
 ROLLOUT = {"type": "rollout", "kind": "daemonset", "namespace": "testnet", "names": ["testnet-node"]}
@@ -178,16 +183,28 @@ def test_nothing_but_its_own_files_names_a_pod_network(name: str) -> None:
 
 @pytest.mark.parametrize("network", POD_NETWORKS.values(), ids=POD_NETWORKS)
 def test_what_a_row_has_to_say(network: PodNetwork) -> None:
-    assert network.title and network.cni_file and network.interfaces and network.chart
-    assert network.name in network.cni_file and network.chart.prefix == f"cni_{network.name}"
+    source = network.chart or network.manifest
+    assert network.title and network.cni_file and network.interfaces and source
+    assert network.name in network.cni_file and source.prefix == f"cni_{network.name}"
     assert node_facts.is_virtual(network.interfaces[-1]["Name"])
     defaults = yaml.safe_load((PROJECT / "roles/cni/defaults/main.yml").read_text("utf-8"))
-    parts = ("chart", "chart_repository", "chart_version", "chart_plain_http", "values")
-    expected = [f"{network.chart.prefix}_{part}" for part in parts]
-    assert [name for name in expected if name not in defaults] == []
+    assert [name for name in (f"{source.prefix}_{part}" for part in PARTS[type(source)]) if name not in defaults] == []
     tasks = yaml.safe_load((PROJECT / f"roles/cni/tasks/main_{network.name}.yml").read_text("utf-8"))
-    (release,) = [task[HELM_RELEASE] for task in tasks if HELM_RELEASE in task]
-    assert (release["name"], release["namespace"]) == (network.chart.release, network.chart.namespace)
+    if isinstance(source, Chart):
+        (release,) = [task[HELM_RELEASE] for task in tasks if HELM_RELEASE in task]
+        assert (release["name"], release["namespace"]) == (source.release, source.namespace)
+    else:
+        (applied,) = [task[KUBE_APPLY] for task in tasks if KUBE_APPLY in task]
+        assert applied["set_name"] == source.set_name
+        given = next(task for task in tasks if KUBE_APPLY in task)["vars"][f"__{source.prefix}_variables"]
+        own = {name for name in defaults if name.startswith(f"{source.prefix}_")}
+        # What its row reads is handed to it by name.
+        assert {name for name in own if f'"{name}"' in row_of(network)} <= set(given)
+
+
+def row_of(network: PodNetwork) -> str:
+    """The file that a row stands in."""
+    return (PROJECT / f"plugins/module_utils/_pod_networks/{network.name}.py").read_text("utf-8")
 
 
 def test_none_and_what_nobody_knows_have_nothing() -> None:

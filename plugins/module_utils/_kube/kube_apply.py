@@ -24,9 +24,10 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._documents import merged
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.patches import patched
+from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import SET_LABEL
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 
-SET_LABEL = "slipway.io/set"
 SET_NAMESPACE = "kube-system"
 #: Seconds that a custom resource definition of the same call may take until its kind can be used.
 ESTABLISHED_WITHIN = 30
@@ -231,7 +232,7 @@ class KubeApply:
         twice = sorted(str(place) for place, count in places.items() if count > 1)
         if twice:
             raise SlipwayError(f"These objects are given more than once: {', '.join(twice)}.")
-        return kube.in_order(objects)
+        return kube.in_order(patched(objects, self._params.get("patches") or (), self._params["namespace"]))
 
     def _convert(self, texts: t.Sequence[str]) -> t.List[kube.Object]:
         """The objects in YAML ``texts`` and in the files; kubectl reads the YAML, without asking the API server."""

@@ -173,7 +173,7 @@ def pod_network(connection: http.client.HTTPSConnection, network: PodNetwork) ->
 
     :raises OSError: when the API server does not give it.
     """
-    found = _object(connection, _config_map(*network.config_map)) if network.config_map[1] else {}
+    found = _object(connection, network.path) if network.path else {}
     return network.state(found) if found else {}
 
 

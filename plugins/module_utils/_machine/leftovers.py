@@ -30,12 +30,12 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks i
 _KUBELETS = tuple(sorted({layout.kubelet_folder for layout in LAYOUTS}))
 #: Mounts of pods' network namespaces; those of their sandboxes are the container runtime's.
 _MOUNTS = "(/var)?/run/netns/cni-[^/]+"
-#: Regular expressions for names of interfaces of kube-proxy, of CNI plugins and of pod networks that others install.
-_INTERFACES = ("cni0", INTERFACE, "nodelocaldns", r"vxlan(-v6)?\.calico", "cali[0-9a-f]{11}")
+#: Regular expressions for names of interfaces of kube-proxy and of CNI plugins.
+_INTERFACES = ("cni0", INTERFACE, "nodelocaldns")
 #: The bridge that the pods' interfaces are ports of.
 _BRIDGE = "cni0"
 #: Other pod networks for Kubernetes, which are in the names of the files below /etc/cni/net.d that they write.
-_OTHERS = ("calico", "cilium")
+_OTHERS = ("cilium",)
 #: Seconds that processes have until they have gone after SIGKILL.
 _PATIENCE = 10
 
@@ -55,7 +55,9 @@ def mounts(text: t.Optional[str] = None) -> t.List[str]:
     points = parse_mounts(read_text("/proc/self/mountinfo") if text is None else text)
     # The kernel names mounts by where links lead.
     folders = [f"{re.escape(folder)}/.+" for folder in (*_KUBELETS, *map(os.path.realpath, _KUBELETS))]
-    pattern = "|".join([*folders, _MOUNTS, *filter(None, (one.mounts for one in _runtimes.RUNTIMES.values()))])
+    of_networks = (pattern for network in POD_NETWORKS.values() for pattern in network.left_mounts)
+    of_runtimes = filter(None, (one.mounts for one in _runtimes.RUNTIMES.values()))
+    pattern = "|".join([*folders, _MOUNTS, *of_networks, *of_runtimes])
     return [path for path in points if re.fullmatch(pattern, path)]
 
 
@@ -139,6 +141,13 @@ def interfaces(root: str = "/sys/class/net") -> t.List[str]:
 def pod_networks(root: str = "") -> t.List[str]:
     """The networks of all pods, as pod networks have written them down."""
     return list(filter(None, (network.network(root) for network in POD_NETWORKS.values())))
+
+
+def routes(shown: str) -> t.List[str]:
+    """Routes of pod networks that no interface takes with it, among the lines that ``ip route`` shows."""
+    patterns = [pattern for network in POD_NETWORKS.values() for pattern in network.left_routes]
+    lines = (line.strip() for line in shown.splitlines())
+    return [line for line in lines if any(re.fullmatch(pattern, line) for pattern in patterns)]
 
 
 def cni_files(folder: str = "/etc/cni/net.d") -> t.List[str]:

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What kube-proxy has in the kernel in its mode ipvs: virtual services, and sets of addresses.
+"""What kube-proxy has in the kernel in its mode ipvs: virtual services. (Its sets of addresses: ip_sets.)
 
 Virtual services of others are those that it was told to leave alone (``excludeCIDRs``); it deletes the rest. So its own
 are told by their addresses, and at addresses of the machine by the ports of nodes.
-Source: kube-proxy's pkg/proxy/ipvs/proxier.go (cleanLegacyService) and pkg/proxy/ipvs/ipset.go.
+Source: kube-proxy's pkg/proxy/ipvs/proxier.go (cleanLegacyService).
 
 Private to this collection.
 """
@@ -16,7 +16,7 @@ import ipaddress
 import re
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink, _waiting
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 
@@ -24,9 +24,6 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import r
 INTERFACE = "kube-ipvs0"
 #: Ports that services have on nodes, unless the API server is told another range.
 NODE_PORTS = range(30000, 32768)
-_SET_PREFIX = "KUBE-"
-#: Seconds until a set that cannot be deleted is an error.
-_PATIENCE = 3
 _SERVICE = re.compile(r"^(TCP|UDP|SCTP)\s+(?:([0-9A-F]{8})|\[([0-9a-f:]+)\]):([0-9A-F]{4})\s", re.MULTILINE)
 
 
@@ -62,13 +59,6 @@ def services(runner: Runner, root: str = "") -> t.List[Service]:
     return parse_services(read_text(f"{root}/proc/net/ip_vs"), found) if can else []
 
 
-def sets(runner: Runner) -> t.List[str]:
-    """The names of kube-proxy's sets of addresses; none where there is no ``ipset``."""
-    ipset = runner.which("ipset", required=False)
-    names = runner.run([ipset, "list", "-name"], check=False).stdout.split() if ipset else []
-    return sorted(name for name in names if name.startswith(_SET_PREFIX))
-
-
 def remove_services(runner: Runner, root: str = "") -> None:
     """Delete kube-proxy's virtual services.
 
@@ -76,18 +66,3 @@ def remove_services(runner: Runner, root: str = "") -> None:
     """
     for service in services(runner, root):
         runner.run([runner.path("ipvsadm"), "--delete-service", f"--{service.protocol}-service", service.place])
-
-
-def remove_sets(runner: Runner) -> None:
-    """Delete the sets; rules that name them have to be gone before.
-
-    :raises CommandError: when one is still in use.
-    """
-    for name in sets(runner):
-        _remove_set([runner.path("ipset"), "destroy", name], runner)
-
-
-def _remove_set(argv: t.Sequence[str], runner: Runner) -> None:
-    # Some kernels let go of a set a moment after the rule has gone.
-    if not _waiting.until(lambda: runner.run(argv, check=False).rc == 0, _PATIENCE, pause=0.1):
-        runner.run(argv)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.calico import Calico
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.flannel import Flannel
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.pod_network import (
     OnNode,
@@ -26,7 +27,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._settings impor
 __all__ = ["POD_NETWORKS", "OnNode", "PodNetwork", "Port", "chosen", "interface_with_address", "named", "slices"]
 
 #: By the names that ``cluster_cni`` may have, beside ``none``.
-POD_NETWORKS: t.Dict[str, PodNetwork] = {network.name: network for network in (Flannel(),)}
+POD_NETWORKS: t.Dict[str, PodNetwork] = {network.name: network for network in (Flannel(), Calico())}
 
 
 def named(name: str) -> PodNetwork:

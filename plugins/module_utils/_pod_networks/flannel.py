@@ -271,18 +271,16 @@ class Flannel(PodNetwork):
                 )
         return found
 
-    def state(self, config_map: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    def state(self, kept: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
         """Its networks and its backend, without the key that its WireGuard may share."""
         try:
-            configuration = json.loads(str((config_map.get("data") or {}).get("net-conf.json") or ""))
+            configuration = json.loads(str((kept.get("data") or {}).get("net-conf.json") or ""))
             backend = configuration.get("Backend") or {}
             return {
                 "network": str(configuration.get("Network") or ""),
                 "ipv6_network": str(configuration.get("IPv6Network") or ""),
                 "backend": str(backend.get("Type") or ""),
-                "release": str(
-                    (config_map["metadata"].get("annotations") or {}).get("meta.helm.sh/release-name") or ""
-                ),
+                "release": str((kept["metadata"].get("annotations") or {}).get("meta.helm.sh/release-name") or ""),
             }
         except (ValueError, AttributeError, KeyError):
             return {}

@@ -11,7 +11,8 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, Port
+from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, Manifest, Port
+from ansible_collections.slipway.kubernetes.plugins.module_utils._findings import Finding
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
 Facts = t.Mapping[str, t.Any]
@@ -62,8 +63,9 @@ class PodNetwork:
     name = ""
     #: What people call it.
     title = ""
-    #: The chart that the role installs.
+    #: The chart that the role installs, or the manifest of a release.
     chart: t.Optional[Chart] = None
+    manifest: t.Optional[Manifest] = None
     #: Whether the pods of a node have addresses of the slice (``podCIDRs``) that its Node has.
     goes_by_slices = False
     #: Bytes of each packet between nodes that it takes for itself.
@@ -96,6 +98,12 @@ class PodNetwork:
     rules: t.Tuple[str, ...] = ()
     #: Its tables of nftables.
     nft_tables: t.Tuple[str, ...] = ()
+    #: How the names of its sets of addresses (ipset) begin.
+    ip_sets: t.Tuple[str, ...] = ()
+    #: Regular expressions for routes as ``ip route`` shows them, which no interface takes with it.
+    left_routes: t.Tuple[str, ...] = ()
+    #: Its mount points.
+    left_mounts: t.Tuple[str, ...] = ()
     #: Folders of its own, and those in ``/var/lib/cni``.
     folders: t.Tuple[str, ...] = ()
     cni_folders: t.Tuple[str, ...] = ()
@@ -107,6 +115,31 @@ class PodNetwork:
         return ""
 
     # --- by the settings of a host
+
+    def findings(self, settings: Settings) -> t.Iterator[Finding]:
+        """What is wrong with settings of its own that argument_specs cannot refuse."""
+        return iter(())
+
+    def objects(self, settings: Settings) -> t.List[t.Dict[str, t.Any]]:
+        """The objects that are applied with its manifest."""
+        return []
+
+    def patches(self, settings: Settings) -> t.List[t.Dict[str, t.Any]]:
+        """The parts that are laid over objects of its manifest, as the module ``kube_apply`` takes them."""
+        return []
+
+    def overhead_with(self, settings: Settings) -> int:
+        """The bytes of each packet that it takes with these settings."""
+        return self.overhead
+
+    def mtu(self, settings: Settings) -> int:
+        """The MTU that interfaces of pods are told to have, by the variable ``cni_NAME_mtu``; 0 when none is told."""
+        return 0
+
+    @property
+    def ports_variable(self) -> str:
+        """The variable that gives it another port."""
+        return f"cni_{self.name}_values"
 
     def ports(self, settings: Settings) -> t.List[Port]:
         """The ports that it needs."""
@@ -139,8 +172,22 @@ class PodNetwork:
     #: Namespace and name of the ConfigMap that it keeps in the cluster.
     config_map = ("", "")
 
-    def state(self, config_map: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-        """What its ConfigMap says, without secrets, and the ``release`` of Helm that made it; empty when nothing."""
+    @property
+    def path(self) -> str:
+        """Where the API server has what it keeps in the cluster; empty when it keeps nothing."""
+        namespace, name = self.config_map
+        return f"/api/v1/namespaces/{namespace}/configmaps/{name}" if name else ""
+
+    @property
+    def release(self) -> str:
+        """What :meth:`state` says as ``release`` where the role has installed it."""
+        return self.chart.release if self.chart else self.manifest.set_name if self.manifest else ""
+
+    def state(self, kept: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+        """What the object at :attr:`path` says, without secrets, and the ``release`` that made it; empty when nothing.
+
+        The release is that of Helm, or for a manifest the set.
+        """
         return {}
 
     # --- when the slice of a Node changes

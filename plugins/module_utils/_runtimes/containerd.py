@@ -25,6 +25,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._documents import merged
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._findings import Finding
 from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import MARK, foreign, is_foreign
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.registry_mirrors import (
@@ -33,7 +34,6 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.regis
     authority,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import (
-    Finding,
     Runtime,
     Source,
     Values,

@@ -14,6 +14,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
+from ansible_collections.slipway.kubernetes.plugins.module_utils._findings import Finding
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
@@ -31,15 +32,6 @@ class Source(t.NamedTuple):
 
     package: str
     repository: str = ""
-
-
-class Finding(t.NamedTuple):
-    """What is wrong with a machine's runtime or its settings: a ``Problem`` of preflight without the host."""
-
-    subject: str
-    message: str
-    remedy: str
-    severity: str = "error"
 
 
 def path_of(cri_socket: str) -> str:

@@ -167,10 +167,6 @@ KUBESPRAY: t.Dict[str, str] = {
     "cert_manager_enabled": _ADDON,
     "argocd_enabled": _ADDON,
     "gateway_api_enabled": _ADDON,
-    "calico_network_backend": "cluster_cni: none, and Calico installed by you",
-    "calico_vxlan_mode": "cluster_cni: none, and Calico installed by you",
-    "calico_ipip_mode": "cluster_cni: none, and Calico installed by you",
-    "calico_version": "cluster_cni: none, and Calico installed by you",
     "cilium_version": "cluster_cni: none, and Cilium installed by you",
     **{name: ours for network in POD_NETWORKS.values() for name, ours in network.kubespray.items()},
     **dict.fromkeys(
@@ -212,7 +208,6 @@ WEAK = frozenset(
         "argocd_enabled",
         "authorization_modes",
         "auto_renew_certificates",
-        "calico_version",
         "cert_manager_enabled",
         "cilium_version",
         "cloud_provider",
@@ -260,7 +255,6 @@ AMBIGUOUS = frozenset(
 )
 #: How other names of Kubespray begin, and names of ours that begin so, too.
 PREFIXES = (
-    "calico_",
     "cilium_",
     *(f"{name}_" for name in (*POD_NETWORKS, *RUNTIMES)),
     "coredns_",

@@ -17,7 +17,7 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
-from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, Port, within
+from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, Manifest, Port, within
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import sources as _sources
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import same_url
@@ -65,12 +65,19 @@ def charts(settings: Settings) -> t.List[Chart]:
     return [*([network] if network else []), *(chart for chart in ADDONS if settings.flag(f"{chart.prefix}_enabled"))]
 
 
+def manifests(settings: Settings) -> t.List[Manifest]:
+    """The manifests of releases that the roles will apply."""
+    network = chosen(settings).manifest
+    return [network] if network else []
+
+
 def image_names(variables: Values, control_plane: bool) -> t.List[t.Tuple[str, str]]:
     """One image of each thing that pods of this host run, with the variable that it comes from."""
     kube = "kube-apiserver" if control_plane else "kube-proxy"
     version = _text(variables, "cluster_version")
     found = [("cluster_image_repository", f"{_text(variables, 'cluster_image_repository')}/{kube}:v{version}")]
     settings = Settings(variables)
+    found += [(f"{manifest.prefix}_version", manifest.image(settings)) for manifest in manifests(settings)]
     return [*found, *((f"{chart.prefix}_values", chart.image(settings)) for chart in charts(settings))]
 
 
@@ -131,7 +138,7 @@ def sources(variables: Values, node: Values, name: str) -> t.List[Source]:
                 }
             )
     if control_plane and is_new and name == next(iter(control_planes), None):
-        found += _charts(variables) + _addon_sources(variables.get("addons_list"))
+        found += _charts(variables) + _manifests(variables) + _addon_sources(variables.get("addons_list"))
     if control_plane and node.get("helm_version") != _text(variables, "helm_version"):
         archive = {key: _text(variables, f"helm_archive_{key}") for key in ("url", "checksum")}
         found.append({"subject": "helm_download_url", "kind": "archive", "name": "helm", **archive})
@@ -172,6 +179,25 @@ def _charts(variables: Values) -> t.List[Source]:
             }
         )
     return found
+
+
+def _manifests(variables: Values) -> t.List[Source]:
+    """Manifests of releases, and the programs that come with them."""
+    settings = Settings(variables)
+    names = [name for manifest in manifests(settings) for name in manifest.archives(settings)]
+    return [
+        {
+            "subject": f"{name}_url",
+            "kind": "archive",
+            # The role leaves its own name out.
+            "name": name.partition("_")[2],
+            "url": settings.text(f"{name}_url"),
+            "checksum": settings.text(f"{name}_checksum"),
+        }
+        # What has no checksum is reported by the checks on pod networks.
+        for name in names
+        if settings.text(f"{name}_checksum")
+    ]
 
 
 def _addon_sources(entries: t.Any) -> t.List[Source]:

@@ -127,6 +127,12 @@ def pool(*addresses: str) -> Values:
     return {"metallb_address_pools": [{"name": "default", "addresses": list(addresses)}]}
 
 
+def calico(name: str, expected: t.Sequence[str], everywhere: t.Optional[Values] = None, **given: t.Any) -> Case:
+    """A case with Calico and variables of its own."""
+    own = {f"cni_calico_{variable}": value for variable, value in given.items()}
+    return Case(f"calico-{name}", expected, {"cluster_cni": "calico", **own, **(everywhere or {})})
+
+
 def mirrors(upstream: str, *urls: t.Any) -> Values:
     """Variables with mirrors of one registry."""
     return {"cluster_registry_mirrors": {upstream: list(urls)}}
@@ -603,6 +609,37 @@ CASES = [
     Case("pool-reversed", ["192.0.2.220-192.0.2.200 ends before it starts"], pool("192.0.2.220-192.0.2.200")),
     Case("pool-with-node", ["contains 192.0.2.2, the address of worker1."], pool("192.0.2.2-192.0.2.9")),
     Case("pool-elsewhere", ["is in no network that a node has"], pool("198.51.100.0/28"), warning=True),
+    # Calico
+    calico("version", ["cni_calico_version: v3.28.5 is not the version of a release."], version="v3.28.5"),
+    calico(
+        "release-without-checksum",
+        ["cni_calico_manifest_checksum: is empty: no checksum of this file of 3.27.5 is known here."],
+        version="3.27.5",
+    ),
+    calico("checksum", ["cni_calico_calicoctl_checksum: is neither a SHA-256 nor"], calicoctl_checksum="md5:1"),
+    calico("manifest-address", ["cni_calico_manifest_url: https://a b/c is malformed."], manifest_url="https://a b/c"),
+    calico("encapsulation", ["cni_calico_encapsulation: geneve is none of vxlan, ipip"], encapsulation="geneve"),
+    calico("block-size", ["cni_calico_block_size: is 16, and Calico has blocks of /20 to /32."], block_size=16),
+    calico(
+        "block-larger-than-the-network",
+        ["cni_calico_block_size: is 20, and a block of that size is larger than cluster_pod_subnet 10.244.0.0/22"],
+        {"cluster_pod_subnet": "10.244.0.0/22"},
+        block_size=20,
+    ),
+    calico("mtu", ["cni_calico_mtu: is 576, and has to be 0 or between 1280 and 65535."], mtu=576),
+    calico("cross-subnet", ["cni_calico_cross_subnet: is true, and with"], cross_subnet=True, encapsulation="none"),
+    calico("typha", ["cni_calico_typha_replicas: is 4, and has to be between 0 and the number"], typha_replicas=4),
+    calico("pool", ["cni_calico_ip_pool: has cidr, which has a variable of its own."], ip_pool={"cidr": "10.0.0.0/8"}),
+    calico("bpf", ["cni_calico_felix: has bpfEnabled, which takes kube-proxy's place"], felix={"bpfEnabled": True}),
+    calico(
+        "object", ["cni_calico_objects: entry 1 is no object of"], objects=[{"kind": "BGPPeer", "apiVersion": "v1"}]
+    ),
+    Case(
+        "calico-unreachable",
+        ["worker1: connection: worker2 (192.0.2.9) cannot be reached on port 4789/udp, which is for Calico"],
+        {"cluster_cni": "calico"},
+        found={"worker1": unreachable("worker2", 4789, protocol="udp")},
+    ),
     # Variables
     Case("unknown-cni", ["cluster_cni: flanel is none of flannel, ", "none. Did you mean"], {"cluster_cni": "flanel"}),
     Case(

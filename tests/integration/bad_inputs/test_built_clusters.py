@@ -52,6 +52,7 @@ CP1: Values = {
     },
     "runtime": {"containerd": {"packages": {"containerd": "1.6.20~ds1-1+deb12u1"}}},
 }
+CALICO = {"network": "10.244.0.0/16", "encapsulation": "vxlan", "block_size": "26", "release": "calico"}
 WORKER1: Values = {
     "hostname": "worker1",
     "kubernetes": {**CP1["kubernetes"], "control_plane": False, "api_ready": False, "node_name": "worker1"},
@@ -129,6 +130,23 @@ CASES = [
         "flannel-network",
         ["cni_flannel_values: is 10.1.0.0/16 in the inventory and 10.244.0.0/16 in the cluster (Flannel's network)"],
         {"cni_flannel_values": {"podCidr": "10.1.0.0/16"}},
+    ),
+    built(
+        "another-pod-network",
+        ["cluster_cni: is calico in the inventory, and the Flannel that this collection has installed is in"],
+        {"cluster_cni": "calico"},
+    ),
+    built(
+        "calico-of-others",
+        ["cluster_cni: is calico, but the Calico in the cluster was not installed by the manifest"],
+        {"cluster_cni": "calico"},
+        cp1={"configuration": {"pod_networks": {"flannel": None, "calico": {**CALICO, "release": ""}}}},
+    ),
+    built(
+        "calico-encapsulation",
+        ["cni_calico_encapsulation: is ipip in the inventory and vxlan in the cluster (Calico's encapsulation)"],
+        {"cluster_cni": "calico", "cni_calico_encapsulation": "ipip"},
+        cp1={"configuration": {"pod_networks": {"flannel": None, "calico": CALICO}}},
     ),
     built(
         "no-api-server",

@@ -154,6 +154,28 @@ CASES = [
         },
     ),
     Case(
+        "port-of-bgp",
+        ["worker1: port 179/tcp: is held by bird (pid 77), and Calico's BGP needs it.", "or give Calico one in"],
+        {"cluster_cni": "calico", "cni_calico_encapsulation": "none"},
+        facts={
+            "worker1": {
+                "listening": [{"protocol": "tcp", "address": "0.0.0.0", "port": 179, "pid": 77, "process": "bird"}],
+            }
+        },
+    ),
+    Case(
+        "kernel-without-ipip",
+        ["worker1: kernel_modules: the kernel 6.1.0 cannot load ipip"],
+        {"cluster_cni": "calico", "cni_calico_encapsulation": "ipip"},
+        facts={"worker1": {"os": {"kernel": "6.1.0"}, **around(modules_missing=["ipip", "vxlan", "wireguard"])}},
+    ),
+    Case(
+        "mtu-of-pods",
+        ["worker1: cni_calico_mtu: is 1480, and eth0 has 1500, of which Calico takes 50 for itself: larger packets"],
+        {"cluster_cni": "calico", "cni_calico_mtu": 1480},
+        facts={"worker1": around(mtus={"eth0": 1500})},
+    ),
+    Case(
         "user-that-is-not-there",
         ["cp1: kubeconfig_users: alice is no user of the host. Make them there, or take them out of the list."],
         {"kubeconfig_users": ["root", "alice"]},

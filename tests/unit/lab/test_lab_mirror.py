@@ -20,7 +20,13 @@ from lab import charts, debian, golang, images, mirror
 from lab.images import Image, Registry
 from lab.util import LabError, write
 
-COMPONENTS = [*mirror.COMPONENTS, golang.kubernetes("1.37.1"), golang.kubernetes("1.36.4"), golang.etcd("3.7.0-0")]
+COMPONENTS = [
+    *mirror.COMPONENTS,
+    *mirror.MORE.values(),
+    golang.kubernetes("1.37.1"),
+    golang.kubernetes("1.36.4"),
+    golang.etcd("3.7.0-0"),
+]
 
 
 def test_version_of_a_module() -> None:

@@ -15,7 +15,7 @@ ROLES = Path(__file__).parents[3] / "roles"
 #: In tasks and variables: the path of an entry, or the value of a variable that is one.
 _PATH = re.compile(r"^\s*(?:- )?(?:path|dest|__\w+_(?:file|program|settings)): \"?(/[^\s\"{}]+)\"?$", re.MULTILINE)
 #: Programs, of which the module release_archive knows whose they are.
-_PROGRAMS = {"/usr/local/bin/helm"}
+_PROGRAMS = {"/usr/local/bin/calicoctl", "/usr/local/bin/helm"}
 
 
 def written() -> t.Set[str]:

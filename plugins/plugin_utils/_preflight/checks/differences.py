@@ -201,21 +201,37 @@ def _fixed(variable: str, difference: Difference, what: str = "") -> Problem:
     )
 
 
+def _is_ours(name: str, present: t.Optional[t.Mapping[str, t.Any]]) -> bool:
+    """Whether this collection has installed a pod network that is in the cluster."""
+    release = (present or {}).get("release")
+    return bool(release) and release == named(name).release
+
+
 def _check_pod_network(hosts: Hosts, network_is_reported: bool) -> t.Iterable[Problem]:
     """What a pod network keeps for as long as the cluster lives, and whose it is."""
     host = source(hosts)
     if host is None:
         return
-    network = chosen(host)
-    present = part_of(configuration(host), "pod_networks").get(network.name)
-    if network.chart is None or not present:
+    network, all_present = chosen(host), part_of(configuration(host), "pod_networks")
+    present = all_present.get(network.name)
+    for other in (named(name) for name, state in all_present.items() if name != network.name and _is_ours(name, state)):
+        if network.name:
+            yield Problem(
+                CLUSTER,
+                "cluster_cni",
+                f"is {network.name} in the inventory, and the {other.title} that this collection has installed is in"
+                " the cluster, which cannot have both.",
+                f"Set it to {other.name}; a cluster with another pod network has to be built anew. See {_PAGE}.",
+            )
+    if not network.release or not present:
         return
-    if present.get("release") != network.chart.release:
+    if present.get("release") != network.release:
+        what = "chart" if network.chart else "manifest"
         yield Problem(
             CLUSTER,
             "cluster_cni",
-            f"is {network.name}, but the {network.title} in the cluster was not installed by the chart that would be"
-            " installed, and its objects stand in the way of those of the chart.",
+            f"is {network.name}, but the {network.title} in the cluster was not installed by the {what} that would be"
+            f" installed, and its objects stand in the way of those of the {what}.",
             "Set cluster_cni: none, which leaves it to you as it is. See docs/take-over.md.",
         )
     for setting in network.lasting(host):
@@ -369,13 +385,12 @@ def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
                 WARNING,
             )
     for name, present in part_of(configuration(host), "pod_networks").items():
-        network = named(name)
-        if chosen(host).name != name and network.chart and present.get("release") == network.chart.release:
+        if not chosen(host).name and _is_ours(name, present):
             yield Problem(
                 CLUSTER,
                 "cluster_cni",
-                f"is {chosen(host).name or 'none'} in the inventory, and the {network.title} that this collection has"
-                " installed is in the cluster; site.yml does not remove it.",
+                f"is none in the inventory, and the {named(name).title} that this collection has installed is in the"
+                " cluster; site.yml does not remove it.",
                 f"Set it to {name} as long as that is the pod network.",
                 WARNING,
             )

@@ -66,7 +66,7 @@ def check_ports_of_addons(hosts: Hosts) -> t.Iterable[Problem]:
     """Ports of the pod network and of addons on machines that are no nodes yet, when they are not set otherwise."""
     for host, facts in with_facts(hosts):
         network = chosen(host)
-        wanted = [(port, f"cni_{network.name}_values") for port in network.ports(host)]
+        wanted = [(port, network.ports_variable) for port in network.ports(host)]
         enabled = [chart for chart in ADDONS if host.flag(f"{chart.prefix}_enabled")]
         wanted += [(port, f"{chart.prefix}_values") for chart in enabled for port in chart.ports]
         for port, values in () if host.joined else wanted:
@@ -85,7 +85,8 @@ def check_ports_of_addons(hosts: Hosts) -> t.Iterable[Problem]:
                     yield host.problem(
                         f"port {port.number}/{port.protocol}",
                         f"is held by {who}, and {port.purpose} needs it.",
-                        f"Let that use another port; or give the chart one in {values}.",
+                        "Let that use another port; or give"
+                        f" {'the chart' if values.endswith('_values') else network.title} one in {values}.",
                     )
 
 

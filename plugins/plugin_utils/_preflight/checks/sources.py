@@ -17,7 +17,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks i
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import is_web
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import ERROR, WARNING, Hosts, Problem
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.sources import ADDONS
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.sources import ADDONS, manifests
 
 _REMEDIES = {
     "cluster_image_repository": "Check cluster_version, cluster_image_repository and cluster_registry_mirrors.",
@@ -38,7 +38,9 @@ def check_sources(hosts: Hosts) -> t.Iterable[Problem]:
                 if subject.endswith("_chart")
                 else "Check where the entry comes from, and its version or checksum."
                 if subject.startswith("addons_list[")
-                else "Check cluster_registry_mirrors and the image in these values."
+                else "Check this address and its checksum, or what is between the host and the server."
+                if subject.endswith("_url")
+                else "Check cluster_registry_mirrors and the image that these values or this version lead to."
             )
             yield host.problem(
                 subject,
@@ -68,7 +70,8 @@ def check_addresses(hosts: Hosts) -> t.Iterable[Problem]:
     known = (*(network.chart for network in POD_NETWORKS.values() if network.chart), *ADDONS)
     of_charts = [(f"{chart.prefix}_{part}",) for chart in known for part in ("chart", "chart_repository")]
     for host in hosts:
-        for names in (*ADDRESSES, *of_charts):
+        of_manifests = [(f"{name}_url",) for manifest in manifests(host) for name in manifest.archives(host)]
+        for names in (*ADDRESSES, *of_charts, *of_manifests):
             name = next((name for name in names if _is_malformed(host.text(name))), "")
             if name:
                 yield host.problem(

@@ -355,10 +355,19 @@ def check_mtus(hosts: Hosts) -> t.Iterable[Problem]:
     widest = max((mtu for _host, _name, mtu in known), default=0)
     for host, name, mtu in known:
         network = chosen(host)
-        if mtu < MTU_MINIMUM + network.overhead:
+        taken = network.overhead_with(host)
+        if network.mtu(host) > mtu - taken:
+            yield host.problem(
+                f"cni_{network.name}_mtu",
+                f"is {network.mtu(host)}, and {name} has {mtu}, of which {network.title} takes {taken} for itself:"
+                " larger packets between pods are lost.",
+                f"Leave it out, or set it to {mtu - taken} at most.",
+                _severity(host),
+            )
+        if mtu < MTU_MINIMUM + taken:
             message = (
-                f"{mtu} on {name} is too small for pods: {network.title} takes {network.overhead} for itself, and IPv6"
-                f" wants {MTU_MINIMUM}."
+                f"{mtu} on {name} is too small for pods: {network.title} takes {taken} for itself, and IPv6 wants"
+                f" {MTU_MINIMUM}."
             )
         elif mtu < widest:
             message = f"{mtu} on {name}, and {widest} on other hosts: large packets between pods may be lost."

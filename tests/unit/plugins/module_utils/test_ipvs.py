@@ -57,17 +57,3 @@ def test_machines_that_have_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert ipvs.services(FakeRunner({}), str(tmp_path)) == []
     monkeypatch.setattr(_netlink, "interfaces", lambda: OWN[:1])
     assert ipvs.services(FakeRunner({}, tools={"ipvsadm"}), str(tmp_path)) == []
-    assert ipvs.sets(FakeRunner({})) == []
-
-
-def test_sets_of_kube_proxy() -> None:
-    in_use = (1, "", "Set cannot be destroyed: it is in use by a kernel component")
-    answers = {"ipset list": "KUBE-NODE-PORT-TCP\nblocked\nKUBE-CLUSTER-IP\n", "ipset destroy": [in_use, ""]}
-    runner = FakeRunner(answers, tools={"ipset"})
-    ipvs.remove_sets(runner)
-    assert [words[1:] for words in runner.calls] == [
-        ["list", "-name"],
-        ["destroy", "KUBE-CLUSTER-IP"],
-        ["destroy", "KUBE-CLUSTER-IP"],
-        ["destroy", "KUBE-NODE-PORT-TCP"],
-    ]

@@ -443,6 +443,7 @@ def test_controllers(tmp_path: Path) -> None:
     assert surroundings.cgroup_controllers(root) == ["cpuset", "cpu", "io", "memory", "pids"]
 
 
+@pytest.mark.usefixtures("flannel_alone")
 def test_modules_that_cannot_be_loaded(tmp_path: Path) -> None:
     release = platform.release()
     kernel = "kernel/drivers/net/vxlan/vxlan.ko.xz: kernel/net/x.ko\nkernel/net/bridge/br_netfilter.ko:\n"
@@ -462,6 +463,7 @@ def test_modules_that_cannot_be_loaded(tmp_path: Path) -> None:
     assert surroundings.modules_missing(root) == []
 
 
+@pytest.mark.usefixtures("flannel_alone")
 def test_a_kernel_that_loads_no_modules(tmp_path: Path) -> None:
     """Nothing says whether nf_tables is built in, and everything else that is would be seen."""
     root = write(tmp_path, {"/sys/module/vxlan/parameters/x": "", "/proc/filesystems": "nodev\toverlay\n"})

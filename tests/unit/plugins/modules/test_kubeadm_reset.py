@@ -17,7 +17,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import ku
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, kubeadm_files
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import RKE2
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
-from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ipvs, netfilter
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ip_sets, ipvs, netfilter
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import Runtime
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_reset
 from ansible_collections.slipway.kubernetes.tests.unit.plugins import kubectl_config
@@ -38,6 +38,7 @@ class Machine:
         self.links = ["veth1", "cni0"]
         self.rules = RULES
         self.tables = [("ip", "kube-proxy")]
+        self.sets: t.List[str] = []
         self.groups = ["/sys/fs/cgroup/kubepods.slice"]
         self.points = ["/run/netns/cni-1"]
         self.namespaces: t.List[str] = []
@@ -90,6 +91,8 @@ class Machine:
             monkeypatch.setattr(leftovers, name, value)
         monkeypatch.setattr(netfilter, "nft_tables", self._tables)
         monkeypatch.setattr(netfilter, "delete_nft_table", self._delete_table)
+        monkeypatch.setattr(ip_sets, "names", lambda: list(self.sets))
+        monkeypatch.setattr(ip_sets, "destroy", self._destroy_set)
         monkeypatch.setattr(kubeadm, "wait_for_running", lambda _timeout: False)
         monkeypatch.setattr(Runtime, "is_active", lambda _runtime, _socket: True)
         monkeypatch.setattr(kubeadm_reset.pwd, "getpwnam", self._account)
@@ -154,6 +157,11 @@ class Machine:
         if self.busy:
             raise OSError(1, "Operation not permitted")
         self.tables.remove(table)
+
+    def _destroy_set(self, name: str) -> None:
+        if self.busy:
+            raise OSError(16, "Device or resource busy")
+        self.sets.remove(name)
 
     def reset(self, check: bool = False, **options: t.Any) -> t.Dict[str, t.Any]:
         services = [
@@ -286,21 +294,12 @@ def test_rules_of_the_older_iptables(machine: Machine, monkeypatch: pytest.Monke
 
 
 def test_what_kube_proxy_has_by_ipvs(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    services, sets = [ipvs.Service("tcp", "10.96.0.1:443")], ["KUBE-CLUSTER-IP"]
-    order: t.List[str] = []
-    machine.runner.tools = {*machine.runner.tools, "ipset", "ipvsadm"}
-    machine.runner.answers.update(
-        {
-            "ipset list": lambda _words: "\n".join([*sets, "blocked"]),
-            "ipset destroy": lambda words: order.append("set") or sets.remove(words[-1]) or "",
-            "ipvsadm": lambda words: order.append(" ".join(words[1:])) or services.clear() or "",
-        }
-    )
+    services = [ipvs.Service("tcp", "10.96.0.1:443")]
+    machine.runner.tools = {*machine.runner.tools, "ipvsadm"}
+    machine.runner.answers.update({"ipvsadm": lambda _words: services.clear() or ""})
     monkeypatch.setattr(ipvs, "services", lambda _runner, _root: list(services))
-    removed = machine.reset()["removed"]
-    assert removed["virtual services"] == ["tcp 10.96.0.1:443"]
-    assert removed["sets of addresses"] == ["KUBE-CLUSTER-IP"]
-    assert order == ["--delete-service --tcp-service 10.96.0.1:443", "set"]
+    assert machine.reset()["removed"]["virtual services"] == ["tcp 10.96.0.1:443"]
+    assert machine.runner.called("--delete-service", "--tcp-service", "10.96.0.1:443")
     assert not machine.reset()["changed"]
 
 
@@ -312,6 +311,9 @@ def test_what_cannot_be_removed_is_named(machine: Machine) -> None:
         machine.reset()
     machine.groups.clear()
     with pytest.raises(SlipwayError, match=r"The table ip kube-proxy of nftables cannot be deleted: .*permitted"):
+        machine.reset()
+    machine.tables, machine.sets = [], ["cali40s"]
+    with pytest.raises(SlipwayError, match=r"The set of addresses cali40s \(ipset\) cannot be removed: .*busy"):
         machine.reset()
     machine.busy, machine.links = False, ["veth1", "cni0"]
     machine.runner.answers["ip link delete"] = (2, "", "RTNETLINK answers: Operation not permitted")
@@ -522,3 +524,21 @@ def test_a_node_of_another_installer_is_left_alone(
     with pytest.raises(SlipwayError, match=r"is a node of a cluster of RKE2 .*Nothing was changed"):
         machine.reset(check=check)
     assert machine.files() == before and machine.pids and not machine.runner.calls
+
+
+def test_routes_and_sets_of_a_pod_network_go(machine: Machine) -> None:
+    """Those that have no interface, with which they would go."""
+    machine.routes, machine.sets = "blackhole 10.244.2.0/26 proto 80 \nblackhole 192.0.2.0/24\n", ["cali40s"]
+    # As on a node with Calico, whose network is not known.
+    (machine.root / "run/flannel/subnet.env").unlink()
+    deleted: t.List[str] = []
+
+    def delete(words: t.List[str]) -> str:
+        deleted.append(" ".join(words[3:]))
+        machine.routes = "blackhole 192.0.2.0/24\n"
+        return ""
+
+    machine.runner.answers["ip route delete"] = delete
+    removed = machine.reset()["removed"]
+    assert removed["routes"] == ["blackhole 10.244.2.0/26 proto 80"] and removed["ipsets"] == ["cali40s"]
+    assert deleted == ["blackhole 10.244.2.0/26"] and machine.sets == []

@@ -383,6 +383,14 @@ def test_taints_that_a_control_plane_was_registered_with(present: t.Any, given: 
     )
 
 
+def test_another_pod_network_than_ours_that_is_there() -> None:
+    hosts = cluster(cni_provider="calico", cluster_cni="calico")
+    (problem,) = checks.check_fixed(hosts)
+    assert problem.message.startswith("is calico in the inventory, and the Flannel that this collection has installed")
+    hosts[0].facts["configuration"]["pod_networks"]["flannel"]["release"] = ""  # type: ignore[index]
+    assert list(checks.check_fixed(hosts)) == []
+
+
 def test_kube_proxy_and_flannel_that_shall_not_be_there() -> None:
     [line] = said(cluster(control_plane_skip_phases=["addon/kube-proxy"]))
     assert "kube-proxy: is in the cluster and not in the inventory (control_plane_skip_phases)" in line

@@ -78,6 +78,25 @@ def test_a_bare_control_plane_and_a_bare_worker() -> None:
     assert asked("worker1", node(containerd=True)) == [KUBE.format("proxy"), FLANNEL, METRICS]
 
 
+def test_a_pod_network_that_is_a_manifest() -> None:
+    given: t.Dict[str, t.Any] = {
+        "cluster_cni": "calico",
+        "cni_calico_version": "3.28.5",
+        "cni_calico_image_repository": "docker.io/calico",
+        "cni_calico_manifest_url": "https://m/calico.yaml",
+        "cni_calico_manifest_checksum": "sha256:1",
+        "cni_calico_calicoctl": True,
+        "cni_calico_calicoctl_url": "https://m/calicoctl",
+        "cni_calico_calicoctl_checksum": "sha256:2",
+    }
+    assert {"https://m/calico.yaml", "https://m/calicoctl", "docker.io/calico/node:v3.28.5"} <= set(
+        asked("cp1", node(), **given)
+    )
+    assert "https://m/calico.yaml" not in asked("cp2", node(), **given)
+    given.update(cni_calico_calicoctl="false", cni_calico_manifest_checksum="")
+    assert not [text for text in asked("cp1", node(), **given) if text.startswith("https://m/")]
+
+
 def test_what_is_installed_is_not_asked_for() -> None:
     assert asked("cp1", node(True, "1.37.1", "3.22.0", True)) == []
     assert asked("worker1", node(True, "1.37.1")) == []

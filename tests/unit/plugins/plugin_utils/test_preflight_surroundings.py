@@ -288,6 +288,22 @@ def test_networks_of_different_width() -> None:
     assert "warning node2: mtu: 1500 on eth0, and 9000 on other hosts" in text and "node1" not in text
 
 
+@pytest.mark.parametrize(
+    ("mtu", "encapsulation", "expected"),
+    [
+        (1451, "vxlan", "error node1: cni_calico_mtu: is 1451, and eth0 has 1500, of which Calico takes 50 for itself"),
+        (1450, "vxlan", ""),
+        (1481, "ipip", "Leave it out, or set it to 1480 at most."),
+        (1500, "none", ""),
+        (0, "vxlan", ""),
+    ],
+)
+def test_an_mtu_for_which_there_is_no_room(mtu: int, encapsulation: str, expected: str) -> None:
+    given = {"cluster_cni": "calico", "cni_calico_mtu": mtu, "cni_calico_encapsulation": encapsulation}
+    text = said(host(given=given, pod_networks=[]))
+    assert expected in text if expected else text == ""
+
+
 def proxy(no_proxy: str, source: str = "/etc/environment", *variables: str) -> t.Dict[str, t.Any]:
     return {"source": source, "variables": list(variables or ("https_proxy",)), "no_proxy": no_proxy}
 

@@ -1,0 +1,135 @@
+"""Calico: pods reach each other, NetworkPolicy holds, settings are those of the inventory, nothing of it is left."""
+
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+
+import pytest
+from conftest import ARTIFACTS, SCENARIO, changes, connect, names, play
+from testinfra.host import Host
+
+KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
+CONTROL_PLANE = connect(names("kube_control_plane")[0])
+VARIABLES = {"cluster_name": "molecule-calico", "cluster_cni": "calico", "kubeconfig_fetch_directory": str(ARTIFACTS)}
+
+# The names of sets of addresses: `ipset` is not on the lab's machines.
+LIST_SETS = """
+import re, socket, struct
+kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+kernel.settimeout(2)
+body = struct.pack("=BBHHHBxxxHHBBBB", 2, 0, 0, 5, 1, 6, 8, 0x4006, 0, 0, 0, 2)
+kernel.send(struct.pack("=IHHII", 16 + len(body), 6 << 8 | 7, 0x301, 1, 0) + body)
+print(*sorted(set(re.findall(rb"cali[0-9a-z-]+", kernel.recv(1 << 16)))))
+"""
+# Each prints what is left; nothing is right.
+LEFT = {
+    "interfaces": "ls /sys/class/net | grep -E '^(cali|vxlan|veth|cni)'",
+    "routes": "ip route | grep -vE '^(default|172[.]30[.]0[.]0/24) '",
+    "rules": "{ iptables-save; ip6tables-save; } | grep -iE 'cali|kube'",
+    "sets": f"python3 -c '{LIST_SETS}'",
+    "mounts": "grep -E '/(run|lib)/calico' /proc/self/mounts",
+    "processes": "pgrep -a 'calico|felix|bird|runsv'",
+    "files": "ls -d /etc/cni/net.d/*calico* /opt/cni/bin/calico* /run/calico /run/nodeagent /var/lib/calico"
+    " /var/log/calico /var/lib/slipway/calico.yaml 2>/dev/null",
+}
+
+
+def get(what: str) -> t.Any:
+    """Objects of the API."""
+    return json.loads(CONTROL_PLANE.check_output(f"{KUBECTL} get {what} --output=json"))
+
+
+def apply(name: str) -> None:
+    """Apply a file of the scenario."""
+    text = (SCENARIO / "files" / name).read_text(encoding="utf-8")
+    CONTROL_PLANE.run_expect([0], f"{KUBECTL} apply --filename=- <<'EOF'\n{text}\nEOF")
+
+
+def test_the_agents_run(machines: set[str]) -> None:
+    status = get("--namespace=kube-system daemonset/calico-node")["status"]
+    assert status["numberReady"] == len(machines)
+
+
+def test_nodes_have_a_tunnel_of_the_right_mtu(node: Host) -> None:
+    own = int(node.check_output("cat /sys/class/net/eth0/mtu"))
+    assert int(node.check_output("cat /sys/class/net/vxlan.calico/mtu")) == own - 50
+    assert node.file("/etc/cni/net.d/10-calico.conflist").exists
+
+
+def test_settings_are_those_of_the_inventory() -> None:
+    pool = get("ippools.crd.projectcalico.org/default-ipv4-ippool")["spec"]
+    assert (pool["cidr"], pool["blockSize"], pool["vxlanMode"]) == ("10.244.0.0/16", 26, "Always")
+    assert pool["nodeSelector"] == "kubernetes.io/os == 'linux'"
+    assert get("felixconfigurations.crd.projectcalico.org/default")["spec"]["logSeverityScreen"] == "Warning"
+    pods = get("--namespace=kube-system daemonset/calico-node")["spec"]["template"]["spec"]
+    assert pods["containers"][0]["resources"]["requests"] == {"cpu": "100m"}
+    assert {item["metadata"]["name"] for item in get("ippools.crd.projectcalico.org")["items"]} == {
+        "default-ipv4-ippool",
+        "reserve",
+    }
+
+
+def test_calicoctl_is_of_the_same_version() -> None:
+    shown = CONTROL_PLANE.check_output("calicoctl version")
+    assert shown.count("v3.28.5") >= 2, shown
+    assert "default-ipv4-ippool" in CONTROL_PLANE.check_output("calicoctl get ippool --output=wide")
+
+
+def test_the_cluster_is_verified() -> None:
+    assert "failed=0" in play("verify.yml", variables=VARIABLES)
+
+
+def dial(address: str, host: str, port: int = 80) -> dict[str, t.Any]:
+    """What a pod says that asks a host."""
+    query = f"host={host}&port={port}&request=hostname&protocol=http&tries=1"
+    return json.loads(CONTROL_PLANE.check_output(f"curl --silent --max-time 30 'http://{address}:8080/dial?{query}'"))
+
+
+@pytest.fixture
+def pods() -> t.Iterator[dict[str, str]]:
+    """Addresses of the pods by their names."""
+    apply("pods.yml")
+    CONTROL_PLANE.run_expect([0], f"{KUBECTL} wait --namespace=policy --for=condition=Ready pods --all --timeout=120s")
+    found = get("--namespace=policy pods")["items"]
+    yield {item["metadata"]["name"]: item["status"]["podIP"] for item in found}
+    CONTROL_PLANE.run_expect([0], f"{KUBECTL} delete namespace policy")
+
+
+def test_network_policy(pods: dict[str, str]) -> None:
+    """By the server's address and by the name of its service: what is denied is denied, what is allowed works."""
+    server = "server.policy.svc.cluster.local"
+    for client in ("friend", "stranger"):
+        assert dial(pods[client], pods["server"], 8080) == {"responses": ["server"]}
+        assert dial(pods[client], server) == {"responses": ["server"]}
+    apply("policy.yml")
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and "responses" in dial(pods["stranger"], pods["server"], 8080):
+        time.sleep(1)
+    for host, port in ((pods["server"], 8080), (server, 80)):
+        assert "errors" in dial(pods["stranger"], host, port)
+        assert dial(pods["friend"], host, port) == {"responses": ["server"]}
+    # The name is still found.
+    assert "no such host" not in json.dumps(dial(pods["stranger"], server))
+    CONTROL_PLANE.run_expect([0], f"{KUBECTL} delete --namespace=policy networkpolicy/server")
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and "errors" in dial(pods["stranger"], server):
+        time.sleep(1)
+    assert dial(pods["stranger"], server) == {"responses": ["server"]}
+
+
+def left(node: Host) -> dict[str, str]:
+    """What of the pod network is on a machine."""
+    found = {kind: str(node.run(script).stdout).strip() for kind, script in LEFT.items()}
+    return {kind: text for kind, text in found.items() if text}
+
+
+@pytest.mark.last
+def test_reset_leaves_nothing() -> None:
+    machines = {name: connect(name) for name in names()}
+    assert all({"interfaces", "rules", "sets", "files"} <= set(left(machine)) for machine in machines.values())
+    confirmed = ("--extra-vars", "reset_confirm=true")
+    assert changes(play("reset.yml", *confirmed, variables=VARIABLES)) == len(machines) + 1
+    assert {name: left(machine) for name, machine in machines.items() if left(machine)} == {}
+    assert changes(play("reset.yml", *confirmed, variables=VARIABLES)) == 0

@@ -1,0 +1,437 @@
+"""Calico, by the manifest of a release, with its own address management.
+
+Its objects are written as the API server of Kubernetes keeps them (crd.projectcalico.org), since the manifest brings
+neither an API server of its own nor its webhooks.
+
+Private to this collection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import ipaddress
+import json
+import os
+import re
+import typing as t
+
+from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import parse_checksum
+from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Manifest, within
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._findings import Finding
+from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import SET_LABEL
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.pod_network import (
+    Lasting,
+    PodNetwork,
+    Port,
+)
+from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
+
+Object = t.Dict[str, t.Any]
+
+GROUP = "crd.projectcalico.org"
+API = f"{GROUP}/v1"
+SPACE = "kube-system"
+MANIFEST = Manifest("cni_calico", "calico", "node", programs=("calicoctl",))
+#: The pool that Calico would make itself without ours.
+POOL = "default-ipv4-ippool"
+VXLAN, IPIP, NONE = "vxlan", "ipip", "none"
+#: Where the pod of kube-proxy has its configuration.
+KUBE_PROXY = f"{KUBEADM.kubelet_folder}/pods/*/volumes/kubernetes.io~configmap/kube-proxy/config.conf"
+#: Bytes of each packet.
+OVERHEADS = {VXLAN: 50, IPIP: 20}
+#: What an agent writes into the settings of all agents where they have nothing of the kind. Its way of writing loses
+#: labels, so it has to find them there.
+FELIX = {"logSeverityScreen": "Info", "reportingInterval": "0s"}
+#: Where Calico keeps the labels of an object that it, or calicoctl, has written.
+LABELS = "projectcalico.org/metadata"
+#: How small and how large a block of addresses may be, by its prefix.
+BLOCKS = (20, 32)
+#: What IPv6 wants, and what an interface can have.
+MTUS = (1280, 65535)
+VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+([-.+][-.+0-9A-Za-z]+)?")
+#: Keys of a pool that have variables of their own.
+POOL_KEYS = {
+    "cidr": "cluster_pod_subnet",
+    "blockSize": "cni_calico_block_size",
+    "ipipMode": "cni_calico_encapsulation",
+    "vxlanMode": "cni_calico_encapsulation",
+    "natOutgoing": "cni_calico_nat_outgoing",
+}
+#: From how many nodes on there should be a Typha.
+MANY = 50
+#: Images by the containers that have them.
+CONTAINERS: t.Dict[t.Tuple[str, str], t.Dict[str, t.Dict[str, str]]] = {
+    ("DaemonSet", "calico-node"): {
+        "initContainers": {"upgrade-ipam": "cni", "install-cni": "cni", "mount-bpffs": "node"},
+        "containers": {"calico-node": "node"},
+    },
+    ("Deployment", "calico-kube-controllers"): {"containers": {"calico-kube-controllers": "kube-controllers"}},
+}
+TYPHA: t.Dict[t.Tuple[str, str], t.Dict[str, t.Dict[str, str]]] = {
+    ("Deployment", "calico-typha"): {"containers": {"calico-typha": "typha"}},
+}
+
+
+def _number(value: t.Any, otherwise: int) -> int:
+    try:
+        return int(str(value))
+    except ValueError:
+        return otherwise
+
+
+def encapsulation_of(pool: t.Mapping[str, t.Any]) -> str:
+    """How a pool's packets travel between nodes."""
+    for name, key in ((VXLAN, "vxlanMode"), (IPIP, "ipipMode")):
+        if pool.get(key) not in (None, "", "Never"):
+            return name
+    return NONE
+
+
+def network_of(settings: Settings) -> t.Optional[ipaddress.IPv4Network]:
+    """The network of all pods; ``None`` when it is none."""
+    try:
+        return ipaddress.IPv4Network(settings.text("cluster_pod_subnet"))
+    except ValueError:
+        return None
+
+
+def resource(kind: str, name: str, spec: t.Mapping[str, t.Any]) -> Object:
+    """An object of Calico."""
+    return {"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": dict(spec)}
+
+
+def pool(settings: Settings) -> t.Dict[str, t.Any]:
+    """What the pool of all pods is."""
+    encapsulation = settings.text("cni_calico_encapsulation")
+    mode = "CrossSubnet" if settings.flag("cni_calico_cross_subnet") else "Always"
+    return {
+        "cidr": settings.text("cluster_pod_subnet"),
+        "blockSize": settings.number("cni_calico_block_size"),
+        "ipipMode": mode if encapsulation == IPIP else "Never",
+        "vxlanMode": mode if encapsulation == VXLAN else "Never",
+        "natOutgoing": settings.flag("cni_calico_nat_outgoing"),
+        "nodeSelector": "all()",
+        "allowedUses": ["Workload", "Tunnel"],
+        **settings.mapping("cni_calico_ip_pool"),
+    }
+
+
+def probe(*words: str) -> t.Dict[str, t.Any]:
+    """How the kubelet asks a node's agent."""
+    return {"exec": {"command": ["/bin/calico-node", *words]}}
+
+
+class Calico(PodNetwork):
+    """Calico, which routes between nodes itself and has NetworkPolicy."""
+
+    name = "calico"
+    title = "Calico"
+    manifest = MANIFEST
+    overhead = OVERHEADS[VXLAN]
+    conditions = (
+        {"type": "rollout", "kind": "daemonset", "namespace": SPACE, "names": ["calico-node"]},
+        {"type": "rollout", "kind": "deployment", "namespace": SPACE, "names": ["calico-kube-controllers"]},
+    )
+    kubespray = {
+        "calico_bpf_enabled": "nothing here: kube-proxy stays",
+        "calico_felix_prometheusmetricsenabled": "cni_calico_felix",
+        "calico_ipip_mode": "cni_calico_encapsulation, cni_calico_cross_subnet",
+        "calico_mtu": "cni_calico_mtu",
+        "calico_network_backend": "cni_calico_encapsulation",
+        "calico_pool_blocksize": "cni_calico_block_size",
+        "calico_pool_cidr": "cluster_pod_subnet",
+        "calico_version": "cni_calico_version",
+        "calico_vxlan_mode": "cni_calico_encapsulation, cni_calico_cross_subnet",
+        "nat_outgoing": "cni_calico_nat_outgoing",
+    }
+    kubespray_weak = ("calico_mtu", "calico_version", "nat_outgoing")
+
+    kernel_modules = (VXLAN, IPIP)
+    interfaces = (
+        {"Name": "cali1a2b3c4d5e6", "Type": "ether", "Kind": "veth", "Driver": "veth"},
+        {"Name": "tunl0", "Type": "tunnel", "Kind": "ipip", "Driver": "ipip"},
+        {"Name": "vxlan.calico", "Type": "ether", "Kind": "vxlan", "Driver": "vxlan"},
+    )
+    interface_prefixes = ("cali", "tunl", "vxlan.calico", "vxlan-v6.calico")
+    cni_file = "10-calico.conflist"
+    cni_network = "k8s-pod-network"
+
+    left_interfaces = ("cali[0-9a-f]{11}", r"vxlan(-v6)?\.calico", r"wireguard\.cali", r"wg-v6\.cali")
+    chains = ("cali-",)
+    #: It ends each packet that its chains have let pass by rules in those of the kernel.
+    rules = (r'--comment "?cali:[\w-]{16}"?(\s|$)',)
+    ip_sets = ("cali40", "cali60", "cali4t", "cali6t")
+    #: Its own blocks of addresses, which nothing of that node may leave. Those of BGP are found by their network.
+    left_routes = (r"blackhole [0-9a-f.:]+/\d+ proto 80( .*)?",)
+    left_mounts = ("(/var)?/run/calico/cgroup",)
+    #: Those in others first.
+    folders = (
+        "/run/calico/cgroup",
+        "/run/calico",
+        "/run/nodeagent",
+        "/var/lib/calico",
+        "/var/log/calico/cni",
+        "/var/log/calico",
+    )
+    programs = ("/opt/cni/bin/calico", "/opt/cni/bin/calico-ipam")
+
+    ports_variable = "cni_calico_felix or cni_calico_bgp"
+    path = f"/apis/{API}/ippools/{POOL}"
+
+    def network(self, root: str = "") -> str:
+        """The network of all pods. It writes down none itself; kube-proxy's configuration on this machine has it."""
+        if not os.path.exists(f"{root}/var/lib/calico/nodename"):
+            return ""
+        for path in sorted(glob.glob(root + KUBE_PROXY)):
+            match = re.search(r"^clusterCIDR: *[\"']?([0-9.]+/\d+)[\"']?$", read_text(path), re.MULTILINE)
+            if match:
+                return match.group(1)
+        return ""
+
+    def ports(self, settings: Settings) -> t.List[Port]:
+        """That of its health on each node, and those of its traffic. IPIP is a protocol without ports."""
+        felix, bgp = settings.mapping("cni_calico_felix"), settings.mapping("cni_calico_bgp")
+        health = _number(felix.get("healthPort"), 9099)
+        found = [Port("tcp", health, "Calico's agent, for its health", is_shared=False, is_tried=False)]
+        if settings.number("cni_calico_typha_replicas") > 0:
+            found.append(Port("tcp", 5473, "Calico's Typha", is_shared=False, is_tried=True))
+        if settings.text("cni_calico_encapsulation") == VXLAN:
+            port = _number(felix.get("vxlanPort"), 4789)
+            return [*found, Port("udp", port, "Calico's VXLAN", is_shared=True, is_tried=True)]
+        port = _number(bgp.get("listenPort"), 179)
+        return [*found, Port("tcp", port, "Calico's BGP", is_shared=False, is_tried=True)]
+
+    def modules(self, settings: Settings) -> t.Set[str]:
+        """That of its encapsulation."""
+        return {settings.text("cni_calico_encapsulation")}.intersection(self.kernel_modules)
+
+    def overhead_with(self, settings: Settings) -> int:
+        """That of its encapsulation."""
+        return OVERHEADS.get(settings.text("cni_calico_encapsulation"), 0)
+
+    def mtu(self, settings: Settings) -> int:
+        """What it is told; it finds the right one itself otherwise."""
+        return settings.number("cni_calico_mtu")
+
+    def objects(self, settings: Settings) -> t.List[Object]:
+        """The pool of all pods, its settings, and what else the inventory has."""
+        found = [
+            resource("IPPool", POOL, pool(settings)),
+            resource("FelixConfiguration", "default", {**FELIX, **settings.mapping("cni_calico_felix")}),
+        ]
+        bgp = settings.mapping("cni_calico_bgp")
+        if bgp:
+            found.append(resource("BGPConfiguration", "default", bgp))
+        return [*found, *(dict(item) for item in settings.sequence("cni_calico_objects"))]
+
+    def patches(self, settings: Settings) -> t.List[Object]:
+        """The backend, the MTU, where a node's address comes from, and no pool but ours.
+
+        Without BGP there is no BIRD that could be asked whether it is well.
+        """
+        is_vxlan = settings.text("cni_calico_encapsulation") == VXLAN
+        config = {"calico_backend": VXLAN if is_vxlan else "bird", "veth_mtu": str(settings.number("cni_calico_mtu"))}
+        agent = {
+            "name": "calico-node",
+            "env": [
+                {"name": "CLUSTER_TYPE", "value": "k8s" if is_vxlan else "k8s,bgp"},
+                {"name": "IP_AUTODETECTION_METHOD", "value": "kubernetes-internal-ip"},
+                {"name": "NO_DEFAULT_POOLS", "value": "true"},
+            ],
+            "livenessProbe": probe("-felix-live", *([] if is_vxlan else ["-bird-live"])),
+            "readinessProbe": probe("-felix-ready", *([] if is_vxlan else ["-bird-ready"])),
+        }
+        return [
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "calico-config", "namespace": SPACE},
+                "data": config,
+            },
+            _pods("DaemonSet", "calico-node", {"containers": [agent]}),
+            *_typha(settings),
+            *_images(settings, {**CONTAINERS, **(TYPHA if _typha(settings) else {})}),
+            *(dict(item) for item in settings.sequence("cni_calico_patches")),
+        ]
+
+    def lasting(self, settings: Settings) -> t.List[Lasting]:
+        """Network, encapsulation and blocks: nodes would go on with what they have, and lose the others."""
+        wanted = {
+            "network": ("cluster_pod_subnet", "network"),
+            "encapsulation": ("cni_calico_encapsulation", "encapsulation"),
+            "block_size": ("cni_calico_block_size", "size of blocks"),
+        }
+        return [
+            Lasting(key, settings.text(variable), variable, f"Calico's {what}")
+            for key, (variable, what) in wanted.items()
+            if settings.text(variable)
+        ]
+
+    def state(self, kept: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+        """What its pool says."""
+        spec = kept.get("spec") or {}
+        return {
+            "network": str(spec.get("cidr") or ""),
+            "encapsulation": encapsulation_of(spec),
+            "block_size": str(spec.get("blockSize") or ""),
+            "release": _set_of(kept.get("metadata") or {}),
+        }
+
+    def findings(self, settings: Settings) -> t.Iterator[Finding]:
+        """What is wrong with its release, with its network, and with what is passed through."""
+        yield from _of_release(settings)
+        yield from _of_typha(settings)
+        yield from _of_network(settings)
+        yield from _of_objects(settings)
+
+
+def _set_of(metadata: t.Mapping[str, t.Any]) -> str:
+    """The set that an object is of, also when calicoctl has written it since."""
+    labels = dict(metadata.get("labels") or {})
+    with contextlib.suppress(ValueError, AttributeError, TypeError, KeyError):
+        labels.update(json.loads((metadata.get("annotations") or {})[LABELS]).get("labels") or {})
+    return str(labels.get(SET_LABEL) or "")
+
+
+def _pods(kind: str, name: str, pods: t.Mapping[str, t.Any]) -> Object:
+    """A part of a workload of the manifest."""
+    metadata = {"name": name, "namespace": SPACE}
+    return {"apiVersion": "apps/v1", "kind": kind, "metadata": metadata, "spec": {"template": {"spec": dict(pods)}}}
+
+
+def _typha(settings: Settings) -> t.List[Object]:
+    """How many Typhas there are; the manifest without them has no such object."""
+    replicas = settings.number("cni_calico_typha_replicas")
+    metadata = {"name": "calico-typha", "namespace": SPACE}
+    found = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"replicas": replicas}}
+    return [found] if replicas > 0 else []
+
+
+def _images(
+    settings: Settings, containers: t.Mapping[t.Tuple[str, str], t.Mapping[str, t.Mapping[str, str]]]
+) -> t.List[Object]:
+    """The images of the release, of one repository."""
+    repository, version = settings.text("cni_calico_image_repository"), settings.text("cni_calico_version")
+    return [
+        _pods(
+            kind,
+            name,
+            {
+                part: [
+                    {"name": container, "image": f"{repository}/{image}:v{version}"}
+                    for container, image in images.items()
+                ]
+                for part, images in parts.items()
+            },
+        )
+        for (kind, name), parts in containers.items()
+    ]
+
+
+def _of_release(settings: Settings) -> t.Iterator[Finding]:
+    version = settings.text("cni_calico_version")
+    if not VERSION.fullmatch(version):
+        yield Finding(
+            "cni_calico_version",
+            f"{version or '(empty)'} is not the version of a release.",
+            'Write it in full, in quotes and without v, such as "3.28.5".',
+        )
+    for name in MANIFEST.archives(settings):
+        variable = f"{name}_checksum"
+        try:
+            parse_checksum(settings.text(variable))
+        except SlipwayError:
+            yield Finding(
+                variable,
+                "is neither a SHA-256 nor the address of a file with one."
+                if settings.text(variable)
+                else f"is empty: no checksum of this file of {version} is known here.",
+                "Write it as sha256:DIGITS, of the file that you have looked at, or sha256:https://host/path.",
+            )
+
+
+def _of_typha(settings: Settings) -> t.Iterator[Finding]:
+    replicas = settings.number("cni_calico_typha_replicas")
+    groups = ("cluster_control_plane_hosts", "cluster_worker_hosts")
+    nodes = {str(name) for group in groups for name in settings.sequence(group)}
+    if replicas < 0 or (nodes and replicas > len(nodes)):
+        yield Finding(
+            "cni_calico_typha_replicas",
+            f"is {replicas}, and has to be between 0 and the number of nodes ({len(nodes)}), of which each has room for"
+            " one.",
+            "One for every hundred nodes is enough, and three where one may be missing.",
+        )
+    elif not replicas and len(nodes) > MANY:
+        yield Finding(
+            "cni_calico_typha_replicas",
+            f"is 0 with {len(nodes)} nodes, whose agents all ask the API servers for everything.",
+            "Set it to 3.",
+            "warning",
+        )
+
+
+def _of_network(settings: Settings) -> t.Iterator[Finding]:
+    # A text that is no number is reported by the checks on argument_specs.
+    size, network = _number(settings.text("cni_calico_block_size"), BLOCKS[1]), network_of(settings)
+    smallest, largest = BLOCKS
+    if not smallest <= size <= largest:
+        yield Finding(
+            "cni_calico_block_size",
+            f"is {size}, and Calico has blocks of /{smallest} to /{largest}.",
+            "Leave it out: each node takes blocks of 64 addresses (/26) as it needs them.",
+        )
+    elif network is not None and network.prefixlen > size:
+        yield Finding(
+            "cni_calico_block_size",
+            f"is {size}, and a block of that size is larger than cluster_pod_subnet {network}.",
+            "Choose a larger number, for smaller blocks, or a larger network.",
+        )
+    if network is None and settings.text("cluster_pod_subnet"):
+        yield Finding(
+            "cluster_pod_subnet",
+            f"{settings.text('cluster_pod_subnet')} is not one network of IPv4, which is all that Calico gets here.",
+            "Write it as 10.244.0.0/16.",
+        )
+    mtu = settings.number("cni_calico_mtu")
+    if mtu and not MTUS[0] <= mtu <= MTUS[1]:
+        yield Finding(
+            "cni_calico_mtu",
+            f"is {mtu}, and has to be 0 or between {MTUS[0]} and {MTUS[1]}.",
+            "Leave it out: Calico takes that of the nodes' network without what its encapsulation needs.",
+        )
+    if settings.flag("cni_calico_cross_subnet") and settings.text("cni_calico_encapsulation") == NONE:
+        yield Finding(
+            "cni_calico_cross_subnet",
+            "is true, and with cni_calico_encapsulation: none there is nothing that it could leave out.",
+            "Leave it out, or choose vxlan or ipip.",
+        )
+    for key in sorted(set(POOL_KEYS) & set(settings.mapping("cni_calico_ip_pool"))):
+        yield Finding("cni_calico_ip_pool", f"has {key}, which has a variable of its own.", f"Set {POOL_KEYS[key]}.")
+
+
+def _of_objects(settings: Settings) -> t.Iterator[Finding]:
+    if str(settings.mapping("cni_calico_felix").get("bpfEnabled", "")).lower() == "true":
+        yield Finding(
+            "cni_calico_felix",
+            "has bpfEnabled, which takes kube-proxy's place, and kube-proxy is set up here.",
+            "Take it out.",
+        )
+    for number, item in enumerate(settings.sequence("cni_calico_objects"), start=1):
+        kind, name = (within(item, *path) for path in (("kind",), ("metadata", "name")))
+        if not kind or not name or item.get("apiVersion") != API:
+            yield Finding(
+                "cni_calico_objects",
+                f"entry {number} is no object of {API} with kind and metadata.name.",
+                "Write it as the cluster keeps it (kubectl get ippools.crd.projectcalico.org -o yaml), not as calicoctl"
+                " takes it; anything else belongs into addons_list.",
+            )
+        elif (kind, name) in (("IPPool", POOL), ("FelixConfiguration", "default")):
+            yield Finding(
+                "cni_calico_objects",
+                f"entry {number} is {kind} {name}, which has variables of its own.",
+                "Set cni_calico_ip_pool or cni_calico_felix.",
+            )

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
+from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
+
+CALICO = POD_NETWORKS["calico"]
+DIGITS = "sha256:" + 64 * "0"
+DEFAULTS: t.Dict[str, t.Any] = {
+    "cluster_pod_subnet": "10.244.0.0/16",
+    "cni_calico_version": "3.28.5",
+    "cni_calico_manifest_checksum": DIGITS,
+    "cni_calico_image_repository": "docker.io/calico",
+    "cni_calico_encapsulation": "vxlan",
+    "cni_calico_cross_subnet": False,
+    "cni_calico_mtu": 0,
+    "cni_calico_block_size": 26,
+    "cni_calico_nat_outgoing": True,
+    "cni_calico_calicoctl": True,
+    "cni_calico_calicoctl_checksum": "sha256:https://example.com/SHA256SUMS",
+}
+EXTRA_POOL = {"apiVersion": "crd.projectcalico.org/v1", "kind": "IPPool", "metadata": {"name": "more"}, "spec": {}}
+
+
+def settings(**more: t.Any) -> Settings:
+    return Settings({**DEFAULTS, **more})
+
+
+def objects(**more: t.Any) -> t.Dict[str, t.Dict[str, t.Any]]:
+    """The specs of the objects beside the manifest, by their kinds and names."""
+    found = CALICO.objects(settings(**more))
+    return {f"{item['kind']} {item['metadata']['name']}": item["spec"] for item in found}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"ipipMode": "Never", "vxlanMode": "Always"}),
+        ({"cni_calico_cross_subnet": "true"}, {"vxlanMode": "CrossSubnet"}),
+        ({"cni_calico_encapsulation": "ipip"}, {"ipipMode": "Always", "vxlanMode": "Never"}),
+        ({"cni_calico_encapsulation": "none"}, {"ipipMode": "Never", "vxlanMode": "Never"}),
+        ({"cni_calico_block_size": "24"}, {"cidr": "10.244.0.0/16", "blockSize": 24, "natOutgoing": True}),
+        ({"cni_calico_nat_outgoing": "false"}, {"natOutgoing": False}),
+        ({"cni_calico_ip_pool": {"nodeSelector": "zone == 'a'"}}, {"nodeSelector": "zone == 'a'"}),
+    ],
+)
+def test_the_pool(given: t.Dict[str, t.Any], expected: t.Dict[str, t.Any]) -> None:
+    pool = objects(**given)["IPPool default-ipv4-ippool"]
+    assert {key: pool[key] for key in expected} == expected
+
+
+def test_settings_are_passed_through() -> None:
+    felix = {"logSeverityScreen": "Info", "reportingInterval": "0s"}
+    assert objects()["FelixConfiguration default"] == felix and "BGPConfiguration default" not in objects()
+    more = objects(
+        cni_calico_felix={"logSeverityScreen": "Warning"},
+        cni_calico_bgp={"asNumber": 64512},
+        cni_calico_objects=[EXTRA_POOL],
+    )
+    assert more["FelixConfiguration default"] == {**felix, "logSeverityScreen": "Warning"}
+    assert more["BGPConfiguration default"] == {"asNumber": 64512} and "IPPool more" in more
+
+
+def patches(**more: t.Any) -> t.Dict[str, t.Any]:
+    """The patches by their kinds; the first one of each."""
+    found: t.Dict[str, t.Any] = {}
+    for patch in CALICO.patches(settings(**more)):
+        found.setdefault(patch["kind"], patch)
+    return found
+
+
+def test_the_manifest_without_bgp_and_with_it() -> None:
+    for given, backend, probed in (("vxlan", "vxlan", False), ("ipip", "bird", True), ("none", "bird", True)):
+        found = patches(cni_calico_encapsulation=given, cni_calico_mtu=1400)
+        assert found["ConfigMap"]["data"] == {"calico_backend": backend, "veth_mtu": "1400"}
+        (agent,) = found["DaemonSet"]["spec"]["template"]["spec"]["containers"]
+        assert ("-bird-live" in agent["livenessProbe"]["exec"]["command"]) is probed
+        assert {"name": "NO_DEFAULT_POOLS", "value": "true"} in agent["env"]
+
+
+def test_images_are_of_one_repository() -> None:
+    given = settings(cni_calico_image_repository="registry.example.com/calico", cni_calico_patches=[EXTRA_POOL])
+    found = CALICO.patches(given)
+    images = re.findall(r"registry\.example\.com/calico/([a-z-]+):v3\.28\.5", str(found))
+    assert images == ["cni", "cni", "node", "node", "kube-controllers"] and found[-1] == EXTRA_POOL
+    assert CALICO.manifest and CALICO.manifest.image(given) == "registry.example.com/calico/node:v3.28.5"
+
+
+def test_a_typha_between_agents_and_api_servers() -> None:
+    found = [item for item in CALICO.patches(settings(cni_calico_typha_replicas="2")) if "typha" in str(item)]
+    assert [item["spec"].get("replicas") for item in found] == [2, None]
+    assert "docker.io/calico/typha:v3.28.5" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ["tcp 9099 False", "udp 4789 True"]),
+        ({"cni_calico_felix": {"vxlanPort": 4790, "healthPort": "9199"}}, ["tcp 9199 False", "udp 4790 True"]),
+        ({"cni_calico_typha_replicas": 1}, ["tcp 9099 False", "tcp 5473 True", "udp 4789 True"]),
+        ({"cni_calico_felix": {"vxlanPort": "x"}}, ["tcp 9099 False", "udp 4789 True"]),
+        ({"cni_calico_encapsulation": "ipip"}, ["tcp 9099 False", "tcp 179 True"]),
+        (
+            {"cni_calico_encapsulation": "none", "cni_calico_bgp": {"listenPort": 1790}},
+            ["tcp 9099 False", "tcp 1790 True"],
+        ),
+    ],
+)
+def test_ports(given: t.Dict[str, t.Any], expected: t.List[str]) -> None:
+    assert [f"{port.protocol} {port.number} {port.is_tried}" for port in CALICO.ports(settings(**given))] == expected
+
+
+@pytest.mark.parametrize(("encapsulation", "overhead"), [("vxlan", 50), ("ipip", 20), ("none", 0)])
+def test_what_the_encapsulation_needs(encapsulation: str, overhead: int) -> None:
+    given = settings(cni_calico_encapsulation=encapsulation, cni_calico_mtu="1400")
+    assert CALICO.modules(given) == {encapsulation} - {"none"}
+    assert (CALICO.overhead_with(given), CALICO.mtu(given)) == (overhead, 1400)
+
+
+@pytest.mark.parametrize(
+    ("spec", "encapsulation"),
+    [
+        ({"vxlanMode": "CrossSubnet", "ipipMode": "Never"}, "vxlan"),
+        ({"ipipMode": "Always"}, "ipip"),
+        ({"ipipMode": "Never", "vxlanMode": ""}, "none"),
+    ],
+)
+def test_what_lasts(spec: t.Dict[str, t.Any], encapsulation: str) -> None:
+    kept = {
+        "metadata": {"labels": {"slipway.io/set": "calico"}},
+        "spec": {"cidr": "10.0.0.0/8", "blockSize": 26, **spec},
+    }
+    state = CALICO.state(kept)
+    assert state == {
+        "network": "10.0.0.0/8",
+        "encapsulation": encapsulation,
+        "block_size": "26",
+        "release": CALICO.release,
+    }
+    assert {item.key for item in CALICO.lasting(settings())} | {"release"} == set(state)
+    assert CALICO.state({})["release"] == "" and CALICO.lasting(Settings({})) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "release"),
+    [
+        ('{"labels": {"slipway.io/set": "calico"}, "creationTimestamp": null}', "calico"),
+        ('{"labels": null}', ""),
+        ("[]", ""),
+        ("{", ""),
+    ],
+)
+def test_whose_it_is_when_calicoctl_has_written_it(text: str, release: str) -> None:
+    """It keeps labels in an annotation."""
+    kept = {"metadata": {"annotations": {"projectcalico.org/metadata": text}}, "spec": {}}
+    assert CALICO.state(kept)["release"] == release
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"cni_calico_version": "v3.28.5"}, "v3.28.5 is not the version of a release."),
+        ({"cni_calico_version": ""}, "(empty) is not the version of a release."),
+        ({"cni_calico_manifest_checksum": ""}, "is empty: no checksum of this file of 3.28.5 is known here."),
+        ({"cni_calico_calicoctl_checksum": "md5:1"}, "is neither a SHA-256 nor the address of a file with one."),
+        ({"cni_calico_typha_replicas": -1}, "is -1, and has to be between 0 and the number of nodes (0)"),
+        ({"cni_calico_typha_replicas": 3, "cluster_worker_hosts": ["a", "b"]}, "is 3, and has to be between 0"),
+        ({"cluster_worker_hosts": list(range(51))}, "is 0 with 51 nodes, whose agents all ask the API servers"),
+        ({"cni_calico_block_size": 19}, "is 19, and Calico has blocks of /20 to /32."),
+        ({"cni_calico_block_size": 33}, "is 33, and Calico"),
+        ({"cluster_pod_subnet": "10.244.0.0/27"}, "is 26, and a block of that size is larger than"),
+        ({"cluster_pod_subnet": "fd00::/56"}, "fd00::/56 is not one network of IPv4"),
+        ({"cni_calico_mtu": 900}, "is 900, and has to be 0 or between 1280 and 65535."),
+        ({"cni_calico_mtu": 70000}, "is 70000, and has to be 0"),
+        (
+            {"cni_calico_cross_subnet": True, "cni_calico_encapsulation": "none"},
+            "there is nothing that it could leave out.",
+        ),
+        ({"cni_calico_ip_pool": {"cidr": "10.0.0.0/8"}}, "has cidr, which has a variable of its own."),
+        ({"cni_calico_felix": {"bpfEnabled": True}}, "has bpfEnabled, which takes kube-proxy's place"),
+        ({"cni_calico_objects": ["x"]}, "entry 1 is no object of crd.projectcalico.org/v1"),
+        ({"cni_calico_objects": [{**EXTRA_POOL, "apiVersion": "projectcalico.org/v3"}]}, "entry 1 is no object of"),
+        ({"cni_calico_objects": [EXTRA_POOL, {**EXTRA_POOL, "metadata": {}}]}, "entry 2 is no object of"),
+        (
+            {"cni_calico_objects": [{**EXTRA_POOL, "metadata": {"name": "default-ipv4-ippool"}}]},
+            "entry 1 is IPPool default-ipv4-ippool, which has variables of its own.",
+        ),
+    ],
+)
+def test_what_is_wrong(given: t.Dict[str, t.Any], expected: str) -> None:
+    messages = [finding.message for finding in CALICO.findings(settings(**given))]
+    assert len(messages) == 1 and expected in messages[0]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"cni_calico_block_size": 20},
+        {"cni_calico_block_size": 32},
+        {"cluster_pod_subnet": "10.244.0.0/26"},
+        {"cni_calico_mtu": 1280},
+        {"cluster_worker_hosts": list(range(50))},
+        {"cluster_worker_hosts": list(range(51)), "cni_calico_typha_replicas": 3},
+        {"cni_calico_calicoctl": "false", "cni_calico_calicoctl_checksum": ""},
+        {"cni_calico_cross_subnet": True},
+        {"cni_calico_objects": [EXTRA_POOL], "cni_calico_ip_pool": {"disabled": True}},
+    ],
+)
+def test_what_is_all_right(given: t.Dict[str, t.Any]) -> None:
+    assert list(CALICO.findings(settings(**given))) == []
+
+
+def test_the_network_of_all_pods(tmp_path: Path) -> None:
+    """By kube-proxy's configuration, on a machine that Calico was on."""
+    folder = "var/lib/kubelet/pods/1/volumes/kubernetes.io~configmap/kube-proxy"
+    for path, text in (
+        ("var/lib/calico/nodename", ""),
+        (f"{folder}/config.conf", "kind: KubeProxyConfiguration\n"),
+        (
+            f"{folder.replace('/1/', '/2/')}/config.conf",
+            "bindAddress: 0.0.0.0\nclusterCIDR: 10.244.0.0/16\nmode: nftables\n",
+        ),
+    ):
+        assert CALICO.network(str(tmp_path)) == ""
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text(text, "utf-8")
+    assert CALICO.network(str(tmp_path)) == "10.244.0.0/16"
+
+
+def test_nothing_of_it_is_left() -> None:
+    shown = (
+        "default via 172.30.0.1 dev eth0 \n10.244.88.0/26 via 10.244.88.0 dev vxlan.calico onlink \n"
+        "blackhole 10.244.184.128/26 proto 80 \n10.244.184.129 dev cali79bc5610b72 scope link \n"
+        "blackhole 192.0.2.0/24 \nblackhole 10.9.0.0/26 proto bird \n"
+    )
+    assert leftovers.routes(shown) == ["blackhole 10.244.184.128/26 proto 80"]
+    assert leftovers.mounts("22 1 0:3 / /run/calico/cgroup rw - cgroup2 none rw\n") == ["/run/calico/cgroup"]
+    saved = (
+        "*filter\n:FORWARD ACCEPT [0:0]\n:cali-FORWARD - [0:0]\n"
+        '-A FORWARD -m comment --comment "cali:wUHhoiAYhphO9Mso" -j cali-FORWARD\n'
+        '-A FORWARD -m comment --comment "cali:S93hcgKJrXEqnTfs" -m comment --comment "Policy explicitly accepted'
+        ' packet." -m mark --mark 0x10000/0x10000 -j ACCEPT\n'
+        '-A FORWARD -m comment --comment "cali:mp77cMpurHhyjLrM" -j MARK --set-xmark 0x10000/0x10000\n'
+        "-A FORWARD -s 192.0.2.0/24 -j ACCEPT\nCOMMIT\n"
+    )
+    plan = netfilter.plan(saved, [])
+    assert plan.names == ["filter cali-FORWARD"]
+    assert plan.text.count("-D FORWARD") == 3 and "192.0.2.0" not in plan.text
