@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What prepare.sh does, with rpm: /srv/states has the source's states by the version of slipway-demo.
+# What prepare.sh does, with rpm. sudo does not look into /usr/local/bin there. /srv/states has the source's states by the version of slipway-demo.
 set -euo pipefail
 
-cat >/usr/local/bin/publish <<'END'
+cat >/usr/bin/publish <<'END'
 #!/usr/bin/env bash
 # publish slipway-demo VERSION [DEPENDS]: that version is in the source of this machine.
 ln --symbolic --force --no-dereference "/srv/states/$2" /srv/updates
 END
-chmod +x /usr/local/bin/publish
+chmod +x /usr/bin/publish
 
 dnf-3 --assumeyes --quiet install /srv/states/1/*.rpm
 dnf-3 --quiet mark remove slipway-demo
