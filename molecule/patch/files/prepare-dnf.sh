@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What prepare.sh does, with rpm. sudo does not look into /usr/local/bin there. /srv/states has the source's states by the version of slipway-demo.
+# What prepare.sh does, with rpm: /srv/states has the source's states by the version of slipway-demo. sudo finds nothing
+# in /usr/local/bin on the RHEL family.
 set -euo pipefail
 
 cat >/usr/bin/publish <<'END'
