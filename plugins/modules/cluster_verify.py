@@ -64,7 +64,9 @@ options:
     type: bool
     default: true
   timeout:
-    description: Seconds that everything together may take until it works.
+    description:
+      - Seconds that everything together may take until it works, and that it may take to delete what was made. The
+        latter has 60 at least.
     type: int
     default: 120
   phase:
@@ -118,6 +120,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import L
 
 #: Nodes without a pod that are named.
 _NAMED = 5
+#: Seconds that it may take at least to delete what was made.
+_PATIENCE = 60
 #: The cluster's own addresses are asked directly, whatever proxy this host uses.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -221,7 +225,7 @@ class ClusterVerify:
                 " begins and when it ends. Choose another name; nothing was changed."
             )
         arguments = ["namespace", name, "--ignore-not-found", "--wait=true"]
-        self._kubectl.run("delete", *arguments, "--timeout=60s")
+        self._kubectl.run("delete", *arguments, f"--timeout={max(_PATIENCE, self._params['timeout'])}s")
 
     def _until(self, name: str, look: t.Callable[[], _verify.Check]) -> _verify.Check:
         """Look again and again until nothing is wrong or time is up."""
