@@ -115,8 +115,8 @@ class TestNet(PodNetwork):
     def lasting(self, settings: Settings) -> t.List[Lasting]:
         return [Lasting("mode", settings.text("cni_testnet_mode"), "cni_testnet_mode", "TestNet's mode")]
 
-    def state(self, config_map: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-        return {"mode": config_map["data"]["mode"], "release": "testnet"}
+    def state(self, kept: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+        return {"mode": kept["data"]["mode"], "release": "testnet"}
 
     def had_slice(self) -> bool:
         return True

@@ -13,9 +13,9 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.repo
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.module_utils.test_calico import DEFAULTS
 
 
-def host(control_plane: bool = True, broken: t.Mapping[str, str] = {}, **given: t.Any) -> Host:
+def host(control_plane: bool = True, broken: t.Optional[t.Mapping[str, str]] = None, **given: t.Any) -> Host:
     variables = {"cluster_cni": "calico", **DEFAULTS, **given}
-    return Host("cp1", variables=variables, control_plane=control_plane, broken=broken)
+    return Host("cp1", variables=variables, control_plane=control_plane, broken=broken or {})
 
 
 def said(*hosts: Host) -> t.List[str]:
