@@ -146,9 +146,10 @@ EXAMPLES = r"""
     checksum: "sha256:{{ example_manifest_sha256 }}"
   when: example_manifest_url is defined
 
-- name: Apply a manifest of somebody else with another number of replicas, and without a limit
+- name: Apply it with another number of replicas, and without a limit
   slipway.kubernetes.kube_apply:
-    files: [/opt/web.yaml]
+    url: "{{ example_manifest_url }}"
+    checksum: "sha256:{{ example_manifest_sha256 }}"
     patches:
       - apiVersion: apps/v1
         kind: Deployment
@@ -162,6 +163,7 @@ EXAMPLES = r"""
                 - name: web
                   resources:
                     limits: null
+  when: example_manifest_url is defined
 
 - name: Delete all that was applied as the set named example
   slipway.kubernetes.kube_apply:
