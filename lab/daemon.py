@@ -54,7 +54,8 @@ class Daemon:
             record = json.loads(self.record.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return 0
-        return record["pid"] if start_time(record["pid"]) == record["start_time"] else 0
+        # One that had ended before it was recorded has no time, and is not any process that has ended since.
+        return record["pid"] if start_time(record["pid"]) == record["start_time"] != "" else 0
 
     def current(self) -> bool:
         """Tell whether the process runs with the arguments of today; which Python runs it does not matter."""

@@ -104,6 +104,14 @@ def test_daemon_does_not_touch_a_process_that_has_its_old_id() -> None:
     assert sleeper.pid() == 0
 
 
+def test_daemon_that_had_ended_before_it_was_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.daemon.start_time", lambda _pid: "")
+    failing = Daemon("failing", [sys.executable, "-c", "raise SystemExit('no good')"])
+    with pytest.raises(util.LabError, match="no good"):
+        failing.start(lambda: False)
+    assert not failing.pid()
+
+
 def test_daemon_that_fails_says_why() -> None:
     with pytest.raises(util.LabError, match="no good"):
         Daemon("failing", [sys.executable, "-c", "raise SystemExit('no good')"]).start(lambda: False)
