@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Calico: images as upstream's, of programs and files of its module, and what a release has for download.
 
 Its agent's image has scripts and templates beside the program, and upstream's own BIRD; Debian's is in its place here,

@@ -382,6 +382,21 @@ class Site:
         nodes = json.loads(self.control_plane.kubectl("get", "nodes", "--output=json"))["items"]
         return {node["metadata"]["name"]: node["status"]["nodeInfo"]["kubeletVersion"][1:] for node in nodes}
 
+    def serve_web(self, timeout: int = 180) -> str:
+        """Make a service with two replicas of which one may go at a time, and return its address (http).
+
+        The scenario upgrade has the same.
+
+        :param timeout: seconds until its pods run.
+        """
+        manifest = (ROOT / "molecule" / "upgrade" / "files" / "service.yml").read_text(encoding="utf-8")
+        kubectl = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
+        self.control_plane.execute(*kubectl, "apply", "--filename=-", stdin=manifest)
+        address = "{.status.loadBalancer.ingress[0].ip}"
+        self.control_plane.kubectl("rollout", "status", "deployment/web", f"--timeout={timeout}s")
+        self.control_plane.kubectl("wait", "service/web", f"--for=jsonpath={address}", "--timeout=120s")
+        return "http://" + self.control_plane.kubectl("get", "service", "web", f"--output=jsonpath={address}")
+
     def unready_nodes(self) -> list[str]:
         """Machines of the inventory that are not Ready, or no nodes at all."""
         template = '{range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}'

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Calico: pods reach each other, NetworkPolicy holds, settings are those of the inventory, nothing of it is left."""
 
 from __future__ import annotations

@@ -28,12 +28,10 @@ def laid_over(base: t.Any, over: t.Any) -> t.Any:
     containers and of their environment; everything else is replaced.
     """
     if isinstance(base, dict) and isinstance(over, dict):
-        both = {**base, **over}
-        taken_out = {key for key, value in over.items() if value is None}
         return {
-            key: laid_over(base[key], value) if key in base and key in over else value
-            for key, value in both.items()
-            if key not in taken_out
+            key: laid_over(base.get(key), over[key]) if key in over else base[key]
+            for key in {**base, **over}
+            if key not in over or over[key] is not None
         }
     before, names = _names(base), _names(over)
     if before is None or names is None:

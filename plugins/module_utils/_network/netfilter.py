@@ -11,11 +11,10 @@ Private to this collection.
 from __future__ import annotations
 
 import re
-import socket
-import struct
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import nfnetlink
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 
 #: Chains of kube-proxy and the kubelet, and of the CNI plugins bridge, portmap and firewall.
@@ -34,11 +33,9 @@ _NFT_TABLES = ("kube-proxy",)
 _SHARED_NFT_TABLES = ("cni_hostport", "cni_plugins_masquerade")
 
 _FAMILIES = {1: "inet", 2: "ip", 3: "arp", 5: "netdev", 7: "bridge", 10: "ip6"}
-_NETFILTER = 12
 _NFTABLES = 10
 _NEW_TABLE, _GET_TABLE, _DELETE_TABLE = _NFTABLES << 8, _NFTABLES << 8 | 1, _NFTABLES << 8 | 2
 _BATCH_BEGIN, _BATCH_END = 0x10, 0x11
-_REQUEST, _ACKNOWLEDGE, _DUMP = 0x1, 0x4, 0x300
 _TABLE_NAME = 1
 _NO_SUCH_TABLE = 2
 
@@ -124,22 +121,6 @@ def plan(saved: str, networks: t.Container[str]) -> Plan:
     return Plan(names, text)
 
 
-def _message(kind: int, flags: int, sequence: int, family: int, resource: int = 0, payload: bytes = b"") -> bytes:
-    body = struct.pack("=BB", family, 0) + struct.pack("!H", resource) + payload
-    return struct.pack("=IHHII", 16 + len(body), kind, flags, sequence, 0) + body
-
-
-def _connection() -> socket.socket:
-    connection = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETFILTER)
-    connection.settimeout(5)
-    connection.bind((0, 0))
-    return connection
-
-
-def _error(payload: bytes) -> int:
-    return -struct.unpack_from("=i", payload)[0]
-
-
 def parse_tables(messages: t.Iterable[_netlink.Message]) -> t.List[Table]:
     """Family and name of the tables in the kernel's answer."""
     found = []
@@ -164,12 +145,8 @@ def nft_tables(shared: bool = False) -> t.List[Table]:
 
     :param shared: as for :func:`table_names`.
     """
-    answers: t.List[_netlink.Message] = []
     try:
-        with _connection() as connection:
-            connection.send(_message(_GET_TABLE, _REQUEST | _DUMP, 1, 0))
-            while not answers or answers[-1][0] not in (_netlink.DONE, _netlink.ERROR):
-                answers += _netlink.messages(connection.recv(1 << 18))
+        answers = list(nfnetlink.ask(nfnetlink.message(_GET_TABLE, nfnetlink.REQUEST | nfnetlink.DUMP)))
     except OSError:
         return []
     names = table_names(shared)
@@ -182,14 +159,11 @@ def delete_nft_table(table: Table) -> None:
     :raises OSError: when the kernel refuses.
     """
     family = next(number for number, name in _FAMILIES.items() if name == table[0])
-    name = table[1].encode() + b"\0"
-    attribute = struct.pack("=HH", 4 + len(name), _TABLE_NAME) + name
-    attribute += b"\0" * (-len(attribute) % 4)
-    batch = _message(_BATCH_BEGIN, _REQUEST, 1, 0, _NFTABLES)
-    batch += _message(_DELETE_TABLE, _REQUEST | _ACKNOWLEDGE, 2, family, 0, attribute)
-    batch += _message(_BATCH_END, _REQUEST, 3, 0, _NFTABLES)
-    with _connection() as connection:
-        connection.send(batch)
-        for kind, payload in _netlink.messages(connection.recv(1 << 16)):
-            if kind == _netlink.ERROR and _error(payload) not in (0, _NO_SUCH_TABLE):
-                raise OSError(_error(payload), f"nftables: table {table[0]} {table[1]}")
+    attribute = nfnetlink.attribute(_TABLE_NAME, table[1].encode() + b"\0")
+    flags = nfnetlink.REQUEST | nfnetlink.ACKNOWLEDGE
+    batch = nfnetlink.message(_BATCH_BEGIN, nfnetlink.REQUEST, resource=_NFTABLES)
+    batch += nfnetlink.message(_DELETE_TABLE, flags, sequence=2, family=family, payload=attribute)
+    batch += nfnetlink.message(_BATCH_END, nfnetlink.REQUEST, sequence=3, resource=_NFTABLES)
+    code = nfnetlink.refusal(batch, _NO_SUCH_TABLE)
+    if code:
+        raise OSError(code, f"nftables: table {table[0]} {table[1]}")

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Calico, by the manifest of a release, with its own address management.
 
 Its objects are written as the API server of Kubernetes keeps them (crd.projectcalico.org), since the manifest brings

@@ -8,7 +8,6 @@ Private to this collection; runs on the controller.
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 from ansible.plugins.action import ActionBase
@@ -50,21 +49,24 @@ class HostsAction(ActionBase):
                 self._templar, task, {"inventory_hostname": name}
             )
             raw = delegated["ansible_delegated_vars"][name]
-            host = self._host(name, raw, control_planes, workers)
-            given = host.given.intersection(READ_BY_OTHERS)
-            of_others = inventory.raw_get(name) if given else {}
-            of_play = {key for key in given if of_others.get(key) != raw[key]}
-            found.append(dataclasses.replace(host, of_play=frozenset(of_play)))
+            found.append(self._host(name, raw, inventory, control_planes, workers))
         return names, found
 
     def _host(
-        self, name: str, raw: t.Mapping[str, t.Any], control_planes: t.Collection[str], workers: t.Collection[str]
+        self,
+        name: str,
+        raw: t.Mapping[str, t.Any],
+        inventory: t.Any,
+        control_planes: t.Collection[str],
+        workers: t.Collection[str],
     ) -> Host:
         """A host with its variables as the roles of this play will see them, and with what was seen of it."""
         variables = Variables(self._templar, collection_roles(), raw)
         given = variables.given
         for variable in sorted(given & collection_roles().options.keys()):
             variables.get(variable)
+        read_by_others = given.intersection(READ_BY_OTHERS)
+        of_others = inventory.raw_get(name) if read_by_others else {}
         known = registered(raw, LOOK, "slipway_preflight") or {}
         facts = seen(raw)
         failure = Failure(*known["failure"]) if known.get("failure") else of_another_installer(facts or {})
@@ -75,6 +77,7 @@ class HostsAction(ActionBase):
             variables=variables,
             given=given,
             broken={variable: reason for variable, reason in variables.broken.items() if variable in given},
+            of_play=frozenset(key for key in read_by_others if of_others.get(key) != raw[key]),
             facts=None if failure else facts,
             failure=failure,
             source_failure=known.get("source_failure", ""),

@@ -8,13 +8,11 @@ The promise: no failed write through the endpoint, no failed request to a servic
 
 from __future__ import annotations
 
-import json
 import time
 import typing as t
 
 import pytest
-import yaml
-from lab_support import ROOT, Site, behind
+from lab_support import Site, behind
 from probe import ApiRead, ApiWrite, Client, Probe, api_client, probes
 
 CONTROL_PLANES = {"upgrade-cp1": "debian12", "upgrade-cp2": "debian13", "upgrade-cp3": "debian12"}
@@ -48,19 +46,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
         made.close()
 
 
-@pytest.fixture(scope="module")
-def service(site: Site) -> str:
-    """The address of a service with two replicas of which one may go at a time; the scenario upgrade has the same."""
-    manifest = yaml.safe_load((ROOT / "molecule" / "upgrade" / "files" / "service.yml").read_text(encoding="utf-8"))
-    kubectl = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
-    site.control_plane.execute(*kubectl, "apply", "--filename=-", stdin=json.dumps(manifest))
-    address = "{.status.loadBalancer.ingress[0].ip}"
-    site.control_plane.kubectl("rollout", "status", "deployment/web", "--timeout=180s")
-    site.control_plane.kubectl("wait", "service/web", f"--for=jsonpath={address}", "--timeout=120s")
-    return "http://" + site.control_plane.kubectl("get", "service", "web", f"--output=jsonpath={address}")
-
-
-def test_clients_notice_nothing(site: Site, service: str, measured: list[str]) -> None:
+def test_clients_notice_nothing(site: Site, measured: list[str]) -> None:
+    service = site.serve_web()
     client = api_client(site.control_plane.shell("cat /etc/kubernetes/admin.conf"))
     asked = [ApiRead("read", client), ApiWrite("write", client), Probe("service", Client(f"{service}/hostname"))]
     start = time.monotonic()

@@ -9,13 +9,11 @@ with a budget. All machines are control planes that carry pods, since five would
 
 from __future__ import annotations
 
-import json
 import time
 import typing as t
 
 import pytest
-import yaml
-from lab_support import MACHINES, ROOT, Site, behind
+from lab_support import MACHINES, Site, behind
 from probe import ApiRead, ApiWrite, Client, Probe, api_client, probes
 
 NAMES = ["patched1", "patched2", "patched3"]
@@ -53,24 +51,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
         made.close()
 
 
-@pytest.fixture(scope="module")
-def service(site: Site) -> str:
-    """The address of a service with two replicas of which one may go at a time; the scenario upgrade has the same."""
-    manifest = yaml.safe_load((ROOT / "molecule" / "upgrade" / "files" / "service.yml").read_text(encoding="utf-8"))
-    kubectl = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
-    site.control_plane.execute(*kubectl, "apply", "--filename=-", stdin=json.dumps(manifest))
-    address = "{.status.loadBalancer.ingress[0].ip}"
-    site.control_plane.kubectl("rollout", "status", "deployment/web", "--timeout=300s")
-    site.control_plane.kubectl("wait", "service/web", f"--for=jsonpath={address}", "--timeout=120s")
-    return "http://" + site.control_plane.kubectl("get", "service", "web", f"--output=jsonpath={address}")
-
-
 def boots(site: Site) -> list[str]:
     """Which boot each machine is in."""
     return [node.shell("cat /proc/sys/kernel/random/boot_id") for node in site.nodes.values()]
 
 
-def test_clients_notice_nothing(site: Site, service: str, measured: list[str]) -> None:
+def test_clients_notice_nothing(site: Site, measured: list[str]) -> None:
+    service = site.serve_web(timeout=300)
     before = boots(site)
     client = api_client(site.control_plane.shell("cat /etc/kubernetes/admin.conf"))
     asked = [

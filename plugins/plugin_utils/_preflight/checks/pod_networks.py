@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Checks on settings of the pod network that argument_specs cannot refuse; each pod network says itself which.
 
 Private to this collection; runs on the controller.

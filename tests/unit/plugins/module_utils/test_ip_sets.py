@@ -1,10 +1,14 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 from __future__ import annotations
 
 import struct
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ip_sets
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ip_sets, nfnetlink
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.module_utils.test_netlink import Kernel, packed
 
 DONE = packed(3, struct.pack("=i", 0))
@@ -12,8 +16,10 @@ DONE = packed(3, struct.pack("=i", 0))
 
 def listed(name: str) -> bytes:
     """A set, as the kernel lists it."""
-    protocol = ip_sets._attribute(1, b"\x06")
-    return packed(ip_sets._LIST, struct.pack("=BBH", 2, 0, 0) + protocol + ip_sets._attribute(2, name.encode() + b"\0"))
+    protocol = nfnetlink.attribute(1, b"\x06")
+    return packed(
+        ip_sets._LIST, struct.pack("=BBH", 2, 0, 0) + protocol + nfnetlink.attribute(2, name.encode() + b"\0")
+    )
 
 
 @pytest.fixture(name="kernel")
@@ -22,7 +28,7 @@ def fixture_kernel(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., Kernel]:
 
     def answer(*packets: bytes) -> Kernel:
         kernel = Kernel(*packets)
-        monkeypatch.setattr(ip_sets.socket, "socket", kernel)
+        monkeypatch.setattr(nfnetlink.socket, "socket", kernel)
         return kernel
 
     return answer
@@ -41,7 +47,7 @@ def test_a_kernel_without_sets(kernel: t.Callable[..., Kernel], monkeypatch: pyt
     def refuse(*_arguments: t.Any) -> t.NoReturn:
         raise OSError(93, "Protocol not supported")
 
-    monkeypatch.setattr(ip_sets.socket, "socket", refuse)
+    monkeypatch.setattr(nfnetlink.socket, "socket", refuse)
     assert ip_sets.names() == []
     monkeypatch.setattr(ip_sets, "MODULE", "/nowhere")
     assert ip_sets.names() == []

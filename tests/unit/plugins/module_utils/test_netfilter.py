@@ -9,7 +9,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter, nfnetlink
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.module_utils.test_netlink import Kernel, packed
 
 #: From a node of the lab, with rules of an administrator, of Docker, and as CNI plugins write them for two networks.
@@ -101,7 +101,7 @@ def table(family: int, name: str) -> bytes:
 def test_tables_of_nftables(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = table(2, "kube-proxy") + table(2, "nat") + table(10, "flannel-ipv6") + table(99, "kube-proxy")
     kernel = Kernel(answer, packed(3, struct.pack("=i", 0)))
-    monkeypatch.setattr(netfilter.socket, "socket", kernel)
+    monkeypatch.setattr(nfnetlink.socket, "socket", kernel)
     found = netfilter.nft_tables()
     assert found == [("ip", "kube-proxy"), ("ip6", "flannel-ipv6"), ("99", "kube-proxy")]
 
@@ -109,25 +109,25 @@ def test_tables_of_nftables(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_tables_that_others_share(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = table(2, "kube-proxy") + table(1, "cni_hostport") + table(1, "cni_plugins_masquerade")
     for shared, count in ((True, 1), (False, 3)):
-        monkeypatch.setattr(netfilter.socket, "socket", Kernel(answer, packed(3, struct.pack("=i", 0))))
+        monkeypatch.setattr(nfnetlink.socket, "socket", Kernel(answer, packed(3, struct.pack("=i", 0))))
         assert len(netfilter.nft_tables(shared)) == count
 
 
 def test_a_kernel_without_nftables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(netfilter.socket, "socket", Kernel(packed(2, struct.pack("=i", -22))))
+    monkeypatch.setattr(nfnetlink.socket, "socket", Kernel(packed(2, struct.pack("=i", -22))))
     assert netfilter.nft_tables() == []
 
     def refuse(*_arguments: t.Any) -> t.NoReturn:
         raise OSError(93, "Protocol not supported")
 
-    monkeypatch.setattr(netfilter.socket, "socket", refuse)
+    monkeypatch.setattr(nfnetlink.socket, "socket", refuse)
     assert netfilter.nft_tables() == []
 
 
 @pytest.mark.parametrize(("code", "fails"), [(0, False), (-2, False), (-1, True)])
 def test_delete_a_table(monkeypatch: pytest.MonkeyPatch, code: int, fails: bool) -> None:
     kernel = Kernel(packed(2, struct.pack("=i", code)))
-    monkeypatch.setattr(netfilter.socket, "socket", kernel)
+    monkeypatch.setattr(nfnetlink.socket, "socket", kernel)
     if fails:
         with pytest.raises(OSError, match="table ip kube-proxy"):
             netfilter.delete_nft_table(("ip", "kube-proxy"))
