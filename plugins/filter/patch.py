@@ -73,7 +73,7 @@ def _done(variables: HostVars, check_mode: bool) -> str:
     elif reasons:
         parts.append(f"has to be started anew for {', '.join(reasons[:_NAMED])}")
     said = "; ".join(parts) or "nothing to do"
-    kept = sorted({*(updates or plan).get("held", []), *(updates or plan).get("excluded", [])})
+    kept = sorted({name for kind in ("held", "excluded", "kept_back") for name in (updates or plan).get(kind, [])})
     return f"{said} (kept: {', '.join(kept)})" if kept else said
 
 

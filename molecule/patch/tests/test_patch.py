@@ -42,10 +42,11 @@ def automatic(host: Host) -> t.List[str]:
 
 
 def held(host: Host) -> t.Set[str]:
-    """Packages that are kept at their version."""
+    """Packages that are kept at their version: by dnf ours are excluded, the one of prepare-dnf.sh is locked."""
     if has_dnf(host):
         locks = host.check_output("dnf-3 --quiet versionlock list").split()
-        return {lock.rsplit("-", 2)[0] for lock in locks}
+        excluded = host.check_output("sed --quiet s/^excludepkgs=//p /etc/dnf/dnf.conf").split(", ")
+        return {*excluded, *(lock.rsplit("-", 2)[0] for lock in locks)}
     return set(host.check_output("apt-mark showhold").split())
 
 
