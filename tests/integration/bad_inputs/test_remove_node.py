@@ -139,7 +139,7 @@ class Site:
             check=False,
         )
         # What gives the lock back is a process of its own, which ends a moment later and still notes its calls.
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while processes := self._processes():
             assert time.monotonic() < deadline, processes
             time.sleep(0.05)
