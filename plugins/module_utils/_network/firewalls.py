@@ -136,6 +136,21 @@ def firewalld(root: str = "") -> t.Optional[t.List[Admission]]:
 # nftables
 
 
+class Place(t.NamedTuple):
+    """A chain of nftables that the kernel asks."""
+
+    family: str
+    table: str
+    chain: str
+    hook: str
+    #: The chains that its rules lead to.
+    targets: t.Tuple[str, ...]
+
+    def leads_to(self, chain: str) -> bool:
+        """Whether a rule of it leads to another chain."""
+        return chain in self.targets
+
+
 def _values(right: t.Any, sets: t.Mapping[str, t.Any]) -> t.List[str]:
     """The right side of a match as texts: networks, names, ports."""
     if isinstance(right, str) and right.startswith("@"):
@@ -189,16 +204,26 @@ class Ruleset:
 
     def closed(self) -> t.List[t.Tuple[str, t.List[Admission]]]:
         """The chains through which everything to this machine has to go and that drop what they do not name."""
+        return [
+            (" ".join(place[:3]), self._admitted(place[:3], {}, 0))
+            for place in self.closed_places(("input",))
+            if place.family in ("ip", "inet")
+        ]
+
+    def closed_places(self, hooks: t.Container[str]) -> t.List[Place]:
+        """The chains of these hooks that drop what they do not name."""
         found = []
         for chain in self._chains:
-            if chain.get("hook") != "input" or chain["family"] not in ("ip", "inet"):
+            if chain.get("hook") not in hooks or chain["family"] not in ("ip", "ip6", "inet"):
                 continue
             place = (chain["family"], chain["table"], chain["name"])
-            last = self._rules.get(place, [[]])[-1]
-            refuses = any("drop" in item or "reject" in item for item in last)
-            ends = refuses and all("drop" in item or "reject" in item or "counter" in item for item in last)
+            rules = self._rules.get(place, [[]])
+            refuses = any("drop" in item or "reject" in item for item in rules[-1])
+            ends = refuses and all("drop" in item or "reject" in item or "counter" in item for item in rules[-1])
             if chain.get("policy") == "drop" or ends:
-                found.append((" ".join(place), self._admitted(place, {}, 0)))
+                jumps = [item.get("jump") or item.get("goto") for expression in rules for item in expression]
+                targets = tuple(jump["target"] for jump in jumps if jump)
+                found.append(Place(*place, chain["hook"], targets))
         return found
 
     def _admitted(
@@ -224,13 +249,28 @@ class Ruleset:
         return found
 
 
+def ruleset(program: str = "nft") -> t.Optional[Ruleset]:
+    """The rules of the running kernel; ``None`` without the program."""
+    try:
+        done = subprocess.run([program, "-j", "list", "ruleset"], capture_output=True, timeout=10, check=False)
+        return Ruleset(done.stdout.decode("utf-8", "replace")) if done.returncode == 0 else None
+    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def nftables(program: str = "nft") -> t.List[t.Tuple[str, t.List[Admission]]]:
     """The closed chains of the running kernel; none without the program."""
     try:
-        done = subprocess.run([program, "-j", "list", "ruleset"], capture_output=True, timeout=10, check=False)
-        return Ruleset(done.stdout.decode("utf-8", "replace")).closed() if done.returncode == 0 else []
-    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError, AttributeError):
+        found = ruleset(program)
+        return found.closed() if found else []
+    except (ValueError, KeyError, TypeError, AttributeError):
         return []
+
+
+def closed_places(hooks: t.Container[str]) -> t.List[Place]:
+    """The chains of these hooks in the running kernel that drop what they do not name; none without the program."""
+    found = ruleset()
+    return found.closed_places(hooks) if found else []
 
 
 def look(root: str = "") -> t.List[t.Dict[str, t.Any]]:

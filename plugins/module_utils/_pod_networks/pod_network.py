@@ -145,6 +145,10 @@ class PodNetwork:
         """The ports that it needs."""
         return []
 
+    def protocols(self, settings: Settings) -> t.List[str]:
+        """The protocols without ports that it needs between nodes, as the module ``node_firewall`` calls them."""
+        return []
+
     def modules(self, settings: Settings) -> t.Set[str]:
         """Those of its kernel modules that these settings need."""
         return set()

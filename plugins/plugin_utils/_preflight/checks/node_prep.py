@@ -137,9 +137,39 @@ def check_hostname(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
+def check_firewall(hosts: Hosts) -> t.Iterable[Problem]:
+    """Networks and ports that firewalls cannot be told."""
+    for host in hosts if any(host.text("node_prep_firewall") == "open" for host in hosts) else ():
+        ports = [item for item in host.sequence("node_prep_firewall_ports") if isinstance(item, dict)]
+        named = [("node_prep_firewall_sources", text) for text in host.sequence("node_prep_firewall_sources")]
+        named += [("node_prep_firewall_ports", item["source"]) for item in ports if item.get("source")]
+        for variable, text in named:
+            try:
+                ipaddress.ip_network(str(text))
+            except ValueError as error:
+                yield host.problem(variable, f"{error}.", "Write a network as 192.0.2.0/24.")
+        for item in ports:
+            ends = str(item.get("port") or "").split("-")
+            numbers = [int(end) for end in ends if end.isdecimal()]
+            if len(numbers) != len(ends) or len(ends) > 2 or not 0 < numbers[0] <= numbers[-1] < 65536:
+                yield host.problem(
+                    "node_prep_firewall_ports", f"{item.get('port')!r} is no port.", "Write 9100, or 9100-9110."
+                )
+        closed = ((host.facts or {}).get("surroundings") or {}).get("firewalls") or []
+        by_ufw = host.text("node_prep_firewall") == "open" and any(item["by"] == "ufw" for item in closed)
+        if by_ufw and "ipip" in chosen(host).protocols(host):
+            yield host.problem(
+                "node_prep_firewall",
+                f"is open, and ufw has no rule for IPIP, which {chosen(host).title} uses between nodes.",
+                "Choose another encapsulation, or admit protocol 4 in /etc/ufw/before.rules and set"
+                " node_prep_firewall: leave.",
+            )
+
+
 CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_limited_swap,
     check_hosts_entries,
     check_extra_sysctls,
     check_hostname,
+    check_firewall,
 )

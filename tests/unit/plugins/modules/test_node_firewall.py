@@ -1,0 +1,264 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What firewalls are told, by what the real ones have printed."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _firewalls
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._firewalls import Opening, firewalld, nftables, ufw
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import firewalls as looks
+from ansible_collections.slipway.kubernetes.plugins.modules import node_firewall
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner, recorded, write
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
+
+API = Opening("tcp", "6443")
+ETCD = Opening("tcp", "2379-2380", "192.0.2.11/32")
+VRRP = Opening("vrrp", "", "192.0.2.11/32")
+FROM_PODS = Opening(source="10.244.0.0/16", forwarded=True)
+TO_PODS = Opening(destination="10.244.0.0/16", forwarded=True)
+SERVICES = Opening(destination="10.96.0.0/12")
+SIX = Opening("tcp", "10250", "fd00::/64")
+ALL = [API, ETCD, VRRP, FROM_PODS, TO_PODS, SERVICES, SIX]
+
+UFW = {"etc/ufw/ufw.conf": "ENABLED=yes\n", "etc/default/ufw": 'DEFAULT_INPUT_POLICY="DROP"\n'}
+
+
+def ruleset(*chains: t.Any) -> str:
+    """What ``nft -j list ruleset`` prints of chains: family, table, name, hook, policy, names that it leads to."""
+    items: t.List[t.Any] = []
+    for family, table, name, hook, policy, targets in chains:
+        items.append({"chain": {"family": family, "table": table, "name": name, "hook": hook, "policy": policy}})
+        for target in targets:
+            place = {"family": family, "table": table, "chain": name}
+            items.append({"rule": {**place, "expr": [{"jump": {"target": target}}]}})
+    return json.dumps({"nftables": items})
+
+
+@pytest.fixture(name="kernel")
+def fixture_kernel(monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str], None]:
+    """Gives the machine rules of nftables; it has none at first."""
+
+    def bring(text: str) -> None:
+        monkeypatch.setattr(looks, "ruleset", lambda: looks.Ruleset(text))
+
+    bring(ruleset())
+    return bring
+
+
+# ufw
+
+
+def test_ufw_is_told_once(tmp_path: Path) -> None:
+    # Printed after these very rules were added to ufw 0.36.2.
+    runner = FakeRunner({"show added": recorded("ufw", "added"), "ufw": ""}, tools={"ufw"})
+    firewall = ufw.Ufw(runner, str(tmp_path))
+    change = firewall.bring(ALL, keep=False, check_mode=False)
+    assert change.before == change.after and [words[1:] for words in runner.calls] == [["show", "added"]]
+
+
+def test_ufw_takes_what_is_missing_and_leaves_what_others_have_added(tmp_path: Path) -> None:
+    added = "ufw allow 22/tcp\nufw allow 6443/tcp comment 'the API'\nufw deny 25\n"
+    added += "ufw allow from 10.0.0.0/8 to any port 10250 proto tcp comment 'slipway.kubernetes'\n"
+    added += "ufw route allow from 10.9.0.0/16 comment 'slipway.kubernetes'\n"
+    new = f"{added}ufw {ufw.words(ETCD)}\nufw {ufw.words(FROM_PODS)}\n"
+    runner = FakeRunner({"show added": [added, added, new], "ufw": ""}, tools={"ufw"})
+    firewall = ufw.Ufw(runner, str(tmp_path))
+    wanted = [API, ETCD, FROM_PODS]
+    assert firewall.bring(wanted, keep=False, check_mode=True).after == [
+        "allow from 192.0.2.11 to any port 2379:2380 proto tcp",
+        "route allow from 10.244.0.0/16",
+    ]
+    assert [words[1:] for words in runner.calls] == [["show", "added"]]
+    firewall.bring(wanted, keep=False, check_mode=False)
+    assert [" ".join(words[1:]) for words in runner.calls[2:]] == [
+        "allow from 192.0.2.11 to any port 2379:2380 proto tcp comment slipway.kubernetes",
+        "route allow from 10.244.0.0/16 comment slipway.kubernetes",
+        "show added",
+        "delete allow from 10.0.0.0/8 to any port 10250 proto tcp",
+        "route delete allow from 10.9.0.0/16",
+    ]
+    runner.calls.clear()
+    firewall.bring(wanted, keep=True, check_mode=False)
+    assert not [words for words in runner.calls if "delete" in words]
+
+
+def test_a_ufw_that_writes_rules_in_another_way_loses_none(tmp_path: Path) -> None:
+    ours = "ufw allow from 10.0.0.0/8 to any port 10250 proto tcp comment 'slipway.kubernetes'\n"
+    runner = FakeRunner({"show added": ours, "ufw": ""}, tools={"ufw"})
+    with pytest.raises(SlipwayError, match="does not name a rule that it was told: allow 6443/tcp"):
+        ufw.Ufw(runner, str(tmp_path)).bring([API], keep=False, check_mode=False)
+    assert not [words for words in runner.calls if "delete" in words]
+
+
+def test_ufw_has_no_rule_for_ipip() -> None:
+    with pytest.raises(SlipwayError, match="no rule for IPIP"):
+        ufw.Ufw(FakeRunner({})).expect([API, Opening("ipip", "", "192.0.2.0/24")])
+
+
+# firewalld
+
+
+@pytest.fixture(name="firewalld_root")
+def fixture_firewalld_root(tmp_path: Path) -> str:
+    write(tmp_path, "run/systemd/units/invocation:firewalld.service", "")
+    return str(tmp_path)
+
+
+def test_firewalld_gets_policies_of_ours(firewalld_root: str) -> None:
+    told = {"slipway-input --list": "", "slipway-forward --list": "", "--reload": "success"}
+    runner = FakeRunner(told, tools={"firewall-cmd"})
+    firewall = firewalld.Firewalld(runner, firewalld_root)
+    change = firewall.bring(ALL, keep=False, check_mode=True)
+    assert change.before == [] and len(change.after) == len(ALL)
+    assert not (Path(firewalld_root) / "etc/firewalld").exists()
+    firewall.bring(ALL, keep=False, check_mode=False)
+    assert runner.calls[-1][1:] == ["--reload"]
+    # Read by firewalld 1.3.3, which printed the rules again.
+    folder = Path(firewalld_root) / "etc/firewalld/policies"
+    assert (folder / "slipway-input.xml").read_text() == recorded("firewalld", "slipway-input")
+    assert (folder / "slipway-forward.xml").read_text() == recorded("firewalld", "slipway-forward")
+    printed = recorded("firewalld", "rich-rules")
+    runner.answers = {"slipway-input --list": printed, "slipway-forward --list": "1\n2\n"}
+    assert firewall.bring(ALL, keep=False, check_mode=False) == (change.after, change.after)
+    # A run that ended before firewalld was told.
+    runner.answers = {**told, "slipway-input --list": "", "slipway-forward --list": "1\n2\n"}
+    behind = firewall.bring(ALL, keep=False, check_mode=False)
+    assert behind.before != behind.after and runner.calls[-1][1:] == ["--reload"]
+
+
+def test_firewalld_keeps_what_is_not_known_to_be_over(firewalld_root: str) -> None:
+    runner = FakeRunner({"--list": "", "--reload": ""}, tools={"firewall-cmd"})
+    firewall = firewalld.Firewalld(runner, firewalld_root)
+    firewall.bring(ALL, keep=False, check_mode=False)
+    assert len(firewall.bring([API], keep=True, check_mode=False).after) == len(ALL)
+    assert len(firewall.bring([API], keep=False, check_mode=False).after) == 1
+    assert firewall.bring([], keep=False, check_mode=False).after == []
+    assert list((Path(firewalld_root) / "etc/firewalld/policies").iterdir()) == []
+
+
+def test_a_firewalld_that_is_off_is_not_told(tmp_path: Path) -> None:
+    write(tmp_path, "etc/firewalld/policies/slipway-input.xml", firewalld.policy("HOST", [firewalld.rule(API)]))
+    firewall = firewalld.Firewalld(FakeRunner({}, tools={"firewall-cmd"}), str(tmp_path))
+    assert firewall.bring([], keep=False, check_mode=False).before
+    assert not (tmp_path / "etc/firewalld/policies/slipway-input.xml").exists()
+
+
+# nftables
+
+INPUT = ("inet", "filter", "input", "input", "drop", ())
+FORWARD = ("inet", "filter", "forward", "forward", "drop", ())
+
+
+def test_chains_of_nftables_lead_to_ours(tmp_path: Path, kernel: t.Callable[[str], None]) -> None:
+    kernel(ruleset(INPUT, FORWARD, ("inet", "filter", "output", "output", "accept", ())))
+    runner = FakeRunner({"systemctl": ""}, tools={"systemctl"})
+    firewall = nftables.Nftables(runner, str(tmp_path))
+    assert firewall.is_active()
+    before, after = firewall.bring(ALL, keep=False, check_mode=True)
+    assert before == [] and not (tmp_path / "usr").exists()
+    assert after == recorded("nftables", "rules").splitlines()
+    assert firewall.bring(ALL, keep=False, check_mode=False).after == after
+    assert [words[1:] for words in runner.calls] == [
+        ["daemon-reload"],
+        ["enable", "--quiet", "slipway-firewall.service"],
+        ["reload-or-restart", "slipway-firewall.service"],
+    ]
+    # Not there yet, as when somebody reads his file by hand.
+    assert firewall.bring(ALL, keep=False, check_mode=True) == ([], after)
+    kernel(ruleset((*INPUT[:5], ("slipway-input",)), (*FORWARD[:5], ("slipway-forward",))))
+    assert firewall.bring(ALL, keep=False, check_mode=True) == (after, after)
+    assert firewall.bring([API], keep=True, check_mode=True).after[0] == after[0]
+    assert len(firewall.bring([API], keep=True, check_mode=True).after) == len(after)
+    runner.calls.clear()
+    assert firewall.bring([], keep=False, check_mode=False) == (after, [])
+    assert runner.calls[0][1:] == ["disable", "--now", "--quiet", "slipway-firewall.service"]
+    assert not (tmp_path / "usr/local/lib/slipway/firewall").exists()
+
+
+def test_rules_are_of_the_family_of_their_table() -> None:
+    place = looks.Place("ip", "own", "in", "input", ())
+    assert nftables.rules_for(place, [API, SIX]) == ["tcp dport 6443 accept"]
+    assert nftables.rules_for(place._replace(family="ip6"), [ETCD, SIX]) == [
+        "ip6 saddr fd00::/64 tcp dport 10250 accept"
+    ]
+
+
+def test_chains_that_are_not_for_us(tmp_path: Path, kernel: t.Callable[[str], None]) -> None:
+    # Docker's, which kube-proxy and pod networks see to; tables that are written anew; names that are words of a shell.
+    docker = ("ip", "filter", "FORWARD", "forward", "drop", ())
+    theirs = ("ip", "kube-proxy", "in", "input", "drop", ())
+    odd = ("inet", "a;reboot", "in", "input", "drop", ())
+    kernel(ruleset(docker, theirs, odd))
+    firewall = nftables.Nftables(FakeRunner({}), str(tmp_path))
+    assert not firewall.is_active()
+    kernel(ruleset(docker, ("ip", "filter", "INPUT", "input", "drop", ())))
+    assert firewall.is_active()
+    with pytest.raises(SlipwayError, match=r"iptables' chain INPUT .*: .* 2379-2380 accept; tcp dport 6443"):
+        firewall.expect(ALL)
+
+
+# The module
+
+
+def given(opening: Opening) -> t.Dict[str, t.Any]:
+    return dict(opening._asdict())
+
+
+@pytest.fixture(name="machine")
+def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeRunner:
+    """A machine with ufw."""
+    for path, text in UFW.items():
+        write(tmp_path, path, text)
+    runner = FakeRunner({"show added": "", "ufw": ""}, tools={"ufw"})
+    monkeypatch.setattr(node_firewall, "firewalls", lambda _runner: _firewalls.firewalls(runner, str(tmp_path)))
+    return runner
+
+
+def test_module(machine: FakeRunner, kernel: t.Callable[[str], None], run_module: ModuleRunner) -> None:
+    # ufw's own chains, which are seen in the kernel, too.
+    kernel(ruleset(("ip", "filter", "INPUT", "input", "drop", ())))
+    options = {"openings": [given(API), given(ETCD)]}
+    result = run_module(node_firewall.main, options, check=True)
+    assert result["changed"] and result["firewalls"] == ["ufw"]
+    assert result["diff"][0]["after"].splitlines()[0] == "allow 6443/tcp"
+    machine.answers["show added"] = "\n".join(f"ufw {ufw.words(item)}" for item in (API, ETCD))
+    assert not run_module(node_firewall.main, options)["changed"]
+    assert run_module(node_firewall.main, {"state": "disabled"})["changed"]
+    assert machine.calls[-1][1:] == ["disable"]
+
+
+def test_module_where_nothing_is_closed(
+    tmp_path: Path, kernel: t.Callable[[str], None], monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner
+) -> None:
+    runner = FakeRunner({})
+    monkeypatch.setattr(node_firewall, "firewalls", lambda _runner: _firewalls.firewalls(runner, str(tmp_path)))
+    for options in ({"openings": [given(API)]}, {"state": "absent"}, {"state": "disabled"}):
+        result = run_module(node_firewall.main, options)
+        assert (result["failed"], result["changed"], result["firewalls"]) == (False, False, [])
+    kernel(ruleset(INPUT))
+    assert "cannot be turned off here" in run_module(node_firewall.main, {"state": "disabled"})["msg"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"source": "192.0.2.1/24"}, "has host bits set"),
+        ({"source": "worker1"}, "Write a network as"),
+        ({"port": "6443"}, "needs the protocol tcp or udp"),
+        ({"port": "1; reboot", "protocol": "tcp"}, "needs the protocol tcp or udp"),
+        ({"source": "192.0.2.0/24", "destination": "fd00::/64"}, "one network is of IPv4"),
+    ],
+)
+def test_openings_that_are_none(
+    machine: FakeRunner, run_module: ModuleRunner, wrong: t.Dict[str, str], said: str
+) -> None:
+    result = run_module(node_firewall.main, {"openings": [wrong]})
+    assert result["failed"] and said in result["msg"]
+    assert machine.calls == []
