@@ -13,10 +13,10 @@ description:
   - Opens ufw, firewalld (from 0.9 on), or chains of nftables that drop what they do not name and that no such tool
     keeps, now and for each boot. Where no firewall is active nothing is done.
   - Nothing of somebody else is changed. With ufw the rules carry the comment C(slipway.kubernetes). With firewalld they
-    are policies of our own, C(slipway-input) and C(slipway-forward), which come before zones; when they change,
-    firewalld reads its configuration again and forgets what it was told without C(--permanent). Into a table of
-    nftables chains with these names are put, and C(slipway-firewall.service) does so again when C(nftables.service) has
-    read its file again.
+    are policies and a zone of our own, whose names begin with C(slipway); when they change, firewalld reads its
+    configuration again and forgets what it was told without C(--permanent). Into a table of nftables the chains
+    C(slipway-input) and C(slipway-forward) are put, and C(slipway-firewall.service) does so again when
+    C(nftables.service) has read its file again.
   - Rules of somebody else that deny something go on to do so with ufw, where the first rule counts.
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:

@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""firewalld, which the RHEL family has. What is let through are two policies of our own, so no zone is touched.
+"""firewalld, which the RHEL family has. All that is let through is in files of our own, so no zone is touched.
+
+Pods are in a zone of their own. Without one firewalld asks no policy about what goes through the machine, since it goes
+by pairs of zones, and the interfaces of pods are in none.
 
 Private to this collection.
 """
@@ -23,10 +26,13 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import M
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network.resolver import is_active
 from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import Unit
 
-#: Our policies by what they are about, each with the zone that it leads to. Source: firewalld.policies(5).
-POLICIES = {False: ("slipway-input", "HOST"), True: ("slipway-forward", "ANY")}
-FOLDER = "/etc/firewalld/policies"
-_RULE = re.compile(r"^\s*(<rule.*</rule>)$", re.MULTILINE)
+FOLDER = "/etc/firewalld"
+#: What comes to this machine; what comes from pods and goes to them. Source: firewalld.policies(5).
+INPUT, FROM_PODS, TO_PODS = (f"policies/slipway-{name}.xml" for name in ("input", "from-pods", "to-pods"))
+ZONE = "slipway-pods"
+PODS = f"zones/{ZONE}.xml"
+_RULE = re.compile(r"^ *(<rule.*</rule>)$", re.MULTILINE)
+_SOURCE = re.compile(r'^ *<source address="(.*)"/>$', re.MULTILINE)
 
 
 def rule(opening: Opening) -> str:
@@ -42,13 +48,26 @@ def rule(opening: Opening) -> str:
     return f"<rule{family}>{source}{destination}{what}<accept/></rule>"
 
 
-def policy(egress: str, rules: t.Iterable[str]) -> str:
-    """The file of a policy that zones come after."""
-    lines = "".join(f"  {text}\n" for text in rules)
-    return (
-        f'<?xml version="1.0" encoding="utf-8"?>\n<!-- {MARK} -->\n<policy target="CONTINUE" priority="-100">\n'
-        f'  <ingress-zone name="ANY"/>\n  <egress-zone name="{egress}"/>\n{lines}</policy>\n'
-    )
+def _file(opening: str, lines: t.Iterable[str], closing: str) -> str:
+    body = "".join(f"  {line}\n" for line in lines)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n<!-- {MARK} -->\n{opening}\n{body}{closing}\n'
+
+
+def policy(target: str, ingress: str, egress: str, rules: t.Iterable[str] = ()) -> str:
+    """The file of a policy, which comes before what zones say."""
+    lines = (f'<ingress-zone name="{ingress}"/>', f'<egress-zone name="{egress}"/>', *rules)
+    return _file(f'<policy target="{target}" priority="-100">', lines, "</policy>")
+
+
+def files(rules: t.Sequence[str], pods: t.Sequence[str]) -> t.Dict[str, str]:
+    """All files by their paths; what is empty is not there."""
+    sources = [f'<source address="{network}"/>' for network in pods]
+    return {
+        INPUT: policy("CONTINUE", "ANY", "HOST", rules) if rules else "",
+        PODS: _file("<zone>", sources, "</zone>") if pods else "",
+        FROM_PODS: policy("ACCEPT", ZONE, "ANY") if pods else "",
+        TO_PODS: policy("ACCEPT", "ANY", ZONE) if pods else "",
+    }
 
 
 class Firewalld(Firewall):
@@ -61,33 +80,43 @@ class Firewalld(Firewall):
         return is_active("firewalld", self._root)
 
     def bring(self, openings: t.Sequence[Opening], keep: bool, check_mode: bool) -> Change:
-        before: t.List[str] = []
-        after: t.List[str] = []
-        is_behind, is_running = False, self.is_active()
-        for forwarded, (name, egress) in POLICIES.items():
-            path = f"{self._root}{FOLDER}/{name}.xml"
-            text = read_exactly(path)
-            had = _RULE.findall(text)
-            rules = [rule(opening) for opening in openings if opening.forwarded == forwarded]
-            rules = list(dict.fromkeys([*(had if keep else ()), *rules]))
-            wanted = policy(egress, rules) if rules else ""
-            before, after = before + had, after + rules
-            if wanted != text and not check_mode:
-                TextFile(path, wanted).write() if wanted else os.unlink(path)
-            # A run may have ended before firewalld was told.
-            is_behind = is_behind or wanted != text or (is_running and self._count(name) != len(rules))
-        if is_behind and is_running and not check_mode:
-            self._runner.run(
-                [self._runner.path("firewall-cmd"), "--reload"], failure="firewalld does not take our policies"
-            )
-        return Change(before if not is_behind or before != after else [], after)
-
-    def _count(self, name: str) -> int:
-        """How many rules of a policy firewalld goes by now."""
-        result = self._runner.run(
-            [self._runner.path("firewall-cmd"), f"--policy={name}", "--list-rich-rules"], check=False
+        had = {name: read_exactly(self._path(name)) for name in files((), ())}
+        before = _RULE.findall(had[INPUT]), _SOURCE.findall(had[PODS])
+        rules = [rule(opening) for opening in openings if not opening.forwarded]
+        pods = [opening.source or opening.destination for opening in openings if opening.forwarded]
+        rules, pods = (
+            list(dict.fromkeys([*(old if keep else ()), *new])) for old, new in zip(before, (rules, pods))
         )
-        return len(result.stdout.splitlines()) if result.rc == 0 else 0
+        wanted = files(rules, pods)
+        # A run may have ended before firewalld was told.
+        is_behind = had != wanted or (self.is_active() and not self._goes_by(rules, pods))
+        if not check_mode and is_behind:
+            for name, text in wanted.items():
+                if text:
+                    TextFile(self._path(name), text).write()
+                elif had[name]:
+                    os.unlink(self._path(name))
+            if self.is_active():
+                self._command("--reload")
+        now = [*rules, *(f"pods {network}" for network in pods)]
+        then = [*before[0], *(f"pods {network}" for network in before[1])]
+        return Change(then if not is_behind or then != now else [], now)
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}{FOLDER}/{name}"
+
+    def _goes_by(self, rules: t.Sequence[str], pods: t.Sequence[str]) -> bool:
+        """Whether firewalld has as many rules and networks of pods as we have given it."""
+        told = self._command("--policy=slipway-input", "--list-rich-rules").splitlines() if rules else ()
+        known = self._command(f"--zone={ZONE}", "--list-sources").split() if pods else ()
+        return (len(told), len(known)) == (len(rules), len(pods))
+
+    def _command(self, *arguments: str) -> str:
+        """What firewall-cmd prints; nothing when it has no such policy or zone."""
+        is_question = arguments[-1].startswith("--list")
+        argv = [self._runner.path("firewall-cmd"), *arguments]
+        result = self._runner.run(argv, check=not is_question, failure="firewalld does not take our policies")
+        return result.stdout if result.rc == 0 else ""
 
     def disable(self, check_mode: bool) -> None:
         if not check_mode:

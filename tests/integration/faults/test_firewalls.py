@@ -40,7 +40,7 @@ systemctl enable --now --quiet nftables.service
 #: What of ours is in each.
 OURS = {
     PLANE: "ufw show added | grep slipway",
-    SECOND: "cat /etc/firewalld/policies/slipway-*.xml",
+    SECOND: "ls /etc/firewalld/*/slipway-*.xml",
     THIRD: "nft list ruleset | grep slipway; ls /usr/local/lib/slipway/firewall /etc/systemd/system/slipway-firewall.*",
 }
 

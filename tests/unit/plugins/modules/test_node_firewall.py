@@ -111,43 +111,59 @@ def fixture_firewalld_root(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-def test_firewalld_gets_policies_of_ours(firewalld_root: str) -> None:
-    told = {"slipway-input --list": "", "slipway-forward --list": "", "--reload": "success"}
+#: What firewalld 1.3.3 has printed with these files of ours.
+KNOWN = {"--list-rich-rules": recorded("firewalld", "rich-rules"), "--list-sources": "10.244.0.0/16\n", "--reload": ""}
+
+
+def written(root: str) -> t.Dict[str, str]:
+    folder = Path(root) / "etc/firewalld"
+    return {path.stem: path.read_text() for path in sorted(folder.glob("*/*.xml"))}
+
+
+def test_firewalld_gets_files_of_ours(firewalld_root: str) -> None:
+    told = {"--list-rich-rules": "", "--list-sources": "", "--reload": "success"}
     runner = FakeRunner(told, tools={"firewall-cmd"})
     firewall = firewalld.Firewalld(runner, firewalld_root)
     change = firewall.bring(ALL, keep=False, check_mode=True)
-    assert change.before == [] and len(change.after) == len(ALL)
-    assert not (Path(firewalld_root) / "etc/firewalld").exists()
+    assert change.before == [] and len(change.after) == len(ALL) - 1 and change.after[-1] == "pods 10.244.0.0/16"
+    assert written(firewalld_root) == {}
     firewall.bring(ALL, keep=False, check_mode=False)
     assert runner.calls[-1][1:] == ["--reload"]
-    # Read by firewalld 1.3.3, which printed the rules again.
-    folder = Path(firewalld_root) / "etc/firewalld/policies"
-    assert (folder / "slipway-input.xml").read_text() == recorded("firewalld", "slipway-input")
-    assert (folder / "slipway-forward.xml").read_text() == recorded("firewalld", "slipway-forward")
-    printed = recorded("firewalld", "rich-rules")
-    runner.answers = {"slipway-input --list": printed, "slipway-forward --list": "1\n2\n"}
+    names = ("slipway-from-pods", "slipway-input", "slipway-pods", "slipway-to-pods")
+    assert written(firewalld_root) == {name: recorded("firewalld", name) for name in names}
+    runner.answers = dict(KNOWN)
     assert firewall.bring(ALL, keep=False, check_mode=False) == (change.after, change.after)
-    # A run that ended before firewalld was told.
-    runner.answers = {**told, "slipway-input --list": "", "slipway-forward --list": "1\n2\n"}
-    behind = firewall.bring(ALL, keep=False, check_mode=False)
-    assert behind.before != behind.after and runner.calls[-1][1:] == ["--reload"]
+
+
+@pytest.mark.parametrize("lost", ["--list-rich-rules", "--list-sources"])
+def test_a_firewalld_that_was_not_told_is_told(firewalld_root: str, lost: str) -> None:
+    runner = FakeRunner(dict(KNOWN), tools={"firewall-cmd"})
+    firewall = firewalld.Firewalld(runner, firewalld_root)
+    firewall.bring(ALL, keep=False, check_mode=False)
+    runner.calls.clear()
+    runner.answers[lost] = ""
+    assert firewall.bring(ALL, keep=False, check_mode=True).before == []
+    assert ["--reload"] not in [words[1:] for words in runner.calls]
+    firewall.bring(ALL, keep=False, check_mode=False)
+    assert runner.calls[-1][1:] == ["--reload"]
 
 
 def test_firewalld_keeps_what_is_not_known_to_be_over(firewalld_root: str) -> None:
-    runner = FakeRunner({"--list": "", "--reload": ""}, tools={"firewall-cmd"})
+    runner = FakeRunner(dict(KNOWN), tools={"firewall-cmd"})
     firewall = firewalld.Firewalld(runner, firewalld_root)
     firewall.bring(ALL, keep=False, check_mode=False)
-    assert len(firewall.bring([API], keep=True, check_mode=False).after) == len(ALL)
+    assert len(firewall.bring([API], keep=True, check_mode=False).after) == len(ALL) - 1
     assert len(firewall.bring([API], keep=False, check_mode=False).after) == 1
+    assert list(written(firewalld_root)) == ["slipway-input"]
     assert firewall.bring([], keep=False, check_mode=False).after == []
-    assert list((Path(firewalld_root) / "etc/firewalld/policies").iterdir()) == []
+    assert written(firewalld_root) == {}
 
 
 def test_a_firewalld_that_is_off_is_not_told(tmp_path: Path) -> None:
-    write(tmp_path, "etc/firewalld/policies/slipway-input.xml", firewalld.policy("HOST", [firewalld.rule(API)]))
+    write(tmp_path, "etc/firewalld/policies/slipway-input.xml", recorded("firewalld", "slipway-input"))
     firewall = firewalld.Firewalld(FakeRunner({}, tools={"firewall-cmd"}), str(tmp_path))
     assert firewall.bring([], keep=False, check_mode=False).before
-    assert not (tmp_path / "etc/firewalld/policies/slipway-input.xml").exists()
+    assert written(str(tmp_path)) == {}
 
 
 # nftables
