@@ -64,7 +64,7 @@ class ActionModule(HostsAction):
             problems=[finding.as_dict() for finding in errors],
             preflight_warnings=[finding.as_dict() for finding in warnings],
             nodes=_machines.addresses(hosts),
-            firewall=_openings.openings(hosts),
+            firewall={} if errors else _openings.openings(hosts),
             differences=[finding.as_dict() for finding in merge(differences, names)],
         )
         if warnings:

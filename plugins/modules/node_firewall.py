@@ -104,16 +104,24 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._module import 
 _PORT = re.compile(r"\d{1,5}(-\d{1,5})?")
 
 
+def _network(text: str) -> str:
+    """A network in its usual form; empty for all addresses."""
+    network = ipaddress.ip_network(text) if text else None
+    return str(network) if network and network.prefixlen else ""
+
+
 def read(given: t.Mapping[str, t.Any]) -> Opening:
     """An opening as it was given, with its networks in their usual form.
 
     :raises SlipwayError: when it is none.
     """
     try:
-        networks = {key: given[key] and str(ipaddress.ip_network(given[key])) for key in ("source", "destination")}
+        networks = {key: _network(given[key]) for key in ("source", "destination")}
     except ValueError as error:
         raise SlipwayError(f"openings: {error}. Write a network as 192.0.2.0/24.") from error
-    opening = Opening(given["protocol"], given["port"], networks["source"], networks["destination"], given["forwarded"])
+    first, dash, last = given["port"].partition("-")
+    port = first if not dash or first == last else given["port"]
+    opening = Opening(given["protocol"], port, networks["source"], networks["destination"], given["forwarded"])
     ends = [ipaddress.ip_network(network).version for network in networks.values() if network]
     if opening.port and (opening.protocol not in ("tcp", "udp") or not _PORT.fullmatch(opening.port)):
         raise SlipwayError(f"openings: port {opening.port} needs the protocol tcp or udp, and is 6443 or 2379-2380.")
@@ -133,9 +141,10 @@ def bring(known: t.Sequence[Firewall], params: t.Mapping[str, t.Any], check_mode
     active = [firewall for firewall in active if firewall.service] or active
     result: t.Dict[str, t.Any] = {"firewalls": [firewall.name for firewall in active]}
     if params["state"] == "disabled":
-        for firewall in active:
+        tools = [firewall for firewall in active if firewall.service]
+        for firewall in tools:
             firewall.disable(check_mode)
-        return {**result, "changed": bool(active)}
+        return {**result, "changed": bool(tools)}
     if params["state"] == "absent":
         changes = {firewall.name: firewall.bring([], False, check_mode) for firewall in known if firewall.is_here()}
     else:

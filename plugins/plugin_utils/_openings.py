@@ -18,11 +18,13 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks i
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
     KEEPALIVED,
+    Address,
     Network,
     api_port,
     networks_of,
     node_addresses,
     parse_endpoint,
+    parse_ip,
     parse_range,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host, Hosts
@@ -41,32 +43,51 @@ def opening(protocol: str = "", port: str = "", source: str = "", **more: t.Any)
 
 
 def node_networks(hosts: Hosts) -> t.List[str]:
-    """Where nodes are: the networks of the inventory, or those that control planes are in, and what is in none."""
+    """Where nodes are: networks of the inventory, or those of control planes' own addresses, and who is in none."""
     given = [str(network) for host in hosts for network in host.sequence("node_prep_firewall_sources")]
     if given:
         return list(dict.fromkeys(given))
-    near = [item.network for _name, item in node_addresses([host for host in hosts if host.control_plane])]
+    planes = [host for host in hosts if host.control_plane]
+    own = _addresses(planes)
+    near = [item.network for _name, item in node_addresses(planes) if item.ip in own]
     found: t.Dict[str, None] = {}
-    for entry in _machines.addresses(hosts):
-        if entry["address"]:
-            address = ipaddress.ip_address(entry["address"])
-            around = [network for network in near if address in network]
-            found[str(max(around, key=lambda network: network.prefixlen) if around else _alone(address))] = None
+    for address in _addresses(hosts):
+        around = [network for network in near if address in network]
+        found[str(max(around, key=lambda network: network.prefixlen) if around else _alone(address))] = None
     return list(found)
 
 
-def _alone(address: t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]) -> Network:
+def _addresses(hosts: Hosts) -> t.List[Address]:
+    """The addresses of machines, as far as they are known and are addresses."""
+    found = (parse_ip(entry["address"]) for entry in _machines.addresses(hosts))
+    return [address for address in found if address is not None]
+
+
+def _alone(address: Address) -> Network:
     return ipaddress.ip_network(str(address))
 
 
-def of_node(host: Host, nodes: t.Sequence[str], pods: t.Sequence[Network]) -> t.List[Opening]:
+def overlay_networks(hosts: Hosts) -> t.List[str]:
+    """The networks of the interfaces that the pod network takes on control planes, where these are others."""
+    found: t.Dict[str, None] = {}
+    for host in (host for host in hosts if host.control_plane and host.facts):
+        taken = chosen(host).interface(host, host.facts or {}, host, host.facts or {})
+        for interface in (host.facts or {})["interfaces"]:
+            for entry in interface.get("addresses", []):
+                if taken in (interface["name"], entry["address"]):
+                    found[str(ipaddress.ip_interface(f"{entry['address']}/{entry['prefix']}").network)] = None
+    return list(found)
+
+
+def of_node(host: Host, nodes: t.Sequence[str], overlay: t.Sequence[str], pods: t.Sequence[Network]) -> t.List[Opening]:
     """What each node needs: its kubelet, and what the pod network and addons tell other nodes."""
     found = [opening("tcp", KUBELET, source) for source in (*nodes, *map(str, pods))]
     network = chosen(host)
     enabled = [chart for chart in ADDONS if host.flag(f"{chart.prefix}_enabled")]
-    ports = [*network.ports(host), *(port for chart in enabled for port in chart.ports)]
-    found += [opening(port.protocol, str(port.number), source) for port in ports if port.is_asked for source in nodes]
-    return found + [opening(protocol, "", source) for protocol in network.protocols(host) for source in nodes]
+    ports = [(port, overlay) for port in network.ports(host) if port.is_asked]
+    ports += [(port, nodes) for chart in enabled for port in chart.ports]
+    found += [opening(port.protocol, str(port.number), source) for port, sources in ports for source in sources]
+    return found + [opening(protocol, "", source) for protocol in network.protocols(host) for source in overlay]
 
 
 def of_control_plane(host: Host, others: t.Sequence[str]) -> t.List[Opening]:
@@ -85,8 +106,8 @@ def of_services(host: Host, services: t.Sequence[Network]) -> t.List[Opening]:
     if host.text("cluster_kube_proxy_mode") != "ipvs":
         return []
     networks = [*services]
-    for pool in host.sequence("metallb_pools") if host.flag("metallb_enabled") else ():
-        for text in pool.get("addresses", []) if isinstance(pool, dict) else ():
+    for pool in host.sequence("metallb_address_pools"):
+        for text in (pool.get("addresses") or []) if isinstance(pool, dict) else ():
             try:
                 networks += parse_range(str(text))
             except ValueError:
@@ -97,17 +118,21 @@ def of_services(host: Host, services: t.Sequence[Network]) -> t.List[Opening]:
 
 def openings(hosts: Hosts) -> t.Dict[str, t.Dict[str, t.Any]]:
     """The arguments of the module ``node_firewall``, by those hosts whose firewall is to be opened."""
+    opened = [host for host in hosts if host.text("node_prep_firewall") == "open"]
+    if not opened:
+        return {}
     pods, services = (networks_of(hosts, f"cluster_{name}_subnet") for name in ("pod", "service"))
     nodes = node_networks(hosts)
+    overlay = list(dict.fromkeys([*nodes, *overlay_networks(hosts)]))
     planes = [host for host in hosts if host.control_plane]
-    known = [entry["address"] for entry in _machines.addresses(planes) if entry["address"]]
-    others = [str(_alone(ipaddress.ip_address(address))) for address in known]
-    is_certain = all(entry["certain"] for entry in _machines.addresses(hosts))
+    others = [str(_alone(address)) for address in _addresses(planes)]
+    # What is not known of machines that are left out of a run, the next one knows again.
+    is_certain = all(entry["certain"] for entry in _machines.addresses(hosts)) and all(host.facts for host in planes)
     found = {}
-    for host in (host for host in hosts if host.text("node_prep_firewall") == "open"):
+    for host in opened:
         wanted = [
             *(of_control_plane(host, others) if host.control_plane else ()),
-            *of_node(host, nodes, pods),
+            *of_node(host, nodes, overlay, pods),
             *of_services(host, services),
             *(_given(item) for item in host.sequence("node_prep_firewall_ports") if isinstance(item, dict)),
             *(opening(source=str(network), forwarded=True) for network in pods),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 
 #: Protocols without ports, by their names in rules, with their numbers. Source: IANA, Protocol Numbers.
 NUMBERS = {"ipip": 4, "vrrp": 112}
@@ -83,8 +83,4 @@ class Firewall:
         return Change([], [])
 
     def disable(self, check_mode: bool) -> None:
-        """Turn it off, now and for each boot.
-
-        :raises SlipwayError: when that is not for us to do.
-        """
-        raise SlipwayError(f"{self.name} cannot be turned off here. Turn it off yourself, or open it.")
+        """Turn it off, now and for each boot; only asked of one that has a service."""

@@ -11,6 +11,7 @@ Private to this collection.
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import typing as t
@@ -77,6 +78,11 @@ class Firewalld(Firewall):
     service = "firewalld.service"
 
     def is_active(self) -> bool:
+        # One that is stopped comes back with the next boot.
+        wanted = glob.glob(f"{glob.escape(self._root)}/etc/systemd/system/*.wants/{self.service}")
+        return bool(wanted) or self._is_running()
+
+    def _is_running(self) -> bool:
         return is_active("firewalld", self._root)
 
     def bring(self, openings: t.Sequence[Opening], keep: bool, check_mode: bool) -> Change:
@@ -84,19 +90,17 @@ class Firewalld(Firewall):
         before = _RULE.findall(had[INPUT]), _SOURCE.findall(had[PODS])
         rules = [rule(opening) for opening in openings if not opening.forwarded]
         pods = [opening.source or opening.destination for opening in openings if opening.forwarded]
-        rules, pods = (
-            list(dict.fromkeys([*(old if keep else ()), *new])) for old, new in zip(before, (rules, pods))
-        )
+        rules, pods = (list(dict.fromkeys([*(old if keep else ()), *new])) for old, new in zip(before, (rules, pods)))
         wanted = files(rules, pods)
         # A run may have ended before firewalld was told.
-        is_behind = had != wanted or (self.is_active() and not self._goes_by(rules, pods))
+        is_behind = had != wanted or (self._is_running() and not self._goes_by(rules, pods))
         if not check_mode and is_behind:
             for name, text in wanted.items():
                 if text:
                     TextFile(self._path(name), text).write()
                 elif had[name]:
                     os.unlink(self._path(name))
-            if self.is_active():
+            if self._is_running():
                 self._command("--reload")
         now = [*rules, *(f"pods {network}" for network in pods)]
         then = [*before[0], *(f"pods {network}" for network in before[1])]

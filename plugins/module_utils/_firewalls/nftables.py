@@ -129,15 +129,35 @@ class Nftables(Firewall):
 
     name = "nftables"
 
-    def _closed(self) -> t.List[Place]:
-        places = firewalls.closed_places(tuple(CHAINS))
-        return [place for place in places if place.table not in KEPT and not _is_left(place)]
+    def _ruleset(self) -> firewalls.Ruleset:
+        """The rules of the kernel; none where nobody could have made any.
+
+        :raises SlipwayError: when they cannot be read: that is not the same as none.
+        """
+        program = self._runner.which("nft", required=False)
+        if program is None:
+            return firewalls.Ruleset("{}")
+        failure = "The rules of nftables could not be read"
+        printed = self._runner.run([program, "--json", "list", "ruleset"], failure=failure).stdout
+        try:
+            return firewalls.Ruleset(printed)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise SlipwayError(f"{failure}: `nft --json list ruleset` prints something else than rules.") from error
+
+    def _closed(self, ruleset: firewalls.Ruleset, openings: t.Sequence[Opening] = ()) -> t.List[Place]:
+        """Those of the chains that are for us; such of IPv6 alone only where that is let through."""
+        has_six = any(opening.version == 6 for opening in openings)
+        return [
+            place
+            for place in ruleset.closed_places(tuple(CHAINS))
+            if place.table not in KEPT and not _is_left(place) and (has_six or place.family != "ip6")
+        ]
 
     def is_active(self) -> bool:
-        return bool(self._closed())
+        return bool(self._closed(self._ruleset()))
 
     def expect(self, openings: t.Sequence[Opening]) -> None:
-        kept = [place for place in self._closed() if is_of_iptables(place)]
+        kept = [place for place in self._closed(self._ruleset(), openings) if is_of_iptables(place)]
         if kept:
             rules = "; ".join(sorted({text for place in kept for text in rules_for(place, openings)}))
             chains = " and ".join(sorted({f"{place.chain} ({place.family})" for place in kept}))
@@ -149,15 +169,17 @@ class Nftables(Firewall):
     def bring(self, openings: t.Sequence[Opening], keep: bool, check_mode: bool) -> Change:
         text = read_exactly(f"{self._root}{PROGRAM}")
         had = [line for line in text.splitlines() if line.startswith("add rule ")]
-        places = self._closed() if openings else []
+        ruleset = self._ruleset()
         rules: t.Dict[Place, t.List[str]] = {}
-        for place in places:
+        for place in self._closed(ruleset, openings) if openings else ():
             beginning = _beginning(place)
             kept = [line[len(beginning) :] for line in had if keep and line.startswith(beginning)]
             rules[place] = list(dict.fromkeys([*kept, *rules_for(place, openings)]))
         wanted = program(rules) if rules else ""
         after = [line for line in wanted.splitlines() if line.startswith("add rule ")]
-        if wanted == text and all(place.leads_to(CHAINS[place.hook]) for place in places):
+        # Somebody may have read his file by hand, and a run may have ended before the kernel was told.
+        lengths = {place: ruleset.length_behind(place, CHAINS[place.hook]) for place in rules}
+        if wanted == text and lengths == {place: len(texts) for place, texts in rules.items()}:
             return Change(had, had)
         if not check_mode:
             self._write(wanted)
@@ -166,13 +188,15 @@ class Nftables(Firewall):
     def _write(self, wanted: str) -> None:
         unit = Unit(self._runner, UNIT)
         if not wanted:
-            unit.systemctl("disable", "--now", "--quiet", UNIT)
-            for path in (UNIT_FILE, PROGRAM):
-                os.unlink(f"{self._root}{path}")
-            unit.systemctl("daemon-reload")
+            if os.path.exists(f"{self._root}{UNIT_FILE}"):
+                unit.systemctl("disable", "--now", "--quiet", UNIT)
+                os.unlink(f"{self._root}{UNIT_FILE}")
+                unit.systemctl("daemon-reload")
+            # The last, since it says that there is something.
+            os.unlink(f"{self._root}{PROGRAM}")
             return
-        TextFile(f"{self._root}{PROGRAM}", wanted, 0o755).write()
         TextFile(f"{self._root}{UNIT_FILE}", UNIT_TEXT).write()
+        TextFile(f"{self._root}{PROGRAM}", wanted, 0o755).write()
         unit.systemctl("daemon-reload")
         unit.systemctl("enable", "--quiet", UNIT)
         unit.systemctl("reload-or-restart", UNIT)

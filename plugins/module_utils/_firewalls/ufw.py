@@ -9,12 +9,18 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._firewalls.firewall import Change, Firewall, Opening
-from ansible_collections.slipway.kubernetes.plugins.module_utils._network import firewalls
 
 #: What rules of ours have as their comment.
 COMMENT = "slipway.kubernetes"
 _RULE = re.compile(r"^ufw (?P<rule>(?:route )?(?:allow|deny|reject|limit) .*?)(?: comment '(?P<comment>.*)')?$")
+
+
+#: What of a rule does not make it another one: ufw puts the new one in its place.
+_ACTION = re.compile(r"^(route )?(allow|deny|reject|limit)( in)?( log(-all)?)?\b")
+#: From when on it has a rule for keepalived. Source: ufw's ChangeLog.
+VRRP_SINCE = (0, 36, 2)
 
 
 def words(opening: Opening) -> str:
@@ -28,6 +34,10 @@ def words(opening: Opening) -> str:
     ends += f" port {port}" if port else ""
     ends += f" proto {opening.protocol}" if opening.protocol else ""
     return f"{'route ' if opening.forwarded else ''}allow{ends}"
+
+
+def _has(openings: t.Sequence[Opening], protocol: str) -> bool:
+    return any(opening.protocol == protocol for opening in openings)
 
 
 def _end(network: str) -> str:
@@ -52,14 +62,32 @@ class Ufw(Firewall):
         return self._runner.which("ufw", required=False) is not None
 
     def is_active(self) -> bool:
-        return firewalls.ufw(self._root) is not None
+        # Also where it lets all in: it drops what goes through the machine all the same.
+        text = read_text(f"{self._root}/etc/ufw/ufw.conf")
+        return re.search(r"^\s*ENABLED\s*=\s*[\"']?yes", text, re.MULTILINE | re.IGNORECASE) is not None
 
     def expect(self, openings: t.Sequence[Opening]) -> None:
-        if any(opening.protocol == "ipip" for opening in openings):
+        if _has(openings, "ipip"):
             raise SlipwayError(
                 "ufw has no rule for IPIP, which the pod network uses between nodes. Choose another encapsulation, or"
                 " admit protocol 4 in /etc/ufw/before.rules yourself and leave the firewall alone"
                 " (node_prep_firewall: leave)."
+            )
+
+        version = re.search(r"\d+(\.\d+)+", self._ufw("version")) if _has(openings, "vrrp") else None
+        if version and tuple(map(int, version[0].split("."))) < VRRP_SINCE:
+            raise SlipwayError(
+                f"ufw {version[0]} has no rule for VRRP, by which keepalived keeps the endpoint; 0.36.2 has. Admit"
+                " protocol 112 in /etc/ufw/before.rules yourself and leave the firewall alone (node_prep_firewall:"
+                " leave)."
+            )
+        rules = parse(self._ufw("show", "added"))
+        refusing = {_ACTION.sub(r"\1allow", rule): rule for rule in rules if re.match(r"(route )?(deny|reject)", rule)}
+        against = [refusing[rule] for rule in map(words, openings) if rule in refusing]
+        if against:
+            raise SlipwayError(
+                f"ufw was told to refuse what a node needs: {'; '.join(against)}. Take that out (`ufw delete ...`), or"
+                " leave the firewall alone (node_prep_firewall: leave)."
             )
 
     def bring(self, openings: t.Sequence[Opening], keep: bool, check_mode: bool) -> Change:
@@ -67,8 +95,9 @@ class Ufw(Firewall):
         ours = [rule for rule, is_ours in known.items() if is_ours]
         wanted = list(dict.fromkeys(map(words, openings)))
         surplus = [] if keep else [rule for rule in ours if rule not in wanted]
-        # One that the machine's owner has made stays his.
-        missing = [rule for rule in wanted if rule not in known]
+        # One that the machine's owner has made stays his, also when it limits or logs.
+        theirs = {_ACTION.sub(r"\1allow", rule) for rule in known}
+        missing = [rule for rule in wanted if rule not in theirs]
         if not check_mode:
             # First what is new: nothing that goes on is cut off between the two.
             for rule in missing:

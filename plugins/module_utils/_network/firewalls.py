@@ -143,12 +143,6 @@ class Place(t.NamedTuple):
     table: str
     chain: str
     hook: str
-    #: The chains that its rules lead to.
-    targets: t.Tuple[str, ...]
-
-    def leads_to(self, chain: str) -> bool:
-        """Whether a rule of it leads to another chain."""
-        return chain in self.targets
 
 
 def _values(right: t.Any, sets: t.Mapping[str, t.Any]) -> t.List[str]:
@@ -221,10 +215,14 @@ class Ruleset:
             refuses = any("drop" in item or "reject" in item for item in rules[-1])
             ends = refuses and all("drop" in item or "reject" in item or "counter" in item for item in rules[-1])
             if chain.get("policy") == "drop" or ends:
-                jumps = [item.get("jump") or item.get("goto") for expression in rules for item in expression]
-                targets = tuple(jump["target"] for jump in jumps if jump)
-                found.append(Place(*place, chain["hook"], targets))
+                found.append(Place(*place, chain["hook"]))
         return found
+
+    def length_behind(self, place: Place, chain: str) -> int:
+        """How many rules another chain of the table has, to which a rule of this one leads; -1 when none does."""
+        rules = self._rules.get((place.family, place.table, place.chain), [])
+        targets = [item["jump"]["target"] for expression in rules for item in expression if "jump" in item]
+        return len(self._rules.get((place.family, place.table, chain), [])) if chain in targets else -1
 
     def _admitted(
         self, place: t.Tuple[str, str, str], outer: t.Dict[str, t.List[str]], depth: int
@@ -249,28 +247,13 @@ class Ruleset:
         return found
 
 
-def ruleset(program: str = "nft") -> t.Optional[Ruleset]:
-    """The rules of the running kernel; ``None`` without the program."""
-    try:
-        done = subprocess.run([program, "-j", "list", "ruleset"], capture_output=True, timeout=10, check=False)
-        return Ruleset(done.stdout.decode("utf-8", "replace")) if done.returncode == 0 else None
-    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
 def nftables(program: str = "nft") -> t.List[t.Tuple[str, t.List[Admission]]]:
     """The closed chains of the running kernel; none without the program."""
     try:
-        found = ruleset(program)
-        return found.closed() if found else []
-    except (ValueError, KeyError, TypeError, AttributeError):
+        done = subprocess.run([program, "-j", "list", "ruleset"], capture_output=True, timeout=10, check=False)
+        return Ruleset(done.stdout.decode("utf-8", "replace")).closed() if done.returncode == 0 else []
+    except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError, AttributeError):
         return []
-
-
-def closed_places(hooks: t.Container[str]) -> t.List[Place]:
-    """The chains of these hooks in the running kernel that drop what they do not name; none without the program."""
-    found = ruleset()
-    return found.closed_places(hooks) if found else []
 
 
 def look(root: str = "") -> t.List[t.Dict[str, t.Any]]:

@@ -202,6 +202,9 @@ class Calico(PodNetwork):
         found = [Port("tcp", health, "Calico's agent, for its health", is_shared=False, is_tried=False, is_asked=False)]
         if settings.number("cni_calico_typha_replicas") > 0:
             found.append(Port("tcp", 5473, "Calico's Typha", is_shared=False, is_tried=True))
+        if str(felix.get("wireguardEnabled", "")).lower() == "true":
+            port = _number(felix.get("wireguardListeningPort"), 51820)
+            found.append(Port("udp", port, "Calico's WireGuard", is_shared=False, is_tried=False))
         if settings.text("cni_calico_encapsulation") == VXLAN:
             port = _number(felix.get("vxlanPort"), 4789)
             return [*found, Port("udp", port, "Calico's VXLAN", is_shared=True, is_tried=True)]

@@ -46,7 +46,9 @@ def _is_bare(host: Host) -> bool:
 
 
 def _is_opened_later(host: Host) -> bool:
-    """Whether it has a firewall that node_prep will see to."""
+    """Whether it has, or as a node may have, a firewall that node_prep will see to."""
+    if host.joined:
+        return host.text("node_prep_firewall") in ("open", "disable")
     closed = ((host.facts or {}).get("surroundings") or {}).get("firewalls") or []
     return any(is_handled(host, firewall["by"]) for firewall in closed)
 
@@ -75,7 +77,7 @@ class Plan:
         """Let one machine connect to another, when one of them shall become a node."""
         if source.name == target.name or not {source.name, target.name} & self._bare:
             return
-        if source.name not in self._playing or (target.name in self._bare and _is_opened_later(target)):
+        if source.name not in self._playing or _is_opened_later(target):
             return
         key = (target.name, protocol, port)
         facts = target.facts or {}

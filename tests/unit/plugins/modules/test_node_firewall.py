@@ -27,29 +27,23 @@ SERVICES = Opening(destination="10.96.0.0/12")
 SIX = Opening("tcp", "10250", "fd00::/64")
 ALL = [API, ETCD, VRRP, FROM_PODS, TO_PODS, SERVICES, SIX]
 
-UFW = {"etc/ufw/ufw.conf": "ENABLED=yes\n", "etc/default/ufw": 'DEFAULT_INPUT_POLICY="DROP"\n'}
+UFW = {"etc/ufw/ufw.conf": "ENABLED=yes\n"}
 
 
-def ruleset(*chains: t.Any) -> str:
-    """What ``nft -j list ruleset`` prints of chains: family, table, name, hook, policy, names that it leads to."""
+def ruleset(*chains: t.Any, ours: int = 0) -> str:
+    """What ``nft --json list ruleset`` prints of chains: family, table, name, hook, policy.
+
+    :param ours: how many rules our chains have, to which each leads then.
+    """
     items: t.List[t.Any] = []
-    for family, table, name, hook, policy, targets in chains:
+    for family, table, name, hook, policy in chains:
         items.append({"chain": {"family": family, "table": table, "name": name, "hook": hook, "policy": policy}})
-        for target in targets:
-            place = {"family": family, "table": table, "chain": name}
-            items.append({"rule": {**place, "expr": [{"jump": {"target": target}}]}})
+        if ours:
+            place = {"family": family, "table": table}
+            items.append({"rule": {**place, "chain": name, "expr": [{"jump": {"target": f"slipway-{hook}"}}]}})
+            number = ours if hook == "input" else 2
+            items += [{"rule": {**place, "chain": f"slipway-{hook}", "expr": [{"accept": None}]}}] * number
     return json.dumps({"nftables": items})
-
-
-@pytest.fixture(name="kernel")
-def fixture_kernel(monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str], None]:
-    """Gives the machine rules of nftables; it has none at first."""
-
-    def bring(text: str) -> None:
-        monkeypatch.setattr(looks, "ruleset", lambda: looks.Ruleset(text))
-
-    bring(ruleset())
-    return bring
 
 
 # ufw
@@ -59,6 +53,8 @@ def test_ufw_is_told_once(tmp_path: Path) -> None:
     # Printed after these very rules were added to ufw 0.36.2.
     runner = FakeRunner({"show added": recorded("ufw", "added"), "ufw": ""}, tools={"ufw"})
     firewall = ufw.Ufw(runner, str(tmp_path))
+    firewall.expect([API])
+    runner.calls.clear()
     change = firewall.bring(ALL, keep=False, check_mode=False)
     assert change.before == change.after and [words[1:] for words in runner.calls] == [["show", "added"]]
 
@@ -100,6 +96,24 @@ def test_a_ufw_that_writes_rules_in_another_way_loses_none(tmp_path: Path) -> No
 def test_ufw_has_no_rule_for_ipip() -> None:
     with pytest.raises(SlipwayError, match="no rule for IPIP"):
         ufw.Ufw(FakeRunner({})).expect([API, Opening("ipip", "", "192.0.2.0/24")])
+
+
+def test_an_older_ufw_has_no_rule_for_vrrp() -> None:
+    runner = FakeRunner({"version": "ufw 0.36.1\nCopyright 2008-2021", "show added": ""}, tools={"ufw"})
+    with pytest.raises(SlipwayError, match=r"ufw 0\.36\.1 has no rule for VRRP"):
+        ufw.Ufw(runner).expect([API, VRRP])
+    runner.answers["version"] = "ufw 0.36.2\nCopyright 2008-2023"
+    ufw.Ufw(runner).expect([API, VRRP])
+
+
+def test_what_ufw_was_told_to_refuse_is_nobody_elses() -> None:
+    # ufw would put our rule in the place of this one, and a reset would delete it.
+    runner = FakeRunner({"show added": "ufw deny 6443/tcp\nufw deny 25\n"}, tools={"ufw"})
+    with pytest.raises(SlipwayError, match="told to refuse what a node needs: deny 6443/tcp"):
+        ufw.Ufw(runner).expect(ALL[:2])
+    runner = FakeRunner({"show added": "ufw limit 6443/tcp\n"}, tools={"ufw"})
+    ufw.Ufw(runner).expect([API])
+    assert ufw.Ufw(runner).bring([API], keep=False, check_mode=False).after == []
 
 
 # firewalld
@@ -168,53 +182,82 @@ def test_a_firewalld_that_is_off_is_not_told(tmp_path: Path) -> None:
 
 # nftables
 
-INPUT = ("inet", "filter", "input", "input", "drop", ())
-FORWARD = ("inet", "filter", "forward", "forward", "drop", ())
+INPUT = ("inet", "filter", "input", "input", "drop")
+FORWARD = ("inet", "filter", "forward", "forward", "drop")
+OUTPUT = ("inet", "filter", "output", "output", "accept")
 
 
-def test_chains_of_nftables_lead_to_ours(tmp_path: Path, kernel: t.Callable[[str], None]) -> None:
-    kernel(ruleset(INPUT, FORWARD, ("inet", "filter", "output", "output", "accept", ())))
-    runner = FakeRunner({"systemctl": ""}, tools={"systemctl"})
+def kernel(*chains: t.Any, ours: int = 0) -> FakeRunner:
+    """A machine with these chains."""
+    return FakeRunner({"list ruleset": ruleset(*chains, ours=ours), "systemctl": ""}, tools={"nft", "systemctl"})
+
+
+def test_chains_of_nftables_lead_to_ours(tmp_path: Path) -> None:
+    runner = kernel(INPUT, FORWARD, OUTPUT)
     firewall = nftables.Nftables(runner, str(tmp_path))
     assert firewall.is_active()
     before, after = firewall.bring(ALL, keep=False, check_mode=True)
     assert before == [] and not (tmp_path / "usr").exists()
     assert after == recorded("nftables", "rules").splitlines()
+    runner.calls.clear()
     assert firewall.bring(ALL, keep=False, check_mode=False).after == after
-    assert [words[1:] for words in runner.calls] == [
+    assert [words[1:] for words in runner.calls[1:]] == [
         ["daemon-reload"],
         ["enable", "--quiet", "slipway-firewall.service"],
         ["reload-or-restart", "slipway-firewall.service"],
     ]
-    # Not there yet, as when somebody reads his file by hand.
+    # Not there yet, as when somebody reads his file by hand, and not all of them, as when a run was killed.
     assert firewall.bring(ALL, keep=False, check_mode=True) == ([], after)
-    kernel(ruleset((*INPUT[:5], ("slipway-input",)), (*FORWARD[:5], ("slipway-forward",))))
+    runner.answers["list ruleset"] = ruleset(INPUT, FORWARD, ours=4)
+    assert firewall.bring(ALL, keep=False, check_mode=True) == ([], after)
+    runner.answers["list ruleset"] = ruleset(INPUT, FORWARD, ours=5)
     assert firewall.bring(ALL, keep=False, check_mode=True) == (after, after)
-    assert firewall.bring([API], keep=True, check_mode=True).after[0] == after[0]
-    assert len(firewall.bring([API], keep=True, check_mode=True).after) == len(after)
+    assert firewall.bring([API], keep=True, check_mode=True).after == after
+    assert len(firewall.bring([API], keep=False, check_mode=True).after) == 1
+
+
+@pytest.mark.parametrize("lost", ["", nftables.UNIT_FILE])
+def test_what_was_let_through_is_taken_back(tmp_path: Path, lost: str) -> None:
+    runner = kernel(INPUT)
+    firewall = nftables.Nftables(runner, str(tmp_path))
+    after = firewall.bring([API], keep=False, check_mode=False).after
     runner.calls.clear()
+    if lost:
+        # A run that was killed in the middle.
+        (tmp_path / lost.lstrip("/")).unlink()
     assert firewall.bring([], keep=False, check_mode=False) == (after, [])
-    assert runner.calls[0][1:] == ["disable", "--now", "--quiet", "slipway-firewall.service"]
+    assert [words[1] for words in runner.calls] == ["--json", *([] if lost else ["disable", "daemon-reload"])]
     assert not (tmp_path / "usr/local/lib/slipway/firewall").exists()
+    assert firewall.bring([], keep=False, check_mode=False) == ([], [])
+
+
+def test_rules_that_cannot_be_read_are_not_none() -> None:
+    runner = FakeRunner({"list ruleset": "Error: none"}, tools={"nft"})
+    with pytest.raises(SlipwayError, match="could not be read"):
+        nftables.Nftables(runner).is_active()
 
 
 def test_rules_are_of_the_family_of_their_table() -> None:
-    place = looks.Place("ip", "own", "in", "input", ())
+    place = looks.Place("ip", "own", "in", "input")
     assert nftables.rules_for(place, [API, SIX]) == ["tcp dport 6443 accept"]
     assert nftables.rules_for(place._replace(family="ip6"), [ETCD, SIX]) == [
         "ip6 saddr fd00::/64 tcp dport 10250 accept"
     ]
 
 
-def test_chains_that_are_not_for_us(tmp_path: Path, kernel: t.Callable[[str], None]) -> None:
-    # Docker's, which kube-proxy and pod networks see to; tables that are written anew; names that are words of a shell.
-    docker = ("ip", "filter", "FORWARD", "forward", "drop", ())
-    theirs = ("ip", "kube-proxy", "in", "input", "drop", ())
-    odd = ("inet", "a;reboot", "in", "input", "drop", ())
-    kernel(ruleset(docker, theirs, odd))
-    firewall = nftables.Nftables(FakeRunner({}), str(tmp_path))
+def test_chains_that_are_not_for_us() -> None:
+    # Docker's, which kube-proxy and pod networks see to; tables that are written anew; names that are words of a shell;
+    # an IPv6 that is shut.
+    docker = ("ip", "filter", "FORWARD", "forward", "drop")
+    theirs = ("ip", "kube-proxy", "in", "input", "drop")
+    odd = ("inet", "a;reboot", "in", "input", "drop")
+    six = ("ip6", "filter", "INPUT", "input", "drop")
+    firewall = nftables.Nftables(kernel(docker, theirs, odd, six))
     assert not firewall.is_active()
-    kernel(ruleset(docker, ("ip", "filter", "INPUT", "input", "drop", ())))
+    firewall.expect([API])
+    with pytest.raises(SlipwayError, match=r"iptables' chain INPUT \(ip6\)"):
+        firewall.expect([SIX])
+    firewall = nftables.Nftables(kernel(docker, ("ip", "filter", "INPUT", "input", "drop")))
     assert firewall.is_active()
     with pytest.raises(SlipwayError, match=r"iptables' chain INPUT .*: .* 2379-2380 accept; tcp dport 6443"):
         firewall.expect(ALL)
@@ -237,9 +280,10 @@ def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeRunn
     return runner
 
 
-def test_module(machine: FakeRunner, kernel: t.Callable[[str], None], run_module: ModuleRunner) -> None:
+def test_module(machine: FakeRunner, run_module: ModuleRunner) -> None:
     # ufw's own chains, which are seen in the kernel, too.
-    kernel(ruleset(("ip", "filter", "INPUT", "input", "drop", ())))
+    machine.answers = {"list ruleset": ruleset(("ip", "filter", "INPUT", "input", "drop")), **machine.answers}
+    machine.tools = {"ufw", "nft"}
     options = {"openings": [given(API), given(ETCD)]}
     result = run_module(node_firewall.main, options, check=True)
     assert result["changed"] and result["firewalls"] == ["ufw"]
@@ -251,15 +295,22 @@ def test_module(machine: FakeRunner, kernel: t.Callable[[str], None], run_module
 
 
 def test_module_where_nothing_is_closed(
-    tmp_path: Path, kernel: t.Callable[[str], None], monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner
 ) -> None:
     runner = FakeRunner({})
     monkeypatch.setattr(node_firewall, "firewalls", lambda _runner: _firewalls.firewalls(runner, str(tmp_path)))
     for options in ({"openings": [given(API)]}, {"state": "absent"}, {"state": "disabled"}):
         result = run_module(node_firewall.main, options)
         assert (result["failed"], result["changed"], result["firewalls"]) == (False, False, [])
-    kernel(ruleset(INPUT))
-    assert "cannot be turned off here" in run_module(node_firewall.main, {"state": "disabled"})["msg"]
+    # Nothing that could be turned off keeps these.
+    runner = kernel(INPUT)
+    result = run_module(node_firewall.main, {"state": "disabled"})
+    assert (result["failed"], result["changed"], result["firewalls"]) == (False, False, ["nftables"])
+
+
+def test_natural_values() -> None:
+    assert node_firewall.read({**given(API), "source": "0.0.0.0/0"}) == API
+    assert node_firewall.read({**given(API), "port": "6443-6443", "destination": "::/0"}) == API
 
 
 @pytest.mark.parametrize(

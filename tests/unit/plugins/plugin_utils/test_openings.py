@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _openings
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import network as checks
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import node_prep
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.plan import Plan
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host
 
@@ -68,14 +70,40 @@ def test_a_worker_opens_nothing_but_its_own_address() -> None:
     assert [text.split()[2] for text in kubelet] == ["192.0.2.0/24", "198.51.100.7/32", "10.244.0.0/16"]
 
 
+def test_a_worker_does_not_choose_the_network() -> None:
+    # The control plane has a second interface, whose network is not that of the cluster.
+    plane = host("cp1", "192.0.2.11")
+    outside = {"name": "eth1", "virtual": False, "addresses": [{"address": "203.0.113.11", "prefix": 24}]}
+    t.cast(t.Dict[str, t.Any], plane.facts)["interfaces"].append(outside)
+    assert _openings.node_networks([plane, host("worker1", "203.0.113.7")]) == ["192.0.2.0/24", "203.0.113.7/32"]
+    # But where the pod network is told to take that one, its traffic comes from there.
+    told = dataclasses.replace(plane, variables={**plane.variables, "cni_flannel_interface": "eth1"})
+    found = texts(_openings.openings([told, host("worker1", "192.0.2.21")]), "worker1")
+    assert [text for text in found if "203" in text] == ["udp 8472 203.0.113.0/24 - -"]
+
+
 def test_the_inventory_says_where_nodes_are() -> None:
     hosts = [host("cp1", "192.0.2.11"), host("worker1", "198.51.100.7", node_prep_firewall_sources=["198.18.0.0/15"])]
     assert _openings.node_networks(hosts) == ["198.18.0.0/15"]
 
 
+def test_a_name_in_the_place_of_the_vip_is_no_address() -> None:
+    # That is reported by the check on the endpoint.
+    variables = {
+        "api_endpoint_provider": "keepalived",
+        "api_endpoint_vip": "api.example.com",
+        "cluster_endpoint": "api.example.com:8443",
+    }
+    assert _openings.node_networks([host("cp1", "192.0.2.11", **variables)]) == ["192.0.2.0/24"]
+    assert _openings.openings([host("cp1", node_prep_firewall="leave", **variables)]) == {}
+
+
 def test_machines_that_are_not_known_lose_nothing() -> None:
     hosts = [host("cp1", "192.0.2.11"), host("cp2", ansible_host="198.51.100.12"), host("worker1")]
     found = _openings.openings(hosts)
+    # All of the addresses are said, and none of the networks is seen.
+    said = [host("cp1", cluster_node_ip="192.0.2.11"), host("worker1", "192.0.2.21")]
+    assert _openings.openings(said)["worker1"]["keep"]
     assert {name: entry["keep"] for name, entry in found.items()} == dict.fromkeys(("cp1", "cp2", "worker1"), True)
     assert "tcp 2379-2380 198.51.100.12/32 - -" in texts(found, "cp1")
 
@@ -105,7 +133,7 @@ def test_with_ipvs_services_are_the_nodes_own() -> None:
     variables = {
         "cluster_kube_proxy_mode": "ipvs",
         "metallb_enabled": True,
-        "metallb_pools": [{"addresses": ["192.0.2.240-192.0.2.243", "nonsense"]}],
+        "metallb_address_pools": [{"addresses": ["192.0.2.240-192.0.2.243", "nonsense"]}],
     }
     found = texts(_openings.openings([host("worker1", "192.0.2.21", **variables)]), "worker1")
     for expected in (
@@ -119,10 +147,18 @@ def test_with_ipvs_services_are_the_nodes_own() -> None:
 
 @pytest.mark.parametrize(
     ("encapsulation", "expected"),
-    [("ipip", {"tcp 179", "ipip -"}), ("vxlan", {"udp 4789"}), ("none", {"tcp 179"})],
+    [
+        ("ipip", {"tcp 179", "ipip -", "udp 51820"}),
+        ("vxlan", {"udp 4789", "udp 51820"}),
+        ("none", {"tcp 179", "udp 51820"}),
+    ],
 )
 def test_calico(encapsulation: str, expected: t.Set[str]) -> None:
-    variables = {"cluster_cni": "calico", "cni_calico_encapsulation": encapsulation}
+    variables = {
+        "cluster_cni": "calico",
+        "cni_calico_encapsulation": encapsulation,
+        "cni_calico_felix": {"wireguardEnabled": True},
+    }
     found = texts(_openings.openings([host("worker1", "192.0.2.21", **variables)]), "worker1")
     of_network = {" ".join(text.split()[:2]) for text in found if not text.startswith("-") and "10250" not in text}
     # Its health is asked by the kubelet of its own node.
@@ -152,3 +188,57 @@ def test_preflight_leaves_to_node_prep_what_it_will_open(mode: str, by: str, han
     assert bool(list(checks.check_firewalls(hosts))) is not handled
     # Connections cannot be tried before.
     assert bool(Plan(hosts, {"cp1", "worker1"}).as_dict()["listen"]) is not handled
+
+
+def test_a_new_control_plane_does_not_try_what_was_opened_for_others() -> None:
+    old = host("cp1", "192.0.2.11")
+    t.cast(t.Dict[str, t.Any], old.facts).update(
+        kubernetes={"joined": True, "control_plane": True, "unfinished": None, "endpoint": ""},
+        listening=[{"protocol": "tcp", "port": port, "process": "etcd"} for port in (2379, 2380)],
+    )
+    new = host("cp2", "192.0.2.12")
+
+    def probed(*hosts: Host) -> t.Set[int]:
+        return {peer["port"] for entry in Plan(hosts, {"cp2"}).as_dict()["probe"].values() for peer in entry["peers"]}
+
+    assert probed(old, new) == set()
+    left = dataclasses.replace(old, variables={**old.variables, "node_prep_firewall": "leave"})
+    assert probed(left, new) == {2379, 2380}
+
+
+def said(*hosts: Host) -> str:
+    return "\n".join(
+        f"{p.severity} {p.host}: {p.subject}: {p.message} {p.remedy}" for p in node_prep.check_firewall(hosts)
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"node_prep_firewall_sources": ["192.0.2.1/24"]}, "error cp1: node_prep_firewall_sources: 192.0.2.1/24 has"),
+        ({"node_prep_firewall_ports": [{"port": "70000"}]}, "error cp1: node_prep_firewall_ports: '70000' is no port"),
+        ({"node_prep_firewall_ports": [{"port": "90-80"}]}, "'90-80' is no port"),
+        ({"node_prep_firewall_ports": [{"port": "http"}]}, "'http' is no port"),
+        ({"node_prep_firewall_ports": [{"port": 80, "source": "here"}]}, "'here' does not appear to be an IPv4"),
+        ({"closed": "nftables (ip filter INPUT)"}, "error cp1: node_prep_firewall: is open, and the machine's chain"),
+        (
+            {"closed": "ufw", "cluster_cni": "none"},
+            "warning cp1: node_prep_firewall: is open, and what the pod network",
+        ),
+        (
+            {"closed": "ufw", "cluster_cni": "calico", "cni_calico_encapsulation": "ipip"},
+            "error cp1: node_prep_firewall: is open, and ufw has no rule for IPIP, which Calico uses",
+        ),
+    ],
+)
+def test_what_cannot_be_opened_is_said_before(variables: t.Dict[str, t.Any], expected: str) -> None:
+    assert expected in said(host("cp1", "192.0.2.11", **variables))
+    assert said(host("cp1", "192.0.2.11", **{**variables, "node_prep_firewall": "leave"})) == ""
+    assert said(host("cp1", "192.0.2.11", node_prep_firewall_ports=[{"port": 443}, {"port": "80-90"}])) == ""
+
+
+def test_etcd_is_not_opened_for_a_control_plane_that_nobody_knows() -> None:
+    assert "error cp2: cluster_node_ip: is empty, and this run does not look at" in said(
+        host("cp1", "192.0.2.11"), host("cp2", ansible_host="cp2.example.com")
+    )
+    assert said(host("cp1", "192.0.2.11"), host("cp2", ansible_host="192.0.2.12")) == ""
