@@ -11,6 +11,8 @@ import pytest
 from lab_support import Node, Site
 
 PLANE, SECOND, THIRD = NAMES = ["fire1", "fire2", "fire3"]
+#: One without a firewall, which is added later.
+FOURTH = "fire4"
 
 #: What a site has that has closed its machines.
 UFW = """
@@ -42,6 +44,14 @@ OURS = {
     PLANE: "ufw show added | grep slipway",
     SECOND: "ls /etc/firewalld/*/slipway-*.xml",
     THIRD: "nft list ruleset | grep slipway; ls /usr/local/lib/slipway/firewall /etc/systemd/system/slipway-firewall.*",
+}
+
+
+#: How their rules are seen.
+RULES = {
+    PLANE: "ufw show added",
+    SECOND: "firewall-cmd --policy=slipway-input --list-rich-rules",
+    THIRD: "nft list chain inet filter slipway-input",
 }
 
 
@@ -111,6 +121,19 @@ def test_they_are_open_after_a_boot(site: Site) -> None:
     for node in site.nodes.values():
         node.restart()
     site.run().expect()
+    site.run("--check").expect(changed=[])
+    site.run(playbook="playbooks/verify.yml").expect()
+
+
+def test_the_others_are_opened_for_a_node_that_is_added(site: Site) -> None:
+    site.groups["kube_node"].append(FOURTH)
+    site.renew(FOURTH)
+    addresses = [node.address for node in site.nodes.values()]
+    site.configure({"node_prep_firewall_sources": [f"{address}/32" for address in addresses]})
+    site.run(playbook="playbooks/add_nodes.yml").expect()
+    added = site.nodes[FOURTH].address
+    for name, script in RULES.items():
+        assert added in site.nodes[name].shell(script), name
     site.run("--check").expect(changed=[])
     site.run(playbook="playbooks/verify.yml").expect()
 
