@@ -63,6 +63,12 @@ options:
     description: Whether the metrics API is expected to know all nodes.
     type: bool
     default: true
+  network_policy:
+    description:
+      - Whether a NetworkPolicy is expected to keep one pod from another one on another node, and to let it through when
+        it has the right label. With one node nothing is tried.
+    type: bool
+    default: false
   timeout:
     description:
       - Seconds that everything together may take until it works, and that it may take to delete what was made. The
@@ -172,6 +178,8 @@ class ClusterVerify:
             if pairs:
                 title = "pods reach each other between nodes"
                 checks.append(self._until(title, lambda: self._dial(addresses, pairs, names)))
+            if pairs and params["network_policy"]:
+                checks.append(self._policy(pods))
             if params["node_port"]:
                 checks.append(self._until("each node answers on a NodePort", lambda: self._node_port(nodes, names)))
         if params["metrics"]:
@@ -302,6 +310,37 @@ class ClusterVerify:
         problems = self._all(ask, asked)
         return _verify.Check("", problems, f"{len(asked)} tried")
 
+    def _policy(self, pods: t.Sequence[t.Mapping[str, t.Any]]) -> _verify.Check:
+        """Keep a pod from another one, and let it through."""
+        title = "a NetworkPolicy denies and lets through"
+        client, target = sorted(pods, key=lambda pod: str(pod["spec"]["nodeName"]))[:2]
+        by_node = {client["spec"]["nodeName"]: client["status"]["podIP"]}
+        route = [(client["spec"]["nodeName"], target["status"]["podIP"], _verify.PORT)]
+        names = {target["metadata"]["name"]}
+        where = f"from {client['spec']['nodeName']} to {target['spec']['nodeName']}"
+
+        def denied() -> _verify.Check:
+            reached = not self._dial(by_node, route, names).problems
+            return _verify.Check("", [f"{where}: what is denied goes through"] if reached else [])
+
+        made = json.dumps(_verify.policy(self._params["namespace"]))
+        try:
+            self._label(target, _verify.GUARDED)
+            self._kubectl.run("apply", "--server-side", "--field-manager=slipway", "--filename=-", stdin=made)
+            check = self._until(title, denied)
+            if not check.problems:
+                self._label(client, _verify.ADMITTED)
+                check = self._until(title, lambda: self._dial(by_node, route, names))
+        except CommandError as error:
+            check = _verify.Check(title, [str(error)])
+        finally:
+            # A load balancer is still asked.
+            self._kubectl.run("delete", f"networkpolicy/{_verify.APP}", self._namespace, "--ignore-not-found")
+        return _verify.Check(title, check.problems, where)
+
+    def _label(self, pod: t.Mapping[str, t.Any], label: str) -> None:
+        self._kubectl.run("label", f"pod/{pod['metadata']['name']}", self._namespace, "--overwrite", f"{label}=true")
+
     def _node_port(self, nodes: t.Sequence[t.Mapping[str, t.Any]], names: t.Container[str]) -> _verify.Check:
         port = self._kubectl.get("service/node-port", self._namespace)["spec"]["ports"][0]["nodePort"]
         internal = {
@@ -352,6 +391,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "node_port": {"type": "bool", "default": True},
     "load_balancer": {"type": "bool", "default": False},
     "metrics": {"type": "bool", "default": True},
+    "network_policy": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 120},
     "phase": {"type": "str", "choices": ["probe", "clean"]},
 }

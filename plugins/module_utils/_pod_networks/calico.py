@@ -134,6 +134,7 @@ class Calico(PodNetwork):
     name = "calico"
     title = "Calico"
     manifest = MANIFEST
+    has_policies = True
     overhead = OVERHEADS[VXLAN]
     conditions = (
         {"type": "rollout", "kind": "daemonset", "namespace": SPACE, "names": ["calico-node"]},

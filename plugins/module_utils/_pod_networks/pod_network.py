@@ -68,6 +68,8 @@ class PodNetwork:
     manifest: t.Optional[Manifest] = None
     #: Whether the pods of a node have addresses of the slice (``podCIDRs``) that its Node has.
     goes_by_slices = False
+    #: Whether it holds to NetworkPolicy.
+    has_policies = False
     #: Bytes of each packet between nodes that it takes for itself.
     overhead = 0
     #: What tells that it is ready beside nodes that are, as conditions of the module ``kube_wait``.

@@ -54,6 +54,8 @@ class Cluster:
         #: The Deployment of CoreDNS, where there is one.
         self.dns: t.Dict[str, t.Any] = {}
         self.urls: t.List[str] = []
+        #: Pods that got a label, and which.
+        self.labelled: t.List[t.Tuple[str, str]] = []
         #: What has been there under the name of ours.
         self.namespace: t.Dict[str, t.Any] = {}
         #: Parts of URLs that are not answered, or answered wrongly.
@@ -74,6 +76,8 @@ class Cluster:
                 "get namespace ": lambda _argv: json.dumps(self.namespace) if self.namespace else "",
                 "delete namespace": "",
                 "apply": "",
+                "label pod/": self._label,
+                "delete networkpolicy/": "",
             },
             tools=("kubectl",),
         )
@@ -91,6 +95,10 @@ class Cluster:
             "status": {**counts, "desiredNumberScheduled": wanted},
         }
 
+    def _label(self, argv: t.List[str]) -> str:
+        self.labelled.append((argv[4], argv[-1].partition("=")[0].rpartition("/")[2]))
+        return ""
+
     def _load_balancer(self) -> t.Dict[str, t.Any]:
         address = self.addresses.pop(0) if len(self.addresses) > 1 else self.addresses[0]
         return {"status": {"loadBalancer": {"ingress": [{"ip": address}]} if address else {}}}
@@ -99,6 +107,8 @@ class Cluster:
         self.urls.append(url)
         for part, answer in self.broken.items():
             if part in url:
+                if callable(answer):
+                    return answer()
                 if isinstance(answer, Exception):
                     raise answer
                 return answer
@@ -188,10 +198,43 @@ def test_ipv6(cluster: Cluster) -> None:
     assert "http://[fd01::1]:30080/hostname" in cluster.urls
 
 
+POLICY = "a NetworkPolicy denies and lets through"
+BETWEEN = "http://10.244.0.9:8080/dial?host=10.244.1.9"
+
+
+@pytest.mark.parametrize(
+    ("holds", "admits", "expected"),
+    [
+        (True, True, {}),
+        (False, True, {POLICY: "from cp1 to worker1: what is denied goes through"}),
+        (True, False, {POLICY: "from cp1 to 10.244.1.9: timed out"}),
+    ],
+)
+def test_network_policy(cluster: Cluster, holds: bool, admits: bool, expected: t.Dict[str, str]) -> None:
+    def answer() -> str:
+        guarded, admitted = (("pod/" + pod, label) in cluster.labelled for pod, label in LABELS)
+        through = (not guarded or not holds) if not admitted else admits
+        return '{"responses":["pod-worker1"]}' if through else '{"errors":["timed out"]}'
+
+    cluster.broken = {BETWEEN: answer}
+    result = cluster.run(network_policy=True)
+    assert failing(result) == expected
+    assert [check["name"] for check in result["checks"]][4] == POLICY
+    # A load balancer is asked after it, and whoever looks at pods meanwhile.
+    assert [call[3:5] for call in cluster.runner.calls if call[3] == "delete"] == [
+        ["delete", "networkpolicy/slipway-verify"]
+    ]
+    stdin = [text for text in cluster.runner.stdins if text][-1]
+    assert json.loads(stdin)["spec"]["podSelector"] == {"matchLabels": {"slipway.io/verify-guarded": "true"}}
+
+
+LABELS = (("pod-worker1", "verify-guarded"), ("pod-cp1", "verify-admitted"))
+
+
 def test_single_node(cluster: Cluster) -> None:
     cluster.nodes["items"] = cluster.nodes["items"][:1]
     cluster.pods, cluster.available = cluster.pods[:1], 1
-    result = cluster.run(metrics=False, node_port=False)
+    result = cluster.run(metrics=False, node_port=False, network_policy=True)
     assert [check["name"] for check in result["checks"]] == TITLES[:3]
     assert failing(result) == {}
 
