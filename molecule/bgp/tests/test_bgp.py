@@ -100,7 +100,7 @@ def test_the_password_is_a_secret() -> None:
 
 
 def test_the_cluster_is_verified(web: t.Dict[str, str]) -> None:
-    play("verify.yml")
+    play("verify.yml", variables={"metrics_server_enabled": False})
 
 
 @pytest.mark.last
