@@ -23,7 +23,8 @@ def metallb_pools(pools: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[t.Dict[str
         name, own = pool["name"], {"ipAddressPools": [pool["name"]]}
         spec = {"addresses": list(pool["addresses"]), "autoAssign": bool(pool.get("auto_assign", True))}
         objects.append(_object("IPAddressPool", name, spec))
-        protocols = pool.get("protocols") or ["l2"]
+        given = pool.get("protocols") or "l2"
+        protocols = [given] if isinstance(given, str) else given
         if "l2" in protocols:
             interfaces = {"interfaces": list(pool["interfaces"])} if pool.get("interfaces") else {}
             objects.append(_object("L2Advertisement", name, {**own, **interfaces}))
@@ -33,12 +34,10 @@ def metallb_pools(pools: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[t.Dict[str
 
 
 def metallb_bgp(
-    peers: t.Sequence[t.Mapping[str, t.Any]],
-    communities: t.Sequence[t.Mapping[str, t.Any]] = (),
-    bfd_profiles: t.Sequence[t.Mapping[str, t.Any]] = (),
+    peers: t.Sequence[t.Mapping[str, t.Any]], communities: t.Sequence[t.Mapping[str, t.Any]] = ()
 ) -> t.List[t.Dict[str, t.Any]]:
-    """The objects of MetalLB for the routers that it tells where services are; peers come after what they name."""
-    objects = [_object("BFDProfile", profile["name"], dict(profile.get("spec") or {})) for profile in bfd_profiles]
+    """The objects of MetalLB for the routers that it tells where services are."""
+    objects: t.List[t.Dict[str, t.Any]] = []
     if communities:
         known = [{"name": item["name"], "value": item["value"]} for item in communities]
         objects.append(_object("Community", "slipway", {"communities": known}))

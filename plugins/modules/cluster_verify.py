@@ -128,6 +128,9 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import L
 _NAMED = 5
 #: Seconds that it may take at least to delete what was made.
 _PATIENCE = 60
+#: Seconds that a NetworkPolicy may take until it holds, and as long until a label counts.
+_POLICY_PATIENCE = 60
+_DENIED, _REACHED = "no connection", "a connection"
 #: The cluster's own addresses are asked directly, whatever proxy this host uses.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -235,16 +238,19 @@ class ClusterVerify:
         arguments = ["namespace", name, "--ignore-not-found", "--wait=true"]
         self._kubectl.run("delete", *arguments, f"--timeout={max(_PATIENCE, self._params['timeout'])}s")
 
-    def _until(self, name: str, look: t.Callable[[], _verify.Check]) -> _verify.Check:
-        """Look again and again until nothing is wrong or time is up."""
+    def _until(
+        self, name: str, look: t.Callable[[], _verify.Check], wait: t.Optional[_waiting.Wait] = None
+    ) -> _verify.Check:
+        """Look again and again until nothing is wrong or time is up: that of all checks, or its own."""
+        wait = wait or self._wait
         while True:
             try:
                 check = look()
             except CommandError as error:
                 check = _verify.Check(name, [str(error)])
-            if not check.problems or self._wait.is_over:
+            if not check.problems or wait.is_over:
                 return _verify.Check(name, check.problems, check.detail)
-            self._wait.sleep()
+            wait.sleep()
 
     def _nodes(self) -> _verify.Check:
         nodes = self._kubectl.get("nodes")["items"]
@@ -296,13 +302,8 @@ class ClusterVerify:
 
         def ask(route: t.Tuple[str, str, int]) -> str:
             node, host, port = route
-            query = urllib.parse.urlencode(
-                {"host": host, "port": port, "request": "hostname", "protocol": "http", "tries": 1}
-            )
             try:
-                problem = _verify.dial_problem(
-                    fetch(f"http://{_url_host(addresses[node])}:{_verify.PORT}/dial?{query}"), names
-                )
+                problem = _verify.dial_problem(fetch(_dial_url(addresses[node], host, port)), names)
             except OSError as error:
                 return f"the pod on {node} ({addresses[node]}) does not answer here: {error}"
             return f"from {node} to {host}: {problem}" if problem else ""
@@ -314,29 +315,41 @@ class ClusterVerify:
         """Keep a pod from another one, and let it through."""
         title = "a NetworkPolicy denies and lets through"
         client, target = sorted(pods, key=lambda pod: str(pod["spec"]["nodeName"]))[:2]
-        by_node = {client["spec"]["nodeName"]: client["status"]["podIP"]}
-        route = [(client["spec"]["nodeName"], target["status"]["podIP"], _verify.PORT)]
-        names = {target["metadata"]["name"]}
         where = f"from {client['spec']['nodeName']} to {target['spec']['nodeName']}"
 
-        def denied() -> _verify.Check:
-            reached = not self._dial(by_node, route, names).problems
-            return _verify.Check("", [f"{where}: what is denied goes through"] if reached else [])
+        def answers(wanted: str, times: int) -> _verify.Check:
+            """Whether the client gets the same answer again and again: one that fails by chance denies nothing."""
+            for _time in range(times):
+                said = self._answer(client, target)
+                if said != wanted:
+                    return _verify.Check("", [f"{where}: {said}, and it was to be: {wanted}"])
+            return _verify.Check("")
 
         made = json.dumps(_verify.policy(self._params["namespace"]))
         try:
             self._label(target, _verify.GUARDED)
             self._kubectl.run("apply", "--server-side", "--field-manager=slipway", "--filename=-", stdin=made)
-            check = self._until(title, denied)
+            check = self._until(title, lambda: answers(_DENIED, 3), _waiting.Wait(_POLICY_PATIENCE))
             if not check.problems:
                 self._label(client, _verify.ADMITTED)
-                check = self._until(title, lambda: self._dial(by_node, route, names))
+                check = self._until(title, lambda: answers(_REACHED, 1), _waiting.Wait(_POLICY_PATIENCE))
         except CommandError as error:
             check = _verify.Check(title, [str(error)])
-        finally:
-            # A load balancer is still asked.
-            self._kubectl.run("delete", f"networkpolicy/{_verify.APP}", self._namespace, "--ignore-not-found")
+        # A load balancer is still asked.
+        self._kubectl.run("delete", f"networkpolicy/{_verify.APP}", self._namespace, "--ignore-not-found", check=False)
         return _verify.Check(title, check.problems, where)
+
+    @staticmethod
+    def _answer(client: t.Mapping[str, t.Any], target: t.Mapping[str, t.Any]) -> str:
+        """What comes of a connection between two pods."""
+        try:
+            answer = fetch(_dial_url(client["status"]["podIP"], target["status"]["podIP"], _verify.PORT))
+            parsed = json.loads(answer)
+        except (OSError, ValueError) as error:
+            return f"its own pod does not answer here ({error})"
+        if parsed.get("errors"):
+            return _DENIED
+        return _REACHED if target["metadata"]["name"] in (parsed.get("responses") or ()) else "another pod has answered"
 
     def _label(self, pod: t.Mapping[str, t.Any], label: str) -> None:
         self._kubectl.run("label", f"pod/{pod['metadata']['name']}", self._namespace, "--overwrite", f"{label}=true")
@@ -375,6 +388,12 @@ class ClusterVerify:
         """Ask everything at once; what went wrong."""
         with concurrent.futures.ThreadPoolExecutor(max_workers=16) as pool:
             return [problem for problem in pool.map(ask, arguments) if problem]
+
+
+def _dial_url(pod: str, host: str, port: int) -> str:
+    """The address at which a pod is told to ask another one."""
+    asked = {"host": host, "port": port, "request": "hostname", "protocol": "http", "tries": 1}
+    return f"http://{_url_host(pod)}:{_verify.PORT}/dial?{urllib.parse.urlencode(asked)}"
 
 
 def _url_host(address: str) -> str:

@@ -136,15 +136,15 @@ def bring(known: t.Sequence[Firewall], params: t.Mapping[str, t.Any], check_mode
     :raises SlipwayError: when a firewall cannot let something through, before any is changed.
     """
     openings = [read(given) for given in params["openings"]]
-    active = [firewall for firewall in known if firewall.is_active()]
-    # Rules that are looked at without a tool are that tool's where there is one.
-    active = [firewall for firewall in active if firewall.service] or active
+    active = [firewall for firewall in known if firewall.service and firewall.is_active()]
+    # What the kernel has is a tool's where there is one. Nobody asks it what is to be taken back.
+    if not active and params["state"] == "open":
+        active = [firewall for firewall in known if not firewall.service and firewall.is_active()]
     result: t.Dict[str, t.Any] = {"firewalls": [firewall.name for firewall in active]}
     if params["state"] == "disabled":
-        tools = [firewall for firewall in active if firewall.service]
-        for firewall in tools:
+        for firewall in active:
             firewall.disable(check_mode)
-        return {**result, "changed": bool(tools)}
+        return {**result, "changed": bool(active)}
     if params["state"] == "absent":
         changes = {firewall.name: firewall.bring([], False, check_mode) for firewall in known if firewall.is_here()}
     else:

@@ -16,6 +16,7 @@ import os
 import re
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_exactly
 from ansible_collections.slipway.kubernetes.plugins.module_utils._firewalls.firewall import (
     NUMBERS,
@@ -33,7 +34,7 @@ INPUT, FROM_PODS, TO_PODS = (f"policies/slipway-{name}.xml" for name in ("input"
 ZONE = "slipway-pods"
 PODS = f"zones/{ZONE}.xml"
 _RULE = re.compile(r"^ *(<rule.*</rule>)$", re.MULTILINE)
-_SOURCE = re.compile(r'^ *<source address="(.*)"/>$', re.MULTILINE)
+_SOURCE = re.compile(r"""<source +address=["']([^"']+)["'] */>""")
 
 
 def rule(opening: Opening) -> str:
@@ -84,6 +85,19 @@ class Firewalld(Firewall):
 
     def _is_running(self) -> bool:
         return is_active("firewalld", self._root)
+
+    def expect(self, openings: t.Sequence[Opening]) -> None:
+        # With one address in two zones firewalld gives up all of its configuration.
+        pods = {opening.source or opening.destination for opening in openings if opening.forwarded}
+        for path in sorted(glob.glob(f"{glob.escape(self._root)}{FOLDER}/zones/*.xml")):
+            theirs = sorted(pods.intersection(_SOURCE.findall(read_exactly(path))))
+            zone = os.path.basename(path)[: -len(".xml")]
+            if theirs and zone != ZONE:
+                raise SlipwayError(
+                    f"firewalld has {' and '.join(theirs)}, from where pods come, in its zone {zone}, and in two zones it"
+                    f" cannot be. Take it out (`firewall-cmd --permanent --zone={zone} --remove-source={theirs[0]}`,"
+                    " then --reload), or leave the firewall alone (node_prep_firewall: leave)."
+                )
 
     def bring(self, openings: t.Sequence[Opening], keep: bool, check_mode: bool) -> Change:
         had = {name: read_exactly(self._path(name)) for name in files((), ())}

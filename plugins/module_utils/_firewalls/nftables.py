@@ -153,6 +153,9 @@ class Nftables(Firewall):
             if place.table not in KEPT and not _is_left(place) and (has_six or place.family != "ip6")
         ]
 
+    def is_here(self) -> bool:
+        return any(os.path.exists(self._root + path) for path in (PROGRAM, UNIT_FILE))
+
     def is_active(self) -> bool:
         return bool(self._closed(self._ruleset()))
 
@@ -169,7 +172,7 @@ class Nftables(Firewall):
     def bring(self, openings: t.Sequence[Opening], keep: bool, check_mode: bool) -> Change:
         text = read_exactly(f"{self._root}{PROGRAM}")
         had = [line for line in text.splitlines() if line.startswith("add rule ")]
-        ruleset = self._ruleset()
+        ruleset = self._ruleset() if openings else firewalls.Ruleset("{}")
         rules: t.Dict[Place, t.List[str]] = {}
         for place in self._closed(ruleset, openings) if openings else ():
             beginning = _beginning(place)
@@ -193,7 +196,8 @@ class Nftables(Firewall):
                 os.unlink(f"{self._root}{UNIT_FILE}")
                 unit.systemctl("daemon-reload")
             # The last, since it says that there is something.
-            os.unlink(f"{self._root}{PROGRAM}")
+            if os.path.exists(f"{self._root}{PROGRAM}"):
+                os.unlink(f"{self._root}{PROGRAM}")
             return
         TextFile(f"{self._root}{UNIT_FILE}", UNIT_TEXT).write()
         TextFile(f"{self._root}{PROGRAM}", wanted, 0o755).write()

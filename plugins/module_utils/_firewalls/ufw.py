@@ -74,6 +74,12 @@ class Ufw(Firewall):
                 " (node_prep_firewall: leave)."
             )
 
+        without_six = re.search(r"^\s*IPV6\s*=\s*[\"']?no", read_text(f"{self._root}/etc/default/ufw"), re.MULTILINE)
+        if without_six and any(opening.version == 6 for opening in openings):
+            raise SlipwayError(
+                "ufw leaves IPv6 alone (IPV6=no in /etc/default/ufw), and a network of the cluster is of IPv6. Set"
+                " IPV6=yes there and run `ufw reload`, or leave the firewall alone (node_prep_firewall: leave)."
+            )
         version = re.search(r"\d+(\.\d+)+", self._ufw("version")) if _has(openings, "vrrp") else None
         if version and tuple(map(int, version[0].split("."))) < VRRP_SINCE:
             raise SlipwayError(

@@ -12,6 +12,7 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import within
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
     Network,
     networks_of,
@@ -27,6 +28,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.repo
     Host,
     Hosts,
     Problem,
+    conjoined,
 )
 
 
@@ -116,13 +118,24 @@ def _check_pool(
 
 #: What an autonomous system may be called.
 _NUMBERS = range(1, 2**32)
-_COMMUNITY = re.compile(r"\d{1,5}:\d{1,5}|large(:\d{1,10}){3}")
+_COMMUNITY = re.compile(r"\d{1,5}:\d{1,5}")
+#: What of a peer only FRR knows. Source: MetalLB's internal/config/validation.go, DiscardFRROnly.
+_OF_FRR = (
+    "bfdProfile",
+    "connectTime",
+    "disableMP",
+    "dynamicASN",
+    "enableGracefulRestart",
+    "interface",
+    "keepaliveTime",
+    "vrf",
+)
 
 
 def _protocols(pool: t.Any) -> t.Sequence[t.Any]:
     """How a pool is announced."""
     found = pool.get("protocols") if isinstance(pool, dict) else None
-    return found if isinstance(found, list) and found else ["l2"]
+    return [found] if isinstance(found, str) and found else found if isinstance(found, list) and found else ["l2"]
 
 
 def _entries(host: Host, variable: str) -> t.List[t.Mapping[str, t.Any]]:
@@ -130,11 +143,17 @@ def _entries(host: Host, variable: str) -> t.List[t.Mapping[str, t.Any]]:
     return [item for item in host.sequence(variable) if isinstance(item, dict) and item.get("name")]
 
 
+def _speaks_by_frr(host: Host) -> bool:
+    """Whether the values of the chart have another backend than MetalLB's own."""
+    values = host.mapping("metallb_values")
+    return any(within(values, *path, "enabled") is True for path in (("frrk8s",), ("speaker", "frr")))
+
+
 def check_metallb_bgp(hosts: Hosts) -> t.Iterable[Problem]:
     """Peers that there cannot be, and what they and pools name."""
     for host in hosts:
         peers = _entries(host, "metallb_bgp_peers")
-        for variable in ("metallb_bgp_peers", "metallb_bgp_communities", "metallb_bfd_profiles"):
+        for variable in ("metallb_bgp_peers", "metallb_bgp_communities"):
             names = [str(item["name"]) for item in _entries(host, variable)]
             for name in sorted({name for name in names if names.count(name) > 1}):
                 yield host.problem(variable, f"has {name} twice.", "Give each entry a name of its own.")
@@ -142,27 +161,25 @@ def check_metallb_bgp(hosts: Hosts) -> t.Iterable[Problem]:
             spec = peer.get("spec")
             yield from _check_peer(host, str(peer["name"]), spec if isinstance(spec, dict) else {})
         for community in _entries(host, "metallb_bgp_communities"):
-            if not _COMMUNITY.fullmatch(str(community.get("value"))):
+            if not _is_community(host, community.get("value")):
                 yield host.problem(
                     f"metallb_bgp_communities[{community['name']}]",
-                    f"{community.get('value')} is no community.",
-                    "Write 64512:100, in quotes, or large:64512:100:1.",
+                    f"{community.get('value')} is no community that MetalLB's own BGP knows.",
+                    "Write 64512:100, in quotes.",
                 )
         yield from _check_announced(host, {str(peer["name"]) for peer in peers})
-        if _entries(host, "metallb_bfd_profiles") and host.text("metallb_bgp_backend") == "native":
-            yield host.problem(
-                "metallb_bfd_profiles",
-                "are set, and MetalLB's own BGP has no BFD.",
-                "Set metallb_bgp_backend: frr-k8s, or leave the profiles out.",
-            )
+
+
+def _is_community(host: Host, value: t.Any) -> bool:
+    return _speaks_by_frr(host) or _COMMUNITY.fullmatch(str(value)) is not None
 
 
 def _check_peer(host: Host, name: str, spec: t.Mapping[str, t.Any]) -> t.Iterable[Problem]:
     """What is wrong with one peer."""
-    subject = f"metallb_bgp_peers[{name}]"
+    subject, by_frr = f"metallb_bgp_peers[{name}]", _speaks_by_frr(host)
     if not DNS_NAME.fullmatch(name):
         yield host.problem(subject, "is not a valid name.", "Use lowercase letters, digits and dashes.")
-    for key in ("myASN", *(() if spec.get("dynamicASN") else ("peerASN",))):
+    for key in ("myASN", *(() if by_frr and spec.get("dynamicASN") else ("peerASN",))):
         text = str(spec.get(key, ""))
         if not text.isdecimal() or int(text) not in _NUMBERS:
             yield host.problem(
@@ -170,17 +187,17 @@ def _check_peer(host: Host, name: str, spec: t.Mapping[str, t.Any]) -> t.Iterabl
                 f"{key} is {text}, and has to be the number of an autonomous system." if text else f"has no {key}.",
                 "Write a number from 1 to 4294967295; 64512 to 65534 are free for your own use.",
             )
-    address = str(spec.get("peerAddress", ""))
-    if not spec.get("interface") and parse_ip(address) is None:
+    address = parse_ip(str(spec.get("peerAddress", "")))
+    if address is None and not (by_frr and spec.get("interface")):
+        yield host.problem(
+            subject, f"has the peerAddress {spec.get('peerAddress')}, which is none.", "Write the router's address."
+        )
+    unknown = [key for key in _OF_FRR if spec.get(key) not in (None, "", False)]
+    if unknown and not by_frr:
         yield host.problem(
             subject,
-            f"peerAddress {address} is no address." if address else "has no peerAddress.",
-            "Write the router's address.",
-        )
-    profiles = [str(item["name"]) for item in _entries(host, "metallb_bfd_profiles")]
-    if spec.get("bfdProfile") and spec["bfdProfile"] not in profiles:
-        yield host.problem(
-            subject, f"bfdProfile {spec['bfdProfile']} is not there.", "Name one of metallb_bfd_profiles."
+            f"has {conjoined(unknown)}, which MetalLB's own BGP does not know.",
+            "Leave it out, or let FRR speak, by metallb_values (docs/load-balancers.md).",
         )
     if "password" in spec:
         yield host.problem(
@@ -190,23 +207,55 @@ def _check_peer(host: Host, name: str, spec: t.Mapping[str, t.Any]) -> t.Iterabl
         )
 
 
-def _check_announced(host: Host, peers: t.Container[str]) -> t.Iterable[Problem]:
+def _named(host: Host, subject: str, spec: t.Mapping[str, t.Any], key: str, problems: t.List[Problem]) -> t.List[str]:
+    """The names in a list of an advertisement."""
+    given = spec.get(key) or []
+    if isinstance(given, list) and all(isinstance(name, (str, int)) for name in given):
+        return [str(name) for name in given]
+    problems.append(host.problem(subject, f"{key} in bgp is no list of names.", "Write it as [name]."))
+    return []
+
+
+def _check_announced(host: Host, peers: t.Collection[str]) -> t.Iterable[Problem]:
     """Pools that are announced by BGP, to whom, and as what."""
     communities = {str(item["name"]) for item in _entries(host, "metallb_bgp_communities")}
-    for pool in (pool for pool in host.sequence("metallb_address_pools") if "bgp" in _protocols(pool)):
+    pools = [pool for pool in host.sequence("metallb_address_pools") if isinstance(pool, dict)]
+    if peers and not any("bgp" in _protocols(pool) for pool in pools):
+        yield host.problem(
+            "metallb_bgp_peers",
+            "are set, and no pool is announced to them.",
+            "Give a pool in metallb_address_pools protocols: [bgp].",
+            WARNING,
+        )
+    for pool in pools:
         subject, spec = f"metallb_address_pools[{pool.get('name', 'pool')}]", pool.get("bgp") or {}
-        if not host.sequence("metallb_bgp_peers"):
+        protocols = _protocols(pool)
+        for key, protocol in (("bgp", "bgp"), ("interfaces", "l2")):
+            if pool.get(key) and protocol not in protocols:
+                yield host.problem(
+                    subject,
+                    f"has {key}, which counts for nothing: its protocols have no {protocol}.",
+                    f"Write {protocol} into protocols, or leave {key} out.",
+                    WARNING,
+                )
+        if "bgp" not in protocols or not isinstance(spec, dict):
+            continue  # what is no dictionary is reported by the checks on argument_specs
+        if not peers:
             yield host.problem(
                 subject, "is announced by BGP, and there is nobody to tell.", "Name routers in metallb_bgp_peers."
             )
-        if not isinstance(spec, dict):
-            continue  # reported by the checks on argument_specs
-        for name in spec.get("peers") or ():
+        if any(":" in address for address in _pool_addresses(pool)[1]) and not _speaks_by_frr(host):
+            yield host.problem(
+                subject, "has addresses of IPv6, which MetalLB's own BGP does not announce.", "Announce them by l2."
+            )
+        problems: t.List[Problem] = []
+        for name in _named(host, subject, spec, "peers", problems) if peers else ():
             if name not in peers:
                 yield host.problem(subject, f"names the peer {name}.", "Name one of metallb_bgp_peers.")
-        for name in spec.get("communities") or ():
-            if str(name) not in communities and not _COMMUNITY.fullmatch(str(name)):
+        for name in _named(host, subject, spec, "communities", problems):
+            if name not in communities and not _is_community(host, name):
                 yield host.problem(subject, f"names the community {name}.", "Name one of metallb_bgp_communities.")
+        yield from problems
 
 
 CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (check_metallb_pools, check_metallb_bgp)

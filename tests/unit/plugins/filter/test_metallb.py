@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from ansible_collections.slipway.kubernetes.plugins.filter.metallb import metallb_bgp, metallb_pools
 
-SPEC = {"myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.1", "bfdProfile": "fast"}
+SPEC = {"myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.1"}
 
 
 def test_pools_are_announced_as_they_say() -> None:
     pools = [
         {"name": "near", "addresses": ["192.0.2.10-192.0.2.20"], "interfaces": ["eth0"]},
-        {"name": "far", "addresses": ["198.51.100.0/28"], "protocols": ["bgp"], "bgp": {"localPref": 100}},
+        {"name": "far", "addresses": ["198.51.100.0/28"], "protocols": "bgp", "bgp": {"localPref": 100}},
         {"name": "both", "addresses": ["192.0.2.30/32"], "auto_assign": False, "protocols": ["l2", "bgp"]},
     ]
     found = metallb_pools(pools)
@@ -33,8 +33,7 @@ def test_pools_are_announced_as_they_say() -> None:
 def test_peers_have_their_passwords_in_secrets() -> None:
     peers = [{"name": "rack", "spec": SPEC, "password": 1234}, {"name": "other", "spec": {"myASN": 1}}]
     communities = [{"name": "internal", "value": "64512:100"}]
-    profile, community, secret, rack, other = metallb_bgp(peers, communities, [{"name": "fast", "spec": {}}])
-    assert (profile["kind"], profile["metadata"]["name"]) == ("BFDProfile", "fast")
+    community, secret, rack, other = metallb_bgp(peers, communities)
     assert community["spec"] == {"communities": communities}
     assert (secret["type"], secret["stringData"]) == ("kubernetes.io/basic-auth", {"password": "1234"})
     assert rack["apiVersion"] == "metallb.io/v1beta2"

@@ -98,6 +98,14 @@ def test_ufw_has_no_rule_for_ipip() -> None:
         ufw.Ufw(FakeRunner({})).expect([API, Opening("ipip", "", "192.0.2.0/24")])
 
 
+def test_a_ufw_without_ipv6_is_told_nothing_of_it(tmp_path: Path) -> None:
+    write(tmp_path, "etc/default/ufw", 'IPV6=no\nDEFAULT_INPUT_POLICY="DROP"\n')
+    firewall = ufw.Ufw(FakeRunner({"show added": ""}, tools={"ufw"}), str(tmp_path))
+    with pytest.raises(SlipwayError, match=r"IPV6=no in /etc/default/ufw"):
+        firewall.expect([API, SIX])
+    firewall.expect([API])
+
+
 def test_an_older_ufw_has_no_rule_for_vrrp() -> None:
     runner = FakeRunner({"version": "ufw 0.36.1\nCopyright 2008-2021", "show added": ""}, tools={"ufw"})
     with pytest.raises(SlipwayError, match=r"ufw 0\.36\.1 has no rule for VRRP"):
@@ -173,6 +181,21 @@ def test_firewalld_keeps_what_is_not_known_to_be_over(firewalld_root: str) -> No
     assert written(firewalld_root) == {}
 
 
+def test_pods_are_in_one_zone_only(firewalld_root: str) -> None:
+    # What preflight, and pages of others, advise where a firewall is left alone.
+    zone = (
+        '<?xml version="1.0" encoding="utf-8"?>\n<zone target="ACCEPT">\n  <source address="10.244.0.0/16"/>\n</zone>\n'
+    )
+    path = write(Path(firewalld_root), "etc/firewalld/zones/trusted.xml", zone)
+    firewall = firewalld.Firewalld(FakeRunner(dict(KNOWN), tools={"firewall-cmd"}), firewalld_root)
+    with pytest.raises(SlipwayError, match=r"has 10\.244\.0\.0/16, .* in its zone trusted, .*--remove-source=10\.244"):
+        firewall.expect(ALL)
+    path.write_text(zone.replace("10.244", "10.9"))
+    firewall.expect(ALL)
+    firewall.bring(ALL, keep=False, check_mode=False)
+    firewall.expect(ALL)
+
+
 def test_a_firewalld_that_is_off_is_not_told(tmp_path: Path) -> None:
     write(tmp_path, "etc/firewalld/policies/slipway-input.xml", recorded("firewalld", "slipway-input"))
     firewall = firewalld.Firewalld(FakeRunner({}, tools={"firewall-cmd"}), str(tmp_path))
@@ -225,10 +248,9 @@ def test_what_was_let_through_is_taken_back(tmp_path: Path, lost: str) -> None:
     if lost:
         # A run that was killed in the middle.
         (tmp_path / lost.lstrip("/")).unlink()
-    assert firewall.bring([], keep=False, check_mode=False) == (after, [])
-    assert [words[1] for words in runner.calls] == ["--json", *([] if lost else ["disable", "daemon-reload"])]
-    assert not (tmp_path / "usr/local/lib/slipway/firewall").exists()
-    assert firewall.bring([], keep=False, check_mode=False) == ([], [])
+    assert firewall.is_here() and firewall.bring([], keep=False, check_mode=False) == (after, [])
+    assert [words[1] for words in runner.calls] == ([] if lost else ["disable", "daemon-reload"])
+    assert not firewall.is_here() and firewall.bring([], keep=False, check_mode=False) == ([], [])
 
 
 def test_rules_that_cannot_be_read_are_not_none() -> None:
@@ -305,7 +327,8 @@ def test_module_where_nothing_is_closed(
     # Nothing that could be turned off keeps these.
     runner = kernel(INPUT)
     result = run_module(node_firewall.main, {"state": "disabled"})
-    assert (result["failed"], result["changed"], result["firewalls"]) == (False, False, ["nftables"])
+    assert (result["failed"], result["changed"], result["firewalls"]) == (False, False, [])
+    assert runner.calls == []
 
 
 def test_natural_values() -> None:
