@@ -94,8 +94,8 @@ class Firewalld(Firewall):
             zone = os.path.basename(path)[: -len(".xml")]
             if theirs and zone != ZONE:
                 raise SlipwayError(
-                    f"firewalld has {' and '.join(theirs)}, from where pods come, in its zone {zone}, and in two zones it"
-                    f" cannot be. Take it out (`firewall-cmd --permanent --zone={zone} --remove-source={theirs[0]}`,"
+                    f"firewalld has {' and '.join(theirs)}, from where pods come, in its zone {zone}, and in two zones"
+                    f" it cannot be. Take it out (`firewall-cmd --permanent --zone={zone} --remove-source={theirs[0]}`,"
                     " then --reload), or leave the firewall alone (node_prep_firewall: leave)."
                 )
 
