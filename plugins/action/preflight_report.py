@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines, _openings
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import (
     REPORTS,
     checks_of,
@@ -64,6 +64,7 @@ class ActionModule(HostsAction):
             problems=[finding.as_dict() for finding in errors],
             preflight_warnings=[finding.as_dict() for finding in warnings],
             nodes=_machines.addresses(hosts),
+            firewall={} if errors else _openings.openings(hosts),
             differences=[finding.as_dict() for finding in merge(differences, names)],
         )
         if warnings:

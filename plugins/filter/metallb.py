@@ -6,26 +6,57 @@ from __future__ import annotations
 
 import typing as t
 
+NAMESPACE = "metallb-system"
+#: The API of each kind that is not the usual one.
+VERSIONS = {"BGPPeer": "metallb.io/v1beta2"}
+
+
+def _object(kind: str, name: str, spec: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    metadata = {"name": name, "namespace": NAMESPACE}
+    return {"apiVersion": VERSIONS.get(kind, "metallb.io/v1beta1"), "kind": kind, "metadata": metadata, "spec": spec}
+
 
 def metallb_pools(pools: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[t.Dict[str, t.Any]]:
-    """The objects of MetalLB (IPAddressPool and L2Advertisement) for the address pools of an inventory."""
+    """The objects of MetalLB for the address pools of an inventory: each pool, and how it is announced."""
     objects: t.List[t.Dict[str, t.Any]] = []
     for pool in pools:
-        metadata = {"name": pool["name"], "namespace": "metallb-system"}
-        advertised: t.Dict[str, t.Any] = {"ipAddressPools": [pool["name"]]}
-        if pool.get("interfaces"):
-            advertised["interfaces"] = list(pool["interfaces"])
-        objects.append(
-            {
-                "apiVersion": "metallb.io/v1beta1",
-                "kind": "IPAddressPool",
-                "metadata": metadata,
-                "spec": {"addresses": list(pool["addresses"]), "autoAssign": bool(pool.get("auto_assign", True))},
-            }
-        )
-        objects.append(
-            {"apiVersion": "metallb.io/v1beta1", "kind": "L2Advertisement", "metadata": metadata, "spec": advertised}
-        )
+        name, own = pool["name"], {"ipAddressPools": [pool["name"]]}
+        spec = {"addresses": list(pool["addresses"]), "autoAssign": bool(pool.get("auto_assign", True))}
+        objects.append(_object("IPAddressPool", name, spec))
+        given = pool.get("protocols") or "l2"
+        protocols = [given] if isinstance(given, str) else given
+        if "l2" in protocols:
+            interfaces = {"interfaces": list(pool["interfaces"])} if pool.get("interfaces") else {}
+            objects.append(_object("L2Advertisement", name, {**own, **interfaces}))
+        if "bgp" in protocols:
+            objects.append(_object("BGPAdvertisement", name, {**(pool.get("bgp") or {}), **own}))
+    return objects
+
+
+def metallb_bgp(
+    peers: t.Sequence[t.Mapping[str, t.Any]], communities: t.Sequence[t.Mapping[str, t.Any]] = ()
+) -> t.List[t.Dict[str, t.Any]]:
+    """The objects of MetalLB for the routers that it tells where services are."""
+    objects: t.List[t.Dict[str, t.Any]] = []
+    if communities:
+        known = [{"name": item["name"], "value": item["value"]} for item in communities]
+        objects.append(_object("Community", "slipway", {"communities": known}))
+    for peer in peers:
+        spec = dict(peer["spec"])
+        if peer.get("password"):
+            secret = f"slipway-bgp-{peer['name']}"
+            metadata = {"name": secret, "namespace": NAMESPACE}
+            objects.append(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Secret",
+                    "type": "kubernetes.io/basic-auth",
+                    "metadata": metadata,
+                    "stringData": {"password": str(peer["password"])},
+                }
+            )
+            spec["passwordSecret"] = metadata
+        objects.append(_object("BGPPeer", peer["name"], spec))
     return objects
 
 
@@ -33,4 +64,4 @@ class FilterModule:
     """Objects of MetalLB."""
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
-        return {"metallb_pools": metallb_pools}
+        return {"metallb_bgp": metallb_bgp, "metallb_pools": metallb_pools}

@@ -15,6 +15,11 @@ def pod_network_conditions(name: str) -> t.List[t.Dict[str, t.Any]]:
     return list(named(name).conditions)
 
 
+def pod_network_policies(name: str) -> bool:
+    """Whether a pod network holds to NetworkPolicy."""
+    return named(name).has_policies
+
+
 def pod_network_manifest(name: str, variables: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """The objects that are applied with the manifest of a pod network, and the patches that are laid over it."""
     network, settings = named(name), Settings(variables)
@@ -25,4 +30,8 @@ class FilterModule:
     """What is known about pod networks."""
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
-        return {"pod_network_conditions": pod_network_conditions, "pod_network_manifest": pod_network_manifest}
+        return {
+            "pod_network_conditions": pod_network_conditions,
+            "pod_network_manifest": pod_network_manifest,
+            "pod_network_policies": pod_network_policies,
+        }

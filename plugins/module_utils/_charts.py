@@ -32,6 +32,8 @@ class Port(t.NamedTuple):
     is_shared: bool
     #: Whether machines try to reach each other there before they become nodes.
     is_tried: bool
+    #: Whether other nodes ask it, so that a firewall has to let it through.
+    is_asked: bool = True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -63,6 +63,12 @@ options:
     description: Whether the metrics API is expected to know all nodes.
     type: bool
     default: true
+  network_policy:
+    description:
+      - Whether a NetworkPolicy is expected to keep one pod from another one on another node, and to let it through when
+        it has the right label. With one node nothing is tried.
+    type: bool
+    default: false
   timeout:
     description:
       - Seconds that everything together may take until it works, and that it may take to delete what was made. The
@@ -122,6 +128,9 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import L
 _NAMED = 5
 #: Seconds that it may take at least to delete what was made.
 _PATIENCE = 60
+#: Seconds that a NetworkPolicy may take until it holds, and as long until a label counts.
+_POLICY_PATIENCE = 60
+_DENIED, _REACHED = "no connection", "a connection"
 #: The cluster's own addresses are asked directly, whatever proxy this host uses.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -172,6 +181,8 @@ class ClusterVerify:
             if pairs:
                 title = "pods reach each other between nodes"
                 checks.append(self._until(title, lambda: self._dial(addresses, pairs, names)))
+            if pairs and params["network_policy"]:
+                checks.append(self._policy(pods))
             if params["node_port"]:
                 checks.append(self._until("each node answers on a NodePort", lambda: self._node_port(nodes, names)))
         if params["metrics"]:
@@ -227,16 +238,19 @@ class ClusterVerify:
         arguments = ["namespace", name, "--ignore-not-found", "--wait=true"]
         self._kubectl.run("delete", *arguments, f"--timeout={max(_PATIENCE, self._params['timeout'])}s")
 
-    def _until(self, name: str, look: t.Callable[[], _verify.Check]) -> _verify.Check:
-        """Look again and again until nothing is wrong or time is up."""
+    def _until(
+        self, name: str, look: t.Callable[[], _verify.Check], wait: t.Optional[_waiting.Wait] = None
+    ) -> _verify.Check:
+        """Look again and again until nothing is wrong or time is up: that of all checks, or its own."""
+        wait = wait or self._wait
         while True:
             try:
                 check = look()
             except CommandError as error:
                 check = _verify.Check(name, [str(error)])
-            if not check.problems or self._wait.is_over:
+            if not check.problems or wait.is_over:
                 return _verify.Check(name, check.problems, check.detail)
-            self._wait.sleep()
+            wait.sleep()
 
     def _nodes(self) -> _verify.Check:
         nodes = self._kubectl.get("nodes")["items"]
@@ -288,19 +302,57 @@ class ClusterVerify:
 
         def ask(route: t.Tuple[str, str, int]) -> str:
             node, host, port = route
-            query = urllib.parse.urlencode(
-                {"host": host, "port": port, "request": "hostname", "protocol": "http", "tries": 1}
-            )
             try:
-                problem = _verify.dial_problem(
-                    fetch(f"http://{_url_host(addresses[node])}:{_verify.PORT}/dial?{query}"), names
-                )
+                problem = _verify.dial_problem(fetch(_dial_url(addresses[node], host, port)), names)
             except OSError as error:
                 return f"the pod on {node} ({addresses[node]}) does not answer here: {error}"
             return f"from {node} to {host}: {problem}" if problem else ""
 
         problems = self._all(ask, asked)
         return _verify.Check("", problems, f"{len(asked)} tried")
+
+    def _policy(self, pods: t.Sequence[t.Mapping[str, t.Any]]) -> _verify.Check:
+        """Keep a pod from another one, and let it through."""
+        title = "a NetworkPolicy denies and lets through"
+        client, target = sorted(pods, key=lambda pod: str(pod["spec"]["nodeName"]))[:2]
+        where = f"from {client['spec']['nodeName']} to {target['spec']['nodeName']}"
+
+        def answers(wanted: str, times: int) -> _verify.Check:
+            """Whether the client gets the same answer again and again: one that fails by chance denies nothing."""
+            for _time in range(times):
+                said = self._answer(client, target)
+                if said != wanted:
+                    return _verify.Check("", [f"{where}: {said}, and it was to be: {wanted}"])
+            return _verify.Check("")
+
+        made = json.dumps(_verify.policy(self._params["namespace"]))
+        try:
+            self._label(target, _verify.GUARDED)
+            self._kubectl.run("apply", "--server-side", "--field-manager=slipway", "--filename=-", stdin=made)
+            check = self._until(title, lambda: answers(_DENIED, 3), _waiting.Wait(_POLICY_PATIENCE))
+            if not check.problems:
+                self._label(client, _verify.ADMITTED)
+                check = self._until(title, lambda: answers(_REACHED, 1), _waiting.Wait(_POLICY_PATIENCE))
+        except CommandError as error:
+            check = _verify.Check(title, [str(error)])
+        # A load balancer is still asked.
+        self._kubectl.run("delete", f"networkpolicy/{_verify.APP}", self._namespace, "--ignore-not-found", check=False)
+        return _verify.Check(title, check.problems, where)
+
+    @staticmethod
+    def _answer(client: t.Mapping[str, t.Any], target: t.Mapping[str, t.Any]) -> str:
+        """What comes of a connection between two pods."""
+        try:
+            answer = fetch(_dial_url(client["status"]["podIP"], target["status"]["podIP"], _verify.PORT))
+            parsed = json.loads(answer)
+        except (OSError, ValueError) as error:
+            return f"its own pod does not answer here ({error})"
+        if parsed.get("errors"):
+            return _DENIED
+        return _REACHED if target["metadata"]["name"] in (parsed.get("responses") or ()) else "another pod has answered"
+
+    def _label(self, pod: t.Mapping[str, t.Any], label: str) -> None:
+        self._kubectl.run("label", f"pod/{pod['metadata']['name']}", self._namespace, "--overwrite", f"{label}=true")
 
     def _node_port(self, nodes: t.Sequence[t.Mapping[str, t.Any]], names: t.Container[str]) -> _verify.Check:
         port = self._kubectl.get("service/node-port", self._namespace)["spec"]["ports"][0]["nodePort"]
@@ -338,6 +390,12 @@ class ClusterVerify:
             return [problem for problem in pool.map(ask, arguments) if problem]
 
 
+def _dial_url(pod: str, host: str, port: int) -> str:
+    """The address at which a pod is told to ask another one."""
+    asked = {"host": host, "port": port, "request": "hostname", "protocol": "http", "tries": 1}
+    return f"http://{_url_host(pod)}:{_verify.PORT}/dial?{urllib.parse.urlencode(asked)}"
+
+
 def _url_host(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
@@ -352,6 +410,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "node_port": {"type": "bool", "default": True},
     "load_balancer": {"type": "bool", "default": False},
     "metrics": {"type": "bool", "default": True},
+    "network_policy": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 120},
     "phase": {"type": "str", "choices": ["probe", "clean"]},
 }

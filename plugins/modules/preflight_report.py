@@ -99,6 +99,14 @@ nodes:
   type: list
   elements: dict
   sample: [{address: 192.0.2.11, names: [cp1], certain: true}]
+firewall:
+  description: Arguments of M(slipway.kubernetes.node_firewall), by the hosts that have C(node_prep_firewall=open).
+  returned: always
+  type: dict
+  sample:
+    worker1:
+      openings: [{protocol: tcp, port: "10250", source: 192.0.2.0/24}]
+      keep: false
 differences:
   description:
     - Those of the warnings that name a field of a built cluster that is not as the inventory says, and that no playbook

@@ -24,6 +24,7 @@ LAYERS = (
     "_pod_networks",
     "_runtimes",
     "_network",
+    "_firewalls",
     "_machine",
     "_kube",
     "_etcd",

@@ -81,7 +81,9 @@ def test_calicoctl_is_of_the_same_version() -> None:
 
 
 def test_the_cluster_is_verified() -> None:
-    assert "failed=0" in play("verify.yml", variables=VARIABLES)
+    output = play("verify.yml", variables=VARIABLES)
+    assert "failed=0" in output
+    assert "ok      a NetworkPolicy denies and lets through" in output
 
 
 def dial(address: str, host: str, port: int = 80) -> dict[str, t.Any]:

@@ -122,6 +122,15 @@ def test_pods_traffic_is_encrypted(node: Host) -> None:
     assert kinds == {"flannel-wg": "wireguard"}
 
 
+def test_the_firewall_lets_in_what_a_node_needs() -> None:
+    addresses = {name: node["status"]["addresses"][0]["address"] for name, node in nodes().items()}
+    here = {"machines-cp": ["machines-worker", 10250, True], "machines-worker": ["machines-cp", 6443, True]}
+    closed = {"machines-cp": ["machines-worker", 10256, False], "machines-worker": ["machines-cp", 2379, False]}
+    for name, (other, port, is_open) in [*here.items(), *closed.items()]:
+        asked = connect(name).run(f"timeout 5 bash -c 'exec 3<>/dev/tcp/{addresses[other]}/{port}'")
+        assert (asked.rc == 0) is is_open, (name, other, port)
+
+
 def test_settings_of_others_stay(node: Host) -> None:
     assert node.check_output("cat /etc/sysctl.d/10-others.conf") == "net.ipv4.ip_forward = 0"
 

@@ -19,6 +19,10 @@ LABEL = "app.kubernetes.io/name"
 PORT = 8080
 
 
+#: Labels of the pod that a NetworkPolicy is about, and of those that it lets in.
+GUARDED, ADMITTED = "slipway.io/verify-guarded", "slipway.io/verify-admitted"
+
+
 @dataclasses.dataclass(frozen=True)
 class Check:
     """One thing that a working cluster does.
@@ -93,6 +97,20 @@ def _service(namespace: str, name: str, kind: str, labels: t.Mapping[str, str]) 
         "kind": "Service",
         "metadata": {"name": name, "namespace": namespace},
         "spec": {"type": kind, "selector": labels, "ports": [{"port": 80, "targetPort": PORT}]},
+    }
+
+
+def policy(namespace: str) -> t.Dict[str, t.Any]:
+    """A NetworkPolicy that lets only those pods reach the one that is guarded that may."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": APP, "namespace": namespace},
+        "spec": {
+            "podSelector": {"matchLabels": {GUARDED: "true"}},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [{"podSelector": {"matchLabels": {ADMITTED: "true"}}}]}],
+        },
     }
 
 

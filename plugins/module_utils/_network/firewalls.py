@@ -136,6 +136,15 @@ def firewalld(root: str = "") -> t.Optional[t.List[Admission]]:
 # nftables
 
 
+class Place(t.NamedTuple):
+    """A chain of nftables that the kernel asks."""
+
+    family: str
+    table: str
+    chain: str
+    hook: str
+
+
 def _values(right: t.Any, sets: t.Mapping[str, t.Any]) -> t.List[str]:
     """The right side of a match as texts: networks, names, ports."""
     if isinstance(right, str) and right.startswith("@"):
@@ -189,17 +198,31 @@ class Ruleset:
 
     def closed(self) -> t.List[t.Tuple[str, t.List[Admission]]]:
         """The chains through which everything to this machine has to go and that drop what they do not name."""
+        return [
+            (" ".join(place[:3]), self._admitted(place[:3], {}, 0))
+            for place in self.closed_places(("input",))
+            if place.family in ("ip", "inet")
+        ]
+
+    def closed_places(self, hooks: t.Container[str]) -> t.List[Place]:
+        """The chains of these hooks that drop what they do not name."""
         found = []
         for chain in self._chains:
-            if chain.get("hook") != "input" or chain["family"] not in ("ip", "inet"):
+            if chain.get("hook") not in hooks or chain["family"] not in ("ip", "ip6", "inet"):
                 continue
             place = (chain["family"], chain["table"], chain["name"])
-            last = self._rules.get(place, [[]])[-1]
-            refuses = any("drop" in item or "reject" in item for item in last)
-            ends = refuses and all("drop" in item or "reject" in item or "counter" in item for item in last)
+            rules = self._rules.get(place, [[]])
+            refuses = any("drop" in item or "reject" in item for item in rules[-1])
+            ends = refuses and all("drop" in item or "reject" in item or "counter" in item for item in rules[-1])
             if chain.get("policy") == "drop" or ends:
-                found.append((" ".join(place), self._admitted(place, {}, 0)))
+                found.append(Place(*place, chain["hook"]))
         return found
+
+    def length_behind(self, place: Place, chain: str) -> int:
+        """How many rules another chain of the table has, to which a rule of this one leads; -1 when none does."""
+        rules = self._rules.get((place.family, place.table, place.chain), [])
+        targets = [item["jump"]["target"] for expression in rules for item in expression if "jump" in item]
+        return len(self._rules.get((place.family, place.table, chain), [])) if chain in targets else -1
 
     def _admitted(
         self, place: t.Tuple[str, str, str], outer: t.Dict[str, t.List[str]], depth: int

@@ -134,6 +134,7 @@ class Calico(PodNetwork):
     name = "calico"
     title = "Calico"
     manifest = MANIFEST
+    has_policies = True
     overhead = OVERHEADS[VXLAN]
     conditions = (
         {"type": "rollout", "kind": "daemonset", "namespace": SPACE, "names": ["calico-node"]},
@@ -199,14 +200,21 @@ class Calico(PodNetwork):
         """That of its health on each node, and those of its traffic. IPIP is a protocol without ports."""
         felix, bgp = settings.mapping("cni_calico_felix"), settings.mapping("cni_calico_bgp")
         health = _number(felix.get("healthPort"), 9099)
-        found = [Port("tcp", health, "Calico's agent, for its health", is_shared=False, is_tried=False)]
+        found = [Port("tcp", health, "Calico's agent, for its health", is_shared=False, is_tried=False, is_asked=False)]
         if settings.number("cni_calico_typha_replicas") > 0:
             found.append(Port("tcp", 5473, "Calico's Typha", is_shared=False, is_tried=True))
+        if str(felix.get("wireguardEnabled", "")).lower() == "true":
+            port = _number(felix.get("wireguardListeningPort"), 51820)
+            found.append(Port("udp", port, "Calico's WireGuard", is_shared=False, is_tried=False))
         if settings.text("cni_calico_encapsulation") == VXLAN:
             port = _number(felix.get("vxlanPort"), 4789)
             return [*found, Port("udp", port, "Calico's VXLAN", is_shared=True, is_tried=True)]
         port = _number(bgp.get("listenPort"), 179)
         return [*found, Port("tcp", port, "Calico's BGP", is_shared=False, is_tried=True)]
+
+    def protocols(self, settings: Settings) -> t.List[str]:
+        """That of its tunnels."""
+        return [IPIP] if settings.text("cni_calico_encapsulation") == IPIP else []
 
     def modules(self, settings: Settings) -> t.Set[str]:
         """That of its encapsulation."""

@@ -68,6 +68,8 @@ class PodNetwork:
     manifest: t.Optional[Manifest] = None
     #: Whether the pods of a node have addresses of the slice (``podCIDRs``) that its Node has.
     goes_by_slices = False
+    #: Whether it holds to NetworkPolicy.
+    has_policies = False
     #: Bytes of each packet between nodes that it takes for itself.
     overhead = 0
     #: What tells that it is ready beside nodes that are, as conditions of the module ``kube_wait``.
@@ -143,6 +145,10 @@ class PodNetwork:
 
     def ports(self, settings: Settings) -> t.List[Port]:
         """The ports that it needs."""
+        return []
+
+    def protocols(self, settings: Settings) -> t.List[str]:
+        """The protocols without ports that it needs between nodes, as the module ``node_firewall`` calls them."""
         return []
 
     def modules(self, settings: Settings) -> t.Set[str]:

@@ -16,6 +16,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network.peers import PROCESS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._openings import is_handled
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
     KEEPALIVED,
     api_port,
@@ -44,6 +45,14 @@ def _is_bare(host: Host) -> bool:
     return host.facts is not None and not host.joined and not host.facts["kubernetes"]["unfinished"]
 
 
+def _is_opened_later(host: Host) -> bool:
+    """Whether it has, or as a node may have, a firewall that node_prep will see to."""
+    if host.joined:
+        return host.text("node_prep_firewall") in ("open", "disable")
+    closed = ((host.facts or {}).get("surroundings") or {}).get("firewalls") or []
+    return any(is_handled(host, firewall["by"]) for firewall in closed)
+
+
 class Plan:
     """What listens where, and who connects to it.
 
@@ -68,7 +77,7 @@ class Plan:
         """Let one machine connect to another, when one of them shall become a node."""
         if source.name == target.name or not {source.name, target.name} & self._bare:
             return
-        if source.name not in self._playing:
+        if source.name not in self._playing or _is_opened_later(target):
             return
         key = (target.name, protocol, port)
         facts = target.facts or {}

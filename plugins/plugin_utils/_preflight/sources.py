@@ -46,7 +46,9 @@ ADDONS = (
         "metallb",
         "quay.io/metallb/speaker",
         place=("speaker",),
-        ports=(Port("tcp", 7946, "MetalLB's speaker", is_shared=True, is_tried=False),),
+        ports=tuple(
+            Port(protocol, 7946, "MetalLB's speaker", is_shared=True, is_tried=False) for protocol in ("tcp", "udp")
+        ),
     ),
 )
 

@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen
 from ansible_collections.slipway.kubernetes.plugins.module_utils._proxies import Exceptions, parse_address
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._openings import is_handled
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
     api_port,
     networks_of,
@@ -262,6 +263,8 @@ def check_firewalls(hosts: Hosts) -> t.Iterable[Problem]:
         interfaces = [item["Name"] for network in networks for item in network.interfaces]
         interfaces += [] if is_known else OTHER_POD_INTERFACES
         for firewall in around.get("firewalls") or []:
+            if is_handled(host, firewall["by"]):
+                continue
             closed = [
                 port
                 for port in wanted

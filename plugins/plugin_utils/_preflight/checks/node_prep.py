@@ -137,9 +137,69 @@ def check_hostname(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
+def check_firewall(hosts: Hosts) -> t.Iterable[Problem]:
+    """Networks and ports that firewalls cannot be told."""
+    for host in hosts if any(host.text("node_prep_firewall") == "open" for host in hosts) else ():
+        ports = [item for item in host.sequence("node_prep_firewall_ports") if isinstance(item, dict)]
+        named = [("node_prep_firewall_sources", text) for text in host.sequence("node_prep_firewall_sources")]
+        named += [("node_prep_firewall_ports", item["source"]) for item in ports if item.get("source")]
+        for variable, text in named:
+            try:
+                ipaddress.ip_network(str(text))
+            except ValueError as error:
+                yield host.problem(variable, f"{error}.", "Write a network as 192.0.2.0/24.")
+        for item in ports:
+            ends = str(item.get("port") or "").split("-")
+            numbers = [int(end) for end in ends if end.isdecimal()]
+            if len(numbers) != len(ends) or len(ends) > 2 or not 0 < numbers[0] <= numbers[-1] < 65536:
+                yield host.problem(
+                    "node_prep_firewall_ports", f"{item.get('port')!r} is no port.", "Write 9100, or 9100-9110."
+                )
+        if host.text("node_prep_firewall") == "open":
+            yield from _check_opened(host)
+    planes = [host for host in hosts if host.control_plane]
+    opened = [host for host in hosts if host.text("node_prep_firewall") == "open"]
+    for machine in _machines.addresses(planes) if opened else ():
+        if not machine["address"]:
+            yield Problem(
+                machine["names"][0],
+                "cluster_node_ip",
+                f"is empty, and this run does not look at the machine: the firewall of {opened[0].name} cannot be"
+                " opened for its etcd.",
+                "Set it, or let the machine take part in the run.",
+            )
+
+
+def _check_opened(host: Host) -> t.Iterable[Problem]:
+    """What the firewall of a machine cannot be told, or nobody knows."""
+    closed = [item["by"] for item in ((host.facts or {}).get("surroundings") or {}).get("firewalls") or []]
+    if "ufw" in closed and "ipip" in chosen(host).protocols(host):
+        yield host.problem(
+            "node_prep_firewall",
+            f"is open, and ufw has no rule for IPIP, which {chosen(host).title} uses between nodes.",
+            "Choose another encapsulation, or admit protocol 4 in /etc/ufw/before.rules and set"
+            " node_prep_firewall: leave.",
+        )
+    if any(by.endswith(" INPUT)") for by in closed):
+        yield host.problem(
+            "node_prep_firewall",
+            "is open, and the machine's chain INPUT of iptables drops what it does not name; whatever keeps its rules"
+            " is not known here.",
+            "Admit there what docs/firewall.md names, and set node_prep_firewall: leave.",
+        )
+    if closed and not chosen(host).name:
+        yield host.problem(
+            "node_prep_firewall",
+            f"is open, and what the pod network of cluster_cni: {host.text('cluster_cni')} needs is not known.",
+            "Name its ports in node_prep_firewall_ports.",
+            WARNING,
+        )
+
+
 CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_limited_swap,
     check_hosts_entries,
     check_extra_sysctls,
     check_hostname,
+    check_firewall,
 )

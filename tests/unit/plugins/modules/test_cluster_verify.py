@@ -54,6 +54,8 @@ class Cluster:
         #: The Deployment of CoreDNS, where there is one.
         self.dns: t.Dict[str, t.Any] = {}
         self.urls: t.List[str] = []
+        #: Pods that got a label, and which.
+        self.labelled: t.List[t.Tuple[str, str]] = []
         #: What has been there under the name of ours.
         self.namespace: t.Dict[str, t.Any] = {}
         #: Parts of URLs that are not answered, or answered wrongly.
@@ -74,6 +76,8 @@ class Cluster:
                 "get namespace ": lambda _argv: json.dumps(self.namespace) if self.namespace else "",
                 "delete namespace": "",
                 "apply": "",
+                "label pod/": self._label,
+                "delete networkpolicy/": "",
             },
             tools=("kubectl",),
         )
@@ -91,6 +95,10 @@ class Cluster:
             "status": {**counts, "desiredNumberScheduled": wanted},
         }
 
+    def _label(self, argv: t.List[str]) -> str:
+        self.labelled.append((argv[4], argv[-1].partition("=")[0].rpartition("/")[2]))
+        return ""
+
     def _load_balancer(self) -> t.Dict[str, t.Any]:
         address = self.addresses.pop(0) if len(self.addresses) > 1 else self.addresses[0]
         return {"status": {"loadBalancer": {"ingress": [{"ip": address}]} if address else {}}}
@@ -99,6 +107,8 @@ class Cluster:
         self.urls.append(url)
         for part, answer in self.broken.items():
             if part in url:
+                if callable(answer):
+                    return answer()
                 if isinstance(answer, Exception):
                     raise answer
                 return answer
@@ -188,10 +198,68 @@ def test_ipv6(cluster: Cluster) -> None:
     assert "http://[fd01::1]:30080/hostname" in cluster.urls
 
 
+POLICY = "a NetworkPolicy denies and lets through"
+BETWEEN = "http://10.244.0.9:8080/dial?host=10.244.1.9"
+THROUGH, REFUSED = '{"responses":["pod-worker1"]}', '{"errors":["timed out"]}'
+
+
+@pytest.mark.parametrize(
+    ("denied", "admitted", "expected"),
+    [
+        ([REFUSED], [THROUGH], ""),
+        # It takes a while until it holds, and until a label counts.
+        ([THROUGH, THROUGH, REFUSED], [REFUSED, THROUGH], ""),
+        ([THROUGH], [], "from cp1 to worker1: a connection, and it was to be: no connection"),
+        # What fails by chance denies nothing, and who does not answer is not kept from anybody.
+        ([THROUGH, REFUSED, THROUGH, REFUSED, REFUSED, THROUGH], [], "a connection, and it was to be: no connection"),
+        ([OSError("timed out")], [], "its own pod does not answer here (timed out), and it was to be"),
+        (['{"responses":["pod-worker2"]}'], [], "another pod has answered, and it was to be"),
+        ([REFUSED], [REFUSED], "from cp1 to worker1: no connection, and it was to be: a connection"),
+    ],
+)
+def test_network_policy(cluster: Cluster, denied: t.List[t.Any], admitted: t.List[t.Any], expected: str) -> None:
+    asked = {"denied": 0, "admitted": 0}
+
+    def answer() -> str:
+        guarded, allowed = (("pod/" + pod, label) in cluster.labelled for pod, label in LABELS)
+        if not guarded:
+            return THROUGH
+        name, answers = ("admitted", admitted) if allowed else ("denied", denied)
+        said = answers[min(asked[name], len(answers) - 1)]
+        asked[name] += 1
+        if isinstance(said, Exception):
+            raise said
+        return t.cast(str, said)
+
+    cluster.broken = {BETWEEN: answer}
+    result = cluster.run(network_policy=True)
+    found = failing(result)
+    assert expected in found[POLICY] if expected else found == {}
+    assert [check["name"] for check in result["checks"]][4] == POLICY
+    # A load balancer is asked after it, and whoever looks at pods meanwhile.
+    assert [call[3:5] for call in cluster.runner.calls if call[3] == "delete"] == [
+        ["delete", "networkpolicy/slipway-verify"]
+    ]
+    stdin = [text for text in cluster.runner.stdins if text][-1]
+    assert json.loads(stdin)["spec"]["podSelector"] == {"matchLabels": {"slipway.io/verify-guarded": "true"}}
+
+
+def test_network_policy_has_time_of_its_own(cluster: Cluster) -> None:
+    """Checks before it may have used up theirs; it takes a moment until the policy holds."""
+    cluster.broken = {
+        "host=cluster-ip": REFUSED,
+        BETWEEN: iter([THROUGH, THROUGH, THROUGH, REFUSED, REFUSED, REFUSED, THROUGH]).__next__,
+    }
+    assert POLICY not in failing(cluster.run(network_policy=True))
+
+
+LABELS = (("pod-worker1", "verify-guarded"), ("pod-cp1", "verify-admitted"))
+
+
 def test_single_node(cluster: Cluster) -> None:
     cluster.nodes["items"] = cluster.nodes["items"][:1]
     cluster.pods, cluster.available = cluster.pods[:1], 1
-    result = cluster.run(metrics=False, node_port=False)
+    result = cluster.run(metrics=False, node_port=False, network_policy=True)
     assert [check["name"] for check in result["checks"]] == TITLES[:3]
     assert failing(result) == {}
 
