@@ -130,7 +130,8 @@ _NAMED = 5
 _PATIENCE = 60
 #: Seconds that a NetworkPolicy may take until it holds, and as long until a label counts.
 _POLICY_PATIENCE = 60
-_DENIED, _REACHED = "no connection", "a connection"
+_DENIED = "no connection"
+_REACHED = "a connection"
 #: The cluster's own addresses are asked directly, whatever proxy this host uses.
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
