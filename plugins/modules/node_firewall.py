@@ -151,16 +151,17 @@ def bring(known: t.Sequence[Firewall], params: t.Mapping[str, t.Any], check_mode
         for firewall in active:
             firewall.expect(openings)
         changes = {firewall.name: firewall.bring(openings, params["keep"], check_mode) for firewall in active}
-    differing = {name: change for name, change in changes.items() if change.before != change.after}
     diff = [
         {
-            "before_header": name,
+            "before_header": name if change.before != change.after else f"{name}, which was not told",
             "after_header": name,
-            **{key: "".join(f"{line}\n" for line in lines) for key, lines in change._asdict().items()},
+            "before": "".join(f"{line}\n" for line in change.before),
+            "after": "".join(f"{line}\n" for line in change.after),
         }
-        for name, change in differing.items()
+        for name, change in changes.items()
+        if change.is_one
     ]
-    return {**result, "changed": bool(differing), "diff": diff}
+    return {**result, "changed": bool(diff), "diff": diff}
 
 
 ARGUMENTS: t.Dict[str, t.Any] = {

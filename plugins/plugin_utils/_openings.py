@@ -148,10 +148,20 @@ def _given(item: t.Mapping[str, t.Any]) -> Opening:
     return opening(str(item.get("protocol") or "tcp"), str(item.get("port") or ""), str(item.get("source") or ""))
 
 
+def closed_firewalls(host: Host) -> t.List[str]:
+    """The firewalls that were seen to be closed on a machine, as node_facts calls them."""
+    seen = ((host.facts or {}).get("surroundings") or {}).get("firewalls") or []
+    return [firewall["by"] for firewall in seen]
+
+
+def is_of_iptables(by: str) -> bool:
+    """Whether a closed chain is one of iptables, whose names are in capitals, and whose keeper is not known."""
+    return by.endswith(" INPUT)")
+
+
 def is_handled(host: Host, by: str) -> bool:
     """Whether node_prep will see to a firewall that preflight has seen, by what node_facts calls it."""
     mode = host.text("node_prep_firewall")
     if mode == "disable":
         return by in ("ufw", "firewalld")
-    # Chains of iptables are written in capitals.
-    return mode == "open" and not by.endswith(" INPUT)")
+    return mode == "open" and not is_of_iptables(by)

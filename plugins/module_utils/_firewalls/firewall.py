@@ -47,6 +47,13 @@ class Change(t.NamedTuple):
 
     before: t.List[str]
     after: t.List[str]
+    #: Whether the firewall did not go by what was written for it, as after a run that was killed.
+    is_behind: bool = False
+
+    @property
+    def is_one(self) -> bool:
+        """Whether there was something to do."""
+        return self.is_behind or self.before != self.after
 
 
 class Firewall:

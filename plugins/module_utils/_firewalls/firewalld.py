@@ -118,7 +118,7 @@ class Firewalld(Firewall):
                 self._command("--reload")
         now = [*rules, *(f"pods {network}" for network in pods)]
         then = [*before[0], *(f"pods {network}" for network in before[1])]
-        return Change(then if not is_behind or then != now else [], now)
+        return Change(then, now, is_behind)
 
     def _path(self, name: str) -> str:
         return f"{self._root}{FOLDER}/{name}"

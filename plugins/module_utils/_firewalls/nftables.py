@@ -182,11 +182,11 @@ class Nftables(Firewall):
         after = [line for line in wanted.splitlines() if line.startswith("add rule ")]
         # Somebody may have read his file by hand, and a run may have ended before the kernel was told.
         lengths = {place: ruleset.length_behind(place, CHAINS[place.hook]) for place in rules}
-        if wanted == text and lengths == {place: len(texts) for place, texts in rules.items()}:
-            return Change(had, had)
-        if not check_mode:
+        is_told = lengths == {place: len(texts) for place, texts in rules.items()} and self.is_here() == bool(rules)
+        change = Change(had, after, wanted != text or not is_told)
+        if change.is_one and not check_mode:
             self._write(wanted)
-        return Change(had if had != after else [], after)
+        return change
 
     def _write(self, wanted: str) -> None:
         unit = Unit(self._runner, UNIT)

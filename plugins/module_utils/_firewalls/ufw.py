@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._firewalls.firewall import Change, Firewall, Opening
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import firewalls
 
 #: What rules of ours have as their comment.
 COMMENT = "slipway.kubernetes"
@@ -63,8 +64,7 @@ class Ufw(Firewall):
 
     def is_active(self) -> bool:
         # Also where it lets all in: it drops what goes through the machine all the same.
-        text = read_text(f"{self._root}/etc/ufw/ufw.conf")
-        return re.search(r"^\s*ENABLED\s*=\s*[\"']?yes", text, re.MULTILINE | re.IGNORECASE) is not None
+        return firewalls.ufw_is_on(self._root)
 
     def expect(self, openings: t.Sequence[Opening]) -> None:
         if _has(openings, "ipip"):
@@ -73,7 +73,6 @@ class Ufw(Firewall):
                 " admit protocol 4 in /etc/ufw/before.rules yourself and leave the firewall alone"
                 " (node_prep_firewall: leave)."
             )
-
         without_six = re.search(r"^\s*IPV6\s*=\s*[\"']?no", read_text(f"{self._root}/etc/default/ufw"), re.MULTILINE)
         if without_six and any(opening.version == 6 for opening in openings):
             raise SlipwayError(

@@ -58,9 +58,15 @@ def parse_rule(rule: str) -> t.Optional[Admission]:
     return admission(words.get("-s", ""), words.get("-i", ""), ports)
 
 
+def ufw_is_on(root: str = "") -> bool:
+    """Whether ufw is on, now and after each boot."""
+    text = read_text(f"{root}/etc/ufw/ufw.conf")
+    return re.search(r"^\s*ENABLED\s*=\s*[\"']?yes", text, re.MULTILINE | re.IGNORECASE) is not None
+
+
 def ufw(root: str = "") -> t.Optional[t.List[Admission]]:
     """Whom ufw admits; ``None`` when it is off or admits all."""
-    if not re.search(r"^\s*ENABLED\s*=\s*[\"']?yes", read_text(f"{root}/etc/ufw/ufw.conf"), re.MULTILINE | re.I):
+    if not ufw_is_on(root):
         return None
     policy = re.search(r"^\s*DEFAULT_INPUT_POLICY=[\"']?(\w+)", read_text(f"{root}/etc/default/ufw"), re.MULTILINE)
     if policy and policy[1].upper() == "ACCEPT":

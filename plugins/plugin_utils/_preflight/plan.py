@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network.peers import PROCESS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._openings import is_handled
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._openings import closed_firewalls, is_handled
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
     KEEPALIVED,
     api_port,
@@ -49,8 +49,7 @@ def _is_opened_later(host: Host) -> bool:
     """Whether it has, or as a node may have, a firewall that node_prep will see to."""
     if host.joined:
         return host.text("node_prep_firewall") in ("open", "disable")
-    closed = ((host.facts or {}).get("surroundings") or {}).get("firewalls") or []
-    return any(is_handled(host, firewall["by"]) for firewall in closed)
+    return any(is_handled(host, by) for by in closed_firewalls(host))
 
 
 class Plan:

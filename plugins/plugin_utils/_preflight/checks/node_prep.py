@@ -19,6 +19,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.sysctl
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._openings import closed_firewalls, is_of_iptables
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import DNS_NAME
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
@@ -172,7 +173,7 @@ def check_firewall(hosts: Hosts) -> t.Iterable[Problem]:
 
 def _check_opened(host: Host) -> t.Iterable[Problem]:
     """What the firewall of a machine cannot be told, or nobody knows."""
-    closed = [item["by"] for item in ((host.facts or {}).get("surroundings") or {}).get("firewalls") or []]
+    closed = closed_firewalls(host)
     if "ufw" in closed and "ipip" in chosen(host).protocols(host):
         yield host.problem(
             "node_prep_firewall",
@@ -180,7 +181,7 @@ def _check_opened(host: Host) -> t.Iterable[Problem]:
             "Choose another encapsulation, or admit protocol 4 in /etc/ufw/before.rules and set"
             " node_prep_firewall: leave.",
         )
-    if any(by.endswith(" INPUT)") for by in closed):
+    if any(map(is_of_iptables, closed)):
         yield host.problem(
             "node_prep_firewall",
             "is open, and the machine's chain INPUT of iptables drops what it does not name; whatever keeps its rules"

@@ -154,7 +154,7 @@ def test_firewalld_gets_files_of_ours(firewalld_root: str) -> None:
     names = ("slipway-from-pods", "slipway-input", "slipway-pods", "slipway-to-pods")
     assert written(firewalld_root) == {name: recorded("firewalld", name) for name in names}
     runner.answers = dict(KNOWN)
-    assert firewall.bring(ALL, keep=False, check_mode=False) == (change.after, change.after)
+    assert firewall.bring(ALL, keep=False, check_mode=False) == (change.after, change.after, False)
 
 
 @pytest.mark.parametrize("lost", ["--list-rich-rules", "--list-sources"])
@@ -164,7 +164,8 @@ def test_a_firewalld_that_was_not_told_is_told(firewalld_root: str, lost: str) -
     firewall.bring(ALL, keep=False, check_mode=False)
     runner.calls.clear()
     runner.answers[lost] = ""
-    assert firewall.bring(ALL, keep=False, check_mode=True).before == []
+    change = firewall.bring(ALL, keep=False, check_mode=True)
+    assert change.is_one and change.before == change.after
     assert ["--reload"] not in [words[1:] for words in runner.calls]
     firewall.bring(ALL, keep=False, check_mode=False)
     assert runner.calls[-1][1:] == ["--reload"]
@@ -219,7 +220,7 @@ def test_chains_of_nftables_lead_to_ours(tmp_path: Path) -> None:
     runner = kernel(INPUT, FORWARD, OUTPUT)
     firewall = nftables.Nftables(runner, str(tmp_path))
     assert firewall.is_active()
-    before, after = firewall.bring(ALL, keep=False, check_mode=True)
+    before, after, _is_behind = firewall.bring(ALL, keep=False, check_mode=True)
     assert before == [] and not (tmp_path / "usr").exists()
     assert after == recorded("nftables", "rules").splitlines()
     runner.calls.clear()
@@ -230,16 +231,16 @@ def test_chains_of_nftables_lead_to_ours(tmp_path: Path) -> None:
         ["reload-or-restart", "slipway-firewall.service"],
     ]
     # Not there yet, as when somebody reads his file by hand, and not all of them, as when a run was killed.
-    assert firewall.bring(ALL, keep=False, check_mode=True) == ([], after)
+    assert firewall.bring(ALL, keep=False, check_mode=True) == (after, after, True)
     runner.answers["list ruleset"] = ruleset(INPUT, FORWARD, ours=4)
-    assert firewall.bring(ALL, keep=False, check_mode=True) == ([], after)
+    assert firewall.bring(ALL, keep=False, check_mode=True) == (after, after, True)
     runner.answers["list ruleset"] = ruleset(INPUT, FORWARD, ours=5)
-    assert firewall.bring(ALL, keep=False, check_mode=True) == (after, after)
+    assert firewall.bring(ALL, keep=False, check_mode=True) == (after, after, False)
     assert firewall.bring([API], keep=True, check_mode=True).after == after
     assert len(firewall.bring([API], keep=False, check_mode=True).after) == 1
 
 
-@pytest.mark.parametrize("lost", ["", nftables.UNIT_FILE])
+@pytest.mark.parametrize("lost", ["", nftables.UNIT_FILE, nftables.PROGRAM])
 def test_what_was_let_through_is_taken_back(tmp_path: Path, lost: str) -> None:
     runner = kernel(INPUT)
     firewall = nftables.Nftables(runner, str(tmp_path))
@@ -248,9 +249,12 @@ def test_what_was_let_through_is_taken_back(tmp_path: Path, lost: str) -> None:
     if lost:
         # A run that was killed in the middle.
         (tmp_path / lost.lstrip("/")).unlink()
-    assert firewall.is_here() and firewall.bring([], keep=False, check_mode=False) == (after, [])
-    assert [words[1] for words in runner.calls] == ([] if lost else ["disable", "daemon-reload"])
-    assert not firewall.is_here() and firewall.bring([], keep=False, check_mode=False) == ([], [])
+    assert firewall.is_here() and firewall.bring([], keep=False, check_mode=True).is_one
+    change = firewall.bring([], keep=False, check_mode=False)
+    assert change == ([] if lost == nftables.PROGRAM else after, [], True)
+    unit = [] if lost == nftables.UNIT_FILE else ["disable", "daemon-reload"]
+    assert [words[1] for words in runner.calls] == unit
+    assert not firewall.is_here() and firewall.bring([], keep=False, check_mode=False) == ([], [], False)
 
 
 def test_rules_that_cannot_be_read_are_not_none() -> None:
