@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Turns a fresh machine into one from a template. Beside the partition in fstab there is swap in a file, which systemd
 # turns on, and in compressed memory, by the generator that Fedora has; and somebody has turned forwarding off, in a file
-# that is read before ours. Its firewall lets in nothing but ssh.
+# that is read before ours.
 set -eu
 hostnamectl set-hostname template
 sed -i 's/^127\.0\.1\.1 .*/127.0.1.1 template.example.com template/' /etc/hosts
@@ -18,25 +18,11 @@ What=/swapfile
 WantedBy=swap.target
 UNIT
 apt-get --quiet=2 update
-DEBIAN_FRONTEND=noninteractive apt-get --quiet=2 install --no-install-recommends nftables systemd-zram-generator \
-    >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get --quiet=2 install --no-install-recommends systemd-zram-generator >/dev/null
 printf '%s\n' '[zram0]' 'zram-size = 64' >/etc/systemd/zram-generator.conf
 systemctl daemon-reload
 systemctl enable --now --quiet swapfile.swap
 systemctl start systemd-zram-setup@zram0.service dev-zram0.swap
 grep -q zram0 /proc/swaps
 
-cat >/etc/nftables.conf <<'RULES'
-flush ruleset
-table inet filter {
-    chain input {
-        type filter hook input priority filter; policy drop;
-        ct state established,related accept
-        iif lo accept
-        tcp dport 22 accept
-    }
-    chain forward { type filter hook forward priority filter; policy drop; }
-}
-RULES
-systemctl enable --now --quiet nftables.service
 echo made

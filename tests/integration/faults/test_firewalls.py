@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from lab_support import Node, Site
+from lab_support import ROOT, Node, Site
 
 PLANE, SECOND, THIRD = NAMES = ["fire1", "fire2", "fire3"]
 #: One without a firewall, which is added later.
@@ -23,22 +23,7 @@ FIREWALLD = """
 apt-get update --quiet=2 && apt-get install --yes --quiet=2 --no-install-recommends firewalld >/dev/null
 firewall-cmd --state
 """
-NFTABLES = """
-apt-get update --quiet=2 && apt-get install --yes --quiet=2 nftables >/dev/null
-cat >/etc/nftables.conf <<'END'
-flush ruleset
-table inet filter {
-    chain input {
-        type filter hook input priority filter; policy drop;
-        ct state established,related accept
-        iif lo accept
-        tcp dport 22 accept
-    }
-    chain forward { type filter hook forward priority filter; policy drop; }
-}
-END
-systemctl enable --now --quiet nftables.service
-"""
+NFTABLES = (ROOT / "molecule" / "machines" / "files" / "closed.sh").read_text(encoding="utf-8")
 #: What of ours is in each.
 OURS = {
     PLANE: "ufw show added | grep slipway",
