@@ -9,15 +9,19 @@ import os
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines, _openings
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import kept
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import (
     REPORTS,
+    REPORTS_BESIDE_CONFIGURATION,
     checks_of,
+    checks_of_reconfiguration,
     checks_of_updates,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.options import check_group_names
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.hosts import HOSTS, HostsAction
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     ERROR,
+    Check,
     Problem,
     counted,
     merge,
@@ -31,6 +35,7 @@ ARGUMENTS = {
     **HOSTS,
     "upgrade": {"type": "dict"},
     "patch": {"type": "dict"},
+    "reconfigure": {"type": "dict"},
 }
 
 
@@ -42,19 +47,14 @@ class ActionModule(HostsAction):
         result = super().run(tmp, task_vars)
         _validation, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
         names, hosts = self.hosts(arguments, task_vars or {})
-        updates = arguments["patch"]
-        run = this_run(os.getppid())
-        if updates is None:
-            asked = checks_of(collection_roles(), run, self._task.check_mode, arguments["upgrade"])
-        else:
-            asked = checks_of_updates(collection_roles(), run, updates)
+        asked, reports = self._checks(arguments)
         strangers = [
             Problem(name, "inventory", "there is no such host in the inventory.", "Correct cluster_*_hosts.")
             for name in names
             if name not in {host.name for host in hosts}
         ]
         mistyped = check_group_names((task_vars or {}).get("groups") or {}, names)
-        differences = run_checks(REPORTS if updates is None else (), hosts)
+        differences = run_checks(reports, hosts)
         findings = merge([*strangers, *mistyped, *run_checks(asked, hosts), *differences], names)
         errors = [finding for finding in findings if finding.severity == ERROR]
         warnings = [finding for finding in findings if finding.severity != ERROR]
@@ -66,6 +66,7 @@ class ActionModule(HostsAction):
             nodes=_machines.addresses(hosts),
             firewall={} if errors else _openings.openings(hosts),
             differences=[finding.as_dict() for finding in merge(differences, names)],
+            reconfiguration={} if errors or arguments["reconfigure"] is None else kept.reconfiguration(hosts),
         )
         if warnings:
             result["warnings"] = [finding.line(names) for finding in warnings]
@@ -74,3 +75,13 @@ class ActionModule(HostsAction):
         else:
             result["msg"] = f"Preflight found nothing that stops {counted(len(names), 'host')}."
         return result
+
+    def _checks(self, arguments: t.Mapping[str, t.Any]) -> t.Tuple[t.Sequence[Check], t.Sequence[Check]]:
+        """What is asked of the hosts, and what is reported of them besides, by what the report is about."""
+        catalogue, run, check = collection_roles(), this_run(os.getppid()), self._task.check_mode
+        if arguments["patch"] is not None:
+            return checks_of_updates(catalogue, run, arguments["patch"]), ()
+        if arguments["reconfigure"] is not None:
+            asked = checks_of_reconfiguration(catalogue, run, check, arguments["reconfigure"])
+            return asked, REPORTS_BESIDE_CONFIGURATION
+        return checks_of(catalogue, run, check, arguments["upgrade"]), REPORTS

@@ -56,3 +56,5 @@ class Work:
 KUBEADM = Work(f"{FOLDER}/kubeadm.json")
 #: ``kubeadm upgrade``. ``version`` is where it leads.
 UPGRADE = Work(f"{FOLDER}/upgrade.json")
+#: A file of a node that was exchanged and has not proved itself: ``path``, and ``before``, where the one before it is.
+RECONFIGURATION = Work(f"{FOLDER}/reconfiguration.json")

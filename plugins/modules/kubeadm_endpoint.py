@@ -96,7 +96,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_exactly, read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_endpoints, api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_endpoints, api_server, proxies
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_configuration
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
@@ -105,8 +105,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._module import 
 _SERVER = re.compile(r"^([ \t]*server:[ \t]+)(\S+)[ \t]*$", re.MULTILINE)
 #: ConfigMaps that have a kubeconfig, and the key of it.
 _CLUSTER_INFO = ("kube-public", "cluster-info", "kubeconfig")
-_PROXY = ("kube-system", "kube-proxy", "kubeconfig.conf")
-_PROXIES = "daemonset/kube-system/kube-proxy"
+_PROXY = (proxies.NAMESPACE, proxies.NAME, "kubeconfig.conf")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,7 +165,7 @@ class KubeadmEndpoint:
             maps = {place: self._config_map(place) for place in (_CLUSTER_INFO, _PROXY)}
             clients = [self._map_client(place, found) for place, found in maps.items() if found]
             clients.append(self._configuration())
-            is_stale = bool(maps[_PROXY]) and self._has_older_pods(maps[_PROXY])
+            is_stale = proxies.are_older(self._kubectl, maps[_PROXY])
         clients += [self._file(path) for path in self._params["files"] if os.path.exists(path)]
         moved = [client for client in clients if client.server != self._server]
         is_stale = is_stale or _name(_PROXY) in [client.name for client in moved]
@@ -175,8 +174,8 @@ class KubeadmEndpoint:
             for client in moved:
                 client.move()
             if is_stale:
-                self._kubectl.run("rollout", "restart", "--namespace=kube-system", "daemonset/kube-proxy")
-        return self._result(moved, [_PROXIES] if is_stale else [])
+                proxies.restart(self._kubectl)
+        return self._result(moved, [proxies.DAEMON_SET] if is_stale else [])
 
     def _ask(self) -> None:
         """Wait until the endpoint answers.
@@ -226,15 +225,6 @@ class KubeadmEndpoint:
             "configmap/kube-system/kubeadm-config",
             f"https://{api_endpoints.endpoint_with_port(present)}" if present else "",
             functools.partial(cluster_configuration.write, self._runner, wanted, place),
-        )
-
-    def _has_older_pods(self, proxy: t.Mapping[str, t.Any]) -> bool:
-        """Whether pods of kube-proxy have not read what its ConfigMap says: they do so when they start."""
-        changed = max((entry.get("time", "") for entry in proxy["metadata"].get("managedFields", [])), default="")
-        pods = self._kubectl.get("pods", "--namespace=kube-system", "--selector=k8s-app=kube-proxy")["items"]
-        return any(
-            pod["metadata"]["creationTimestamp"] < changed and "deletionTimestamp" not in pod["metadata"]
-            for pod in pods
         )
 
     # Files

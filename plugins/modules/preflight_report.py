@@ -41,6 +41,12 @@ options:
       - With it the report is about updates of the machines' packages. Only the variables, the machines and how the
         cluster is are looked at, and a worker that does not answer is a warning.
     type: dict
+  reconfigure:
+    description:
+      - What M(slipway.kubernetes.kubeadm_upgrade_info) has returned as C(cluster).
+      - With it the report is about giving a built cluster the configuration of the inventory. What it would get is
+        returned as RV(reconfiguration), and is no warning.
+    type: dict
 seealso:
   - module: slipway.kubernetes.preflight_gather
 """
@@ -115,6 +121,18 @@ differences:
   type: list
   elements: dict
   contains: *problem
+reconfiguration:
+  description:
+    - With O(reconfigure), what the cluster keeps and has to keep instead, and what has to be done to each kubelet.
+      C(documents) are those of M(slipway.kubernetes.kubeadm_config), C(cluster) is the text of the
+      ClusterConfiguration after that.
+    - Empty when there is a problem.
+  returned: always
+  type: dict
+  sample:
+    documents: []
+    cluster: "kind: ClusterConfiguration\\n"
+    kubelets: {worker1: {fields: [{path: maxPods, before: "110", after: "200"}], patched: false, drain: false}}
 msg:
   description: The report as text, one line a problem.
   returned: always

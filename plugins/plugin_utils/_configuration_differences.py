@@ -150,6 +150,30 @@ def compare(wanted: Document, present: Document, rules: Rules) -> t.List[Differe
     return sorted(found, key=lambda difference: difference.path)
 
 
+def settled(wanted: Document, present: Document, differences: t.Iterable[Difference]) -> t.Dict[str, t.Any]:
+    """The document of the cluster with the fields of ``differences`` as they are wanted, and all others as they are.
+
+    Of a list whose items have names all is as wanted when one of them differs.
+    """
+    found = _settle("", wanted, present, {difference.path for difference in differences})
+    return found if isinstance(found, dict) else {}
+
+
+def _settle(path: str, wanted: t.Any, present: t.Any, paths: t.Collection[str]) -> t.Any:
+    if path in paths:
+        return ABSENT if wanted is None else wanted
+    if path and not any(other.startswith(f"{path}.") for other in paths):
+        return present
+    if isinstance(wanted, list) or isinstance(present, list):
+        return ABSENT if wanted is None else wanted
+    left, right = (value if isinstance(value, dict) else {} for value in (wanted, present))
+    found = {
+        key: _settle(f"{path}.{key}" if path else str(key), left.get(key, ABSENT), right.get(key, ABSENT), paths)
+        for key in {**right, **left}
+    }
+    return {key: value for key, value in found.items() if value is not ABSENT}
+
+
 def _matches(path: str, patterns: t.Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
 

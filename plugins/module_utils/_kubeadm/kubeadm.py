@@ -180,11 +180,11 @@ class Kubeadm:
         """
         return self.run_text(documents_text(documents), *arguments)
 
-    def run_text(self, configuration: str, *arguments: str) -> str:
+    def run_text(self, configuration: str, *arguments: str, environment: t.Optional[t.Mapping[str, str]] = None) -> str:
         """Like :meth:`run`, with the text of a configuration."""
         argv = [self.path, *arguments, "--config=/dev/stdin"]
         try:
-            return self._runner.run(argv, stdin=configuration).stdout
+            return self._runner.run(argv, stdin=configuration, environment=environment).stdout
         except CommandError as error:
             result = error.result
             said = masked(error.msg)

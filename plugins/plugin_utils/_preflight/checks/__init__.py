@@ -36,6 +36,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.chec
     peers,
     pod_networks,
     ports,
+    reconfigure,
     runtime,
     sources,
     surroundings,
@@ -76,6 +77,10 @@ CHECKS: t.Tuple[Check, ...] = (
 )
 #: What differs between a built cluster and the inventory, and stops nothing.
 REPORTS: t.Tuple[Check, ...] = (*differences.REPORTS, *nodes.REPORTS)
+#: Those of them that are there when a built cluster is given another configuration: what it gets is no difference then.
+REPORTS_BESIDE_CONFIGURATION: t.Tuple[Check, ...] = tuple(
+    check for check in REPORTS if check not in (differences.check_reported, differences.check_kubelets)
+)
 #: What a build leaves to an upgrade, and so refuses.
 _UPGRADES: t.Tuple[Check, ...] = (membership.check_installed, nodes.check_runtime_version)
 
@@ -107,3 +112,16 @@ def checks_of_updates(
     :param cluster_state: what kubeadm_upgrade_info returns.
     """
     return [*options.checks(catalogue), *patch.checks(cluster_state, str(run.get("machine_id") or ""))]
+
+
+def checks_of_reconfiguration(
+    catalogue: Catalogue, run: t.Mapping[str, t.Any], check_mode: bool, cluster_state: upgrade.Cluster
+) -> t.List[Check]:
+    """The checks before a built cluster is given the configuration of the inventory: those of a build, and its health.
+
+    :param catalogue: what the collection documents.
+    :param run: this run.
+    :param check_mode: whether it changes nothing.
+    :param cluster_state: what kubeadm_upgrade_info returns.
+    """
+    return [*checks_of(catalogue, run, check_mode, None), *reconfigure.checks(cluster_state)]

@@ -10,7 +10,6 @@ list. Private to this collection; runs on the controller.
 
 from __future__ import annotations
 
-import fnmatch
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
@@ -18,7 +17,6 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks i
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import (
     ABSENT,
     Difference,
-    Document,
     compare,
     printable,
     same,
@@ -29,13 +27,17 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._kubelet_config
     read,
     signs_itself,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.documents import (
-    CLUSTER_RULES,
-    kubelet_rules,
-    part_of,
-    proxy_rules,
-)
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import kept
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.documents import CLUSTER_RULES, part_of
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import configuration
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.kept import (
+    CONFIG_MAPS,
+    VARIABLES,
+    documents,
+    source,
+    stored,
+    variable_of,
+)
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     ERROR,
@@ -48,53 +50,13 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.repo
 )
 
 _PAGE = "docs/differences.md"
-#: Fields of a ClusterConfiguration that cannot be changed on a running cluster.
-FIXED = ("networking.*", "clusterName", "certificatesDir", "etcd.local.dataDir", "etcd.external.*")
-#: Variables of their own, by kind and field; the others have one for all fields of the document.
-VARIABLES = {
-    "networking.podSubnet": "cluster_pod_subnet",
-    "networking.serviceSubnet": "cluster_service_subnet",
-    "networking.dnsDomain": "cluster_dns_domain",
-    "clusterName": "cluster_name",
-    "imageRepository": "cluster_image_repository",
-    "mode": "cluster_kube_proxy_mode",
-}
-OVERRIDES = {
-    "ClusterConfiguration": "control_plane_cluster_configuration",
-    "KubeletConfiguration": "control_plane_kubelet_configuration",
-    "KubeProxyConfiguration": "control_plane_kube_proxy_configuration",
-}
-CONFIG_MAPS = {
-    "ClusterConfiguration": "kubeadm-config",
-    "KubeletConfiguration": "kubelet-config",
-    "KubeProxyConfiguration": "kube-proxy",
-}
-
-
-def source(hosts: Hosts) -> t.Optional[Host]:
-    """The host that the cluster was asked on: the first control plane that got an answer."""
-    return next((host for host in hosts if host.control_plane and configuration(host).get("config_maps")), None)
-
-
-def _texts(host: Host) -> t.Dict[str, str]:
-    """What the cluster keeps, by its kinds."""
-    texts = configuration(host).get("config_maps") or {}
-    return {kind: str(texts[name]) for kind, name in CONFIG_MAPS.items() if texts.get(name)}
-
-
-def stored(host: Host) -> t.Dict[str, Document]:
-    """The documents that the cluster keeps, by their kinds."""
-    parsed = {kind: parse(text) for kind, text in _texts(host).items()}
-    return {kind: document for kind, document in parsed.items() if document}
-
-
 #: Why a text is not read.
 _NOT_READ = f"cannot be read (no YAML, references in it, or more than {TEXT_MAX} characters), so"
 
 
 def _check_stored(host: Host) -> t.Iterable[Problem]:
     """Documents of the cluster that are there and cannot be read."""
-    for kind, text in _texts(host).items():
+    for kind, text in kept.texts(host).items():
         if read(text) is None:
             fixed = kind == "ClusterConfiguration"
             what = "what must not change cannot be" if fixed else "it is not"
@@ -105,27 +67,6 @@ def _check_stored(host: Host) -> t.Iterable[Problem]:
                 f"Write it plainly: kubectl edit --namespace kube-system configmap {CONFIG_MAPS[kind]}.",
                 ERROR if fixed else WARNING,
             )
-
-
-def documents(host: Host) -> t.Dict[str, Document]:
-    """The documents that the role control_plane would give to kubeadm, by their kinds; none when it could not."""
-    rendered = host.variables.get("__control_plane_documents")
-    items = rendered if isinstance(rendered, list) else []
-    return {item["kind"]: item for item in items if isinstance(item, dict) and "kind" in item}
-
-
-def variable_of(host: Host, kind: str, path: str) -> str:
-    """The variable that says what a field shall be."""
-    override: t.Any = host.mapping(OVERRIDES[kind])
-    for name in path.split("."):
-        override = override.get(name) if isinstance(override, dict) else None
-    if override is not None or path not in VARIABLES:
-        return OVERRIDES[kind]
-    return VARIABLES[path]
-
-
-def _is_fixed(path: str) -> bool:
-    return any(fnmatch.fnmatchcase(path, pattern) for pattern in FIXED)
 
 
 # What cannot be changed
@@ -140,34 +81,15 @@ def _fixed_differences(hosts: Hosts) -> t.Tuple[t.Optional[Host], t.List[Differe
         if kind not in wanted or kind not in present:
             return asked, []
         found = compare(wanted[kind], present[kind], CLUSTER_RULES)
-        return asked, [difference for difference in found if _is_fixed(difference.path)]
+        return asked, [difference for difference in found if kept.is_fixed(difference.path)]
     # Control planes know more than workers.
     for host in sorted(hosts, key=lambda host: not host.control_plane):
-        wanted, present = documents(host), _by_files(host)
+        wanted, present = documents(host), kept.by_files(host)
         if present and wanted:
             found = compare(wanted["ClusterConfiguration"], present, CLUSTER_RULES)
             # A machine does not know all of it.
-            return host, [item for item in found if _is_fixed(item.path) and item.present is not ABSENT]
+            return host, [item for item in found if kept.is_fixed(item.path) and item.present is not ABSENT]
     return None, []
-
-
-def _by_files(host: Host) -> t.Dict[str, t.Any]:
-    """What a node itself knows of its ClusterConfiguration, where the API server cannot be asked."""
-    known = configuration(host)
-    pods = known.get("static_pods") or {}
-    server, manager, etcd = (pods.get(name) or {} for name in ("kube-apiserver", "kube-controller-manager", "etcd"))
-    domain = parse(known.get("kubelet") or "").get("clusterDomain")
-    network = {
-        "podSubnet": manager.get("cluster-cidr"),
-        "serviceSubnet": server.get("service-cluster-ip-range"),
-        "dnsDomain": None if host.mapping(OVERRIDES["KubeletConfiguration"]).get("clusterDomain") else domain,
-    }
-    found: t.Dict[str, t.Any] = {"networking": {name: value for name, value in network.items() if value}}
-    if manager.get("cluster-name"):
-        found["clusterName"] = manager["cluster-name"]
-    if etcd.get("data-dir"):
-        found["etcd"] = {"local": {"dataDir": etcd["data-dir"]}}
-    return found if found["networking"] or len(found) > 1 else {}
 
 
 def check_fixed(hosts: Hosts) -> t.Iterable[Problem]:
@@ -176,18 +98,11 @@ def check_fixed(hosts: Hosts) -> t.Iterable[Problem]:
     yield from (problem for problem in _check_stored(asked) if problem.severity == ERROR) if asked else ()
     host, differences = _fixed_differences(hosts)
     for difference in differences:
-        if host is None or _is_open(difference, hosts):
+        if host is None or kept.is_open(difference, hosts):
             continue
         yield _fixed(variable_of(host, "ClusterConfiguration", difference.path), difference)
     network = any(difference.path == "networking.podSubnet" for difference in differences)
     yield from _check_pod_network(hosts, network)
-
-
-def _is_open(difference: Difference, hosts: Hosts) -> bool:
-    """A cluster whose pod network keeps its addresses elsewhere has no subnet for it; then it is just reported."""
-    is_empty = difference.present in (ABSENT, None, "")
-    is_needed = any(chosen(host).goes_by_slices for host in hosts)
-    return difference.path == "networking.podSubnet" and is_empty and not is_needed
 
 
 def _fixed(variable: str, difference: Difference, what: str = "") -> Problem:
@@ -273,25 +188,15 @@ def check_metrics(hosts: Hosts) -> t.Iterable[Problem]:
 
 
 def check_reported(hosts: Hosts) -> t.Iterable[Problem]:
-    """Fields of the cluster's configuration that differ and that no playbook applies to a built cluster."""
+    """Fields of the cluster's configuration that differ, and that site.yml does not apply to a built cluster."""
     host = source(hosts)
     if host is None:
         yield from _check_unread(hosts)
         return
     yield from (problem for problem in _check_stored(host) if problem.severity == WARNING)
-    wanted, present = documents(host), stored(host)
-    cluster = present.get("ClusterConfiguration", {})
-    rules = {
-        "ClusterConfiguration": CLUSTER_RULES,
-        "KubeletConfiguration": kubelet_rules(cluster),
-        "KubeProxyConfiguration": proxy_rules(cluster),
-    }
-    for kind in OVERRIDES:
-        if kind not in wanted or kind not in present:
-            continue  # a cluster without kube-proxy has no configuration of it
-        for difference in compare(wanted[kind], present[kind], rules[kind]):
-            if kind != "ClusterConfiguration" or not _is_fixed(difference.path) or _is_open(difference, hosts):
-                yield _reported(host, CLUSTER, kind, difference, "in the cluster")
+    for kind, items in kept.differences(hosts).items():
+        for difference in items:
+            yield _reported(host, CLUSTER, kind, difference, "in the cluster")
 
 
 def _check_unread(hosts: Hosts) -> t.Iterable[Problem]:
@@ -314,7 +219,7 @@ def _reported(host: Host, place: str, kind: str, difference: Difference, where: 
         f"{kind}.{difference.path}",
         f"is {present} {where} and {wanted} in the inventory ({variable_of(host, kind, difference.path)});"
         " site.yml does not change it on a built cluster.",
-        f"Apply it as {_PAGE} says, or say in the inventory what is there.",
+        f"Apply it by playbooks/reconfigure.yml, or say in the inventory what is there. See {_PAGE}.",
         WARNING,
     )
 
@@ -322,41 +227,20 @@ def _reported(host: Host, place: str, kind: str, difference: Difference, where: 
 def check_kubelets(hosts: Hosts) -> t.Iterable[Problem]:
     """Kubelets whose own file says something else than the inventory and the cluster."""
     kind = "KubeletConfiguration"
-    asked = source(hosts) or next((host for host in hosts if configuration(host) and documents(host)), None)
-    if asked is None:
-        return
-    wanted, maps = documents(asked).get(kind), stored(asked)
-    if wanted is None:
-        return
-    cluster = maps.get("ClusterConfiguration") or _by_files(asked)
-    rules = kubelet_rules(cluster, ("clusterDNS", "clusterDomain") if not maps else ())
-    known = compare(wanted, maps[kind], rules) if kind in maps else []
-    # Most nodes have the same text.
-    seen: t.Dict[str, t.List[Difference]] = {}
-    for host in hosts:
-        text = configuration(host).get("kubelet")
-        if not text or _is_patched(host):
-            continue
-        document = read(text)
-        if document is None:
+    known = kept.differences(hosts).get(kind, [])
+    by_name, asked = {host.name: host for host in hosts}, source(hosts)
+    for name, found in kept.kubelet_differences(hosts).items():
+        host = by_name[name]
+        if found is None:
             yield host.problem(
                 f"{KUBEADM.kubelet_folder}/config.yaml",
                 f"{_NOT_READ} it is not compared with the inventory.",
                 "kubeadm upgrade node phase kubelet-config writes it anew.",
                 WARNING,
             )
-            continue
-        if text not in seen:
-            seen[text] = compare(wanted, document, rules)
-        for difference in seen[text]:
+        for difference in found or []:
             if difference not in known:
-                yield _reported(host, host.name, kind, difference, f"in {KUBEADM.kubelet_folder}/config.yaml")
-
-
-def _is_patched(host: Host) -> bool:
-    """Whether kubeadm changes the kubelet's configuration of this machine by patches that only it can read."""
-    named = (host.mapping(name) for name in ("node_join_configuration", "control_plane_init_configuration"))
-    return any(document.get("patches") for document in named)
+                yield _reported(asked or host, name, kind, difference, f"in {KUBEADM.kubelet_folder}/config.yaml")
 
 
 def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
@@ -366,7 +250,7 @@ def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
         return
     skipped = {str(phase) for phase in host.sequence("control_plane_skip_phases")}
     wanted = documents(host).get("ClusterConfiguration")
-    has_proxy = "KubeProxyConfiguration" in _texts(host)
+    has_proxy = "KubeProxyConfiguration" in kept.texts(host)
     if wanted is not None:
         wants_proxy = not skipped & {"addon", "addon/all", "addon/kube-proxy"}
         wants_proxy = wants_proxy and not part_of(wanted, "proxy").get("disabled")
