@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import json
 import typing as t
 
 import yaml
@@ -248,13 +249,5 @@ def _fields(items: t.Iterable[Difference]) -> t.List[t.Dict[str, str]]:
 
 
 def _yaml(document: Document) -> str:
-    return str(yaml.safe_dump(_plain(document), default_flow_style=False, sort_keys=True))
-
-
-def _plain(value: t.Any) -> t.Any:
-    """A value without the types of Ansible, which YAML would name."""
-    if isinstance(value, dict):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    return str(value) if isinstance(value, str) else value
+    # By way of JSON: of values that Ansible has marked YAML would not know the types.
+    return str(yaml.safe_dump(json.loads(json.dumps(document)), default_flow_style=False, sort_keys=True))

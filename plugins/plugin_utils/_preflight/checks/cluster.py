@@ -241,6 +241,8 @@ LEAST = {
     "patch_lock_timeout": 1,
     "patch_reboot_timeout": 1,
     "patch_timeout": 1,
+    "reconfigure_drain_timeout": 1,
+    "reconfigure_timeout": 1,
     "upgrade_drain_timeout": 1,
     "upgrade_timeout": 1,
     "verify_timeout": 1,
