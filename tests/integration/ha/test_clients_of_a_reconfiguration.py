@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, slipway.kubernetes contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Three control planes and two workers get another configuration, kube-proxy another mode: what clients notice of it.
+
+The promise is that of upgrades: no failed write through the endpoint, no failed request to a service of two replicas.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+import pytest
+from lab_support import Site, behind
+from probe import ApiRead, ApiWrite, Client, Probe, api_client, probes
+
+CONTROL_PLANES = {"other-cp1": "debian12", "other-cp2": "debian13", "other-cp3": "debian12"}
+WORKERS = {"other-w1": "debian13", "other-w2": "debian12"}
+VIP = "172.30.0.234"
+PLAYBOOK = "playbooks/reconfigure.yml"
+#: Seconds that five nodes may take, one after the other.
+TIMEOUT = 3600
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
+    """The cluster, with the service."""
+    made = Site(
+        tmp_path_factory.mktemp("ha-reconfiguration"),
+        list(CONTROL_PLANES),
+        list(WORKERS),
+        systems={**CONTROL_PLANES, **WORKERS},
+        variables={
+            **behind(VIP),
+            "metallb_address_pools": [{"name": "default", "addresses": ["172.30.0.248-172.30.0.249"]}],
+        },
+    )
+    try:
+        made.run().expect()
+        yield made
+    finally:
+        made.close()
+
+
+def test_clients_notice_nothing(site: Site, measured: list[str]) -> None:
+    service = site.serve_web()
+    argument = {"name": "v", "value": "2"}
+    components = ("apiServer", "controllerManager", "scheduler")
+    site.configure(
+        {
+            "cluster_kube_proxy_mode": "iptables",
+            "control_plane_cluster_configuration": {
+                **{name: {"extraArgs": [argument]} for name in components},
+                "etcd": {"local": {"extraArgs": [{"name": "auto-compaction-retention", "value": "8"}]}},
+            },
+        }
+    )
+    client = api_client(site.control_plane.shell("cat /etc/kubernetes/admin.conf"))
+    asked = [ApiRead("read", client), ApiWrite("write", client), Probe("service", Client(f"{service}/hostname"))]
+    start = time.monotonic()
+    with probes(*asked) as reports:
+        result = site.start(playbook=PLAYBOOK).wait(TIMEOUT)
+    measured += [f"another configuration of 3 + 2: {time.monotonic() - start:.0f} s", *map(str, reports)]
+    result.expect()
+    read, write, requests = reports
+    assert write.lost == [] and write.failed == 0, write
+    assert requests.failed == 0, requests
+    # A read may be repeated at the moment when the address moves.
+    assert read.longest_gap < 5, read
+
+
+def test_a_second_run_changes_nothing(site: Site) -> None:
+    site.run(playbook=PLAYBOOK).expect(changed=[])
+    site.run().expect(changed=[])
