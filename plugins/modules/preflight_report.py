@@ -132,7 +132,7 @@ reconfiguration:
   sample:
     documents: []
     cluster: "kind: ClusterConfiguration\\n"
-    kubelets: {worker1: {fields: [{path: maxPods, before: "110", after: "200"}], patched: false, drain: false}}
+    kubelets: {worker1: {fields: [{path: maxPods, before: "110", after: "200"}], how: write, drain: false}}
 msg:
   description: The report as text, one line a problem.
   returned: always

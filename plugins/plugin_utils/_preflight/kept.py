@@ -225,22 +225,23 @@ def reconfiguration(hosts: Hosts) -> t.Dict[str, t.Any]:
 
 
 def kubelets(hosts: Hosts) -> t.Dict[str, t.Dict[str, t.Any]]:
-    """What has to be done to each kubelet: the ``fields`` that differ, ``patched`` by kubeadm, and ``drain`` before."""
+    """What has to be done to each kubelet: ``how`` (kubeadm_reconfigure takes it), for which ``fields``, and ``drain``.
+
+    Where kubeadm patches the file of a kubelet, only kubeadm knows whether it would be another one.
+    """
     own, shared = kubelet_differences(hosts), differences(hosts).get("KubeletConfiguration", [])
-    items = {
-        host.name: shared if is_patched(host) else own.get(host.name) or []
-        for host in hosts
-        if configuration(host).get("kubelet")
-    }
-    return {
-        host.name: {
-            "fields": _fields(items[host.name]),
-            "patched": is_patched(host),
-            "drain": any(item.path in NEEDS_DRAIN for item in items[host.name]),
+    found = {}
+    for host in hosts:
+        if not configuration(host).get("kubelet"):
+            continue
+        patched = is_patched(host)
+        items = shared if patched else own.get(host.name) or []
+        found[host.name] = {
+            "how": "write" if items else "compare" if patched else "leave",
+            "fields": _fields(items),
+            "drain": any(item.path in NEEDS_DRAIN for item in items),
         }
-        for host in hosts
-        if host.name in items
-    }
+    return found
 
 
 def _fields(items: t.Iterable[Difference]) -> t.List[t.Dict[str, str]]:

@@ -51,7 +51,7 @@ def written(hosts: t.Sequence[Host]) -> t.List[Host]:
 def test_nothing_to_do() -> None:
     plan = kept.reconfiguration(cluster())
     assert plan["documents"] == []
-    assert all(not kubelet["fields"] for kubelet in plan["kubelets"].values()) and len(plan["kubelets"]) == 2
+    assert [kubelet["how"] for kubelet in plan["kubelets"].values()] == ["leave", "leave"]
     assert yaml.safe_load(plan["cluster"])["kind"] == "ClusterConfiguration"
 
 
@@ -109,16 +109,16 @@ def test_kubelets() -> None:
     after = written(hosts)
     left = [dataclasses.replace(after[0]), hosts[1]]
     kubelets = kept.reconfiguration(left)["kubelets"]
-    assert [bool(kubelet["fields"]) for kubelet in kubelets.values()] == [False, True]
+    assert [kubelet["how"] for kubelet in kubelets.values()] == ["leave", "write"]
 
 
 def test_a_kubelet_that_kubeadm_patches() -> None:
     patches = {"node_join_configuration": {"patches": {"directory": "/etc/patches"}}}
     given = {"control_plane_kubelet_configuration": {**KUBELET, "maxPods": 200}}
     kubelets = kept.reconfiguration(cluster(**patches, **given))["kubelets"]
-    assert all(kubelet["patched"] and kubelet["fields"] for kubelet in kubelets.values())
+    assert [kubelet["how"] for kubelet in kubelets.values()] == ["write", "write"]
     kubelets = kept.reconfiguration(cluster(**patches))["kubelets"]
-    assert all(kubelet["patched"] and not kubelet["fields"] for kubelet in kubelets.values())
+    assert [kubelet["how"] for kubelet in kubelets.values()] == ["compare", "compare"]
 
 
 def test_secrets_are_not_in_the_fields() -> None:
