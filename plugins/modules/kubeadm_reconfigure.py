@@ -52,6 +52,13 @@ options:
     type: str
     choices: [leave, compare, write]
     default: leave
+  kube_proxy_mode:
+    description:
+      - The mode that kube-proxy runs in by now. When it is another one than V(ipvs), the virtual services and the
+        interface C(kube-ipvs0) are removed that it has left from that mode. Kube-proxy itself removes what it has left
+        of the others.
+    type: str
+    default: ""
   patches:
     description: Folder on the host with kubeadm's patches for static pods and the kubelet's configuration.
     type: path
@@ -79,7 +86,7 @@ action:
   returned: success
   sample: changed
 components:
-  description: What runs with another configuration now.
+  description: What runs with another configuration now, and V(ipvs) when that was removed.
   type: list
   elements: str
   returned: success
@@ -94,7 +101,7 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _records, _runtimes, _waiting
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink, _records, _runtimes, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
@@ -104,6 +111,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, expect_timeout, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ipvs
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import lines_shown
 from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import Unit
 
@@ -173,14 +181,18 @@ class KubeadmReconfigure:
         wanted = self._wanted() if there else {}
         changed = manifests.differing(self._kubectl, wanted, there)
         diff = [_diff(name, there[name], wanted[name]) for name in changed]
+        left = ["ipvs"] if self._has_ipvs() else []
         if self._check_mode:
             changed += ["kubelet"] if self._params["kubelet"] == "write" else []
-            return self._result(recovered, changed, diff)
+            return self._result(recovered, changed + left, diff)
         for name in changed:
             self._exchange(name, there[name], wanted[name])
         if self._params["kubelet"] != "leave" and self._write_kubelet():
             changed.append("kubelet")
-        return self._result(recovered, changed, diff)
+        if left:
+            ipvs.remove_services(self._runner)
+            self._runner.run([self._runner.path("ip"), "link", "delete", ipvs.INTERFACE])
+        return self._result(recovered, changed + left, diff)
 
     @staticmethod
     def _result(
@@ -197,6 +209,11 @@ class KubeadmReconfigure:
         kubeadm = _kubeadm.Kubeadm(self._runner)
         cluster, patches = self._params["cluster_configuration"], self._params["patches"]
         return manifests.rendered(kubeadm, cluster, self._params["cri_socket"], patches)
+
+    def _has_ipvs(self) -> bool:
+        """Whether kube-proxy has left something of its mode ipvs, in which it is no more."""
+        is_other = self._params["kube_proxy_mode"] not in ("", "ipvs")
+        return is_other and ipvs.INTERFACE in [interface["name"] for interface in _netlink.interfaces()]
 
     # What a call that was killed has left
 
@@ -366,6 +383,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "cluster_configuration": {"type": "str", "default": ""},
     "kubelet": {"type": "str", "choices": ["leave", "compare", "write"], "default": "leave"},
     "cri_socket": _runtimes.CRI_SOCKET,
+    "kube_proxy_mode": {"type": "str", "default": ""},
     "patches": {"type": "path", "default": ""},
     "timeout": {"type": "int", "default": 300},
 }

@@ -133,6 +133,7 @@ reconfiguration:
     documents: []
     cluster: "kind: ClusterConfiguration\\n"
     kubelets: {worker1: {fields: [{path: maxPods, before: "110", after: "200"}], how: write, drain: false}}
+    proxy_mode: nftables
 msg:
   description: The report as text, one line a problem.
   returned: always

@@ -199,12 +199,14 @@ def reconfiguration(hosts: Hosts) -> t.Dict[str, t.Any]:
     """What has to be done so that cluster and nodes are as the inventory says.
 
     :returns: ``documents``, those of the module kubeadm_config; ``cluster``, the text of the ClusterConfiguration that
-        the cluster has after that; and ``kubelets``, what has to be done to each of them, by hosts.
+        the cluster has after that; ``kubelets``, what has to be done to each of them, by hosts; and ``proxy_mode``, the
+        mode of kube-proxy, empty where there is none.
     """
     host = source(hosts)
     if host is None:
         return {}
     found, wanted, present = texts(host), documents(host), stored(host)
+    kube_proxy = "KubeProxyConfiguration" in present
     # An open one would give the nodes slices of a network that their pods do not go by.
     changes = {kind: [item for item in items if not is_fixed(item.path)] for kind, items in differences(hosts).items()}
     changes = {kind: items for kind, items in changes.items() if items}
@@ -221,6 +223,7 @@ def reconfiguration(hosts: Hosts) -> t.Dict[str, t.Any]:
         ],
         "cluster": _yaml(kept.get("ClusterConfiguration", present.get("ClusterConfiguration", {}))),
         "kubelets": kubelets(hosts),
+        "proxy_mode": str(wanted.get("KubeProxyConfiguration", {}).get("mode") or "") if kube_proxy else "",
     }
 
 

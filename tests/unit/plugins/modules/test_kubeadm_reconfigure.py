@@ -286,6 +286,26 @@ def test_a_worker_has_no_manifests(machine: Machine) -> None:
     assert not machine.runner.called("phase")
 
 
+@pytest.mark.parametrize(
+    ("mode", "interfaces", "removed"),
+    [("iptables", ["lo", "kube-ipvs0"], True), ("ipvs", ["lo", "kube-ipvs0"], False), ("", ["kube-ipvs0"], False),
+     ("iptables", ["lo"], False)],
+)  # fmt: skip
+def test_what_kube_proxy_has_left_of_ipvs(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, mode: str, interfaces: t.List[str], removed: bool
+) -> None:
+    found = [{"name": name, "addresses": []} for name in interfaces]
+    monkeypatch.setattr(kubeadm_reconfigure._netlink, "interfaces", lambda: found)
+    machine.runner.tools = ("kubeadm", "kubectl", "ip")
+    machine.runner.answers["link delete"] = ""
+    assert machine(check=True, kube_proxy_mode=mode)["components"] == (["ipvs"] if removed else [])
+    assert not machine.runner.called("delete")
+    assert machine(kube_proxy_mode=mode)["changed"] is removed
+    assert machine.runner.called("link", "delete", "kube-ipvs0") == (
+        [["/usr/bin/ip", "link", "delete", "kube-ipvs0"]] if removed else []
+    )
+
+
 def test_last_words() -> None:
     log = "2026-12-01T10:00:00.1Z stdout F one\n2026-12-01T10:00:00.2Z stderr P \x1b[31mtwo\n\n"
     assert last_words(log) == "one / \\x1b[31mtwo"
