@@ -100,8 +100,8 @@ import os
 import re
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink, _records, _runtimes, _waiting
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
