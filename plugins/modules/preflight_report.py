@@ -124,7 +124,7 @@ differences:
 reconfiguration:
   description:
     - With O(reconfigure), what the cluster keeps and has to keep instead, and what has to be done to each kubelet.
-      C(documents) are those of M(slipway.kubernetes.kubeadm_config), C(cluster) is the text of the
+      C(documents) are those of M(slipway.kubernetes.kubeadm_upload_config), C(cluster) is the text of the
       ClusterConfiguration after that.
     - Empty when there is a problem.
   returned: always

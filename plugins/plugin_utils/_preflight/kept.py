@@ -198,7 +198,7 @@ def kubelet_differences(hosts: Hosts) -> t.Dict[str, t.Optional[t.List[Differenc
 def reconfiguration(hosts: Hosts) -> t.Dict[str, t.Any]:
     """What has to be done so that cluster and nodes are as the inventory says.
 
-    :returns: ``documents``, those of the module kubeadm_config; ``cluster``, the text of the ClusterConfiguration that
+    :returns: ``documents``, those of the module kubeadm_upload_config; ``cluster``, the text of the ClusterConfiguration that
         the cluster has after that; ``kubelets``, what has to be done to each of them, by hosts; and ``proxy_mode``, the
         mode of kube-proxy, empty where there is none.
     """

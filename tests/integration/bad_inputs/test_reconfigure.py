@@ -57,7 +57,7 @@ def site(made: Site) -> t.Iterator[Site]:
                 **facts(),
                 "kubeadm_upgrade_info": {"changed": False, "cluster": {"nodes": nodes}},
                 "kubeadm_reconfigure": {"changed": False, "action": "none", "components": []},
-                "kubeadm_config": {"changed": True, "written": [], "proxies_restarted": False},
+                "kubeadm_upload_config": {"changed": True, "written": [], "proxies_restarted": False},
                 "kube_drain": {"changed": False},
                 "kube_wait": {"changed": False, "missing": [], "crowded": []},
                 "kube_csr_approve": {"changed": False},
@@ -85,19 +85,19 @@ def kubelets(site: Site) -> dict[str, str]:
 def test_a_cluster_that_is_as_the_inventory_says(site: Site) -> None:
     site.play("reconfigure")
     assert kubelets(site) == dict.fromkeys(NODES, "leave")
-    assert [arguments["documents"] for _host, arguments in calls(site, "kubeadm_config")] == [[]]
+    assert [arguments["documents"] for _host, arguments in calls(site, "kubeadm_upload_config")] == [[]]
     assert not calls(site, "etcd_snapshot", "kernel_modules")
 
 
 def test_a_field_of_the_kubelets(site: Site) -> None:
     output = site.play("reconfigure", "-e", MAX_PODS)
-    ((host, arguments),) = calls(site, "kubeadm_config")
+    ((host, arguments),) = calls(site, "kubeadm_upload_config")
     (document,) = arguments["documents"]
     assert host == "cp1" and document["kind"] == "KubeletConfiguration" and "maxPods: 200\n" in document["text"]
     # Control planes first, one by one, then the workers; the cluster keeps it before any of them asks.
     assert list(kubelets(site).items()) == [(name, "write") for name in NODES]
-    order = [module for _host, module, _name in site.calls("kubeadm_config", "kubeadm_reconfigure")]
-    assert order.index("kubeadm_config") == len(NODES) and order.count("kubeadm_config") == 1
+    order = [module for _host, module, _name in site.calls("kubeadm_upload_config", "kubeadm_reconfigure")]
+    assert order.index("kubeadm_upload_config") == len(NODES) and order.count("kubeadm_upload_config") == 1
     assert "[WARNING]" not in output or "maxPods" not in output.partition("[WARNING]")[2]
     assert not [arguments for _host, arguments in calls(site, "kube_drain") if arguments["state"] == "drained"]
 
@@ -117,13 +117,13 @@ def test_a_run_that_was_killed(site: Site) -> None:
     site.answers.update(facts(cp1=new, cp2=new, cp3=new, **workers))
     site.play("reconfigure", "-e", MAX_PODS)
     assert kubelets(site) == {**dict.fromkeys(NODES, "leave"), "w2": "write"}
-    assert [arguments["documents"] for _host, arguments in calls(site, "kubeadm_config")] == [[]]
+    assert [arguments["documents"] for _host, arguments in calls(site, "kubeadm_upload_config")] == [[]]
 
 
 def test_what_a_killed_run_has_left_and_cannot_be_made_good(site: Site) -> None:
     site.answers["kubeadm_reconfigure:cp2"] = {"failed": True, "msg": "does not run with it, either"}
     assert "does not run with it, either" in said(site.play("reconfigure", "-e", MAX_PODS, rc=2))
-    assert not calls(site, "kubeadm_config")
+    assert not calls(site, "kubeadm_upload_config")
 
 
 def test_what_is_refused(site: Site) -> None:
@@ -144,10 +144,10 @@ def test_what_is_refused(site: Site) -> None:
         "reconfigure_timeout: is 0, and has to be 1 at least.",
     ):
         assert message in output, output
-    assert not calls(site, "kubeadm_config", "kube_drain") and not kubelets(site)
+    assert not calls(site, "kubeadm_upload_config", "kube_drain") and not kubelets(site)
 
 
 def test_no_control_plane_to_ask(site: Site) -> None:
     output = said(site.play("reconfigure", "--limit", "w1", rc=2))
     assert "control planes: are left out of this run by --limit" in output, output
-    assert not calls(site, "kubeadm_config", "kube_drain") and not kubelets(site)
+    assert not calls(site, "kubeadm_upload_config", "kube_drain") and not kubelets(site)

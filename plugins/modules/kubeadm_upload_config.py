@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: kubeadm_config
+module: kubeadm_upload_config
 short_description: Changes the configuration that a cluster of kubeadm keeps
 version_added: 0.1.0
 description:
@@ -64,7 +64,7 @@ requirements:
 
 EXAMPLES = r"""
 - name: Start kube-proxy anew where it has not read its configuration yet
-  slipway.kubernetes.kubeadm_config:
+  slipway.kubernetes.kubeadm_upload_config:
     documents: []
 """
 
@@ -105,7 +105,7 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-class KubeadmConfig:
+class KubeadmUploadConfig:
     """The documents that a cluster keeps, and shall keep."""
 
     def __init__(self, context: Context) -> None:
@@ -212,7 +212,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
 
 
 def main() -> None:
-    run_module(ARGUMENTS, lambda context: KubeadmConfig(context).run(), quiet=True)
+    run_module(ARGUMENTS, lambda context: KubeadmUploadConfig(context).run(), quiet=True)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import typing as t
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
-from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_config
-from ansible_collections.slipway.kubernetes.plugins.modules.kubeadm_config import PLACES, digest
+from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_upload_config
+from ansible_collections.slipway.kubernetes.plugins.modules.kubeadm_upload_config import PLACES, digest
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
@@ -58,7 +58,7 @@ class Cluster:
         return ""
 
     def __call__(self, *documents: t.Mapping[str, t.Any], check: bool = False) -> t.Dict[str, t.Any]:
-        return self._run_module(kubeadm_config.main, {"documents": list(documents)}, check=check)
+        return self._run_module(kubeadm_upload_config.main, {"documents": list(documents)}, check=check)
 
     def wanted(self, kind: str, text: str, **more: t.Any) -> t.Dict[str, t.Any]:
         """A document as the report gives it."""
