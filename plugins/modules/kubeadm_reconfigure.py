@@ -15,6 +15,7 @@ description:
     exchanged, one after the other, each when the one before is Ready. What was changed in them by hand goes.
   - The kubelet's C(config.yaml) is written anew by C(kubeadm upgrade node phase kubelet-config), and the kubelet is
     restarted when that has changed it. Pods go on meanwhile.
+  - It is well when it goes on running, and has said itself since then that its node is Ready.
   - What does not come up, because the new configuration is wrong, gets the former one back. The error has its last
     words. A call that was killed in between is made good by the next one.
   - Neither certificates nor versions change, and the node is not drained.
@@ -52,6 +53,12 @@ options:
     type: str
     choices: [leave, compare, write]
     default: leave
+  drained:
+    description:
+      - Whether no pods are left that a policy of the kubelet's CPU or memory manager has given something to. Then what
+        the kubelet keeps of that is removed before it starts again. Otherwise another policy is refused.
+    type: bool
+    default: false
   kube_proxy_mode:
     description:
       - The mode that kube-proxy runs in by now. When it is another one than V(ipvs), the virtual services and the
@@ -95,9 +102,11 @@ components:
 
 import functools
 import glob
+import hashlib
 import json
 import os
 import re
+import time
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink, _records, _runtimes, _waiting
@@ -117,11 +126,10 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import
 
 KUBELET_CONFIG = f"{KUBEADM.kubelet_folder}/config.yaml"
 LOGS = "/var/log/pods"
-#: What the kubelet keeps of what it has given to pods, by the field that a former policy of it stands in.
-STATE = {
-    "cpuManagerPolicy": f"{KUBEADM.kubelet_folder}/cpu_manager_state",
-    "memoryManagerPolicy": f"{KUBEADM.kubelet_folder}/memory_manager_state",
-}
+#: What the kubelet keeps of what it has given to pods. It refuses to run with another policy, or with other numbers,
+#: beside that.
+STATE = (f"{KUBEADM.kubelet_folder}/cpu_manager_state", f"{KUBEADM.kubelet_folder}/memory_manager_state")
+POLICIES = ("cpuManagerPolicy", "memoryManagerPolicy")
 _HASH = "kubernetes.io/config.hash"
 #: So often a static pod, or the kubelet, has ended when it is not waited for any longer.
 _RESTARTS = 3
@@ -129,9 +137,14 @@ _RESTARTS = 3
 _SETTLING = 10
 #: Seconds that the kubelet pauses at most before it starts a container again that has ended often.
 _BACK_OFF = 300
-#: Seconds that a control plane may take to be well after a call that was killed, before the former manifest comes back.
+#: Seconds that a static pod may take to be Ready after a call that was killed, before its former manifest comes back.
 _PATIENCE = 60
 _SAID = 5
+
+
+def digest(text: str) -> str:
+    """What tells a text from any other."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def policy(text: str, field: str) -> str:
@@ -222,17 +235,26 @@ class KubeadmReconfigure:
         record = _records.RECONFIGURATION.read()
         if record is None or self._check_mode:
             return record is not None
-        path, text = str(record.get("path", "")), str(record.get("text", ""))
-        if path == KUBELET_CONFIG:
-            if not self._kubelet_is_well():
-                self._put_kubelet_back(text)
-        elif path and text and not _waiting.until(api_server.is_ready, min(self._timeout, _PATIENCE)):
-            TextFile(path, text, 0o600).write()
-            if not _waiting.until(api_server.is_ready, max(self._timeout, _BACK_OFF)):
-                raise SlipwayError(
-                    f"A call that was killed has exchanged {path}. It was put back, and the API server of this host is"
-                    f" not ready for all that. See {LOGS}/kube-system_* there."
-                )
+        path, text, name = (str(record.get(key, "")) for key in ("path", "text", "name"))
+        present = read_text(path) if path else ""
+        # Somebody has written it since: what was before is history.
+        is_ours = digest(present) == record.get("written", digest(present))
+        if text and is_ours and present != text:
+            if path == KUBELET_CONFIG:
+                # Another policy is only ever given to a node that is drained.
+                drained = any(policy(present, field) != policy(text, field) for field in POLICIES)
+                self._restart_kubelet(drained)
+                if not self._kubelet_is_well():
+                    self._put_kubelet_back(text, drained)
+            elif not _waiting.until(
+                functools.partial(self._is_up, name, str(record.get("hash", ""))), _PATIENCE, pause=1
+            ):
+                TextFile(path, text, 0o600).write()
+                if not _waiting.until(functools.partial(self._is_up, name), max(self._timeout, _BACK_OFF), pause=1):
+                    raise SlipwayError(
+                        f"A call that was killed has exchanged {path}. It was put back, and {name} of this control"
+                        f" plane is not Ready for all that. See {LOGS}/kube-system_* there."
+                    )
         _records.RECONFIGURATION.end()
         return True
 
@@ -245,7 +267,7 @@ class KubeadmReconfigure:
         """
         path = manifests.path(name)
         old, logs = self._hash(self._pod(name)), set(self._logs(name))
-        _records.RECONFIGURATION.begin("exchange", path=path, text=before)
+        _records.RECONFIGURATION.begin("exchange", name=name, path=path, text=before, written=digest(after), hash=old)
         TextFile(path, after, 0o600).write()
         if not self._comes_up(name, old, logs):
             said = self._said(name, logs)
@@ -306,37 +328,57 @@ class KubeadmReconfigure:
 
         :raises SlipwayError: when it does not run with it; it has the one of before again then.
         """
-        before = read_text(KUBELET_CONFIG)
+        before, drained = read_text(KUBELET_CONFIG), self._params["drained"]
         kubeadm = _kubeadm.Kubeadm(self._runner)
         patches = [f"--patches={self._params['patches']}"] if self._params["patches"] else []
         _records.RECONFIGURATION.begin("exchange", path=KUBELET_CONFIG, text=before)
         self._runner.run([kubeadm.path, "upgrade", "node", "phase", "kubelet-config", *patches])
         after = read_text(KUBELET_CONFIG)
         if after != before:
-            self._restart_kubelet(before, after)
+            _records.RECONFIGURATION.begin("exchange", path=KUBELET_CONFIG, text=before, written=digest(after))
+            self._expect_no_other_policy(before, after)
+            self._restart_kubelet(drained)
             if not self._kubelet_is_well():
                 said = self._kubelet_said()
-                self._put_kubelet_back(before)
+                self._put_kubelet_back(before, drained)
                 raise SlipwayError(
-                    "The kubelet of this host does not run with its new configuration, and has the former one again."
-                    f" Its last words: {said}. Correct control_plane_kubelet_configuration, and run again."
+                    "The kubelet of this host does not run with its new configuration, or its node is not Ready with"
+                    f" it, and it has the former one again. Its last words: {said}. Correct"
+                    " control_plane_kubelet_configuration, and run again."
                 )
             kubelet.record_running(self._runner)
         _records.RECONFIGURATION.end()
         return after != before
 
-    def _restart_kubelet(self, before: str, after: str) -> None:
+    def _expect_no_other_policy(self, before: str, after: str) -> None:
+        """:raises SlipwayError: when pods have what another policy would give to others; the file is as before then."""
+        fields = [field for field in POLICIES if policy(before, field) != policy(after, field)]
+        if not fields or self._params["drained"]:
+            return
+        self._write_kubelet_config(before)
+        _records.RECONFIGURATION.end()
+        raise SlipwayError(
+            f"{' and '.join(fields)} of this host's kubelet would be another one by kubeadm's patches, and its pods"
+            " have what the present one has given to them. Its configuration is as it was: run again with"
+            " reconfigure_drain: true for this host."
+        )
+
+    @staticmethod
+    def _write_kubelet_config(text: str) -> None:
+        TextFile(KUBELET_CONFIG, text, os.stat(KUBELET_CONFIG).st_mode & 0o7777).write()
+
+    def _restart_kubelet(self, drained: bool) -> None:
+        """:param drained: whether no pod has anything of what the kubelet keeps in its state."""
         self._unit.systemctl("stop", self._unit.name)
-        for field, path in STATE.items():
-            if policy(before, field) != policy(after, field) and os.path.exists(path):
+        for path in STATE if drained else ():
+            if os.path.exists(path):
                 os.unlink(path)
         self._unit.systemctl("start", self._unit.name)
 
-    def _put_kubelet_back(self, text: str) -> None:
+    def _put_kubelet_back(self, text: str, drained: bool) -> None:
         """:raises SlipwayError: when the kubelet does not run with that, either."""
-        present, mode = read_text(KUBELET_CONFIG), os.stat(KUBELET_CONFIG).st_mode & 0o7777
-        TextFile(KUBELET_CONFIG, text, mode).write()
-        self._restart_kubelet(present, text)
+        self._write_kubelet_config(text)
+        self._restart_kubelet(drained)
         if not self._kubelet_is_well():
             raise SlipwayError(
                 "The kubelet of this host has its former configuration again, and does not run with it, either:"
@@ -345,7 +387,8 @@ class KubeadmReconfigure:
         _records.RECONFIGURATION.end()
 
     def _kubelet_is_well(self) -> bool:
-        """Whether the kubelet runs, and goes on running for a while."""
+        """Whether the kubelet that was started just now goes on running, its node is Ready, and its control plane."""
+        begin, is_control_plane = time.time(), bool(manifests.present())
         wait = _waiting.Wait(self._timeout, pause=1)
         process, since = "", 0.0
         while not wait.is_over:
@@ -354,12 +397,23 @@ class KubeadmReconfigure:
                 process = ""
             elif found.get("MainPID") != process:
                 process, since = found.get("MainPID", ""), wait.elapsed
-            elif wait.elapsed - since >= _SETTLING:
-                return True
+            elif wait.elapsed - since >= _SETTLING and self._is_ready_since(begin):
+                # It may start static pods anew, or has them no more.
+                if not is_control_plane:
+                    return True
+                return _waiting.until(api_server.is_ready, wait.left)
             if int(found.get("NRestarts") or 0) >= _RESTARTS:
                 return False
             wait.sleep()
         return False
+
+    def _is_ready_since(self, begin: float) -> bool:
+        """Whether the kubelet has said so itself, by this machine's clock."""
+        node = kubelet.ask_for_node(self._name) or {}
+        conditions = (node.get("status") or {}).get("conditions") or []
+        ready: t.Mapping[str, t.Any] = next((one for one in conditions if one.get("type") == "Ready"), {})
+        heard = str(ready.get("lastHeartbeatTime") or "")
+        return ready.get("status") == "True" and heard >= time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begin))
 
     def _kubelet_said(self) -> str:
         argv = ["--unit=kubelet.service", "--lines=50", "--output=cat", "--no-pager"]
@@ -383,6 +437,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "cluster_configuration": {"type": "str", "default": ""},
     "kubelet": {"type": "str", "choices": ["leave", "compare", "write"], "default": "leave"},
     "cri_socket": _runtimes.CRI_SOCKET,
+    "drained": {"type": "bool", "default": False},
     "kube_proxy_mode": {"type": "str", "default": ""},
     "patches": {"type": "path", "default": ""},
     "timeout": {"type": "int", "default": 300},

@@ -32,6 +32,10 @@ attributes:
   idempotent:
     support: full
 options:
+  cluster_configuration:
+    description: The ClusterConfiguration, as YAML, with which kubeadm reads the other documents.
+    type: str
+    default: ""
   documents:
     description:
       - What is to be kept. M(slipway.kubernetes.preflight_report) makes it of the inventory, as
@@ -75,8 +79,10 @@ written:
   elements: str
   returned: success
   sample: [kubelet-config]
-proxies_restarted:
-  description: Whether the pods of kube-proxy are started anew, or would be in check mode. That goes on afterwards.
+proxies_pending:
+  description:
+    - Whether pods of kube-proxy are older than their configuration, or would be. They are started anew one after the
+      other, which goes on afterwards.
   type: bool
   returned: success
 """
@@ -111,6 +117,7 @@ class KubeadmUploadConfig:
     def __init__(self, context: Context) -> None:
         self._check_mode = context.check_mode
         self._runner = context.runner
+        self._cluster: str = context.params["cluster_configuration"]
         self._documents: t.List[t.Dict[str, t.Any]] = context.params["documents"]
         self._kubectl = Kubectl.of(context)
 
@@ -129,15 +136,15 @@ class KubeadmUploadConfig:
         if not self._check_mode:
             for document in pending:
                 self._write(document, found[document["kind"]])
-        restart = "KubeProxyConfiguration" in [document["kind"] for document in pending] or proxies.are_older(
-            self._kubectl
-        )
+        is_new = "KubeProxyConfiguration" in [document["kind"] for document in pending]
+        waits = is_new or proxies.are_older(self._kubectl)
+        restart = is_new or (waits and not proxies.are_restarting(self._kubectl))
         if restart and not self._check_mode:
             proxies.restart(self._kubectl)
         return {
             "changed": bool(pending) or restart,
             "written": [PLACES[document["kind"]][0] for document in pending],
-            "proxies_restarted": restart,
+            "proxies_pending": waits,
             "diff": [_diff(document) for document in pending],
         }
 
@@ -169,8 +176,11 @@ class KubeadmUploadConfig:
     def _validate(self, documents: t.Sequence[t.Mapping[str, t.Any]]) -> None:
         """:raises SlipwayError: with kubeadm's words when it refuses one of the documents."""
         argv = [kubeadm.Kubeadm(self._runner).path, "config", "validate", "--config=/dev/stdin"]
-        result = self._runner.run(argv, stdin="\n---\n".join(str(item["text"]) for item in documents), check=False)
-        if result.rc != 0:
+        # Without a ClusterConfiguration it would not look into the others.
+        texts = {"ClusterConfiguration": self._cluster, **{item["kind"]: str(item["text"]) for item in documents}}
+        result = self._runner.run(argv, stdin="\n---\n".join(texts.values()), check=False)
+        # A field that it does not know is lost, with a warning only.
+        if result.rc != 0 or "unknown field" in result.stderr:
             lines = kubeadm.masked(result.stderr or result.stdout).strip().splitlines()
             said = "\n".join(line for line in lines if "--v=5" not in line)
             raise SlipwayError(f"kubeadm refuses the configuration, nothing was changed: {said}")
@@ -197,6 +207,7 @@ def _diff(document: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
 
 ARGUMENTS: t.Dict[str, t.Any] = {
     **KUBECTL_ARGUMENTS,
+    "cluster_configuration": {"type": "str", "default": ""},
     "documents": {
         "type": "list",
         "elements": "dict",

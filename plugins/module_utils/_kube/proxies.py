@@ -8,6 +8,7 @@ Private to this collection.
 
 from __future__ import annotations
 
+import datetime
 import json
 import typing as t
 
@@ -16,6 +17,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl i
 NAMESPACE, NAME = "kube-system", "kube-proxy"
 #: The DaemonSet, as kubectl names it.
 DAEMON_SET = f"daemonset/{NAMESPACE}/{NAME}"
+_RESTARTED = "kubectl.kubernetes.io/restartedAt"
 
 
 def config_map(kubectl: Kubectl) -> t.Dict[str, t.Any]:
@@ -33,11 +35,28 @@ def are_older(kubectl: Kubectl, found: t.Optional[t.Mapping[str, t.Any]] = None)
     present = config_map(kubectl) if found is None else found
     if not present:
         return False
-    changed = max((entry.get("time", "") for entry in present["metadata"].get("managedFields", [])), default="")
+    changed = _changed(present)
     pods = kubectl.get("pods", f"--namespace={NAMESPACE}", "--selector=k8s-app=kube-proxy")["items"]
     return any(
         pod["metadata"]["creationTimestamp"] < changed and "deletionTimestamp" not in pod["metadata"] for pod in pods
     )
+
+
+def _changed(found: t.Mapping[str, t.Any]) -> str:
+    """When the ConfigMap was changed, as the API writes times."""
+    return max((entry.get("time", "") for entry in found["metadata"].get("managedFields", [])), default="")
+
+
+def are_restarting(kubectl: Kubectl) -> bool:
+    """Whether their restart has begun since their ConfigMap was changed: another one would begin from the first."""
+    template = kubectl.get(f"daemonset/{NAME}", f"--namespace={NAMESPACE}")["spec"]["template"]
+    began = ((template.get("metadata") or {}).get("annotations") or {}).get(_RESTARTED, "")
+    try:
+        # kubectl writes it with the offset of its machine.
+        moment = datetime.datetime.fromisoformat(began.replace("Z", "+00:00")).astimezone(datetime.timezone.utc)
+    except ValueError:
+        return False
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") >= _changed(config_map(kubectl))
 
 
 def restart(kubectl: Kubectl) -> None:

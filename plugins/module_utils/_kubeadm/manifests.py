@@ -30,8 +30,12 @@ NAMES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _FOLDER = "KUBEADM_INIT_DRYRUN_DIR"
 #: With whom a member has begun, which it reads no more once it has data. kubeadm knows it while it joins only.
 _MEMBERS = re.compile(r"^ *- --initial-cluster(?:-state)?=.*\n", re.MULTILINE)
+_TAG = re.compile(r"^( *(?:- )?image: \S+:)(\S+)$", re.MULTILINE)
+#: How long a container may take to start, which init and join were told for themselves and the cluster does not keep.
+_PATIENCE = re.compile(r"^( *startupProbe:\n +failureThreshold: )(\d+)$", re.MULTILINE)
+_VERSION = re.compile(r"^kubernetesVersion: [\"']?v?([^\s\"']+)", re.MULTILINE)
 _ARGUMENT = re.compile(r"^( *- --[a-z0-9-]*(?:secret|passw|token|psk|credential)[a-z0-9-]*=).*$", re.MULTILINE)
-_VALUE = re.compile(r"^( *value: ).*$", re.MULTILINE)
+_VALUE = re.compile(r"^( *)(value: ).*(?:\n\1 +.*)*$", re.MULTILINE)
 
 
 def path(name: str) -> str:
@@ -56,6 +60,7 @@ def rendered(kubeadm: Kubeadm, cluster: str, cri_socket: str, patches: str) -> t
     place = api_server.advertised(there.get("kube-apiserver", ""))
     if place is None:
         raise SlipwayError(f"There is no API server on this host that kubeadm made ({path('kube-apiserver')}).")
+    _expect_version(kubeadm, cluster)
     init = cluster_configuration.init_configuration(place)
     init["nodeRegistration"]["criSocket"] = cri_socket
     configuration = f"{json.dumps(init, sort_keys=True)}\n---\n{cluster}"
@@ -64,7 +69,7 @@ def rendered(kubeadm: Kubeadm, cluster: str, cri_socket: str, patches: str) -> t
     folder = tempfile.mkdtemp(prefix="slipway-")
     try:
         for phase in phases:
-            kubeadm.run_text(configuration, "init", "phase", *phase, *options, environment={_FOLDER: folder})
+            _render(kubeadm, configuration, [*phase, *options], folder)
         found = {name: read_text(os.path.join(folder, f"{name}.yaml")) for name in there}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -73,7 +78,36 @@ def rendered(kubeadm: Kubeadm, cluster: str, cri_socket: str, patches: str) -> t
         raise SlipwayError(f"kubeadm wrote no manifest of {', '.join(missing)} into {_FOLDER}; nothing was changed.")
     if "etcd" in found:
         found["etcd"] = with_members(found["etcd"], there["etcd"])
-    return found
+        # Another kubeadm may have left etcd at the version that it had.
+        found["etcd"] = found["etcd"] if "imageTag" in cluster else _carried(_TAG, found["etcd"], there["etcd"])
+    return {name: _carried(_PATIENCE, text, there[name]) for name, text in found.items()}
+
+
+def _expect_version(kubeadm: Kubeadm, cluster: str) -> None:
+    """:raises SlipwayError: when this kubeadm would write manifests of another version, or other ones for that."""
+    match, installed = _VERSION.search(cluster), kubeadm.version().lstrip("v")
+    if match is None or match.group(1) != installed:
+        raise SlipwayError(
+            f"kubeadm {installed} is installed on this host, and the cluster is of version"
+            f" {match.group(1) if match else '(unknown)'}: it would write other manifests. Nothing was changed; install"
+            " that version of kubeadm, or finish the upgrade."
+        )
+
+
+def _render(kubeadm: Kubeadm, configuration: str, words: t.Sequence[str], folder: str) -> None:
+    try:
+        kubeadm.run_text(configuration, "init", "phase", *words, environment={_FOLDER: folder})
+    except SlipwayError as error:
+        raise SlipwayError(
+            f"kubeadm does not say what it would write on this control plane, and nothing was changed: {error.msg}",
+            **error.details,
+        ) from None
+
+
+def _carried(pattern: t.Pattern[str], wanted: str, there: str) -> str:
+    """A manifest with what the present one says in the second group of ``pattern``, where both say something."""
+    match = pattern.search(there)
+    return wanted if match is None else pattern.sub(lambda found: found.group(1) + match.group(2), wanted)
 
 
 def with_members(wanted: str, there: str) -> str:
@@ -108,4 +142,4 @@ def _pod(kubectl: Kubectl, manifest: str) -> t.Any:
 
 def shown(manifest: str) -> str:
     """A manifest without what may be secret in it."""
-    return _VALUE.sub(r"\1(not shown)", _ARGUMENT.sub(r"\1(not shown)", manifest))
+    return _VALUE.sub(r"\1\2(not shown)", _ARGUMENT.sub(r"\1(not shown)", manifest))

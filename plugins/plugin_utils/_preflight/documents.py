@@ -125,6 +125,7 @@ _KUBELET_OPTIONAL = (
     "podPidsLimit",
     "registerNode",
     "registryPullQPS",
+    "reservedSystemCPUs",
     "resolvConf",
     "seccompDefault",
     "serializeImagePulls",

@@ -35,8 +35,15 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.repo
 
 #: Fields of a ClusterConfiguration that cannot be changed on a running cluster.
 FIXED = ("networking.*", "clusterName", "certificatesDir", "etcd.local.dataDir", "etcd.external.*")
-#: Fields of a KubeletConfiguration that a kubelet with pods cannot take over: a file keeps what it has given to them.
-NEEDS_DRAIN = ("cpuManagerPolicy", "memoryManagerPolicy")
+#: Fields of a KubeletConfiguration that a kubelet with pods cannot take over, since a file keeps what it has given to
+#: them; and those that are so as well while one of its policies is static. Source: pkg/kubelet/cm of Kubernetes.
+NEEDS_DRAIN = ("cpuManagerPolicy*", "memoryManagerPolicy*", "topologyManager*", "reservedSystemCPUs", "reservedMemory*")
+NEEDS_DRAIN_WHILE_STATIC = ("kubeReserved*", "systemReserved*", "evictionHard.memory.available")
+#: What is compared, and never written: control planes would be gone, or their processes run as another user.
+REFUSED = {
+    "KubeletConfiguration": ("staticPodPath",),
+    "ClusterConfiguration": ("featureGates.RootlessControlPlane",),
+}
 #: Variables of their own, by kind and field; the others have one for all fields of the document.
 VARIABLES = {
     "networking.podSubnet": "cluster_pod_subnet",
@@ -126,7 +133,7 @@ def is_open(difference: Difference, hosts: Hosts) -> bool:
 def is_patched(host: Host) -> bool:
     """Whether kubeadm changes the kubelet's configuration of this machine by patches that only it can read."""
     named = (host.mapping(name) for name in ("node_join_configuration", "control_plane_init_configuration"))
-    return any(document.get("patches") for document in named)
+    return bool(host.text("cluster_patches")) or any(document.get("patches") for document in named)
 
 
 def rules(cluster: Document) -> t.Dict[str, Rules]:
@@ -198,9 +205,9 @@ def kubelet_differences(hosts: Hosts) -> t.Dict[str, t.Optional[t.List[Differenc
 def reconfiguration(hosts: Hosts) -> t.Dict[str, t.Any]:
     """What has to be done so that cluster and nodes are as the inventory says.
 
-    :returns: ``documents``, those of the module kubeadm_upload_config; ``cluster``, the text of the ClusterConfiguration that
-        the cluster has after that; ``kubelets``, what has to be done to each of them, by hosts; and ``proxy_mode``, the
-        mode of kube-proxy, empty where there is none.
+    :returns: ``documents``, those of the module kubeadm_upload_config; ``cluster``, the text of the
+        ClusterConfiguration that the cluster has after that; ``kubelets``, what has to be done to each of them, by
+        hosts; and ``proxy_mode``, the mode of kube-proxy, empty where there is none.
     """
     host = source(hosts)
     if host is None:
@@ -230,26 +237,52 @@ def reconfiguration(hosts: Hosts) -> t.Dict[str, t.Any]:
 def kubelets(hosts: Hosts) -> t.Dict[str, t.Dict[str, t.Any]]:
     """What has to be done to each kubelet: ``how`` (kubeadm_reconfigure takes it), for which ``fields``, and ``drain``.
 
-    Where kubeadm patches the file of a kubelet, only kubeadm knows whether it would be another one.
+    Where kubeadm patches the file of a kubelet, only kubeadm knows whether it would be another one. One that cannot be
+    read is written.
     """
     own, shared = kubelet_differences(hosts), differences(hosts).get("KubeletConfiguration", [])
+    asked = source(hosts)
+    wanted = documents(asked).get("KubeletConfiguration", {}) if asked is not None else {}
     found = {}
     for host in hosts:
         if not configuration(host).get("kubelet"):
             continue
         patched = is_patched(host)
-        items = shared if patched else own.get(host.name) or []
+        items = shared if patched else own.get(host.name, [])
+        how = "write" if items or items is None else "compare" if patched else "leave"
+        is_asked = host.flag("reconfigure_drain") and how != "leave"
         found[host.name] = {
-            "how": "write" if items else "compare" if patched else "leave",
-            "fields": _fields(items),
-            "drain": any(item.path in NEEDS_DRAIN for item in items),
+            "how": how,
+            "fields": _fields(items or []),
+            "drain": is_asked or needs_drain(items or [], wanted),
         }
     return found
 
 
+def needs_drain(items: t.Iterable[Difference], wanted: Document) -> bool:
+    """Whether a kubelet cannot take these fields over while it has pods."""
+    is_static = any(str(wanted.get(name)).lower() == "static" for name in ("cpuManagerPolicy", "memoryManagerPolicy"))
+    patterns = (*NEEDS_DRAIN, *(NEEDS_DRAIN_WHILE_STATIC if is_static else ()))
+    return any(fnmatch.fnmatchcase(item.path, pattern) for item in items for pattern in patterns)
+
+
+def refused(hosts: Hosts) -> t.List[t.Tuple[str, Difference]]:
+    """Fields that differ and that reconfigure.yml does not write, with the kind of their document."""
+    return [
+        (kind, item)
+        for kind, items in differences(hosts).items()
+        for item in items
+        if item.path in REFUSED.get(kind, ())
+    ]
+
+
 def _fields(items: t.Iterable[Difference]) -> t.List[t.Dict[str, str]]:
-    """Fields that differ, in words."""
-    return [dict(zip(("path", "before", "after"), (item.path, *item.words))) for item in items]
+    """Fields that differ, in words. Environment may have anything in it."""
+    found = []
+    for item in items:
+        words = ("(not shown)", "(not shown)") if ".extraEnvs" in item.path else item.words
+        found.append(dict(zip(("path", "before", "after"), (item.path, *words))))
+    return found
 
 
 def _yaml(document: Document) -> str:

@@ -57,7 +57,7 @@ def site(made: Site) -> t.Iterator[Site]:
                 **facts(),
                 "kubeadm_upgrade_info": {"changed": False, "cluster": {"nodes": nodes}},
                 "kubeadm_reconfigure": {"changed": False, "action": "none", "components": []},
-                "kubeadm_upload_config": {"changed": True, "written": [], "proxies_restarted": False},
+                "kubeadm_upload_config": {"changed": True, "written": [], "proxies_pending": False},
                 "kube_drain": {"changed": False},
                 "kube_wait": {"changed": False, "missing": [], "crowded": []},
                 "kube_csr_approve": {"changed": False},
@@ -97,7 +97,8 @@ def test_a_field_of_the_kubelets(site: Site) -> None:
     # Control planes first, one by one, then the workers; the cluster keeps it before any of them asks.
     assert list(kubelets(site).items()) == [(name, "write") for name in NODES]
     order = [module for _host, module, _name in site.calls("kubeadm_upload_config", "kubeadm_reconfigure")]
-    assert order.index("kubeadm_upload_config") == len(NODES) and order.count("kubeadm_upload_config") == 1
+    # After all were asked whether something is to be made good, and control planes what they would write.
+    assert order.index("kubeadm_upload_config") == len(NODES) + 3 and order.count("kubeadm_upload_config") == 1
     assert "[WARNING]" not in output or "maxPods" not in output.partition("[WARNING]")[2]
     assert not [arguments for _host, arguments in calls(site, "kube_drain") if arguments["state"] == "drained"]
 

@@ -77,9 +77,10 @@ CHECKS: t.Tuple[Check, ...] = (
 )
 #: What differs between a built cluster and the inventory, and stops nothing.
 REPORTS: t.Tuple[Check, ...] = (*differences.REPORTS, *nodes.REPORTS)
-#: Those of them that are there when a built cluster is given another configuration: what it gets is no difference then.
-REPORTS_BESIDE_CONFIGURATION: t.Tuple[Check, ...] = tuple(
-    check for check in REPORTS if check not in (differences.check_reported, differences.check_kubelets)
+#: The same when a built cluster is given another configuration: what it gets is no difference then.
+REPORTS_BESIDE_CONFIGURATION: t.Tuple[Check, ...] = (
+    differences.check_stored,
+    *(check for check in REPORTS if check not in (differences.check_reported, differences.check_kubelets)),
 )
 #: What a build leaves to an upgrade, and so refuses.
 _UPGRADES: t.Tuple[Check, ...] = (membership.check_installed, nodes.check_runtime_version)

@@ -299,6 +299,12 @@ def check_other_nodes(hosts: Hosts) -> t.Iterable[Problem]:
         )
 
 
+def check_stored(hosts: Hosts) -> t.Iterable[Problem]:
+    """What the cluster keeps and nobody can read is not changed, either."""
+    asked = source(hosts)
+    yield from _check_stored(asked) if asked is not None else ()
+
+
 CHECKS: t.Tuple[Check, ...] = (check_fixed, check_metrics)
 #: What differs and stops nothing.
 REPORTS: t.Tuple[Check, ...] = (check_reported, check_kubelets, check_addons, check_other_nodes)

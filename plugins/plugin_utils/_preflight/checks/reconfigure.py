@@ -71,6 +71,41 @@ def check_readable(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
         )
 
 
+def check_versions(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
+    """kubeadm is of the cluster's version: another one would write other manifests."""
+    for host in hosts:
+        state = (host.facts or {}).get("kubernetes", {})
+        installed, asked = str(state.get("kubeadm_version") or ""), host.text("cluster_version")
+        if state.get("completed") and installed and installed.lstrip("v") != asked.lstrip("v"):
+            yield host.problem(
+                "kubeadm",
+                f"{installed} is installed, and the cluster is to be of {asked}.",
+                "Finish the upgrade with upgrade.yml, or install that version again.",
+            )
+
+
+def check_unwritten(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
+    """Nothing is asked for that a running cluster does not survive, or of which kubeadm does not say what it does."""
+    for kind, difference in kept.refused(hosts):
+        present, wanted = difference.words
+        yield Problem(
+            CLUSTER,
+            f"{kind}.{difference.path}",
+            f"is {present} in the cluster and {wanted} in the inventory; reconfigure.yml does not change it.",
+            "Say in the inventory what is there.",
+        )
+    asked = kept.source(hosts)
+    gates = (kept.stored(asked).get("ClusterConfiguration", {}).get("featureGates") if asked else None) or {}
+    if gates.get("RootlessControlPlane"):
+        yield Problem(
+            CLUSTER,
+            "ClusterConfiguration.featureGates.RootlessControlPlane",
+            "is set: kubeadm does not say what it would write of the control plane's users, so its static pods cannot"
+            " be compared.",
+            "Such a cluster is changed by hand, see docs/differences.md.",
+        )
+
+
 def check_drains(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
     """What keeps nodes from being drained whose kubelets need that."""
     pending = {name for name, kubelet in kept.kubelets(hosts).items() if kubelet["drain"]}
@@ -80,7 +115,7 @@ def check_drains(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
 def checks(cluster: Cluster) -> t.List[Check]:
     """The checks before this cluster gets another configuration."""
     health = (check_cluster, check_etcd, check_ready)
-    own = (check_members, check_readable, check_drains)
+    own = (check_members, check_versions, check_readable, check_unwritten, check_drains)
     return [
         *(functools.partial(check, cluster=cluster, work=RECONFIGURATION) for check in health),
         *(functools.partial(check, cluster=cluster) for check in own),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _module, _records
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, manifests
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_reconfigure
 from ansible_collections.slipway.kubernetes.plugins.modules.kubeadm_reconfigure import last_words
@@ -19,7 +19,7 @@ from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
-CLUSTER = "kind: ClusterConfiguration\n"
+CLUSTER = "kind: ClusterConfiguration\nkubernetesVersion: v1.37.1\n"
 NAMES = manifests.NAMES
 
 
@@ -60,6 +60,7 @@ class Machine:
         self.clock = waiting_clock(monkeypatch)
         self._run_module = run_module
         answers = {
+            "kubeadm version": "v1.37.1\n",
             "init phase": self._render,
             "patch --local": lambda _argv: self._as_json(self.runner.stdins[-1] or ""),
             "get pod/": self._pod,
@@ -77,7 +78,10 @@ class Machine:
         module = kubeadm_reconfigure
         monkeypatch.setattr(module, "KUBELET_CONFIG", str(self.config))
         monkeypatch.setattr(module, "LOGS", str(self.logs))
-        monkeypatch.setattr(module, "STATE", {"cpuManagerPolicy": str(self.state)})
+        monkeypatch.setattr(module, "STATE", (str(self.state),))
+        self.node_ready = "True"
+        self.heartbeat = "2999-01-01T00:00:00Z"
+        monkeypatch.setattr(module.kubelet, "ask_for_node", lambda _name: self._node())
         monkeypatch.setattr(module.api_server, "is_ready", lambda: self.api_ready)
         monkeypatch.setattr(module.cluster_configuration, "node_name", lambda: "cp1")
         monkeypatch.setattr(module.kubelet, "record_running", lambda _runner: None)
@@ -132,6 +136,10 @@ class Machine:
             "annotations": {"kubernetes.io/config.hash": told},
         }
         return json.dumps({"kind": "Pod", "metadata": metadata, "spec": {"containers": []}, "status": status})
+
+    def _node(self) -> t.Dict[str, t.Any]:
+        condition = {"type": "Ready", "status": self.node_ready, "lastHeartbeatTime": self.heartbeat}
+        return {"status": {"conditions": [condition]}}
 
     def _write_kubelet(self, _argv: t.List[str]) -> str:
         self.config.write_text(self.kubelet_config)
@@ -206,32 +214,76 @@ def test_secrets_are_not_shown(machine: Machine) -> None:
     machine.built()
     machine.wanted["kube-apiserver"] = manifest("kube-apiserver", "oidc-client-secret=hunter2", "z=1")
     result = machine(check=True)
+    env = "    env:\n    - name: HTTP_PROXY\n      value: |-\n        first\n        hunter3\n    image: x\n"
+    assert "hunter3" not in manifests.shown(env) and "image: x" in manifests.shown(env)
     assert "hunter2" not in str(result) and "--oidc-client-secret=(not shown)" in result["diff"][0]["after"]
 
 
-@pytest.mark.parametrize("ready", [True, False])
-def test_a_call_that_was_killed(machine: Machine, ready: bool) -> None:
+@pytest.mark.parametrize("new", ["new=1", "bad=1"])
+def test_a_call_that_was_killed(machine: Machine, new: str) -> None:
+    """What runs may stay, and the rest of the run goes on; what does not come up gets the former manifest."""
     machine.built()
-    path = machine.manifests / "kube-apiserver.yaml"
-    before = path.read_text()
-    _records.RECONFIGURATION.begin("exchange", path=str(path), text=before)
-    path.write_text(manifest("kube-apiserver", "new=1"))
-    machine.api_ready = ready
+    path = machine.manifests / "kube-scheduler.yaml"
+    before, after = path.read_text(), manifest("kube-scheduler", new)
+    told = {"hash": hashlib.sha256(before.encode()).hexdigest()[:32], "written": kubeadm_reconfigure.digest(after)}
+    _records.RECONFIGURATION.begin("exchange", name="kube-scheduler", path=str(path), text=before, **told)
+    path.write_text(after)
     assert machine(check=True, operation="recover")["action"] == "recovered"
-    assert "--new" in path.read_text()
-    pause = machine.clock.sleep
-
-    def sleep(seconds: float) -> None:
-        pause(seconds)
-        machine.api_ready = "--new" not in path.read_text()
-
-    machine.clock.sleep = sleep  # type: ignore[method-assign]
+    assert path.read_text() == after
     result = machine(operation="recover")
     assert (result["changed"], result["action"]) == (True, "recovered")
-    # What runs may stay; the rest of the run goes on from there.
-    assert (path.read_text() == before) is not ready
+    assert path.read_text() == (before if new == "bad=1" else after)
     assert _records.RECONFIGURATION.read() is None
     assert machine(operation="recover")["changed"] is False
+
+
+def test_a_record_of_long_ago(machine: Machine) -> None:
+    """An upgrade has written the manifest since: what was before it is history, whether it runs now or not."""
+    machine.built()
+    path = machine.manifests / "kube-scheduler.yaml"
+    old = {"written": kubeadm_reconfigure.digest("another"), "text": "long ago", "hash": "1"}
+    _records.RECONFIGURATION.begin("exchange", name="kube-scheduler", path=str(path), **old)
+    path.write_text(manifest("kube-scheduler", "bad=1"))
+    machine(operation="recover")
+    assert "--bad" in path.read_text() and _records.RECONFIGURATION.read() is None
+
+
+@pytest.mark.parametrize("version", ["v1.37.0", "v1.38.1"])
+def test_a_kubeadm_of_another_version(machine: Machine, version: str) -> None:
+    """It would give etcd another version, too."""
+    machine.built()
+    machine.wanted["etcd"] = manifest("etcd", "a=2")
+    machine.runner.answers["kubeadm version"] = f"{version}\n"
+    result = machine()
+    assert result["failed"] and f"kubeadm {version[1:]} is installed on this host" in result["msg"]
+    assert "--a=1" in machine.text("etcd")
+
+
+def test_what_the_cluster_does_not_keep_stays(machine: Machine) -> None:
+    """The version of etcd that an upgrade has left, and how long init or join were told to wait for a container."""
+    machine.built()
+    text = (
+        machine.text("etcd")
+        + "    image: registry.k8s.io/etcd:3.5.1-0\n    startupProbe:\n      failureThreshold: 60\n"
+    )
+    (machine.manifests / "etcd.yaml").write_text(text)
+    wanted = "    image: mirror.example.com/etcd:3.7.0-0\n    startupProbe:\n      failureThreshold: 24\n"
+    machine.wanted["etcd"] += wanted
+    assert machine()["components"] == ["etcd"]
+    assert "mirror.example.com/etcd:3.5.1-0" in machine.text("etcd") and "failureThreshold: 60" in machine.text("etcd")
+    assert machine()["changed"] is False
+    # A tag that the user has chosen is the user's.
+    assert machine(cluster_configuration=f"{CLUSTER}etcd:\n  local:\n    imageTag: 3.7.0-0\n")["changed"] is True
+    assert "etcd:3.7.0-0" in machine.text("etcd")
+
+
+def test_kubeadm_refuses_to_say(machine: Machine) -> None:
+    machine.built()
+    machine.runner.answers["init phase"] = SlipwayError("kubeadm init failed: super-admin.conf does not exist")
+    result = machine(check=True)
+    assert result["failed"]
+    assert "does not say what it would write on this control plane, and nothing was changed" in result["msg"]
+    assert "super-admin.conf" in result["msg"]
 
 
 def test_a_kubelet(machine: Machine) -> None:
@@ -240,7 +292,12 @@ def test_a_kubelet(machine: Machine) -> None:
     assert machine(check=True, kubelet="write")["components"] == ["kubelet"]
     assert machine(check=True, kubelet="compare")["changed"] is False
     assert machine.config.read_text() == "maxPods: 110\n"
-    result = machine(kubelet="write")
+    # Its pods have what the present policy has given to them.
+    refused = machine(kubelet="write")
+    assert refused["failed"] and "run again with reconfigure_drain: true" in refused["msg"]
+    assert machine.config.read_text() == "maxPods: 110\n" and machine.state.exists()
+    assert not machine.runner.called("stop")
+    result = machine(kubelet="write", drained=True)
     assert (result["action"], result["components"]) == ("changed", ["kubelet"])
     assert machine.clock.now >= 10
     # It would refuse to start beside what another policy has given away.
@@ -264,12 +321,38 @@ def test_a_kubelet_that_does_not_run_with_it(machine: Machine) -> None:
     assert "does not run with it, either" in machine(kubelet="write")["msg"]
 
 
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_kubelet_that_runs_and_whose_node_is_not_ready(machine: Machine, silent: bool) -> None:
+    machine.kubelet_config = "runtimeRequestTimeout: 1ms\n"
+    written = machine._write_kubelet
+
+    def write(argv: t.List[str]) -> str:
+        machine.node_ready, machine.heartbeat = (
+            ("True", "2020-01-01T00:00:00Z") if silent else ("False", machine.heartbeat)
+        )
+        return written(argv)
+
+    machine.runner.answers["upgrade node phase kubelet-config"] = write
+
+    def start(_argv: t.List[str]) -> str:
+        if "maxPods" in machine.config.read_text():
+            machine.node_ready, machine.heartbeat = "True", "2999-01-01T00:00:00Z"
+        return ""
+
+    machine.runner.answers["systemctl start"] = start
+    result = machine(kubelet="write")
+    assert result["failed"] and "or its node is not Ready with it" in result["msg"]
+    assert machine.config.read_text() == "maxPods: 110\n"
+
+
 @pytest.mark.parametrize(("text", "expected"), [("bad\n", "maxPods: 110\n"), ("maxPods: 200\n", "maxPods: 200\n")])
 def test_a_call_that_was_killed_while_the_kubelet_started(machine: Machine, text: str, expected: str) -> None:
     _records.RECONFIGURATION.begin("exchange", path=str(machine.config), text="maxPods: 110\n")
     machine.config.write_text(text)
     assert machine(operation="recover")["action"] == "recovered"
     assert machine.config.read_text() == expected
+    # The one that runs may not have read it yet.
+    assert machine.runner.called("start")
 
 
 def test_patches(machine: Machine) -> None:

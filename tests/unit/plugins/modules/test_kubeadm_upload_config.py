@@ -26,6 +26,7 @@ class Cluster:
         self.texts = {kind: f"kind: {kind}\n" for kind in PLACES}
         self.patches: t.Dict[str, t.Any] = {}
         self.proxy_pods = "2026-11-29T10:00:05Z"
+        self.annotations: t.Dict[str, str] = {}
         self._run_module = run_module
         self.runner = FakeRunner(
             {
@@ -34,6 +35,9 @@ class Cluster:
                     {"items": [{"metadata": {"creationTimestamp": self.proxy_pods}}, {"metadata": self._going()}]}
                 ),
                 "get configmap/": self._get,
+                "get daemonset/": lambda _argv: json.dumps(
+                    {"spec": {"template": {"metadata": {"annotations": self.annotations}}}}
+                ),
                 "patch configmap/": self._patch,
                 "config validate": "",
                 "rollout restart": "",
@@ -58,7 +62,8 @@ class Cluster:
         return ""
 
     def __call__(self, *documents: t.Mapping[str, t.Any], check: bool = False) -> t.Dict[str, t.Any]:
-        return self._run_module(kubeadm_upload_config.main, {"documents": list(documents)}, check=check)
+        given = {"documents": list(documents), "cluster_configuration": "kind: ClusterConfiguration\nas: it is\n"}
+        return self._run_module(kubeadm_upload_config.main, given, check=check)
 
     def wanted(self, kind: str, text: str, **more: t.Any) -> t.Dict[str, t.Any]:
         """A document as the report gives it."""
@@ -75,7 +80,7 @@ def test_what_differs_is_written(cluster: Cluster) -> None:
     kubelet = cluster.wanted(KUBELET, "kind: KubeletConfiguration\nmaxPods: 200\n", fields=fields)
     same = cluster.wanted(CLUSTER, cluster.texts[CLUSTER])
     result = cluster(kubelet, same)
-    assert (result["changed"], result["written"], result["proxies_restarted"]) == (True, ["kubelet-config"], False)
+    assert (result["changed"], result["written"], result["proxies_pending"]) == (True, ["kubelet-config"], False)
     assert result["diff"][0]["before"] == "maxPods: not set\n" and result["diff"][0]["after"] == "maxPods: 200\n"
     # As it was read, or not at all.
     patch = cluster.patches["kubelet-config"]
@@ -93,21 +98,34 @@ def test_nothing_to_do(cluster: Cluster) -> None:
 
 def test_check_mode(cluster: Cluster) -> None:
     result = cluster(cluster.wanted(PROXY, "mode: ipvs\n"), check=True)
-    assert (result["changed"], result["written"], result["proxies_restarted"]) == (True, ["kube-proxy"], True)
+    assert (result["changed"], result["written"], result["proxies_pending"]) == (True, ["kube-proxy"], True)
     assert cluster.patches == {} and not cluster.runner.called("rollout")
     assert cluster.runner.called("validate")
 
 
 def test_kube_proxy_reads_its_configuration_when_it_starts(cluster: Cluster) -> None:
-    assert cluster(cluster.wanted(PROXY, "mode: ipvs\n"))["proxies_restarted"] is True
+    assert cluster(cluster.wanted(PROXY, "mode: ipvs\n"))["proxies_pending"] is True
     assert len(cluster.runner.called("rollout", "restart")) == 1
 
 
 def test_a_run_that_was_killed_before_kube_proxy_was_restarted(cluster: Cluster) -> None:
     cluster.proxy_pods = "2026-11-29T09:59:59Z"
     result = cluster()
-    assert (result["changed"], result["written"], result["proxies_restarted"]) == (True, [], True)
+    assert (result["changed"], result["written"], result["proxies_pending"]) == (True, [], True)
     assert len(cluster.runner.called("rollout", "restart")) == 1
+
+
+@pytest.mark.parametrize(
+    ("began", "again"),
+    [("2026-11-29T10:00:01Z", False), ("2026-11-29T12:00:01+02:00", False), ("2026-11-29T09:00:00Z", True)],
+)
+def test_a_restart_of_many_that_goes_on(cluster: Cluster, began: str, again: bool) -> None:
+    """Another one would begin from the first of them."""
+    cluster.proxy_pods = "2026-11-29T09:59:59Z"
+    cluster.annotations["kubectl.kubernetes.io/restartedAt"] = began
+    result = cluster()
+    assert (result["changed"], result["proxies_pending"]) == (again, True)
+    assert bool(cluster.runner.called("rollout", "restart")) is again
 
 
 def test_somebody_has_changed_it_since(cluster: Cluster) -> None:
@@ -134,3 +152,8 @@ def test_kubeadm_refuses(cluster: Cluster) -> None:
         assert result["failed"]
         assert result["msg"].endswith('nothing was changed: strict decoding error: unknown field "maxPodz"')
     assert cluster.patches == {}
+    # It would not look into a document of a kubelet alone.
+    assert any("kind: ClusterConfiguration\nas: it is\n" in (text or "") for text in cluster.runner.stdins)
+    # What it does not know it leaves out, with a warning.
+    cluster.runner.answers["config validate"] = (0, "", 'W1201 strict.go:1] unknown field "maxPodz"\n')
+    assert 'unknown field "maxPodz"' in cluster(cluster.wanted(KUBELET, "maxPodz: 200\n"))["msg"]

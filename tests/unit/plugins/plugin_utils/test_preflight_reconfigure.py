@@ -121,6 +121,46 @@ def test_a_kubelet_that_kubeadm_patches() -> None:
     assert [kubelet["how"] for kubelet in kubelets.values()] == ["compare", "compare"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "drain"),
+    [
+        ({"maxPods": 200}, False),
+        ({"cpuManagerPolicy": "static"}, True),
+        ({"reservedSystemCPUs": "0"}, True),
+        ({"systemReserved": {"cpu": "100m"}}, False),
+        ({"systemReserved": {"cpu": "100m"}, "memoryManagerPolicy": "Static"}, True),
+    ],
+)
+def test_what_needs_a_drain(fields: t.Dict[str, t.Any], drain: bool) -> None:
+    hosts = cluster(control_plane_kubelet_configuration={**KUBELET, **fields})
+    assert {kubelet["drain"] for kubelet in kept.kubelets(hosts).values()} == {drain}
+    asked = [dataclasses.replace(host, variables={**host.variables, "reconfigure_drain": True}) for host in hosts]
+    assert {kubelet["drain"] for kubelet in kept.kubelets(asked).values()} == {True}
+    asked = [dataclasses.replace(host, variables={**host.variables, "reconfigure_drain": True}) for host in cluster()]
+    assert {kubelet["drain"] for kubelet in kept.kubelets(asked).values()} == {False}
+
+
+def test_a_file_that_nobody_can_read_is_written() -> None:
+    hosts = cluster()
+    configuration = {**(hosts[1].facts or {})["configuration"], "kubelet": "a: &a 1\nb: *a\n"}
+    hosts[1] = dataclasses.replace(hosts[1], facts={**(hosts[1].facts or {}), "configuration": configuration})
+    assert [kubelet["how"] for kubelet in kept.kubelets(hosts).values()] == ["leave", "write"]
+
+
+def test_patches_by_their_variable() -> None:
+    kubelets = kept.kubelets(cluster(cluster_patches="/etc/patches"))
+    assert [kubelet["how"] for kubelet in kubelets.values()] == ["compare", "compare"]
+
+
+def test_environment_is_not_shown() -> None:
+    hosts = cluster()
+    environment = {"extraEnvs": [{"name": "HTTP_PROXY", "value": "http://user:hunter2@proxy.example.com"}]}
+    for host in hosts:
+        host.variables["__control_plane_documents"][1].setdefault("apiServer", {}).update(environment)
+    (document,) = kept.reconfiguration(hosts)["documents"]
+    assert "hunter2" not in str(document["fields"])
+
+
 def test_secrets_are_not_in_the_fields() -> None:
     hosts = cluster()
     secret = {"extraArgs": [{"name": "oidc-client-secret", "value": "hunter2"}]}
@@ -177,6 +217,13 @@ def test_machines() -> None:
         dataclasses.replace(host, facts={**(host.facts or {}), "configuration": {}}) for host in completed(cluster())
     ]
     assert "cluster: configuration: could not be read" in "\n".join(said(hosts))
+
+
+def test_what_a_running_cluster_does_not_survive() -> None:
+    hosts = completed(cluster(control_plane_kubelet_configuration={**KUBELET, "staticPodPath": "/etc/other"}))
+    assert "KubeletConfiguration.staticPodPath: is /etc/kubernetes/manifests in the cluster" in "\n".join(said(hosts))
+    hosts = completed(cluster(), kubeadm_version="1.38.0")
+    assert sum("kubeadm: 1.38.0 is installed, and the cluster is to be of" in line for line in said(hosts)) == 2
 
 
 def test_a_drain_that_would_wait_for_ever() -> None:
