@@ -18,6 +18,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import RKE2
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ip_sets, ipvs, netfilter
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import beside, declared
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import Runtime
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_reset
 from ansible_collections.slipway.kubernetes.tests.unit.plugins import kubectl_config
@@ -179,8 +180,10 @@ class Machine:
             "files": [f"{self.root}/etc/bash_completion.d/slipway-kubernetes"],
             "timeout": 5,
             **options,
+            "leftovers": {**{kind: [] for kind in declared.KINDS}, **(options.get("leftovers") or {})},
         }
-        return kubeadm_reset.KubeadmReset(params, self.runner, check, str(self.root)).run()
+        with beside(declared.Declared(params["leftovers"])):
+            return kubeadm_reset.KubeadmReset(params, self.runner, check, str(self.root)).run()
 
     def files(self) -> t.List[str]:
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
