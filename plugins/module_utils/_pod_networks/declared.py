@@ -29,8 +29,19 @@ def _words(text: str) -> t.Tuple[str, ...]:
 
 #: The name of an interface, or how names begin. Linux has no longer ones.
 _INTERFACE = re.compile(r"(?=.{1,15}$)[A-Za-z][\w.-]*|(?=.{4,15}$)[A-Za-z][\w.-]*\*", re.ASCII)
-#: Interfaces that machines have, and those of other programs than a pod network; bridges of Docker have 12 digits.
-_INTERFACES_OF_OTHERS = _words(
+#: How interfaces are called that machines have, and those of other programs than a pod network.
+_NUMBERED = (
+    "eth|ens|eno|em|vec|venet|wlan|wwan|ib|usb|ppp|bond|team|vlan|br|vmbr|bridge|macvlan|ipvlan|can|docker|podman"
+    "|cni-podman|virbr|vnet|lxdbr|lxcbr|incusbr|nerdctl|tap|tun|tunl|wg|tailscale|zt|dummy|ifb|sit|gre|gretap|erspan"
+    "|ip6tnl|ip6_vti|ip_vti|rename"
+)
+_INTERFACE_OF_OTHERS = re.compile(
+    rf"lo|({_NUMBERED})\d+([.@:]\S*)?|en[pPx]\w+([.@:]\S*)?|wl[opx]\w+|ibs\w+|p\d+p\d+\S*|br-([0-9a-f]{{12}}|lan)"
+    r"|veth[0-9a-f]+|docker_gwbridge|kube-ipvs0|nodelocaldns",
+    re.ASCII,
+)
+#: Some of them, for the beginnings of names.
+_SUCH_AS = _words(
     "lo eth0 eth1 eth10 ens3 ens192 enp1s0 enp0s31f6 eno1 enx001122334455 enP1p1s0 em1 p1p1 vec0 venet0 wlan0 wlp2s0"
     " wlo1 wwan0 ib0 ibs1 usb0 ppp0 rename2 bond0 team0 vlan1 vlan10 br0 br1 br-lan vmbr0 bridge0 macvlan0 ipvlan0 can0"
     " docker0 docker_gwbridge br-0a1b2c3d4e5f veth0a1b2c3 veth1 podman0 podman1 cni-podman0 virbr0 vnet0 lxdbr0 lxcbr0"
@@ -89,8 +100,10 @@ def matches(name: str, patterns: t.Iterable[str]) -> bool:
 def _of_interface(text: str) -> str:
     if not _INTERFACE.fullmatch(text):
         return "is neither the name of an interface nor three characters or more and a * at the end"
-    other = next((name for name in _INTERFACES_OF_OTHERS if matches(name, [text])), "")
-    return f"would be {other}, too, which is not of a pod network alone" if other else ""
+    if _INTERFACE_OF_OTHERS.fullmatch(text):
+        return "is how interfaces of machines and of other programs are called"
+    other = next((name for name in _SUCH_AS if matches(name, [text])), "")
+    return f"would be {other}, too, which is no pod network's" if other else ""
 
 
 def _of_cni_file(text: str) -> str:

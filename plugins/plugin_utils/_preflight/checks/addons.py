@@ -98,11 +98,14 @@ def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
 
 def check_options(hosts: Hosts) -> t.Iterable[Problem]:
     """Keys and types of entries of those lists whose role leaves them to the one that has described them."""
-    for variable in variables(hosts):
-        for where, host in with_addons(hosts, variable) if variable != DESCRIBED else ():
-            for entry in entries(host, variable):
-                for error in ArgumentSpecValidator(ENTRY_OPTIONS).validate(_addons.plain(entry)).error_messages:
-                    yield Problem(where, variable, f"{entry['name']}: {error}.", f"Entries are those of {DESCRIBED}.")
+    for host in (host for host in hosts if host.control_plane):
+        for variable in (name for name in lists(host) if name != DESCRIBED):
+            for number, entry in enumerate(host.sequence(variable), start=1):
+                given = _addons.plain(entry) if isinstance(entry, dict) else {}
+                errors = ArgumentSpecValidator(ENTRY_OPTIONS).validate(given).error_messages
+                if errors:
+                    message = f"{given.get('name') or f'entry {number}'}: {'; '.join(errors).rstrip('.')}."
+                    yield host.problem(variable, message, f"Entries have the keys of {DESCRIBED}.")
 
 
 def _of_the_list(host: Host, variable: str) -> t.Iterator[Complaint]:
