@@ -74,7 +74,7 @@ _SETS_OF_OTHERS = _words("f2b- fail2ban firewalld ufw crowdsec blacklist blockli
 _PLACES = ("/run/", "/var/run/", "/var/lib/", "/var/log/", "/var/cache/")
 _FOLDER = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*", re.ASCII)
 _FOLDERS_OF_OTHERS = _words(
-    "apt dpkg rpm dnf yum pacman snapd flatpak alternatives misc private sudo systemd dbus udev udisks2 NetworkManager"
+    "snapd flatpak alternatives misc private sudo systemd dbus udev udisks2 NetworkManager"
     " network dhcp dhcpcd resolvconf netns docker containers crio buildkit nerdctl podman lxc lxd lxcfs incus etcd"
     " kubelet kube-proxy kubernetes slipway rancher cni libvirt lock log user sshd cloud cloud-init chrony ntp lvm"
     " mount initramfs shm postgresql mysql mariadb mongodb redis prometheus grafana www nfs pods audit journal nginx"
