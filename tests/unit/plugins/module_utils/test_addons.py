@@ -424,3 +424,16 @@ def test_two_lists_in_one_cluster(cluster: Cluster, monkeypatch: pytest.MonkeyPa
     )
     assert actions(run_module(kube_addons.main, {"addons": "[]", **own})) == ["colours deleted"]
     assert "other" in cluster.names() and "colours" not in cluster.names()
+
+
+def test_an_entry_that_moves_to_another_list_keeps_its_objects(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner
+) -> None:
+    """A pod network that was an addon, and comes from its own list now, does not go for a moment."""
+    monkeypatch.setattr(_module, "Runner", lambda _module: cluster.runner)
+    own = {"set_prefix": "cni", "record": "slipway-cni"}
+    run(cluster, MANIFEST)
+    assert actions(run_module(kube_addons.main, {"addons": json.dumps([MANIFEST]), **own})) == ["colours applied"]
+    assert actions(run(cluster)) == ["colours deleted"]
+    assert {"colours", "paint"} <= set(cluster.names()) and "slipway-set-addon-colours" not in cluster.names()
+    assert not run_module(kube_addons.main, {"addons": json.dumps([MANIFEST]), **own})["changed"]
