@@ -650,7 +650,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "files": {"type": "list", "elements": "path", "default": []},
     "leftovers": {
         "type": "dict",
-        "apply_defaults": True,
+        "default": {},
         "options": {kind: {"type": "list", "elements": "str", "default": []} for kind in declared.KINDS},
     },
     "timeout": {"type": "int", "default": 300},
