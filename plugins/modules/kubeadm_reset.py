@@ -99,6 +99,11 @@ options:
         type: list
         elements: str
         default: []
+      comments:
+        description: Whole comments of rules of iptables in chains of the kernel.
+        type: list
+        elements: str
+        default: []
       nft_tables:
         description: Tables of nftables by name, of whatever family.
         type: list
@@ -110,7 +115,7 @@ options:
         elements: str
         default: []
       networks:
-        description: Networks whose routes by other machines are removed, as that of all pods.
+        description: Networks whose routes by other machines, and rules of routing, are removed, as that of all pods.
         type: list
         elements: str
         default: []
@@ -346,6 +351,7 @@ class KubeadmReset:
             "virtual services": [" ".join(service) for service in ipvs.services(self._runner, self._root)],
             "interfaces": leftovers.interfaces(),
             "routes": self._routes(),
+            "routing rules": self._routing_rules(),
             "iptables": [f"{tool} {name}" for tool, plan in self._plans() for name in plan.names],
             "nftables": [" ".join(table) for table in netfilter.nft_tables(self._has_other_networks())],
             "ipsets": self._sets(),
@@ -390,6 +396,11 @@ class KubeadmReset:
         lines = [line.strip() for line in lines if " via " in line or line.startswith("blackhole ")]
         found = [line for line in lines if not own & set(line.split())]
         return list(dict.fromkeys([*found, *leftovers.routes(self._runner.run([ip, "route", "show"]).stdout)]))
+
+    def _routing_rules(self) -> t.List[str]:
+        ip = self._runner.which("ip", required=False)
+        asked = ip is not None and any(self._params["leftovers"]["networks"])
+        return leftovers.routing_rules(self._runner.run([str(ip), "rule", "show"]).stdout) if asked else []
 
     def _variants(self, family: str, tables: str) -> t.List[str]:
         """The programs that between them see all rules of that family."""
@@ -595,6 +606,8 @@ class KubeadmReset:
             # A network and the machine that it is behind, or what happens to its packets and the network.
             words = line.split()[: 3 if " via " in line else 2]
             self._runner.run([str(ip), "route", "delete", *words], check=False)
+        for line in self._routing_rules():
+            self._runner.run([str(ip), "rule", "delete", *line.split()], check=False)
         ipvs.remove_services(self._runner, self._root)
         for name in leftovers.interfaces():
             # A pod's end of a cable goes with the other one.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import ipaddress
 import json
 import os
 import re
@@ -149,6 +150,18 @@ def routes(shown: str) -> t.List[str]:
     patterns = [pattern for network in POD_NETWORKS.values() for pattern in network.left_routes]
     lines = (line.strip() for line in shown.splitlines())
     return [line for line in lines if any(re.fullmatch(pattern, line) for pattern in patterns)]
+
+
+def routing_rules(shown: str) -> t.List[str]:
+    """Rules that send what comes from pods by a table of its own, among the lines that ``ip rule`` shows."""
+    networks = [ipaddress.ip_network(text) for network in POD_NETWORKS.values() for text in network.left_networks]
+    found = []
+    for source, table in re.findall(r"^\d+:\s+from (\S+) lookup (\S+)\s*$", shown, re.MULTILINE):
+        with contextlib.suppress(ValueError):
+            own = ipaddress.ip_network(source)
+            if any(own.version == pods.version and own.subnet_of(pods) for pods in networks):  # type: ignore[arg-type]
+                found.append(f"from {source} lookup {table}")
+    return found
 
 
 def cni_files(folder: str = "/etc/cni/net.d") -> t.List[str]:

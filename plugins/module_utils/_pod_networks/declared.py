@@ -20,7 +20,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.pod_network import PodNetwork
 
 #: Kinds of what is left on a machine.
-KINDS = ("interfaces", "cni_files", "chains", "nft_tables", "ip_sets", "networks", "folders", "programs")
+KINDS = ("interfaces", "cni_files", "chains", "comments", "nft_tables", "ip_sets", "networks", "folders", "programs")
 
 
 def _words(text: str) -> t.Tuple[str, ...]:
@@ -59,6 +59,9 @@ _CHAINS_OF_OTHERS = _words(
     "INPUT OUTPUT FORWARD PREROUTING POSTROUTING ACCEPT DROP REJECT RETURN LOG MARK DOCKER ufw fail2ban f2b LIBVIRT"
     " NETAVARK IN_ FWD OUT_ PRE_ POST_ CNI- sshg"
 )
+
+#: Nobody else writes a sentence of that length about his own rule.
+_COMMENT = re.compile(r"(?=.{12,256}$)[A-Za-z0-9][\w :./,-]*", re.ASCII)
 
 _TABLE = re.compile(r"(?=.{4,63}$)[A-Za-z][\w.-]*", re.ASCII)
 #: Tables of nftables that firewalls and container runtimes have, and those that iptables makes.
@@ -126,6 +129,10 @@ def _of_chain(text: str) -> str:
     return _of_beginning(text, _CHAIN, _CHAINS_OF_OTHERS, "chains")
 
 
+def _of_comment(text: str) -> str:
+    return "" if _COMMENT.fullmatch(text) else "is no whole comment of a rule, of twelve characters or more"
+
+
 def _of_set(text: str) -> str:
     return _of_beginning(text, _SET, _SETS_OF_OTHERS, "sets of addresses")
 
@@ -163,6 +170,7 @@ _CHECKS: t.Mapping[str, t.Callable[[str], str]] = {
     "interfaces": _of_interface,
     "cni_files": _of_cni_file,
     "chains": _of_chain,
+    "comments": _of_comment,
     "nft_tables": _of_table,
     "ip_sets": _of_set,
     "networks": _of_network,
@@ -206,5 +214,8 @@ class Declared(PodNetwork):
         self.left_networks = left["networks"]
         self.chains, self.nft_tables, self.ip_sets = (left[kind] for kind in ("chains", "nft_tables", "ip_sets"))
         # A rule in a chain of the kernel that asks one of its sets is its own, and keeps the set from being removed.
-        self.rules = tuple(rf"--match-set {re.escape(text)}\S*\s" for text in self.ip_sets)
+        of_sets = [rf"--match-set {re.escape(text)}\S*\s" for text in self.ip_sets]
+        # A comment of one word has no quotes.
+        with_comments = [rf'--comment (?:"{re.escape(text)}"|{re.escape(text)})(?:\s+-|$)' for text in left["comments"]]
+        self.rules = (*of_sets, *with_comments)
         self.folders, self.programs = left["folders"], left["programs"]

@@ -181,6 +181,7 @@ def test_what_is_not_wrong(given: t.Dict[str, t.Any]) -> None:
         ),
         ("cni_files", ["10-weave.conflist", "05-x.conf", "x.json"]),
         ("chains", ["WEAVE", "KUBE-ROUTER-", "ANTREA-", "OVN"]),
+        ("comments", ["allow outbound traffic from pods", "kube-router netpol"]),
         ("nft_tables", ["kube-router", "weave", "ovn-kubernetes"]),
         ("ip_sets", ["weave-", "inet6:kube-router-", "ANTREA-"]),
         ("networks", ["10.244.0.0/16", "10.0.0.0/8", "fd00:10:244::/56"]),
@@ -214,6 +215,7 @@ def test_names_of_a_pod_network_alone(kind: str, texts: t.List[str]) -> None:
             ["", "*", "K", "INPUT", "IN", "DOCKER-USER", "DOCK", "ufw-before", "CNI", "cni-x", "FORWARD", "W E"],
         ),
         ("nft_tables", ["", "nat", "filter", "ip filter", "firewalld", "*", "a*", "Filter"]),
+        ("comments", ["", "*", "accept", ".*............", 'a "quoted" comment', "-j ACCEPT -m comment"]),
         ("ip_sets", ["", "*", "we", "f2b-sshd", "f2b", "block", "a b c d"]),
         ("networks", ["", "0.0.0.0/0", "10.0.0.0/7", "::/0", "10.244.0.1/16", "x", "127.0.0.0/8", "169.254.0.0/16"]),
         ("folders", ["", "/", "/etc", "/etc/kubernetes", "/var/lib", "/var/lib/", "/var", "/run", "/home/x", "*"]),
@@ -250,6 +252,22 @@ def test_a_machine_is_looked_at_for_it(tmp_path: Path) -> None:
         plan = netfilter.plan(f"{saved}-A POSTROUTING -m set --match-set others src -j DROP\nCOMMIT\n", [])
         assert plan.names == ["nat WEAVE"] and plan.text.count("-D POSTROUTING") == 2 and "others" not in plan.text
     assert "(declared)" not in POD_NETWORKS and surroundings.known_modules()
+
+
+def test_rules_that_are_in_chains_of_others() -> None:
+    comments = ["allow outbound traffic from pods"]
+    saved = (
+        '*filter\n-A FORWARD -i kube-bridge -m comment --comment "allow outbound traffic from pods" -j ACCEPT\n'
+        '-A FORWARD -m comment --comment "allow outbound traffic from pods and more" -j ACCEPT\nCOMMIT\n'
+    )
+    rules = (
+        "0:\tfrom all lookup local\n32764:\tfrom 10.244.1.0/24 lookup 77 \n32765:\tfrom 192.0.2.0/24 lookup 78\n"
+        "32766:\tfrom all lookup main\n"
+    )
+    with beside(declared.Declared({"comments": comments, "networks": ["10.244.0.0/16", "fd00::/64"]})):
+        assert netfilter.plan(saved, []).text.count("-D FORWARD") == 1
+        assert leftovers.routing_rules(rules) == ["from 10.244.1.0/24 lookup 77"]
+    assert leftovers.routing_rules(rules) == []
 
 
 @pytest.mark.parametrize(

@@ -558,7 +558,14 @@ def test_what_a_pod_network_of_others_has_left(machine: Machine) -> None:
     for path in ("etc/cni/net.d/10-weave.conflist", "var/lib/weave/db/x", "opt/cni/bin/weave-net"):
         (machine.root / path).parent.mkdir(parents=True, exist_ok=True)
         (machine.root / path).write_text("{}")
+    rules = ["32765: from 10.32.1.0/24 lookup 77\n"]
+    machine.runner.answers = {
+        "ip rule show": lambda _words: "".join(rules),
+        "ip rule delete": lambda _words: rules.clear() or "",
+        **machine.runner.answers,
+    }
     result = machine.reset(leftovers=left)
+    assert result["removed"]["routing rules"] == ["from 10.32.1.0/24 lookup 77"] and not rules
     assert machine.files() == FOREIGN and not (machine.root / "var/lib/weave").exists()
     assert "10.32.0.0/12" in [call[-1] for call in machine.runner.called("show") if "route" in call]
     removed = [path.replace(str(machine.root), "") for path in result["removed"]["files"]]
