@@ -145,6 +145,11 @@ FLANNEL = Component(
 )
 FLANNEL_CNI_PLUGIN = Component("flannel-cni-plugin", "github.com/containernetworking/plugins")
 HELM = Component("helm", "helm.sh/helm/v3", "-X helm.sh/helm/v3/internal/version.version=v{version}")
+KUBE_ROUTER = Component(
+    "kube-router",
+    "github.com/cloudnativelabs/kube-router/v2",
+    "-X github.com/cloudnativelabs/kube-router/v2/pkg/version.Version=v{version}",
+)
 METALLB = Component("metallb", "go.universe.tf/metallb")
 METRICS_SERVER = Component(
     "metrics-server",

@@ -15,7 +15,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import calico, charts, debian, debs, engine, golang, images, rpms
+from . import calico, charts, debian, debs, engine, golang, images, kube_router, rpms
 from .daemon import Daemon
 from .golang import Component
 from .images import Image, Registry
@@ -44,7 +44,7 @@ COMPONENTS = (
 )
 
 # What is built and served when it is asked for, since it takes its time and few scenarios need it.
-MORE = {"calico": golang.CALICO}
+MORE = {"calico": golang.CALICO, "kube-router": golang.KUBE_ROUTER}
 
 
 def servers() -> dict[str, Daemon]:
@@ -129,6 +129,9 @@ def build(versions: Sequence[str], more: Sequence[str] = ()) -> None:
         _addons()
         if "calico" in more:
             _calico()
+        if "kube-router" in more:
+            images.push(kube_router.image(), REGISTRY)
+            link(WWW / "kube-router", kube_router.downloads())
         _helm()
 
 
@@ -277,7 +280,7 @@ def trim() -> None:
 def contents() -> dict[str, list[str]]:
     """Return what the mirror serves."""
     found: dict[str, list[str]] = {"files": [], "images": [], "charts": []}
-    places = ("core:/stable:/*/*", "linux/*", "rocky/*/*/*/*", "helm", "calico")
+    places = ("core:/stable:/*/*", "linux/*", "rocky/*/*/*/*", "helm", "calico", "kube-router")
     for folder in [folder for place in places for folder in sorted(WWW.glob(place))]:
         if folder.exists():
             place = f"http://{FILES}/{folder.relative_to(WWW)}/"

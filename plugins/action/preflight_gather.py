@@ -12,8 +12,10 @@ import typing as t
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _pod_networks
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.surroundings import known_modules
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import chosen
+from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._platforms import platform_name
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import sources
@@ -75,9 +77,12 @@ class ActionModule(ActionBase):
         users = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else []
         users = [str(name) for name in users if name != "root"] if is_control_plane else []
         names = dict.fromkeys([*([place[0]] if place and named else []), *self._entries(variables)])
-        given, known = variables.get("node_prep_kernel_modules"), known_modules()
-        modules = [str(name) for name in (given if isinstance(given, list) else []) if name not in known]
-        asked = {"resolve": list(names), "users": users, "modules": modules}
+        settings = Settings(variables)
+        network, known = _pod_networks.chosen(settings), known_modules()
+        given = [*map(str, settings.sequence("node_prep_kernel_modules")), *sorted(network.modules(settings))]
+        modules = [name for name in dict.fromkeys(given) if name not in known]
+        interfaces = network.leftovers(settings).get("interfaces", [])
+        asked = {"resolve": list(names), "users": users, "modules": modules, "pod_interfaces": interfaces}
         return {option: values for option, values in asked.items() if values}
 
     @staticmethod

@@ -4,26 +4,72 @@
 
 from __future__ import annotations
 
+import collections.abc
+import functools
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import named
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
+from jinja2 import pass_context
+from jinja2.runtime import Context, missing
+
+Values = t.Mapping[str, t.Any]
 
 
-def pod_network_conditions(name: str) -> t.List[t.Dict[str, t.Any]]:
+def pod_network_conditions(name: str, variables: t.Optional[Values] = None) -> t.List[t.Dict[str, t.Any]]:
     """What tells that a pod network is ready beside nodes that are."""
-    return list(named(name).conditions)
+    return list(named(name).told(Settings(variables or {})).conditions)
 
 
-def pod_network_policies(name: str) -> bool:
+def pod_network_policies(name: str, variables: t.Optional[Values] = None) -> bool:
     """Whether a pod network holds to NetworkPolicy."""
-    return named(name).has_policies
+    return named(name).told(Settings(variables or {})).has_policies
 
 
-def pod_network_manifest(name: str, variables: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+def pod_network_interfaces(name: str, variables: t.Optional[Values] = None) -> t.List[str]:
+    """The interfaces that only settings tell of."""
+    return named(name).leftovers(Settings(variables or {})).get("interfaces", [])
+
+
+def pod_network_leftovers(name: str, variables: t.Optional[Values] = None) -> t.Dict[str, t.List[str]]:
+    """What a pod network leaves on a machine that only settings tell of."""
+    return named(name).leftovers(Settings(variables or {}))
+
+
+def pod_network_manifest(name: str, variables: Values) -> t.Dict[str, t.Any]:
     """The objects that are applied with the manifest of a pod network, and the patches that are laid over it."""
     network, settings = named(name), Settings(variables)
     return {"objects": network.objects(settings), "patches": network.patches(settings)}
+
+
+class Variables(collections.abc.Mapping):
+    """The variables of the host that a template is rendered for, each looked at when it is asked for."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __getitem__(self, name: str) -> t.Any:
+        value = self._context.resolve_or_missing(name)
+        if value is missing:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> t.Iterator[str]:
+        return iter(self._context.get_all())
+
+    def __len__(self) -> int:
+        return len(self._context.get_all())
+
+
+def of_the_host(function: t.Callable[[str, Values], t.Any]) -> t.Callable[..., t.Any]:
+    """A filter that reads the host's variables where it stands, so that playbooks name none of a pod network."""
+
+    @pass_context
+    @functools.wraps(function)
+    def read(context: Context, name: str) -> t.Any:
+        return function(name, Variables(context))
+
+    return read
 
 
 class FilterModule:
@@ -31,7 +77,9 @@ class FilterModule:
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
         return {
-            "pod_network_conditions": pod_network_conditions,
+            "pod_network_conditions": of_the_host(pod_network_conditions),
+            "pod_network_interfaces": of_the_host(pod_network_interfaces),
+            "pod_network_leftovers": of_the_host(pod_network_leftovers),
             "pod_network_manifest": pod_network_manifest,
-            "pod_network_policies": pod_network_policies,
+            "pod_network_policies": of_the_host(pod_network_policies),
         }

@@ -12,8 +12,8 @@ version_added: 0.1.0
 description:
   - Installs charts and applies manifests in the order of a list, by C(helm) and C(kubectl) on the target host, and
     waits after each for what it says.
-  - What was made is recorded in the ConfigMap C(slipway-addons) in the namespace C(kube-system); objects of manifests
-    carry the label C(slipway.io/set). When an entry is not in the list any more, what was made for it is removed. So is
+  - What was made is recorded in a ConfigMap in the namespace C(kube-system), O(record); objects of manifests carry the
+    label C(slipway.io/set). When an entry is not in the list any more, what was made for it is removed. So is
     an object that has left its entry and is in no other.
   - That happens after the whole list was applied. Before a new release, those of the same chart that have left the list
     are uninstalled, and before an entry what it was until then, as a release in another namespace.
@@ -50,6 +50,20 @@ options:
     description: Whether what was made for entries that are not in the list any more, or has left its entry, is removed.
     type: bool
     default: true
+  wait:
+    description: Whether what entries say in C(ready_when) is waited for before the next one.
+    type: bool
+    default: true
+  set_prefix:
+    description:
+      - How the names of sets begin that manifests of the list make up. With O(record) it keeps several lists in one
+        cluster apart. At most 8 characters.
+    type: str
+    default: addon
+  record:
+    description: Name of the ConfigMap in the namespace C(kube-system) that records what was made.
+    type: str
+    default: slipway-addons
 """
 
 EXAMPLES = r"""
@@ -109,7 +123,12 @@ addons:
 
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.addons import Addons, read_entries
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.addons import (
+    RECORD,
+    SET,
+    Addons,
+    read_entries,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
@@ -118,6 +137,9 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     # As one text that is secret, values of charts are in no log and hide nothing else.
     "addons": {"type": "json", "required": True, "no_log": True},
     "prune": {"type": "bool", "default": True},
+    "wait": {"type": "bool", "default": True},
+    "set_prefix": {"type": "str", "default": SET},
+    "record": {"type": "str", "default": RECORD},
 }
 
 
@@ -125,7 +147,10 @@ def run(context: Context) -> t.Dict[str, t.Any]:
     """What the module returns."""
     params = context.params
     entries = read_entries(params["addons"])
-    result = Addons(entries, params["prune"], params["kubeconfig"], context.runner, context.check_mode).run()
+    if not params["wait"]:
+        entries = [{**entry, "ready_when": []} for entry in entries]
+    names = params["set_prefix"], params["record"]
+    result = Addons(entries, params["prune"], params["kubeconfig"], context.runner, context.check_mode, names).run()
     for entry in result["addons"]:
         if entry.get("kept"):
             context.warn(f"addon {entry['name']}: not deleted, since more may be in them: {', '.join(entry['kept'])}.")

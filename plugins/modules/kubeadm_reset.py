@@ -76,6 +76,59 @@ options:
     type: list
     elements: path
     default: []
+  leftovers:
+    description:
+      - What a pod network leaves that this collection does not know. All of it has to be the pod network's alone.
+      - What is plainly somebody else's is refused, and nothing is changed then. So is an interface that is hardware or
+        made of it, that has the default route, or an address of the node.
+    type: dict
+    default: {}
+    suboptions:
+      interfaces:
+        description: Network interfaces, by name, or by how names begin (V(weave*)).
+        type: list
+        elements: str
+        default: []
+      cni_files:
+        description: Names of files in C(/etc/cni/net.d).
+        type: list
+        elements: str
+        default: []
+      chains:
+        description: How names of chains of iptables begin. Rules that lead there go with them.
+        type: list
+        elements: str
+        default: []
+      comments:
+        description: Whole comments of rules of iptables in chains of the kernel.
+        type: list
+        elements: str
+        default: []
+      nft_tables:
+        description: Tables of nftables by name, of whatever family.
+        type: list
+        elements: str
+        default: []
+      ip_sets:
+        description: How names of sets of addresses (ipset) begin.
+        type: list
+        elements: str
+        default: []
+      networks:
+        description: Networks whose routes by other machines, and rules of routing, are removed, as that of all pods.
+        type: list
+        elements: str
+        default: []
+      folders:
+        description: Folders below C(/run), C(/var/run), C(/var/lib), C(/var/log) and C(/var/cache).
+        type: list
+        elements: str
+        default: []
+      programs:
+        description: Files in C(/opt/cni/bin) that no package has brought.
+        type: list
+        elements: str
+        default: []
   timeout:
     description:
       - Seconds that a kubeadm left running by an earlier call may take.
@@ -89,6 +142,15 @@ requirements:
 EXAMPLES = r"""
 - name: Turn the node back into a bare machine
   slipway.kubernetes.kubeadm_reset:
+
+- name: Remove what a pod network of another kind has left, too
+  slipway.kubernetes.kubeadm_reset:
+    leftovers:
+      interfaces: [example0, "vethexample*"]
+      cni_files: [10-example.conflist]
+      chains: [EXAMPLE-]
+      folders: [/var/lib/example]
+  when: example_leftovers is defined
 """
 
 RETURN = r"""
@@ -127,6 +189,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import r
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kubeconfig
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.users_file import UsersFile
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import control_plane_files, kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.cluster_state import kubelet_arguments
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import (
     RECORD,
     KubeadmFiles,
@@ -135,13 +198,13 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubead
     is_ours,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM, of_this_machine
-from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers, own_interfaces
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.surroundings import pod_networks
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ip_sets, ipvs, netfilter
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import run_record
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, beside, declared
 
 _AUTHORITY = KUBEADM.certificate("ca")
 _STATE = _records.FOLDER
@@ -187,6 +250,7 @@ class KubeadmReset:
         self._runtime = _runtimes.chosen(cri_socket=params["cri_socket"])
         self._runner = runner
         self._packages = package_manager(runner)
+        self._refuse_what_is_not_left()
         self._check_mode = check_mode
         self._kubectl = kubeconfig.Kubeconfigs(runner)
         marker = _records.KUBEADM.read() or {}
@@ -242,6 +306,35 @@ class KubeadmReset:
     def _at(self, path: str) -> str:
         return self._root + path
 
+    def _refuse_what_is_not_left(self) -> None:
+        """Names that a pod network alone can have, and no interface by which this machine is reached.
+
+        :raises SlipwayError: when there is another one among them.
+        """
+        given = self._params["leftovers"]
+        wrong = [f"{kind}: {message}" for kind in declared.KINDS for message in declared.wrong(kind, given[kind])]
+        told = kubelet_arguments(read_text(self._at(f"{_KUBELET_FOLDER}/kubeadm-flags.env"))).get("node-ip", "")
+        for name in (name for name in leftovers.interfaces() if declared.matches(name, given["interfaces"])):
+            reason = own_interfaces.reason(name, told.split(","), self._root)
+            wrong += [f"interfaces: {name} {reason}"] if reason else []
+        wrong += [
+            f"folders: {path} {reason}" for path in given["folders"] for reason in [self._not_left(path)] if reason
+        ]
+        if wrong:
+            raise SlipwayError(
+                "Nothing was changed: what is to be removed as left by a pod network is not its alone."
+                f" {'; '.join(wrong)}."
+            )
+
+    def _not_left(self, path: str) -> str:
+        """Why a folder is not a pod network's; empty when nothing says so."""
+        if not _runtimes.RUNTIMES.keys().isdisjoint(path.split("/")):
+            return "is a container runtime's"
+        if os.path.islink(self._at(path)):
+            return "is a link, and nobody knows what is there"
+        owner = self._packages.owner(path)
+        return f"is of the package {owner}" if owner else ""
+
     # --- looking
 
     def _survey(self) -> Found:
@@ -258,6 +351,7 @@ class KubeadmReset:
             "virtual services": [" ".join(service) for service in ipvs.services(self._runner, self._root)],
             "interfaces": leftovers.interfaces(),
             "routes": self._routes(),
+            "routing rules": self._routing_rules(),
             "iptables": [f"{tool} {name}" for tool, plan in self._plans() for name in plan.names],
             "nftables": [" ".join(table) for table in netfilter.nft_tables(self._has_other_networks())],
             "ipsets": self._sets(),
@@ -302,6 +396,11 @@ class KubeadmReset:
         lines = [line.strip() for line in lines if " via " in line or line.startswith("blackhole ")]
         found = [line for line in lines if not own & set(line.split())]
         return list(dict.fromkeys([*found, *leftovers.routes(self._runner.run([ip, "route", "show"]).stdout)]))
+
+    def _routing_rules(self) -> t.List[str]:
+        ip = self._runner.which("ip", required=False)
+        asked = ip is not None and any(self._params["leftovers"]["networks"])
+        return leftovers.routing_rules(self._runner.run([str(ip), "rule", "show"]).stdout) if asked else []
 
     def _variants(self, family: str, tables: str) -> t.List[str]:
         """The programs that between them see all rules of that family."""
@@ -507,6 +606,8 @@ class KubeadmReset:
             # A network and the machine that it is behind, or what happens to its packets and the network.
             words = line.split()[: 3 if " via " in line else 2]
             self._runner.run([str(ip), "route", "delete", *words], check=False)
+        for line in self._routing_rules():
+            self._runner.run([str(ip), "rule", "delete", *line.split()], check=False)
         ipvs.remove_services(self._runner, self._root)
         for name in leftovers.interfaces():
             # A pod's end of a cable goes with the other one.
@@ -560,13 +661,19 @@ ARGUMENTS: t.Dict[str, t.Any] = {
         },
     },
     "files": {"type": "list", "elements": "path", "default": []},
+    "leftovers": {
+        "type": "dict",
+        "default": {},
+        "options": {kind: {"type": "list", "elements": "str", "default": []} for kind in declared.KINDS},
+    },
     "timeout": {"type": "int", "default": 300},
 }
 
 
 def run(context: Context) -> t.Dict[str, t.Any]:
     """What the module returns."""
-    result = KubeadmReset(context.params, context.runner, context.check_mode).run()
+    with beside(declared.Declared(context.params["leftovers"])):
+        result = KubeadmReset(context.params, context.runner, context.check_mode).run()
     if result["kept"]:
         context.warn(f"Somebody else has put here what stays: {', '.join(result['kept'])}.")
     return result

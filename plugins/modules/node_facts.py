@@ -35,6 +35,13 @@ options:
     type: list
     elements: str
     default: []
+  pod_interfaces:
+    description:
+      - Network interfaces that a pod network makes which this collection does not know, by name, or by how names begin
+        (V(vethwe*)). They are C(virtual), as those of container networks that are known.
+    type: list
+    elements: str
+    default: []
 notes:
   - Processes that hold ports, and the firmware's UUID, are only seen by root.
   - The only programs that are run are those whose version is asked for, C(getent) for names, all at once, and C(nft).
@@ -352,15 +359,18 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node.node_facts import NodeFacts
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import beside
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.declared import Declared
 
 _NAMES: t.Dict[str, t.Any] = {"type": "list", "elements": "str", "default": []}
-ARGUMENTS: t.Dict[str, t.Any] = {"resolve": _NAMES, "users": _NAMES, "modules": _NAMES}
+ARGUMENTS: t.Dict[str, t.Any] = {"resolve": _NAMES, "users": _NAMES, "modules": _NAMES, "pod_interfaces": _NAMES}
 
 
 def run(context: Context) -> t.Dict[str, t.Any]:
     """What the module returns."""
-    facts = NodeFacts(context.runner, *(context.params[option] for option in ARGUMENTS))
-    return {"ansible_facts": {"slipway_node": facts.collect()}}
+    facts = NodeFacts(context.runner, *(context.params[option] for option in ("resolve", "users", "modules")))
+    with beside(Declared({}, interfaces=context.params["pod_interfaces"])):
+        return {"ansible_facts": {"slipway_node": facts.collect()}}
 
 
 def main() -> None:

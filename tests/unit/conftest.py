@@ -44,10 +44,15 @@ def fixture_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture(name="flannel_alone")
-def fixture_flannel_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def fixture_flannel_alone() -> t.Iterator[None]:
     """Flannel as the only pod network, whatever others there are: for tests that say all that comes of the table."""
+    before = dict(POD_NETWORKS)
     for name in set(POD_NETWORKS) - {"flannel"}:
-        monkeypatch.delitem(POD_NETWORKS, name)
+        del POD_NETWORKS[name]
+    yield
+    # In the order that they had.
+    POD_NETWORKS.clear()
+    POD_NETWORKS.update(before)
 
 
 @pytest.fixture(name="narrow")

@@ -22,6 +22,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd.etcd_back
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers, mounts
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import node_facts
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import declared
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import (
     Finding,
     Runtime,
@@ -159,7 +160,8 @@ def test_reset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert leftovers.processes((), SOCKET, str(tmp_path)) == [40]
     monkeypatch.setattr(Runtime, "is_active", lambda _runtime, _socket: True)
     runner = FakeRunner({"testctl ps": "a b", "testctl rm": ""}, tools=())
-    reset = KubeadmReset({"cri_socket": SOCKET, "users": [], "services": []}, runner, True, str(tmp_path))
+    given = {"cri_socket": SOCKET, "users": [], "services": [], "leftovers": {kind: [] for kind in declared.KINDS}}
+    reset = KubeadmReset(given, runner, True, str(tmp_path))
     reset._remove_containers()
     assert runner.called("rm") == [["testctl", "rm", "a"], ["testctl", "rm", "b"]]
 

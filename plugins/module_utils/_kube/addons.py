@@ -67,7 +67,7 @@ FROM_CONTROLLER: t.Dict[str, t.Any] = {
 
 #: What a name, with ``addon-`` before it, leaves of the name of a set.
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
-RECORD = {"name": "slipway-addons", "namespace": "kube-system"}
+SET, RECORD, SPACE = "addon", "slipway-addons", "kube-system"
 #: What holds more than an entry has put into it.
 KEPT_KINDS = ("Namespace", "CustomResourceDefinition")
 
@@ -128,7 +128,7 @@ class Recorded(t.NamedTuple):
         return (self.name, self.kind, self.namespace if self.kind == "chart" else "")
 
 
-def read_record(text: str) -> t.List[Recorded]:
+def read_record(text: str, name: str = RECORD) -> t.List[Recorded]:
     """The entries in the ConfigMap, in the order in which they were applied.
 
     :raises SlipwayError: when it has been damaged.
@@ -136,7 +136,7 @@ def read_record(text: str) -> t.List[Recorded]:
     try:
         return [Recorded(**json.loads(line)) for line in text.splitlines()]
     except (ValueError, TypeError) as error:
-        raise SlipwayError(f"ConfigMap kube-system/slipway-addons is damaged: {error}") from error
+        raise SlipwayError(f"ConfigMap {SPACE}/{name} is damaged: {error}") from error
 
 
 def wanted(entry: Entry) -> Recorded:
@@ -148,9 +148,17 @@ class Addons:
     """A list of charts and manifests, and what a cluster has of them."""
 
     def __init__(
-        self, entries: t.Sequence[Entry], prune: bool, kubeconfig: str, runner: Runner, check_mode: bool = False
+        self,
+        entries: t.Sequence[Entry],
+        prune: bool,
+        kubeconfig: str,
+        runner: Runner,
+        check_mode: bool = False,
+        names: t.Tuple[str, str] = (SET, RECORD),
     ) -> None:
+        """:param names: how names of sets begin, and the name of the ConfigMap with the record: those of this list."""
         self._entries = entries
+        self._set, self._record_name = names
         self._prune = prune
         self._kubeconfig = kubeconfig
         self._runner = runner
@@ -208,17 +216,18 @@ class Addons:
 
     def _read_record(self) -> t.List[Recorded]:
         found = self._kubectl.run(
-            "get", "configmap", RECORD["name"], f"--namespace={RECORD['namespace']}", "--ignore-not-found", "-o=json"
+            "get", "configmap", self._record_name, f"--namespace={SPACE}", "--ignore-not-found", "-o=json"
         )
         data = (json.loads(found.stdout) if found.stdout.strip() else {}).get("data") or {}
-        return read_record(data.get("entries", ""))
+        return read_record(data.get("entries", ""), self._record_name)
 
     def _write_record(self, record: t.List[Recorded]) -> None:
         """Keep what is there; nothing is sent when that is known, and in check mode."""
         if record == self._record or self._check_mode:
             return
         lines = "".join(json.dumps(item._asdict(), sort_keys=True) + "\n" for item in record)
-        document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": RECORD, "data": {"entries": lines}}
+        metadata = {"name": self._record_name, "namespace": SPACE}
+        document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"entries": lines}}
         argv = ["apply", "--server-side", "--force-conflicts", "--field-manager=slipway", "--filename=-"]
         self._kubectl.run(*argv, stdin=json.dumps(document))
         self._record = record
@@ -354,7 +363,7 @@ class Addons:
 
     def _set_of(self, name: str) -> t.Dict[str, t.Any]:
         return {
-            "set_name": f"addon-{name}",
+            "set_name": f"{self._set}-{name}",
             "definition": None,
             "files": None,
             "url": None,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import ipaddress
 import json
 import os
 import re
@@ -139,8 +140,9 @@ def interfaces(root: str = "/sys/class/net") -> t.List[str]:
 
 
 def pod_networks(root: str = "") -> t.List[str]:
-    """The networks of all pods, as pod networks have written them down."""
-    return list(filter(None, (network.network(root) for network in POD_NETWORKS.values())))
+    """The networks of all pods, as pod networks have written them down, or as somebody says."""
+    found = (text for network in POD_NETWORKS.values() for text in (network.network(root), *network.left_networks))
+    return list(dict.fromkeys(filter(None, found)))
 
 
 def routes(shown: str) -> t.List[str]:
@@ -150,10 +152,24 @@ def routes(shown: str) -> t.List[str]:
     return [line for line in lines if any(re.fullmatch(pattern, line) for pattern in patterns)]
 
 
+def routing_rules(shown: str) -> t.List[str]:
+    """Rules that send what comes from pods by a table of its own, among the lines that ``ip rule`` shows."""
+    networks = [ipaddress.ip_network(text) for network in POD_NETWORKS.values() for text in network.left_networks]
+    found = []
+    for source, table in re.findall(r"^\d+:\s+from (\S+) lookup (\S+)\s*$", shown, re.MULTILINE):
+        with contextlib.suppress(ValueError):
+            own = ipaddress.ip_network(source)
+            if any(own.version == pods.version and own.subnet_of(pods) for pods in networks):  # type: ignore[arg-type]
+                found.append(f"from {source} lookup {table}")
+    return found
+
+
 def cni_files(folder: str = "/etc/cni/net.d") -> t.List[str]:
     """Configuration of pod networks; that of others (podman, a runtime's own) is left out."""
     names = os.listdir(folder) if os.path.isdir(folder) else []
-    return sorted(f"{folder}/{name}" for name in names if any(word in name for word in (*POD_NETWORKS, *_OTHERS)))
+    words = (*(word for network in POD_NETWORKS.values() for word in network.words), *_OTHERS)
+    whole = {name for network in POD_NETWORKS.values() for name in network.left_cni_files}
+    return sorted(f"{folder}/{name}" for name in names if name in whole or any(word in name for word in words))
 
 
 def cni_networks(paths: t.Iterable[str]) -> t.List[str]:

@@ -60,12 +60,18 @@ def _matches(patterns: t.Sequence[str], value: str) -> bool:
 
 
 def takes(match: t.Mapping[str, t.Sequence[str]], interface: t.Mapping[str, str]) -> bool:
-    """Whether a [Match] section is certainly about the interface. An empty one is about all of them."""
+    """Whether a [Match] section is certainly about the interface. An empty one is about all of them.
+
+    What is not known of an interface is empty, and matches nothing.
+    """
     if any(match.get(key) for key in (*_NEVER, *_CONDITIONS)):
         return False
     names = [*match.get("Name", []), *match.get("OriginalName", [])]
     wanted = {"Name": names, **{key: list(match.get(key, [])) for key in ("Type", "Kind", "Driver")}}
-    return all(not patterns or _matches(patterns, interface[key]) for key, patterns in wanted.items())
+    return all(
+        not patterns or (bool(interface[key]) and _matches(patterns, interface[key]))
+        for key, patterns in wanted.items()
+    )
 
 
 def networkd_files(root: str = "") -> t.List[t.Tuple[str, Sections]]:

@@ -11,10 +11,12 @@ Private to this collection.
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.calico import Calico
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.flannel import Flannel
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.manifest import Manifests
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.pod_network import (
     OnNode,
     PodNetwork,
@@ -24,10 +26,20 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.p
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
-__all__ = ["POD_NETWORKS", "OnNode", "PodNetwork", "Port", "chosen", "interface_with_address", "named", "slices"]
+__all__ = [
+    "POD_NETWORKS",
+    "OnNode",
+    "PodNetwork",
+    "Port",
+    "beside",
+    "chosen",
+    "interface_with_address",
+    "named",
+    "slices",
+]
 
 #: By the names that ``cluster_cni`` may have, beside ``none``.
-POD_NETWORKS: t.Dict[str, PodNetwork] = {network.name: network for network in (Flannel(), Calico())}
+POD_NETWORKS: t.Dict[str, PodNetwork] = {network.name: network for network in (Flannel(), Calico(), Manifests())}
 
 
 def named(name: str) -> PodNetwork:
@@ -36,5 +48,15 @@ def named(name: str) -> PodNetwork:
 
 
 def chosen(settings: Settings) -> PodNetwork:
-    """The pod network that a host shall have."""
-    return named(settings.text("cni_provider") or settings.text("cluster_cni"))
+    """The pod network that a host shall have, with all that its settings say of it."""
+    return named(settings.text("cni_provider") or settings.text("cluster_cni")).told(settings)
+
+
+@contextlib.contextmanager
+def beside(network: PodNetwork) -> t.Iterator[None]:
+    """Let the table have one more row for as long as a module looks at its machine: one that its caller describes."""
+    POD_NETWORKS[network.name] = network
+    try:
+        yield
+    finally:
+        del POD_NETWORKS[network.name]

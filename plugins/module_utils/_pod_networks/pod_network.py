@@ -66,6 +66,8 @@ class PodNetwork:
     #: The chart that the role installs, or the manifest of a release.
     chart: t.Optional[Chart] = None
     manifest: t.Optional[Manifest] = None
+    #: Or the variable with a list of charts and manifests, whose entries are those of the role addons.
+    list_variable = ""
     #: Whether the pods of a node have addresses of the slice (``podCIDRs``) that its Node has.
     goes_by_slices = False
     #: Whether it holds to NetworkPolicy.
@@ -78,6 +80,15 @@ class PodNetwork:
     kubespray: t.Mapping[str, str] = {}
     kubespray_weak: t.Tuple[str, ...] = ()
 
+    @property
+    def words(self) -> t.Tuple[str, ...]:
+        """The words that name it and nothing else: in names of files that it writes, and of variables of others."""
+        return (self.name,) if self.name else ()
+
+    def told(self, settings: Settings) -> PodNetwork:
+        """It as the settings of a host make it; what stands in this class is what a machine has without them."""
+        return self
+
     # --- what it has on each machine
 
     #: Kernel modules that some setting of it needs.
@@ -86,7 +97,7 @@ class PodNetwork:
     interfaces: t.Tuple[t.Dict[str, str], ...] = ()
     #: How the names of interfaces begin that are its own alone.
     interface_prefixes: t.Tuple[str, ...] = ()
-    #: Its file in ``/etc/cni/net.d``. All whose names have the name of a pod network in them are removed with a node.
+    #: Its file in ``/etc/cni/net.d``. All whose names have one of its words in them are removed with a node.
     cni_file = ""
     #: The name of the network in that file.
     cni_network = ""
@@ -95,6 +106,8 @@ class PodNetwork:
 
     #: Regular expressions for whole names of interfaces that are removed.
     left_interfaces: t.Tuple[str, ...] = ()
+    #: Names of files in ``/etc/cni/net.d`` beside those with its words.
+    left_cni_files: t.Tuple[str, ...] = ()
     #: How the names of its chains of iptables begin, and regular expressions for rules in chains of others.
     chains: t.Tuple[str, ...] = ()
     rules: t.Tuple[str, ...] = ()
@@ -104,6 +117,8 @@ class PodNetwork:
     ip_sets: t.Tuple[str, ...] = ()
     #: Regular expressions for routes as ``ip route`` shows them, which no interface takes with it.
     left_routes: t.Tuple[str, ...] = ()
+    #: Networks whose routes by other machines are its own, beside :meth:`network`.
+    left_networks: t.Tuple[str, ...] = ()
     #: Its mount points.
     left_mounts: t.Tuple[str, ...] = ()
     #: Folders of its own, and those in ``/var/lib/cni``.
@@ -121,6 +136,10 @@ class PodNetwork:
     def findings(self, settings: Settings) -> t.Iterator[Finding]:
         """What is wrong with settings of its own that argument_specs cannot refuse."""
         return iter(())
+
+    def leftovers(self, settings: Settings) -> t.Dict[str, t.List[str]]:
+        """What it leaves on a machine that only settings tell, as the module ``kubeadm_reset`` takes it."""
+        return {}
 
     def objects(self, settings: Settings) -> t.List[t.Dict[str, t.Any]]:
         """The objects that are applied with its manifest."""

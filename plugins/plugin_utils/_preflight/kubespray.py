@@ -256,7 +256,7 @@ AMBIGUOUS = frozenset(
 #: How other names of Kubespray begin, and names of ours that begin so, too.
 PREFIXES = (
     "cilium_",
-    *(f"{name}_" for name in (*POD_NETWORKS, *RUNTIMES)),
+    *(f"{name}_" for name in (*(word for network in POD_NETWORKS.values() for word in network.words), *RUNTIMES)),
     "coredns_",
     "crio_",
     "credentials_dir",

@@ -53,6 +53,15 @@ ADDONS = (
 )
 
 
+#: The list of addons, whose role describes what entries have.
+DESCRIBED = "addons_list"
+
+
+def lists(settings: Settings) -> t.List[str]:
+    """The variables with lists of charts and manifests that the roles will apply."""
+    return [*filter(None, [chosen(settings).list_variable]), DESCRIBED]
+
+
 def _text(variables: Values, name: str) -> str:
     return Settings(variables).text(name)
 
@@ -140,7 +149,9 @@ def sources(variables: Values, node: Values, name: str) -> t.List[Source]:
                 }
             )
     if control_plane and is_new and name == next(iter(control_planes), None):
-        found += _charts(variables) + _manifests(variables) + _addon_sources(variables.get("addons_list"))
+        found += _charts(variables) + _manifests(variables)
+        for listed in lists(Settings(variables)):
+            found += _addon_sources(listed, variables.get(listed))
     if control_plane and node.get("helm_version") != _text(variables, "helm_version"):
         archive = {key: _text(variables, f"helm_archive_{key}") for key in ("url", "checksum")}
         found.append({"subject": "helm_download_url", "kind": "archive", "name": "helm", **archive})
@@ -202,15 +213,15 @@ def _manifests(variables: Values) -> t.List[Source]:
     ]
 
 
-def _addon_sources(entries: t.Any) -> t.List[Source]:
-    """Charts and manifests of the addons' list. What is wrong with an entry is reported by the checks on it."""
+def _addon_sources(listed: str, entries: t.Any) -> t.List[Source]:
+    """Charts and manifests of a list. What is wrong with an entry is reported by the checks on it."""
     found: t.List[Source] = []
     for entry in entries if isinstance(entries, list) else []:
         for kind, address in _addons.downloads(entry) if isinstance(entry, dict) else []:
             # Helm takes the login that is in an address.
             if "@" in address:
                 continue
-            subject = f"addons_list[{entry.get('name')}]"
+            subject = f"{listed}[{entry.get('name')}]"
             text = {key: str(entry.get(key) or "") for key in ("chart", "version", "checksum", "ca_file")}
             if not entry.get("chart") and text["checksum"]:
                 archive = {"name": f"addon-{entry.get('name')}", "url": address, "checksum": text["checksum"]}

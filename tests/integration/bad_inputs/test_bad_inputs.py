@@ -133,6 +133,19 @@ def calico(name: str, expected: t.Sequence[str], everywhere: t.Optional[Values] 
     return Case(f"calico-{name}", expected, {"cluster_cni": "calico", **own, **(everywhere or {})})
 
 
+ROLLOUT = {"type": "rollout", "kind": "daemonset", "namespace": "kube-system", "names": ["weave-net"]}
+WEAVE = {"name": "weave", "url": "https://m.example.com/weave.yaml", "checksum": "sha256:" + 64 * "0"}
+
+
+def manifest(name: str, expected: t.Sequence[str], warning: bool = False, **given: t.Any) -> Case:
+    """A case with a pod network from manifests, and variables of its own."""
+    good = {"cni_manifests": [{**WEAVE, "ready_when": [ROLLOUT]}], "cni_manifest_cni_file": "10-weave.conflist"}
+    own = {
+        variable if variable.startswith("c") else f"cni_manifest_{variable}": value for variable, value in given.items()
+    }
+    return Case(f"manifest-{name}", expected, {"cluster_cni": "manifest", **good, **own}, warning=warning)
+
+
 def mirrors(upstream: str, *urls: t.Any) -> Values:
     """Variables with mirrors of one registry."""
     return {"cluster_registry_mirrors": {upstream: list(urls)}}
@@ -639,6 +652,56 @@ CASES = [
         ["worker1: connection: worker2 (192.0.2.9) cannot be reached on port 4789/udp, which is for Calico"],
         {"cluster_cni": "calico"},
         found={"worker1": unreachable("worker2", 4789, protocol="udp")},
+    ),
+    # A pod network from manifests
+    manifest("without-entries", ["cni_manifests: has no entries, and cluster_cni: manifest has"], cni_manifests=[]),
+    manifest(
+        "without-checksum",
+        ["cni_manifests: weave: what is downloaded is not verified"],
+        cni_manifests=[{"name": "weave", "url": "https://m.example.com/weave.yaml", "ready_when": [ROLLOUT]}],
+    ),
+    manifest(
+        "entry-without-name",
+        ["cni_manifests: entry 2: missing required arguments: name."],
+        cni_manifests=[{**WEAVE, "ready_when": [ROLLOUT]}, {"url": "https://m.example.com/more.yaml"}],
+    ),
+    manifest("never-waited-for", ["cni_manifests: has no ready_when"], warning=True, cni_manifests=[WEAVE]),
+    manifest("without-file", ["cni_manifest_cni_file: is empty: it is how"], **{"cni_manifest_cni_file": ""}),
+    manifest(
+        "file-of-podman",
+        ["cni_manifest_cni_file: 87-podman.conflist has podman in it"],
+        **{"cni_manifest_cni_file": "87-podman.conflist"},
+    ),
+    manifest("port", ["cni_manifest_ports: 6783:6784 is neither a port nor"], ports=[{"port": "6783:6784"}]),
+    manifest(
+        "protocol",
+        ["cni_manifest_ports: value of protocol must be one of: tcp, udp"],
+        ports=[{"port": "1", "protocol": "esp"}],
+    ),
+    manifest("own-interface", ["cni_manifest_interfaces: ens192 is how interfaces of machines"], interfaces=["ens192"]),
+    manifest("all-interfaces", ["cni_manifest_interfaces: veth* would be veth0a1b2c3, too"], interfaces=["veth*"]),
+    manifest("folder", ["cni_manifest_left: /etc/kubernetes is no folder in"], left={"folders": ["/etc/kubernetes"]}),
+    manifest(
+        "folder-of-others", ["cni_manifest_left: /var/lib/etcd is a folder of"], left={"folders": ["/var/lib/etcd"]}
+    ),
+    manifest("chain", ["cni_manifest_left: FORWARD is how chains of others begin"], left={"chains": ["FORWARD"]}),
+    manifest("routes", ["cni_manifest_left: 0.0.0.0/0 has more in it"], left={"networks": ["0.0.0.0/0"]}),
+    manifest("overhead", ["cni_manifest_overhead: is 1450, and has to be between 0 and 200"], overhead=1450),
+    Case(
+        "manifest-port-taken",
+        ["worker1: port 6783/tcp: is held by vpnd (pid 7), and weave needs it."],
+        manifest("", [], ports=[{"port": "6783"}]).everywhere,
+        facts={
+            "worker1": {
+                "listening": [{"protocol": "tcp", "address": "0.0.0.0", "port": 6783, "pid": 7, "process": "vpnd"}]
+            }
+        },
+    ),
+    Case(
+        "manifest-unreachable",
+        ["worker1: connection: worker2 (192.0.2.9) cannot be reached on port 6784/udp, which is for weave"],
+        manifest("", [], ports=[{"port": "6783-6784", "protocol": "udp"}]).everywhere,
+        found={"worker1": unreachable("worker2", 6784, protocol="udp")},
     ),
     # Variables
     Case("unknown-cni", ["cluster_cni: flanel is none of flannel, ", "none. Did you mean"], {"cluster_cni": "flanel"}),

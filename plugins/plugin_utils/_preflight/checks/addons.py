@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks on the addons' list: what an entry lacks, what it names on the controller, what stands there twice.
+"""Checks on lists of addons: what an entry lacks, what it names on the controller, what stands there twice.
 
-The charts of roles have their versions checked, too.
+A pod network may come from a list of its own, whose entries are the same. The charts of roles have their versions
+checked, too.
 
 Where an entry comes from besides the controller is computed by :func:`_addons.downloads`.
 
@@ -16,9 +17,11 @@ import re
 import typing as t
 
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.addons import (
+    ENTRY_OPTIONS,
     KEPT_KINDS,
     NAME,
     OF_CHARTS,
@@ -34,9 +37,8 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inve
     bad_value,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import CLUSTER, Host, Hosts, Problem
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.sources import charts
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.sources import DESCRIBED, charts, lists
 
-VARIABLE = "addons_list"
 CHECKSUM = re.compile(r"sha256:([0-9a-fA-F]{64}|https?://\S+)")
 VERSION = re.compile(r"v?[0-9]+\.[0-9]+\.[0-9]+([-+][-+.0-9A-Za-z]+)?")
 #: What each condition needs besides its type.
@@ -52,45 +54,69 @@ CONDITION_NEEDS = {
 Complaint = t.Tuple[str, str]
 
 
-def entries(host: Host) -> t.List[t.Mapping[str, t.Any]]:
-    """The entries of a host; those of a wrong type are reported elsewhere."""
-    return [entry for entry in host.sequence(VARIABLE) if isinstance(entry, dict) and entry.get("name")]
+def variables(hosts: Hosts) -> t.List[str]:
+    """The variables that have such a list."""
+    return list(dict.fromkeys(name for host in hosts for name in lists(host)))
 
 
-def with_addons(hosts: Hosts) -> t.Iterator[t.Tuple[str, Host]]:
+def entries(host: Host, variable: str) -> t.List[t.Mapping[str, t.Any]]:
+    """The entries of a host's list; those of a wrong type are reported elsewhere."""
+    return [entry for entry in host.sequence(variable) if isinstance(entry, dict) and entry.get("name")]
+
+
+def with_addons(hosts: Hosts, variable: str) -> t.Iterator[t.Tuple[str, Host]]:
     """The control planes whose lists differ, with the name that stands in the report: any of them may apply it."""
     seen: t.List[t.Any] = []
-    control_planes = [host for host in hosts if host.control_plane and VARIABLE not in host.broken]
+    control_planes = [host for host in hosts if host.control_plane and variable not in host.broken]
     for host in control_planes:
-        if entries(host) and host.sequence(VARIABLE) not in seen:
-            seen.append(host.sequence(VARIABLE))
-            same = all(other.sequence(VARIABLE) == host.sequence(VARIABLE) for other in control_planes)
+        if entries(host, variable) and host.sequence(variable) not in seen:
+            seen.append(host.sequence(variable))
+            same = all(other.sequence(variable) == host.sequence(variable) for other in control_planes)
             yield (CLUSTER if same else host.name), host
 
 
 def check_same_addons(hosts: Hosts) -> t.Iterable[Problem]:
     """One list for the cluster: the next run may be served by another control plane, and would remove the others."""
-    lists = [host.sequence(VARIABLE) for host in hosts if host.control_plane and VARIABLE not in host.broken]
-    if any(other != lists[0] for other in lists[1:]):
-        yield Problem(
-            CLUSTER,
-            VARIABLE,
-            "differs between control planes, each of which may be the one that applies it.",
-            "Set it once, for the group of all hosts of the cluster.",
-        )
+    for variable in variables(hosts):
+        listed = [host.sequence(variable) for host in hosts if host.control_plane and variable not in host.broken]
+        if any(other != listed[0] for other in listed[1:]):
+            yield Problem(
+                CLUSTER,
+                variable,
+                "differs between control planes, each of which may be the one that applies it.",
+                "Set it once, for the group of all hosts of the cluster.",
+            )
 
 
 def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
-    """The entries of the list."""
-    for where, host in with_addons(hosts):
-        names = [str(entry["name"]) for entry in entries(host)]
-        for name in sorted({name for name in names if names.count(name) > 1}):
-            yield Problem(where, VARIABLE, f"{name} stands in the list twice.", "Rename one of them, or remove it.")
-        complaints = [*_of_namespaces(entries(host)), *_of_objects(entries(host)), *_of_releases(host)]
-        yield from (Problem(where, VARIABLE, *complaint) for complaint in complaints)
-        for entry in entries(host):
-            for message, remedy in _complaints(entry, host.text("inventory_dir")):
-                yield Problem(where, VARIABLE, f"{entry['name']}: {message}", remedy)
+    """The entries of the lists."""
+    for variable in variables(hosts):
+        for where, host in with_addons(hosts, variable):
+            for message, remedy in _of_the_list(host, variable):
+                yield Problem(where, variable, message, remedy)
+
+
+def check_options(hosts: Hosts) -> t.Iterable[Problem]:
+    """Keys and types of entries of those lists whose role leaves them to the one that has described them."""
+    for host in (host for host in hosts if host.control_plane):
+        for variable in (name for name in lists(host) if name != DESCRIBED):
+            for number, entry in enumerate(host.sequence(variable), start=1):
+                given = _addons.plain(entry) if isinstance(entry, dict) else {}
+                errors = ArgumentSpecValidator(ENTRY_OPTIONS).validate(given).error_messages
+                if errors:
+                    message = f"{given.get('name') or f'entry {number}'}: {'; '.join(errors).rstrip('.')}."
+                    yield host.problem(variable, message, f"Entries have the keys of {DESCRIBED}.")
+
+
+def _of_the_list(host: Host, variable: str) -> t.Iterator[Complaint]:
+    listed = entries(host, variable)
+    names = [str(entry["name"]) for entry in listed]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"{name} stands in the list twice.", "Rename one of them, or remove it."
+    yield from (*_of_namespaces(listed), *_of_objects(listed), *_of_releases(host, listed))
+    for entry in listed:
+        for message, remedy in _complaints(entry, host.text("inventory_dir")):
+            yield f"{entry['name']}: {message}", remedy
 
 
 def check_chart_versions(hosts: Hosts) -> t.Iterable[Problem]:
@@ -154,10 +180,10 @@ def _of_objects(listed: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[Complai
                 yield f"{entry['name']} and {other} both have the object {place}.", "Leave it to one of them."
 
 
-def _of_releases(host: Host) -> t.Iterator[Complaint]:
+def _of_releases(host: Host, listed: t.Sequence[t.Mapping[str, t.Any]]) -> t.Iterator[Complaint]:
     """Releases that a role of ours installs with other values: each run would upgrade them twice."""
     taken = {(chart.namespace, chart.release): chart.prefix for chart in charts(host)}
-    for entry in entries(host):
+    for entry in listed:
         place = (str(entry.get("namespace")), str(entry["name"]))
         if entry.get("chart") and place in taken:
             yield (
@@ -274,4 +300,9 @@ def _of_conditions(entry: t.Mapping[str, t.Any]) -> t.Iterator[Complaint]:
             yield f"the condition {kind} of ready_when lacks {' and '.join(lacking)}.", "See ansible-doc kube_wait."
 
 
-CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (check_same_addons, check_addons, check_chart_versions)
+CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
+    check_same_addons,
+    check_addons,
+    check_options,
+    check_chart_versions,
+)

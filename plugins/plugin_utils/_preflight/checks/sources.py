@@ -37,7 +37,7 @@ def check_sources(hosts: Hosts) -> t.Iterable[Problem]:
                 "Check the chart's variables, such as its repository and version."
                 if subject.endswith("_chart")
                 else "Check where the entry comes from, and its version or checksum."
-                if subject.startswith("addons_list[")
+                if subject.endswith("]")
                 else "Check this address and its checksum, or what is between the host and the server."
                 if subject.endswith("_url")
                 else "Check cluster_registry_mirrors and the image that these values or this version lead to."

@@ -199,7 +199,9 @@ def check_pod_networks(hosts: Hosts) -> t.Iterable[Problem]:
 
 def check_interfaces_taken(hosts: Hosts) -> t.Iterable[Problem]:
     """Configuration with which systemd-networkd and the like take the interfaces of pods for the machine's own."""
-    prefixes = ["veth", "cni", *(prefix for network in POD_NETWORKS.values() for prefix in network.interface_prefixes)]
+    networks = [*POD_NETWORKS.values(), *map(chosen, hosts)]
+    own = dict.fromkeys(prefix for network in networks for prefix in network.interface_prefixes)
+    prefixes = ["veth", "cni", *own]
     remedies = {
         "systemd-networkd": "Let its [Match] name the machine's own interfaces (Name=en* eth*), or add"
         " Kind=!veth bridge vxlan.",

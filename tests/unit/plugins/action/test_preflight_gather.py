@@ -177,6 +177,16 @@ def test_modules_of_the_inventory_are_looked_at(monkeypatch: pytest.MonkeyPatch)
         assert called["node_facts"] == arguments
 
 
+def test_what_the_inventory_says_of_its_pod_network_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"cni_manifest_interfaces": ["weave"], "cni_manifest_kernel_modules": ["openvswitch", "vxlan"]}
+    for provider, arguments in (
+        ("manifest", {"modules": ["openvswitch"], "pod_interfaces": ["weave"]}),
+        ("flannel", {}),
+    ):
+        _facts, called = gather(monkeypatch, {"node_facts": node("1.37.1")}, cluster_cni=provider, **given)
+        assert called["node_facts"] == arguments
+
+
 def test_users_that_get_a_kubeconfig_are_known_to_control_planes(monkeypatch: pytest.MonkeyPatch) -> None:
     for given, name, arguments in (
         (["root", "alice"], "cp1", {"users": ["alice"]}),

@@ -48,7 +48,7 @@ class Cluster(FakeKubectl):
 
     def _answer(self, argv: t.List[str], stdin: t.Optional[str]) -> CommandResult:
         if argv[:2] == ["get", "configmap"]:
-            found = self.store.get(kube.Reference("", "ConfigMap", "kube-system", "slipway-addons"))
+            found = self.store.get(kube.Reference("", "ConfigMap", "kube-system", argv[2]))
             return CommandResult([], 0, json.dumps(found) if found else "", "")
         if argv[0] == "kustomize":
             return CommandResult([], 0, (Path(argv[1]) / "object.json").read_text(), "")
@@ -409,3 +409,31 @@ def test_the_module_hides_the_list(cluster: Cluster, monkeypatch: pytest.MonkeyP
     assert "addon colours: not deleted, since more may be in them: Namespace paint." in str(removed["warnings"])
     failed = run_module(kube_addons.main, {"addons": '[{"name": "a"}]'})
     assert failed["failed"] and failed["msg"].startswith("addon a: one of")
+
+
+def test_two_lists_in_one_cluster(cluster: Cluster, monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner) -> None:
+    """Each has a record and sets of its own, and removes nothing of the other one."""
+    monkeypatch.setattr(_module, "Runner", lambda _module: cluster.runner)
+    own = {"set_prefix": "cni", "record": "slipway-cni"}
+    waiting = {**MANIFEST, "ready_when": [{"type": "crd", "names": ["never.example.com"]}]}
+    run(cluster, {**MANIFEST, "definition": config_map("other", sky="grey")})
+    done = run_module(kube_addons.main, {"addons": json.dumps([waiting]), "wait": False, **own})
+    assert actions(done) == ["colours applied"]
+    assert {"slipway-addons", "slipway-cni", "slipway-set-addon-colours", "slipway-set-cni-colours"} <= set(
+        cluster.names()
+    )
+    assert actions(run_module(kube_addons.main, {"addons": "[]", **own})) == ["colours deleted"]
+    assert "other" in cluster.names() and "colours" not in cluster.names()
+
+
+def test_an_entry_that_moves_to_another_list_keeps_its_objects(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner
+) -> None:
+    """A pod network that was an addon, and comes from its own list now, does not go for a moment."""
+    monkeypatch.setattr(_module, "Runner", lambda _module: cluster.runner)
+    own = {"set_prefix": "cni", "record": "slipway-cni"}
+    run(cluster, MANIFEST)
+    assert actions(run_module(kube_addons.main, {"addons": json.dumps([MANIFEST]), **own})) == ["colours applied"]
+    assert actions(run(cluster)) == ["colours deleted"]
+    assert {"colours", "paint"} <= set(cluster.names()) and "slipway-set-addon-colours" not in cluster.names()
+    assert not run_module(kube_addons.main, {"addons": json.dumps([MANIFEST]), **own})["changed"]

@@ -16,8 +16,10 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kubeconfig
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, kubeadm_files
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import RKE2
-from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
+from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers, own_interfaces
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ip_sets, ipvs, netfilter
+from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import PackageManager
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import beside, declared
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import Runtime
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_reset
 from ansible_collections.slipway.kubernetes.tests.unit.plugins import kubectl_config
@@ -179,8 +181,10 @@ class Machine:
             "files": [f"{self.root}/etc/bash_completion.d/slipway-kubernetes"],
             "timeout": 5,
             **options,
+            "leftovers": {**{kind: [] for kind in declared.KINDS}, **(options.get("leftovers") or {})},
         }
-        return kubeadm_reset.KubeadmReset(params, self.runner, check, str(self.root)).run()
+        with beside(declared.Declared(params["leftovers"])):
+            return kubeadm_reset.KubeadmReset(params, self.runner, check, str(self.root)).run()
 
     def files(self) -> t.List[str]:
         return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
@@ -542,3 +546,52 @@ def test_routes_and_sets_of_a_pod_network_go(machine: Machine) -> None:
     removed = machine.reset()["removed"]
     assert removed["routes"] == ["blackhole 10.244.2.0/26 proto 80"] and removed["ipsets"] == ["cali40s"]
     assert deleted == ["blackhole 10.244.2.0/26"] and machine.sets == []
+
+
+def test_what_a_pod_network_of_others_has_left(machine: Machine) -> None:
+    left = {
+        "cni_files": ["10-weave.conflist"],
+        "folders": ["/var/lib/weave"],
+        "networks": ["10.32.0.0/12"],
+        "programs": ["/opt/cni/bin/weave-net"],
+    }
+    for path in ("etc/cni/net.d/10-weave.conflist", "var/lib/weave/db/x", "opt/cni/bin/weave-net"):
+        (machine.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (machine.root / path).write_text("{}")
+    rules = ["32765: from 10.32.1.0/24 lookup 77\n"]
+    machine.runner.answers = {
+        "ip rule show": lambda _words: "".join(rules),
+        "ip rule delete": lambda _words: rules.clear() or "",
+        **machine.runner.answers,
+    }
+    result = machine.reset(leftovers=left)
+    assert result["removed"]["routing rules"] == ["from 10.32.1.0/24 lookup 77"] and not rules
+    assert machine.files() == FOREIGN and not (machine.root / "var/lib/weave").exists()
+    assert "10.32.0.0/12" in [call[-1] for call in machine.runner.called("show") if "route" in call]
+    removed = [path.replace(str(machine.root), "") for path in result["removed"]["files"]]
+    assert {"/etc/cni/net.d/10-weave.conflist", "/opt/cni/bin/weave-net"} <= set(removed)
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        ({"interfaces": ["eth0"]}, "interfaces: eth0 is how interfaces of machines"),
+        ({"folders": ["/etc/kubernetes"]}, "folders: /etc/kubernetes is no folder in"),
+        ({"folders": ["/var/lib/containerd"]}, "folders: /var/lib/containerd is a container runtime's"),
+        ({"folders": ["/var/lib/linked"]}, "folders: /var/lib/linked is a link"),
+        ({"folders": ["/var/lib/packaged"]}, "folders: /var/lib/packaged is of the package mesh"),
+        ({"interfaces": ["veth1x", "mesh0"]}, "interfaces: mesh0 has the default route of this machine"),
+    ],
+)
+@pytest.mark.parametrize("check", [True, False])
+def test_what_is_not_a_pod_networks_is_refused_before_anything_is_changed(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, left: t.Dict[str, t.List[str]], expected: str, check: bool
+) -> None:
+    machine.links.append("mesh0")
+    monkeypatch.setattr(PackageManager, "owner", lambda _manager, path: "mesh" * path.endswith("packaged"))
+    monkeypatch.setattr(own_interfaces, "with_default_route", lambda _root: {"mesh0"})
+    (machine.root / "var/lib/linked").symlink_to("/")
+    before = machine.files()
+    with pytest.raises(SlipwayError, match=r"Nothing was changed: .* " + expected):
+        machine.reset(leftovers=left, check=check)
+    assert machine.files() == before and machine.pids and machine.links

@@ -223,3 +223,36 @@ def test_releases_and_versions_of_roles(namespace: str, name: str, prefix: str, 
     assert roles(**{**good, f"{prefix}_chart_version": 1.1}) == [
         f"cp1: {prefix}_chart_version: 1.1 is no exact version of a chart."
     ]
+
+
+def said_of_networks(*entries: t.Any, **more: t.Any) -> t.List[str]:
+    """What is said of the list that a pod network comes from, on two control planes."""
+    given = {"cluster_cni": "manifest", "cni_manifests": list(entries), **more}
+    hosts = [Host(f"cp{number}", control_plane=True, variables=given) for number in (1, 2)]
+    return [f"{p.host or 'cluster'}: {p.subject}: {p.message}" for check in checks.CHECKS for p in check(hosts)]
+
+
+def test_the_list_of_a_pod_network() -> None:
+    """Its entries are those of the addons' list, which is looked at, too."""
+    good = {"name": "weave", "url": "https://c.example/weave.yaml", "checksum": DIGEST}
+    assert said_of_networks(good) == []
+    assert said_of_networks({**good, "checksum": ""})[0].startswith("cluster: cni_manifests: weave: what is downloaded")
+    assert said_of_networks(good, good) == ["cluster: cni_manifests: weave stands in the list twice."]
+    both = said_of_networks(good, addons_list=[MANIFEST, MANIFEST])
+    assert both == ["cluster: addons_list: colours stands in the list twice."]
+    # Another pod network has no such list.
+    assert said_of_networks("x", cluster_cni="none") == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ("x", "entry 1: missing required arguments: name."),
+        ({"url": "https://c.example/a.yaml"}, "entry 1: missing required arguments: name."),
+        ({**MANIFEST, "ready_when": "x"}, "colours: dictionary requested, could not parse JSON"),
+        ({**MANIFEST, "checksums": DIGEST}, "colours: checksums. Supported parameters include: "),
+    ],
+)
+def test_keys_and_types_of_entries_of_a_pod_network(entry: t.Any, expected: str) -> None:
+    found = [line for line in said_of_networks(entry) if line.startswith("cp1")]
+    assert len(found) == 1 and found[0].startswith(f"cp1: cni_manifests: {expected}")

@@ -188,6 +188,15 @@ def test_sources_of_addons() -> None:
         assert not [item for item in asked_by if item["subject"].startswith("addons_list")]
 
 
+def test_sources_of_a_pod_network_from_a_list() -> None:
+    entries = [{"name": "a", "url": "https://c.example/a.yaml", "checksum": "sha256:" + 64 * "0"}]
+    given = {**VARIABLES, "cluster_cni": "manifest", "cni_provider": "manifest", "cni_manifests": entries}
+    found = [item["subject"] for item in sources.sources(given, node(), "cp1")]
+    assert "cni_manifests[a]" in found and "addons_list[a]" not in found
+    other = sources.sources({**given, "cni_provider": "flannel"}, node(), "cp1")
+    assert "cni_manifests[a]" not in [item["subject"] for item in other]
+
+
 def test_mirrors_as_containerd_asks_them() -> None:
     found = sources.endpoints(VARIABLES["container_runtime_registry_mirrors"], "registry.k8s.io")
     assert [entry["url"] for entry in found] == [
