@@ -189,7 +189,8 @@ def run(context: Context) -> t.Dict[str, t.Any]:
 
 
 def main() -> None:
-    run_module(ARGUMENTS, run)
+    # Texts of plugins may have secrets in them.
+    run_module(ARGUMENTS, run, quiet=True)
 
 
 if __name__ == "__main__":

@@ -157,8 +157,8 @@ class Pods:
         """Why no pod comes up with a Corefile; empty when one does, and answers."""
         metadata = {"name": TRIAL, "namespace": NAMESPACE, "labels": {TRIAL_LABEL: NAME}}
         config: kube.Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {COREFILE: text}}
-        self._kubectl.run("create", "--filename=-", stdin=kube.as_list([config, trial_pod(template)]))
         try:
+            self._kubectl.run("create", "--filename=-", stdin=kube.as_list([config, trial_pod(template)]))
             return self._until_ready()
         finally:
             self.remove_trial()
@@ -390,16 +390,18 @@ class CoreDns:
         # First of all, so that the next run finds what this one leaves when it is killed.
         self._record.update({COREFILE: text, BEFORE: before})
         self._remember()
-        self._pods.remove_trial()
-        if serving and state.text != text:
-            problem = self._pods.try_out(template, text)
+        try:
+            self._pods.remove_trial()
+            problem = self._pods.try_out(template, text) if serving and state.text != text else ""
             if problem:
-                self._record = record
-                self._remember()
                 raise SlipwayError(
                     "CoreDNS does not come up with the Corefile that the variables coredns_... make. It was tried in a"
                     f" pod of its own, and nothing was changed. It says: {problem}"
                 )
+        except SlipwayError:
+            self._record = record
+            self._remember()
+            raise
         mark = digest(text) if self._settings.given else None
         self._write(text, state.config_map["metadata"]["resourceVersion"])
         self._roll_out(mark)
@@ -438,17 +440,15 @@ class CoreDns:
         self._patch("deployment", {"spec": {"template": {"metadata": {"annotations": {ANNOTATION: mark}}}}})
 
     def _patch(self, kind: str, patch: t.Mapping[str, t.Any]) -> None:
-        self._kubectl.run(
-            "patch", f"{kind}/{NAME}", f"--namespace={NAMESPACE}", "--type=merge", f"--patch={json.dumps(patch)}",
-            "--field-manager=slipway",
-        )  # fmt: skip
+        argv = ("patch", f"{kind}/{NAME}", f"--namespace={NAMESPACE}", "--type=merge", "--field-manager=slipway")
+        self._kubectl.run(*argv, "--patch-file=/dev/stdin", stdin=json.dumps(patch))
 
     # Replicas
 
     def _set_replicas(self, state: State, default: Given) -> None:
         fixed, nodes_per_replica = self._asked
-        nodes = len(self._kubectl.get("nodes")["items"]) if nodes_per_replica else 0
-        wanted = wanted_replicas(fixed, nodes_per_replica, nodes)
+        names = self._kubectl.run("get", "nodes", "--output=name").stdout.split() if nodes_per_replica else []
+        wanted = wanted_replicas(fixed, nodes_per_replica, len(names))
         if wanted:
             self._record[REPLICAS] = str(wanted)
         elif self._record.pop(REPLICAS, "") == str(state.replicas):

@@ -71,7 +71,7 @@ class Cluster:
         self.bad: t.Set[str] = set()
         #: What is bad in a roll-out only: what a trial does not find.
         self.bad_later: t.Set[str] = set()
-        self.short = self.loses_all = False
+        self.short = self.loses_all = self.refused = False
         self.lacking = ""
         self.manifest = ["ConfigMap", "Deployment"]
         self.trial: t.Optional[Object] = None
@@ -90,8 +90,6 @@ class Cluster:
         return name
 
     def get(self, *arguments: str) -> Object:
-        if arguments[0] == "nodes":
-            return {"items": [{}] * self.nodes}
         if arguments[0] == "pods":
             return {"items": copy.deepcopy(self.pods)}
         assert arguments[0] == "pod/slipway-coredns-trial" and self.trial
@@ -138,6 +136,8 @@ class Cluster:
         return found["data"] if found else None
 
     def _get(self, arguments: t.Sequence[str], stdin: Object) -> str:
+        if arguments[0] == "nodes":
+            return "node/x\n" * self.nodes
         if arguments[0] == "deployment/coredns":
             return json.dumps(self.deployment) if self.deployment else ""
         found = []
@@ -158,7 +158,7 @@ class Cluster:
                 },
             }
             return "\n".join(json.dumps(given[kind]) for kind in self.manifest)
-        patch = json.loads(next(word for word in arguments if word.startswith("--patch="))[8:])
+        patch = stdin
         if arguments[0] == "configmap/coredns":
             assert patch.get("metadata", {}).get("resourceVersion", "1") == "1"
             self.maps["coredns"] = merged(self.maps["coredns"], patch)
@@ -183,6 +183,8 @@ class Cluster:
         self.deployment["status"] = {"observedGeneration": 1, **done}
 
     def _create(self, arguments: t.Sequence[str], stdin: Object) -> str:
+        if self.refused:
+            raise SlipwayError("a policy denies it")
         made = {item["kind"]: item for item in stdin["items"]}
         text = made["ConfigMap"]["data"]["Corefile"]
         self.trials.append(text)
@@ -499,3 +501,13 @@ def test_warnings_of_the_module(run_module: ModuleRunner, monkeypatch: pytest.Mo
     monkeypatch.setattr(module.CoreDns, "run", lambda self: {"changed": True, "msg": "x", "warnings": ["mind this"]})
     result = run_module(module.main, {"replicas": 3})
     assert result["changed"] and "mind this" in json.dumps(result["warnings"])
+
+
+def test_a_trial_that_somebody_refuses_changes_nothing() -> None:
+    cluster = Cluster()
+    apply(cluster, hosts=HOSTS)
+    before = dict(cluster.record or {})
+    cluster.refused = True
+    with pytest.raises(SlipwayError, match="a policy denies it"):
+        apply(cluster, hosts=["192.0.2.2 b.example.com"])
+    assert cluster.record == before and not apply(cluster, hosts=HOSTS)["changed"]
