@@ -209,15 +209,18 @@ class Pods:
             if ended or wait.is_over:
                 if any(not problem for problem in problems) or (ready and not self._asks):
                     return "", "; ".join(missing)
-                return self._why(ended or newest, problems), ""
+                return self._why(ended or newest) or next(
+                    filter(None, [*problems, *missing]), "it is not known why"
+                ), ""
             wait.sleep()
 
-    def _why(self, pods: t.Sequence[spread.Object], problems: t.Sequence[str]) -> str:
+    def _why(self, pods: t.Sequence[spread.Object]) -> str:
+        """What pods that are not ready have said last, or what is known of one."""
         for pod in pods:
             problem = predicates.pod_problem(pod)
             if problem:
                 return self._log(pod["metadata"]["name"]) or problem
-        return next(filter(None, problems), "no new pod was made")
+        return ""
 
 
 def _annotation(item: spread.Object) -> t.Optional[str]:

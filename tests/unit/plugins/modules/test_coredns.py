@@ -511,3 +511,22 @@ def test_a_trial_that_somebody_refuses_changes_nothing() -> None:
     with pytest.raises(SlipwayError, match="a policy denies it"):
         apply(cluster, hosts=["192.0.2.2 b.example.com"])
     assert cluster.record == before and not apply(cluster, hosts=HOSTS)["changed"]
+
+
+def test_pods_that_somebody_does_not_let_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster()
+
+    def rolls() -> None:
+        cluster.rolled.append(cluster.text)
+        refused = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "denied"}
+        old = cluster.text == BASE
+        status: Object = {"observedGeneration": 1, "updatedReplicas": 2 if old else 0, "availableReplicas": 2}
+        assert cluster.deployment
+        cluster.deployment["status"] = {**status, "conditions": [] if old else [refused]}
+
+    monkeypatch.setattr(cluster, "_rolls", rolls)
+    with pytest.raises(
+        SlipwayError, match=r"0 of 2 replicas updated \(FailedCreate: denied\)\. The one before was put"
+    ):
+        apply(cluster, hosts=HOSTS)
+    assert cluster.rolled[-1] == cluster.text == BASE
