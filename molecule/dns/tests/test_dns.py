@@ -147,10 +147,10 @@ def fixture_client() -> t.Callable[[str], str]:
 @pytest.mark.parametrize(
     ("name", "address"),
     [
-        ("www.corp.test", "192.0.2.80"),
-        ("outside.test", "192.0.2.81"),
-        ("registry.corp.test", "192.0.2.82"),
-        ("alias.test", "192.0.2.82"),
+        ("www.corp.test", "127.0.0.80"),
+        ("outside.test", "127.0.0.81"),
+        ("registry.corp.test", "127.0.0.82"),
+        ("alias.test", "127.0.0.82"),
     ],
 )
 def test_a_pod_finds_a_name(client: t.Callable[[str], str], name: str, address: str) -> None:
@@ -163,7 +163,7 @@ def test_a_pod_does_not_find_what_nobody_knows(client: t.Callable[[str], str]) -
 
 def test_the_cluster_is_verified() -> None:
     output = play("verify.yml", variables={**VARIABLES, "verify_dns_names": ["www.corp.test", "outside.test"]})
-    assert re.search(r"ok +CoreDNS knows its names +4 names in 3 pods", output)
+    assert re.search(r"ok +CoreDNS knows its names +5 names in 3 pods", output)
     output = play(
         "verify.yml", rc=2, variables={**VARIABLES, "verify_dns_names": ["nowhere.corp.test"], "verify_timeout": 5}
     )
@@ -179,13 +179,13 @@ def test_replicas_follow_the_nodes() -> None:
 
 @pytest.mark.last
 def test_another_corefile_is_rolled_out_and_everybody_is_answered() -> None:
-    hosts = ["192.0.2.83 printer.test"]
+    hosts = ["127.0.0.83 printer.test"]
     before = corefile()
     checked = run(0, "--check", "--diff", coredns_hosts=hosts)
-    assert changes(checked) == 1 and "192.0.2.83 printer.test" in checked and corefile() == before
+    assert changes(checked) == 1 and "127.0.0.83 printer.test" in checked and corefile() == before
     with asking("another Corefile", 3):
         assert changes(run(coredns_hosts=hosts)) == 1
-    assert "192.0.2.83 printer.test" in corefile()
+    assert "127.0.0.83 printer.test" in corefile()
     assert changes(run()) == 1 and corefile() == before
 
 
@@ -208,7 +208,7 @@ def test_one_that_cannot_be_rolled_out_is_put_back() -> None:
     apply(POLICY % {"mark": mark()})
     try:
         with asking("a roll-out that fails", 3):
-            said = run(2, coredns_hosts=["192.0.2.83 printer.test"], coredns_timeout=20)
+            said = run(2, coredns_hosts=["127.0.0.83 printer.test"], coredns_timeout=20)
     finally:
         kubectl("delete validatingadmissionpolicy,validatingadmissionpolicybinding no-other-corefile")
     assert "The one before was put back, and serves." in said
@@ -219,7 +219,7 @@ def test_one_that_cannot_be_rolled_out_is_put_back() -> None:
 @pytest.mark.last
 def test_a_change_by_hand_is_named_and_stays_until_somebody_says_so() -> None:
     ours = corefile()
-    theirs = ours.replace("192.0.2.82", "192.0.2.84")
+    theirs = ours.replace("127.0.0.82", "127.0.0.84")
     patch = json.dumps({"data": {"Corefile": theirs}})
     kubectl(f"patch --namespace=kube-system configmap/coredns --type=merge --patch='{patch}'")
     for arguments in (["--check"], []):
