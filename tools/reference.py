@@ -40,6 +40,7 @@ ORDER = (
     "node_join",
     "helm",
     "cni",
+    "coredns",
     "metrics_server",
     "metallb",
     "addons",

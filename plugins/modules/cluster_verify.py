@@ -51,6 +51,18 @@ options:
     description: DNS domain of services.
     type: str
     default: cluster.local
+  dns_hosts:
+    description:
+      - Names that CoreDNS itself knows, lines as in C(/etc/hosts). Each of its pods is asked for each name, from the
+        control plane, and has to have the address.
+    type: list
+    elements: str
+    default: []
+  dns_names:
+    description: Further names that each pod of CoreDNS is expected to have an address for.
+    type: list
+    elements: str
+    default: []
   node_port:
     description: Whether a service of the type NodePort is asked, from the control plane on each node's address.
     type: bool
@@ -108,6 +120,7 @@ table:
   sample: ["ok      nodes are Ready  3 nodes at 1.37.1"]
 """
 
+import collections
 import concurrent.futures
 import json
 import typing as t
@@ -115,7 +128,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates, _waiting
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _dns, _predicates, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import spread
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import verify as _verify
@@ -143,6 +156,16 @@ def fetch(url: str, timeout: float = 8) -> str:
     """
     with _OPENER.open(url, timeout=timeout) as response:
         return response.read(4096).decode("utf-8", "replace")
+
+
+def expected_names(lines: t.Iterable[str], names: t.Iterable[str]) -> t.Dict[str, t.List[str]]:
+    """By each name the addresses that it has to have; none where any will do."""
+    found: t.Dict[str, t.List[str]] = collections.defaultdict(list)
+    for line in lines:
+        address, *others = line.split() or [""]
+        for name in others:
+            found[name].append(address)
+    return {**{name: [] for name in names}, **found}
 
 
 class ClusterVerify:
@@ -186,6 +209,9 @@ class ClusterVerify:
                 checks.append(self._policy(pods))
             if params["node_port"]:
                 checks.append(self._until("each node answers on a NodePort", lambda: self._node_port(nodes, names)))
+        expected = expected_names(params["dns_hosts"], params["dns_names"])
+        if expected:
+            checks.append(self._until("CoreDNS knows its names", lambda: self._names(expected)))
         if params["metrics"]:
             wanted = [node["metadata"]["name"] for node in nodes]
             checks.append(self._until("metrics of all nodes are there", lambda: self._metrics(wanted)))
@@ -340,6 +366,16 @@ class ClusterVerify:
         self._kubectl.run("delete", f"networkpolicy/{_verify.APP}", self._namespace, "--ignore-not-found", check=False)
         return _verify.Check(title, check.problems, where)
 
+    def _names(self, expected: t.Mapping[str, t.Sequence[str]]) -> _verify.Check:
+        """Ask each pod of CoreDNS for each name."""
+        pods = self._kubectl.get("pods", "--namespace=kube-system", "--selector=k8s-app=kube-dns")["items"]
+        servers = [pod["status"]["podIP"] for pod in pods if not _predicates.pod_problem(pod)]
+        asked = [(server, name) for server in servers for name in expected]
+        problems = self._all(lambda pair: _dns.problem(pair[0], pair[1], expected[pair[1]]), asked)
+        if not servers:
+            problems = ["no pod of it is ready"]
+        return _verify.Check("", problems, f"{len(expected)} names in {len(servers)} pods")
+
     @staticmethod
     def _answer(client: t.Mapping[str, t.Any], target: t.Mapping[str, t.Any]) -> str:
         """What comes of a connection between two pods."""
@@ -408,6 +444,8 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "nodes": {"type": "list", "elements": "str", "default": []},
     "namespace": {"type": "str", "default": "slipway-verify"},
     "dns_domain": {"type": "str", "default": "cluster.local"},
+    "dns_hosts": {"type": "list", "elements": "str", "default": []},
+    "dns_names": {"type": "list", "elements": "str", "default": []},
     "node_port": {"type": "bool", "default": True},
     "load_balancer": {"type": "bool", "default": False},
     "metrics": {"type": "bool", "default": True},

@@ -239,8 +239,8 @@ ansible_facts:
             - Where the API server of this machine is ready, C(config_maps) are the texts of kubeadm, the kubelet and
               kube-proxy that the cluster keeps, C(pod_networks) what the pod networks of
               P(slipway.kubernetes.cni#role) keep, by their names, C(taints) are those of this node, C(nodes) the names
-              of all, and C(addons) is whether something was made of a list of addons; C(problem) says why when they
-              could not be read.
+              of all, C(addons) is whether something was made of a list of addons, and C(coredns) whether
+              M(slipway.kubernetes.coredns) has set something; C(problem) says why when they could not be read.
           returned: always
           type: dict
           sample: {}

@@ -38,6 +38,7 @@ def test_the_playbook_installs_all_before_those_of_the_list_and_waits_for_them()
     (tasks,) = [play["tasks"] for play in read("playbooks/site.yml") if play["name"] == "Complete the cluster"]
     roles = [task["ansible.builtin.import_role"]["name"] for task in tasks if "ansible.builtin.import_role" in task]
     names = [f"slipway.kubernetes.{addon.prefix}" for addon in ADDONS]
-    assert [*names, "slipway.kubernetes.addons"] == roles
+    # Addons may need names that CoreDNS has to be told first.
+    assert ["slipway.kubernetes.coredns", *names, "slipway.kubernetes.addons"] == roles
     (wait,) = [task["slipway.kubernetes.kube_wait"] for task in tasks if "slipway.kubernetes.kube_wait" in task]
     assert [addon.prefix for addon in ADDONS if f"+ {addon.prefix}_conditions" not in wait["conditions"]] == []

@@ -59,3 +59,7 @@ SERVING_IDENTITIES = Memory("slipway-serving-identities")
 #: What the module kube_node has set on each node, by the name of its record. Not on the Node itself, where its kubelet
 #: could have taints and labels taken away by it that it may not touch.
 NODE_SETTINGS = Memory("slipway-node-settings")
+#: What we have given to CoreDNS, as the module coredns keeps it; there as long as it has something of ours.
+DNS = Memory("slipway-coredns")
+#: Corefiles of somebody else's that were replaced.
+DNS_KEPT = Memory("slipway-coredns-kept")

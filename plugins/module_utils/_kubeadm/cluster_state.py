@@ -23,7 +23,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server, cluster_memory
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import CONTROL_PLANE
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, PodNetwork
@@ -49,6 +49,8 @@ CONFIG_MAPS = (
 NODES, AS_TABLE = "/api/v1/nodes?includeObject=None", "application/json;as=Table;v=v1;g=meta.k8s.io"
 #: What of the addons' list was made.
 ADDONS = ("kube-system", "slipway-addons", "entries")
+#: What we have given to CoreDNS; there as long as it has something of ours.
+DNS = ("kube-system", cluster_memory.DNS.name)
 
 _ARGUMENT = re.compile(r"^\s*- [\"']?--([a-z0-9-]+)=(.*?)[\"']?\s*$", re.MULTILINE)
 _CLIENT = re.compile(r"^\s*client-(certificate|key)-data: *[\"']?([A-Za-z0-9+/=]+)", re.MULTILINE)
@@ -124,6 +126,7 @@ def cluster(node: str = "", timeout: float = 2) -> t.Dict[str, t.Any]:
             }
             networks = {name: pod_network(connection, network) for name, network in POD_NETWORKS.items()}
             addons = _text(_object(connection, _config_map(*ADDONS[:2])), ADDONS[2])
+            dns = _object(connection, _config_map(*DNS))
             found = _object(connection, f"/api/v1/nodes/{node}") if node else {}
             nodes = _object(connection, NODES, {"Accept": AS_TABLE})
     except (OSError, http.client.HTTPException, ValueError, KeyError, IndexError) as error:
@@ -133,6 +136,7 @@ def cluster(node: str = "", timeout: float = 2) -> t.Dict[str, t.Any]:
         "config_maps": {name: text for name, text in texts.items() if text},
         "pod_networks": {name: state for name, state in networks.items() if state},
         "addons": bool(addons.strip()),
+        "coredns": bool(dns),
         "nodes": [str(row["cells"][0]) for row in nodes.get("rows") or []],
         **({"taints": taints(found)} if found and is_marked(found) else {}),
     }

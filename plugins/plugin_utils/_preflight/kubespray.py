@@ -83,10 +83,22 @@ KUBESPRAY: t.Dict[str, str] = {
     "kube_proxy_remove": "control_plane_skip_phases: [addon/kube-proxy]",
     "dns_domain": "cluster_dns_domain",
     "dns_mode": f"{NOTHING}: kubeadm's CoreDNS, which control_plane_skip_phases can leave out",
-    "enable_nodelocaldns": _ADDON,
-    "nodelocaldns_ip": _ADDON,
+    "enable_nodelocaldns": "an entry of addons_list, as docs/dns.md says",
+    "nodelocaldns_ip": "an entry of addons_list, as docs/dns.md says",
     "resolvconf_mode": f"resolvConf in {_KUBELET}",
-    "upstream_dns_servers": "the machines' own /etc/resolv.conf",
+    "upstream_dns_servers": "coredns_upstreams",
+    "dns_etchosts": "coredns_hosts",
+    "dns_min_replicas": "coredns_replicas",
+    "dns_nodes_per_replica": "coredns_nodes_per_replica",
+    "dns_cores_per_replica": f"{NOTHING}: coredns_nodes_per_replica counts nodes",
+    "enable_dns_autoscaler": "coredns_nodes_per_replica",
+    "coredns_external_zones": "coredns_zones, each with zones, upstreams and plugins",
+    "coredns_default_zone_cache_block": "coredns_plugins, with cache",
+    "coredns_rewrite_block": "coredns_plugins, with rewrite",
+    "coredns_additional_configs": "coredns_plugins",
+    "coredns_additional_error_config": "coredns_plugins, with errors",
+    "coredns_kubernetes_extra_opts": "coredns_plugins, with kubernetes",
+    "coredns_kubernetes_extra_domains": "coredns_plugins, with kubernetes",
     "nameservers": "the machines' own /etc/resolv.conf",
     "searchdomains": "the machines' own /etc/resolv.conf",
     "skydns_server": f"clusterDNS in {_KUBELET}",
@@ -274,7 +286,14 @@ PREFIXES = (
     "nodelocaldns_",
     "podsecuritypolicy_",
 )
-OURS = ("etcd_backup_", "etcd_restore_", "kube_packages_")
+OURS = (
+    *(f"coredns_{name}" for name in ("hosts", "nodes_per_replica", "plugins", "replace", "replicas", "timeout")),
+    "coredns_upstreams",
+    "coredns_zones",
+    "etcd_backup_",
+    "etcd_restore_",
+    "kube_packages_",
+)
 #: Names of everybody that matter even alone: a warning then.
 COMMON: t.Dict[str, str] = {
     "ip": "cluster_node_ip",

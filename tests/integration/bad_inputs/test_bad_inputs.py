@@ -622,6 +622,58 @@ CASES = [
     Case("pool-reversed", ["192.0.2.220-192.0.2.200 ends before it starts"], pool("192.0.2.220-192.0.2.200")),
     Case("pool-with-node", ["contains 192.0.2.2, the address of worker1."], pool("192.0.2.2-192.0.2.9")),
     Case("pool-elsewhere", ["is in no network that a node has"], pool("198.51.100.0/28"), warning=True),
+    # CoreDNS
+    Case(
+        "dns-upstream-is-a-name",
+        ["coredns_upstreams: has 'dns.example.com', which is no address of a server."],
+        {"coredns_upstreams": ["dns.example.com"]},
+    ),
+    Case(
+        "dns-upstream-is-the-pod-itself",
+        ["coredns_upstreams: has 127.0.0.53, which in a pod of CoreDNS is the pod itself"],
+        {"coredns_upstreams": ["127.0.0.53"]},
+    ),
+    Case(
+        "dns-upstream-is-the-clusters-own",
+        ["coredns_upstreams: has 10.96.0.10, which is the cluster's own DNS: CoreDNS would ask itself and stop."],
+        {"coredns_upstreams": ["10.96.0.10"]},
+    ),
+    Case(
+        "dns-zone-with-a-line-break",
+        [r"coredns_zones[corp\n}]: has 'corp\n}', which is no zone."],
+        {"coredns_zones": [{"zones": ["corp\n}"], "upstreams": ["192.0.2.53"]}]},
+    ),
+    Case(
+        "dns-zone-of-the-cluster",
+        ["coredns_zones[local]: local takes names of the cluster's own domain cluster.local away from it."],
+        {"coredns_zones": [{"zones": ["local"], "upstreams": ["192.0.2.53"]}]},
+    ),
+    Case(
+        "dns-zone-without-servers",
+        ["coredns_zones[corp.example.com]: has nobody to ask."],
+        {"coredns_zones": [{"zones": ["corp.example.com"]}]},
+    ),
+    Case(
+        "dns-hosts-the-wrong-way-round",
+        ["coredns_hosts: has 'a.example.com 192.0.2.1', which does not begin with an address."],
+        {"coredns_hosts": ["a.example.com 192.0.2.1"]},
+    ),
+    Case(
+        "dns-plugin-with-a-brace-too-many",
+        ["coredns_plugins[cache]: closes a block that it has not opened."],
+        {"coredns_plugins": {"cache": "cache 300\n}\n}"}},
+    ),
+    Case(
+        "dns-plugin-that-is-needed",
+        ["coredns_plugins[ready]: is empty, and without this plugin there is no DNS."],
+        {"coredns_plugins": {"ready": ""}},
+    ),
+    Case("dns-replicas", ["coredns_replicas: is -1, and has to be 0 at least."], {"coredns_replicas": -1}),
+    Case(
+        "dns-that-is-not-there",
+        ["coredns_replicas: is set, and kubeadm is told to install no CoreDNS (addon/coredns in"],
+        {"coredns_replicas": 3, "control_plane_skip_phases": ["addon/coredns"]},
+    ),
     # Calico
     calico("version", ["cni_calico_version: v3.28.5 is not the version of a release."], version="v3.28.5"),
     calico(

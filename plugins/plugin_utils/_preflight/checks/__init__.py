@@ -17,6 +17,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.chec
     addons,
     cluster,
     controller,
+    coredns,
     differences,
     endpoint,
     files,
@@ -57,6 +58,7 @@ CHECKS: t.Tuple[Check, ...] = (
     # What the inventory asks for, and the machines.
     *cluster.CHECKS,
     *metallb.CHECKS,
+    *coredns.CHECKS,
     *labels.CHECKS,
     *overrides.CHECKS,
     *machines.CHECKS,

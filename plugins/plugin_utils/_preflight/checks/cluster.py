@@ -230,10 +230,13 @@ def check_package_names(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
-#: Numbers that are waited for in vain when they are smaller, by their variables.
+#: Numbers that are waited for in vain, or mean nothing, when they are smaller, by their variables.
 LEAST = {
     "certificates_timeout": 1,
     "control_plane_timeout": 1,
+    "coredns_nodes_per_replica": 0,
+    "coredns_replicas": 0,
+    "coredns_timeout": 1,
     "metallb_timeout": 1,
     "metrics_server_replicas": 1,
     "node_join_timeout": 1,

@@ -34,6 +34,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.repo
     Check,
     Hosts,
     Problem,
+    conjoined,
 )
 
 Version = t.Tuple[int, int, int]
@@ -42,6 +43,14 @@ Version = t.Tuple[int, int, int]
 KUBELET_SKEW = 3
 #: kube-proxy's IPVS mode is behind this feature gate, which is off from that minor on. Source: KEP-5495.
 IPVS_GATE, IPVS_GATED = "KubeProxyIPVS", (1, 40)
+#: Plugins in a Corefile that kubeadm knows to carry over to another version of CoreDNS. Source: plugins_1_14_0 of
+#: github.com/coredns/corefile-migration, which kubeadm asks (CoreDNSUnsupportedPlugins).
+MIGRATED = frozenset(
+    (
+        *("autopath", "cache", "errors", "forward", "health", "hosts", "k8s_external", "kubernetes", "loadbalance"),
+        *("log", "loop", "prometheus", "ready", "reload", "rewrite", "transfer"),
+    )
+)
 #: What kubeadm calls nothing: kubelets serve with it, and go on working when it has expired.
 SERVING = "kubelet-server"
 
@@ -269,6 +278,24 @@ def check_removed(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
                 )
 
 
+def check_corefile(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
+    """Plugins of CoreDNS that kubeadm does not carry over: it refuses when its package has been upgraded already."""
+    for host in (host for host in hosts if host.control_plane):
+        zones = [zone for zone in host.sequence("coredns_zones") if isinstance(zone, dict)]
+        texts = [host.mapping("coredns_plugins"), *(zone.get("plugins") for zone in zones)]
+        names = {str(name) for text in texts if isinstance(text, dict) for name in text} - MIGRATED
+        ignored = {str(name).lower() for name in host.sequence("upgrade_ignore_preflight_errors")}
+        if names and not ignored & {"all", "corednsunsupportedplugins"}:
+            yield host.problem(
+                "coredns_plugins",
+                f"has {conjoined(names)}, and kubeadm refuses an upgrade to another CoreDNS with plugins that it does"
+                " not know.",
+                "Look whether the new CoreDNS has them, and name CoreDNSUnsupportedPlugins in"
+                " upgrade_ignore_preflight_errors.",
+                WARNING,
+            )
+
+
 def checks(cluster: Cluster) -> t.List[Check]:
     """The checks on an upgrade of this cluster."""
     health = (check_cluster, check_etcd, check_ready)
@@ -279,6 +306,7 @@ def checks(cluster: Cluster) -> t.List[Check]:
         check_certificates,
         check_drains,
         check_backup_folder,
+        check_corefile,
         check_ignored,
         check_removed,
     )

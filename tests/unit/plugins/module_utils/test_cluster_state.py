@@ -141,6 +141,7 @@ def test_the_cluster_is_asked_by_one_connection(server: t.Type[ApiServer]) -> No
             "flannel": {"network": "10.244.0.0/16", "ipv6_network": "", "backend": "", "release": ""},
         },
         "addons": False,
+        "coredns": False,
         "nodes": ["cp1", "worker1"],
         "taints": ["a/b:NoSchedule"],
     }
@@ -158,6 +159,11 @@ def test_addons_that_were_made_are_seen(server: t.Type[ApiServer], entries: str,
     """A list that has become empty removes them, and one that was never there asks for nothing."""
     server.maps[PLACE.format("kube-system", "slipway-addons")] = {"entries": entries}
     assert cluster_state.cluster()["addons"] is found
+
+
+def test_what_was_given_to_coredns_is_seen(server: t.Type[ApiServer]) -> None:
+    server.maps[PLACE.format("kube-system", "slipway-coredns")] = {"replicas": "3"}
+    assert cluster_state.cluster()["coredns"] is True
 
 
 def test_an_api_server_that_refuses_is_told(server: t.Type[ApiServer]) -> None:

@@ -53,6 +53,7 @@ class Cluster:
         self.requests: t.Dict[str, t.Any] = {"items": []}
         #: The Deployment of CoreDNS, where there is one.
         self.dns: t.Dict[str, t.Any] = {}
+        self.dns_pods: t.List[t.Any] = []
         self.urls: t.List[str] = []
         #: Pods that got a label, and which.
         self.labelled: t.List[t.Tuple[str, str]] = []
@@ -64,6 +65,7 @@ class Cluster:
             {
                 "get certificatesigningrequests": lambda _argv: json.dumps(self.requests),
                 "get nodes ": lambda _argv: json.dumps(self.nodes),
+                "get pods --namespace=kube-system --selector": lambda _argv: json.dumps({"items": self.dns_pods}),
                 "get pods": lambda _argv: json.dumps({"items": self.pods}),
                 "get events": lambda _argv: json.dumps({"items": self.events}),
                 "get deployment/coredns": lambda _argv: json.dumps(self.dns) if self.dns else "",
@@ -424,3 +426,31 @@ def test_why_no_pod_runs_on_a_node_is_said(cluster: Cluster) -> None:
         cluster.events = [{"message": "scheduled"}, {"message": message}] if message else []
         detail = failing(cluster.run())[TITLES[1]]
         assert f"on {NAMES[index]} none runs: {message or 'nothing is said why'}" in detail
+
+
+def test_names_that_coredns_has_to_know(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: t.List[t.Any] = []
+    said = {"10.244.0.3": "10.244.0.3 is asked for b.example: NXDOMAIN"}
+
+    def problem(server: str, name: str, expected: t.Sequence[str]) -> str:
+        asked.append((server, name, list(expected)))
+        return said.get(server, "") if name == "b.example" else ""
+
+    monkeypatch.setattr(cluster_verify._dns, "problem", problem)
+    options = {"dns_hosts": ["192.0.2.1 a.example", "2001:db8::1 a.example", ""], "dns_names": ["b.example"]}
+    assert "CoreDNS knows its names" not in [check["name"] for check in cluster.run()["checks"]] and not asked
+    check = {check["name"]: check for check in cluster.run(**options)["checks"]}["CoreDNS knows its names"]
+    assert (check["ok"], check["detail"]) == (False, "no pod of it is ready")
+    cluster.dns_pods = [pod("cp1", "10.244.0.2"), pod("cp1", "10.244.0.3")]
+    for item in cluster.dns_pods:
+        item["status"]["phase"] = "Running"
+    check = {check["name"]: check for check in cluster.run(**options)["checks"]}["CoreDNS knows its names"]
+    assert (check["ok"], check["detail"]) == (False, said["10.244.0.3"])
+    assert ("10.244.0.2", "a.example", ["192.0.2.1", "2001:db8::1"]) in asked and (
+        "10.244.0.2",
+        "b.example",
+        [],
+    ) in asked
+    said.clear()
+    check = {check["name"]: check for check in cluster.run(**options)["checks"]}["CoreDNS knows its names"]
+    assert (check["ok"], check["detail"]) == (True, "2 names in 2 pods")

@@ -83,6 +83,20 @@ def test_all_checks_of_kubeadm_and_one_more() -> None:
     assert find(cluster(), host("cp1", pods="1.36.4", upgrade_ignore_preflight_errors=["all"]), host("w1")) == []
 
 
+def test_plugins_of_coredns_that_kubeadm_does_not_carry_over() -> None:
+    zones = ["no zone", {"zones": ["a.example"], "plugins": {"whoami": "whoami", "log": "log"}}]
+    asked = {"coredns_plugins": {"cache": "cache 1", "template": "template IN A"}, "coredns_zones": zones}
+
+    def said(**more: t.Any) -> t.List[str]:
+        control_plane = dataclasses.replace(host("cp1", pods="1.36.4", **asked, **more), control_plane=True)
+        return lines(find(cluster(), control_plane, host("w1")))
+
+    [line] = said()
+    assert line.startswith("warning cp1 coredns_plugins: has template and whoami, and kubeadm refuses an upgrade")
+    for name in ("CoreDNSUnsupportedPlugins", "all"):
+        assert said(upgrade_ignore_preflight_errors=[name]) == []
+
+
 def test_downgrade() -> None:
     problems = find(cluster(), version="1.36.3")
     assert [(problem.host, problem.subject) for problem in problems] == [("", "cluster_version")]
