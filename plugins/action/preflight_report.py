@@ -12,6 +12,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machine
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import (
     REPORTS,
     checks_of,
+    checks_of_a_change,
     checks_of_updates,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.options import check_group_names
@@ -31,6 +32,7 @@ ARGUMENTS = {
     **HOSTS,
     "upgrade": {"type": "dict"},
     "patch": {"type": "dict"},
+    "change_cni": {"type": "dict"},
 }
 
 
@@ -44,10 +46,12 @@ class ActionModule(HostsAction):
         names, hosts = self.hosts(arguments, task_vars or {})
         updates = arguments["patch"]
         run = this_run(os.getppid())
-        if updates is None:
-            asked = checks_of(collection_roles(), run, self._task.check_mode, arguments["upgrade"])
-        else:
+        if updates is not None:
             asked = checks_of_updates(collection_roles(), run, updates)
+        elif arguments["change_cni"] is not None:
+            asked = checks_of_a_change(collection_roles(), run, self._task.check_mode, arguments["change_cni"])
+        else:
+            asked = checks_of(collection_roles(), run, self._task.check_mode, arguments["upgrade"])
         strangers = [
             Problem(name, "inventory", "there is no such host in the inventory.", "Correct cluster_*_hosts.")
             for name in names

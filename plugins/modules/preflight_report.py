@@ -41,6 +41,13 @@ options:
       - With it the report is about updates of the machines' packages. Only the variables, the machines and how the
         cluster is are looked at, and a worker that does not answer is a warning.
     type: dict
+  change_cni:
+    description:
+      - What M(slipway.kubernetes.kubeadm_upgrade_info) has returned as C(cluster).
+        The names of the hosts that will be drained are added under the key C(pending).
+      - With it the report is about a change of the pod network to C(cluster_cni). Without it, another pod network than
+        the cluster has, and a change that has not come to its end, are a problem.
+    type: dict
 seealso:
   - module: slipway.kubernetes.preflight_gather
 """

@@ -41,6 +41,7 @@ OF_A_RUN = {
     "options": "the catalogue of variables is read from the roles",
     "upgrade": "the cluster is asked about its state",
     "patch": "the cluster is asked about its state",
+    "change_cni": "the cluster is asked about its state",
 }
 
 

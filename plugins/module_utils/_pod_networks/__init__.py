@@ -24,7 +24,17 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.p
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
-__all__ = ["POD_NETWORKS", "OnNode", "PodNetwork", "Port", "chosen", "interface_with_address", "named", "slices"]
+__all__ = [
+    "POD_NETWORKS",
+    "OnNode",
+    "PodNetwork",
+    "Port",
+    "chosen",
+    "interface_with_address",
+    "named",
+    "of_ours",
+    "slices",
+]
 
 #: By the names that ``cluster_cni`` may have, beside ``none``.
 POD_NETWORKS: t.Dict[str, PodNetwork] = {network.name: network for network in (Flannel(), Calico())}
@@ -33,6 +43,20 @@ POD_NETWORKS: t.Dict[str, PodNetwork] = {network.name: network for network in (F
 def named(name: str) -> PodNetwork:
     """The pod network of that name; one without anything for ``none``, and for what is no name."""
     return POD_NETWORKS.get(name) or PodNetwork()
+
+
+def of_ours(configuration: t.Mapping[str, t.Any]) -> t.List[PodNetwork]:
+    """The pod networks in a cluster that roles of ours have installed, and those of a change that has not ended.
+
+    :param configuration: what a node's look at its cluster has found.
+    """
+    present, change = (configuration.get(key) or {} for key in ("pod_networks", "pod_network_change"))
+    changing = [*str(change.get("from") or "").split(","), str(change.get("to") or "")] if change else []
+    return [
+        network
+        for network in POD_NETWORKS.values()
+        if network.name in changing or (present.get(network.name) or {}).get("release") == network.release
+    ]
 
 
 def chosen(settings: Settings) -> PodNetwork:
