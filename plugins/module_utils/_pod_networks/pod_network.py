@@ -106,7 +106,7 @@ class PodNetwork:
     ip_sets: t.Tuple[str, ...] = ()
     #: Regular expressions for routes as ``ip route`` shows them, which no interface takes with it.
     left_routes: t.Tuple[str, ...] = ()
-    #: The same for those of its routes to pods of other nodes that are on the machine's own interfaces. Only routes into
+    #: The same for those of its routes to pods of other nodes that are on the machine's own interfaces. Only those into
     #: the network of all pods are looked at; a node that becomes a bare machine loses all of these.
     pod_routes: t.Tuple[str, ...] = ()
     #: Its mount points.
