@@ -74,7 +74,7 @@ done:
   type: list
   elements: str
   returned: success
-  sample: ["release kube-flannel/flannel uninstalled"]
+  sample: ["release mesh-system/mesh uninstalled"]
 msg:
   description: The same, in one sentence.
   type: str

@@ -85,7 +85,7 @@ removed:
   type: dict
   returned: success
   sample:
-    interfaces: [cni0, flannel.1]
+    interfaces: [mesh0, mesh-bridge]
 msg:
   description: What was done, in one sentence.
   type: str
@@ -159,8 +159,8 @@ class NodePodNetwork:
         if self._state == "beside":
             return self._result([], self._loosen())
         pods, removed = self._hand_over()
-        if self._state == "absent":
-            removed = {**removed, **self._clean()}
+        for kind, items in self._clean().items() if self._state == "absent" else ():
+            removed[kind] = list(dict.fromkeys([*removed.get(kind, []), *items]))
         return self._result(pods, removed)
 
     def _result(self, pods: t.Sequence[str], removed: Found) -> t.Dict[str, t.Any]:
