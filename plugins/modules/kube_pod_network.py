@@ -210,6 +210,8 @@ class KubePodNetwork:
 
     def _uninstall(self) -> None:
         for network in self._networks:
+            for kind, name in network.voices if not self._check_mode else ():
+                self._kubectl.run("delete", kind, name, "--ignore-not-found")
             if network.chart:
                 self._uninstall_release(network.chart.namespace, network.chart.release)
             elif network.manifest:

@@ -190,6 +190,8 @@ class Calico(PodNetwork):
     ports_variable = "cni_calico_felix or cni_calico_bgp"
     path = f"/apis/{API}/ippools/{POOL}"
     agents = ((SPACE, "k8s-app in (calico-node, calico-kube-controllers, calico-typha)"),)
+    #: Its agents say so in their preStop hook.
+    voices = (("clusterrolebinding", "calico-node"),)
     node_annotations = ("projectcalico.org/",)
 
     def network(self, root: str = "") -> str:

@@ -198,6 +198,9 @@ class PodNetwork:
 
     #: Namespaces and label selectors of its own pods.
     agents: t.Tuple[t.Tuple[str, str], ...] = ()
+    #: Kinds and names of objects without which its agents cannot tell Nodes that they have no network while they end:
+    #: these go first. A Node that says so announces no services and takes no pods.
+    voices: t.Tuple[t.Tuple[str, str], ...] = ()
     #: How the names of the annotations begin that it writes into Nodes.
     node_annotations: t.Tuple[str, ...] = ()
 
