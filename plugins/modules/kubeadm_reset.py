@@ -437,7 +437,7 @@ class KubeadmReset:
         self._remove_containers()
         leftovers.kill(self._processes(leftovers.cgroups()))
         self._remove_cgroups()
-        self._unmount()
+        leftovers.unmount(self._runner)
         for path in leftovers.network_namespaces():
             leftovers.remove(path)
         self._remove_network()
@@ -470,16 +470,6 @@ class KubeadmReset:
                 leftovers.remove_cgroup(path)
             except OSError as error:
                 raise SlipwayError(f"The control group {path} cannot be removed: {error}.") from error
-
-    def _unmount(self) -> None:
-        points = leftovers.mounts()
-        if not points:
-            return
-        umount = self._runner.path("umount")
-        self._runner.run([umount, "--", *points], check=False)
-        for path in leftovers.mounts():
-            # A server that does not answer any more, or somebody who looks at it: out of sight is what matters.
-            self._runner.run([umount, "--lazy", "--", path], failure=f"{path} cannot be unmounted")
 
     def _remove_network(self) -> None:
         ip = self._runner.which("ip", required=False)

@@ -20,7 +20,7 @@ import signal
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _runtimes, _waiting
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import LAYOUTS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network.ipvs import INTERFACE
@@ -66,6 +66,21 @@ def mounts(text: t.Optional[str] = None, networks: Networks = None) -> t.List[st
     of_nodes = [*folders, _MOUNTS, *of_runtimes] if networks is None else []
     patterns = [*of_nodes, *(pattern for network in _rows(networks) for pattern in network.left_mounts)]
     return [path for path in points if any(re.fullmatch(pattern, path) for pattern in patterns)]
+
+
+def unmount(runner: Runner, networks: Networks = None) -> None:
+    """Unmount what pods have left mounted, or some pod networks.
+
+    :raises SlipwayError: when something stays.
+    """
+    points = mounts(networks=networks)
+    if not points:
+        return
+    umount = runner.path("umount")
+    runner.run([umount, "--", *points], check=False)
+    for path in mounts(networks=networks):
+        # A server that does not answer any more, or somebody who looks at it: out of sight is what matters.
+        runner.run([umount, "--lazy", "--", path], failure=f"{path} cannot be unmounted")
 
 
 def cgroups(root: str = "/sys/fs/cgroup") -> t.List[str]:

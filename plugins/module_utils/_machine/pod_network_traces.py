@@ -84,9 +84,7 @@ class Traces:
 
         :raises SlipwayError: when something cannot be removed.
         """
-        points = leftovers.mounts(networks=self._networks)
-        if points:
-            self._runner.run([self._runner.path("umount"), "--", *points], failure="Mounts of the pod network stay")
+        leftovers.unmount(self._runner, self._networks)
         self._remove_network()
         for path in self._files():
             leftovers.remove(path)

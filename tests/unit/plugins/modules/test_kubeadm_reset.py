@@ -84,7 +84,7 @@ class Machine:
             "remove_cgroup": self._remove_cgroup,
             "processes": lambda _groups, _address: list(self.pids),
             "kill": lambda _pids: self.pids.clear(),
-            "mounts": lambda: list(self.points),
+            "mounts": lambda networks=None: list(self.points),
             "network_namespaces": lambda: [path for path in self.namespaces if os.path.exists(path)],
             "interfaces": lambda: list(self.links),
         }.items():
