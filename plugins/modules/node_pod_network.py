@@ -114,7 +114,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import l
 _LINKS = "/sys/class/net"
 _FILTERS = "/proc/sys/net/ipv4/conf"
 #: The kernel's ways to look where a packet comes from. The larger of an interface's and of all interfaces' counts.
-_STRICT, _LOOSE = 1, 2
+_STRICT = 1
+_LOOSE = 2
 
 
 def summary(pods: t.Sequence[str], removed: Found) -> str:
