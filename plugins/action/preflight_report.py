@@ -14,6 +14,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.chec
     REPORTS,
     REPORTS_BESIDE_CONFIGURATION,
     checks_of,
+    checks_of_a_change,
     checks_of_reconfiguration,
     checks_of_updates,
 )
@@ -36,6 +37,7 @@ ARGUMENTS = {
     "upgrade": {"type": "dict"},
     "patch": {"type": "dict"},
     "reconfigure": {"type": "dict"},
+    "change_cni": {"type": "dict"},
 }
 
 
@@ -81,6 +83,8 @@ class ActionModule(HostsAction):
         catalogue, run, check = collection_roles(), this_run(os.getppid()), self._task.check_mode
         if arguments["patch"] is not None:
             return checks_of_updates(catalogue, run, arguments["patch"]), ()
+        if arguments["change_cni"] is not None:
+            return checks_of_a_change(catalogue, run, check, arguments["change_cni"]), REPORTS
         if arguments["reconfigure"] is not None:
             asked = checks_of_reconfiguration(catalogue, run, check, arguments["reconfigure"])
             return asked, REPORTS_BESIDE_CONFIGURATION

@@ -8,11 +8,13 @@ import collections.abc
 import functools
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import named
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import named, of_ours
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen
 from jinja2 import pass_context
 from jinja2.runtime import Context, missing
 
+HostVars = t.Mapping[str, t.Mapping[str, t.Any]]
 Values = t.Mapping[str, t.Any]
 
 
@@ -40,6 +42,30 @@ def pod_network_manifest(name: str, variables: Values) -> t.Dict[str, t.Any]:
     """The objects that are applied with the manifest of a pod network, and the patches that are laid over it."""
     network, settings = named(name), Settings(variables)
     return {"objects": network.objects(settings), "patches": network.patches(settings)}
+
+
+def pod_network_change(name: str, hostvars: HostVars, asked: str, nodes: t.Sequence[str] = ()) -> t.Dict[str, t.Any]:
+    """What has to be done so that a cluster has the pod network ``name`` and no other one of ours.
+
+    :param asked: the control plane that has asked the cluster.
+    :param nodes: the nodes of the cluster.
+    """
+    node = seen(hostvars[asked]) if asked in hostvars else None
+    configuration = (node or {}).get("configuration") or {}
+    successor, old = named(name), [network for network in of_ours(configuration) if network.name != name]
+    is_pending = bool(successor.name and old) or bool(configuration.get("pod_network_change"))
+    pods = [
+        {"type": "pods_ready", "namespace": namespace, "selector": selector, "count": len(nodes)}
+        for namespace, selector in successor.agents
+    ]
+    return {
+        "pending": is_pending,
+        "networks": [network.name for network in old],
+        "successor": name,
+        "conditions": [{"type": "nodes_ready", "names": list(nodes)}, *successor.conditions, *pods],
+        "title": f"{' and '.join(network.title for network in old) or 'nothing'} by {successor.title or name}",
+        "now": f"{successor.title} is the pod network" if successor.name else "there is no pod network of ours",
+    }
 
 
 class Variables(collections.abc.Mapping):
@@ -77,6 +103,7 @@ class FilterModule:
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
         return {
+            "pod_network_change": pod_network_change,
             "pod_network_conditions": of_the_host(pod_network_conditions),
             "pod_network_interfaces": of_the_host(pod_network_interfaces),
             "pod_network_leftovers": of_the_host(pod_network_leftovers),

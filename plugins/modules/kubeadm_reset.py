@@ -271,11 +271,7 @@ class KubeadmReset:
         # What had been here before the first kubeadm command, such as a PKI of the user; and what we had made for it.
         self._given: t.Set[str] = set(record.get("given") or self._kubeadm_files.given())
         self._made: t.Set[str] = set(record.get("made") or self._kubeadm_files.made())
-        self._iptables = [
-            tool
-            for family, tables in (("iptables", "ip_tables_names"), ("ip6tables", "ip6_tables_names"))
-            for tool in self._variants(family, tables)
-        ]
+        self._iptables = netfilter.programs(runner)
 
     def run(self) -> t.Dict[str, t.Any]:
         """Remove everything, or in check mode say what would be removed.
@@ -402,16 +398,6 @@ class KubeadmReset:
         asked = ip is not None and any(self._params["leftovers"]["networks"])
         return leftovers.routing_rules(self._runner.run([str(ip), "rule", "show"]).stdout) if asked else []
 
-    def _variants(self, family: str, tables: str) -> t.List[str]:
-        """The programs that between them see all rules of that family."""
-        wanted = [f"{family}-nft"]
-        if read_text(f"/proc/net/{tables}").strip():
-            wanted.append(f"{family}-legacy")
-        found = [tool for tool in wanted if self._runner.which(f"{tool}-save", required=False)]
-        if not found and self._runner.which(f"{family}-save", required=False):
-            found = [family]
-        return found
-
     def _has_other_networks(self) -> bool:
         """Whether there are CNI networks of others on this machine, such as podman's or nerdctl's."""
         ours = {os.path.basename(path) for path in self._cni_files()}
@@ -422,11 +408,7 @@ class KubeadmReset:
         return ip_sets.names() if self._iptables else []
 
     def _plans(self) -> t.Iterator[t.Tuple[str, netfilter.Plan]]:
-        for tool in self._iptables:
-            saved = self._runner.run([self._runner.path(f"{tool}-save")]).stdout
-            plan = netfilter.plan(saved, self._networks)
-            if plan.text:
-                yield tool, plan
+        return netfilter.plans(self._runner, self._iptables, self._networks)
 
     def _files(self) -> t.List[str]:
         services = self._managed_services()
@@ -483,10 +465,8 @@ class KubeadmReset:
 
     def _copied_programs(self) -> t.List[str]:
         """What pod networks have copied among the CNI plugins, which are a package's."""
-        programs = [path for network in POD_NETWORKS.values() for path in network.programs]
-        return [
-            self._at(path) for path in programs if os.path.exists(self._at(path)) and not self._packages.owner(path)
-        ]
+        found = leftovers.copied_programs(POD_NETWORKS.values(), self._packages.owner, self._root)
+        return [self._at(path) for path in found]
 
     def _own_authority(self) -> str:
         """The CA of this machine's cluster, as kubeconfigs carry it."""
@@ -556,7 +536,7 @@ class KubeadmReset:
         self._remove_containers()
         leftovers.kill(self._processes(leftovers.cgroups()))
         self._remove_cgroups()
-        self._unmount()
+        leftovers.unmount(self._runner)
         for path in leftovers.network_namespaces():
             leftovers.remove(path)
         self._remove_network()
@@ -590,16 +570,6 @@ class KubeadmReset:
             except OSError as error:
                 raise SlipwayError(f"The control group {path} cannot be removed: {error}.") from error
 
-    def _unmount(self) -> None:
-        points = leftovers.mounts()
-        if not points:
-            return
-        umount = self._runner.path("umount")
-        self._runner.run([umount, "--", *points], check=False)
-        for path in leftovers.mounts():
-            # A server that does not answer any more, or somebody who looks at it: out of sight is what matters.
-            self._runner.run([umount, "--lazy", "--", path], failure=f"{path} cannot be unmounted")
-
     def _remove_network(self) -> None:
         ip = self._runner.which("ip", required=False)
         for line in self._routes():
@@ -613,11 +583,7 @@ class KubeadmReset:
             # A pod's end of a cable goes with the other one.
             self._runner.run([self._runner.path("ip"), "link", "delete", name], check=False)
         for tool, plan in self._plans():
-            self._runner.run(
-                [self._runner.path(f"{tool}-restore"), "--noflush", "--wait=30"],
-                stdin=plan.text,
-                failure=f"{tool} does not remove the rules of Kubernetes",
-            )
+            netfilter.take_out(self._runner, tool, plan)
         for table in netfilter.nft_tables(self._has_other_networks()):
             try:
                 netfilter.delete_nft_table(table)

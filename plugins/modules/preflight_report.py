@@ -47,6 +47,13 @@ options:
       - With it the report is about giving a built cluster the configuration of the inventory. What it would get is
         returned as RV(reconfiguration), and is no warning.
     type: dict
+  change_cni:
+    description:
+      - What M(slipway.kubernetes.kubeadm_upgrade_info) has returned as C(cluster).
+        The names of the hosts that will be drained are added under the key C(pending).
+      - With it the report is about a change of the pod network to C(cluster_cni). Without it, another pod network than
+        the cluster has, and a change that has not come to its end, are a problem.
+    type: dict
 seealso:
   - module: slipway.kubernetes.preflight_gather
 """

@@ -14,7 +14,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import PodNetwork, chosen, of_ours
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
     KEEPALIVED,
@@ -27,6 +27,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addr
     parse_ip,
     parse_range,
 )
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import configuration
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host, Hosts
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.sources import ADDONS
 
@@ -79,15 +80,25 @@ def overlay_networks(hosts: Hosts) -> t.List[str]:
     return list(found)
 
 
-def of_node(host: Host, nodes: t.Sequence[str], overlay: t.Sequence[str], pods: t.Sequence[Network]) -> t.List[Opening]:
-    """What each node needs: its kubelet, and what the pod network and addons tell other nodes."""
+def of_node(
+    host: Host,
+    nodes: t.Sequence[str],
+    overlay: t.Sequence[str],
+    pods: t.Sequence[Network],
+    others: t.Sequence[PodNetwork] = (),
+) -> t.List[Opening]:
+    """What each node needs: its kubelet, and what the pod network and addons tell other nodes.
+
+    :param others: pod networks that are in the cluster, too, while one takes another one's place.
+    """
     found = [opening("tcp", KUBELET, source) for source in (*nodes, *map(str, pods))]
-    network = chosen(host)
+    networks = list(dict.fromkeys([chosen(host), *others]))
     enabled = [chart for chart in ADDONS if host.flag(f"{chart.prefix}_enabled")]
-    ports = [(port, overlay) for port in network.ports(host) if port.is_asked]
+    ports = [(port, overlay) for network in networks for port in network.ports(host) if port.is_asked]
     ports += [(port, nodes) for chart in enabled for port in chart.ports]
     found += [opening(port.protocol, str(port.number), source) for port, sources in ports for source in sources]
-    return found + [opening(protocol, "", source) for protocol in network.protocols(host) for source in overlay]
+    protocols = [protocol for network in networks for protocol in network.protocols(host)]
+    return found + [opening(protocol, "", source) for protocol in protocols for source in overlay]
 
 
 def of_control_plane(host: Host, others: t.Sequence[str]) -> t.List[Opening]:
@@ -128,11 +139,12 @@ def openings(hosts: Hosts) -> t.Dict[str, t.Dict[str, t.Any]]:
     others = [str(_alone(address)) for address in _addresses(planes)]
     # What is not known of machines that are left out of a run, the next one knows again.
     is_certain = all(entry["certain"] for entry in _machines.addresses(hosts)) and all(host.facts for host in planes)
+    changed = [network for host in planes for network in of_ours(configuration(host))]
     found = {}
     for host in opened:
         wanted = [
             *(of_control_plane(host, others) if host.control_plane else ()),
-            *of_node(host, nodes, overlay, pods),
+            *of_node(host, nodes, overlay, pods, changed),
             *of_services(host, services),
             *(_given(item) for item in host.sequence("node_prep_firewall_ports") if isinstance(item, dict)),
             *(opening(source=str(network), forwarded=True) for network in pods),

@@ -117,14 +117,18 @@ class Node:
         return self.execute("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", *arguments).stdout
 
 
-def start_nodes(*words: str, kubernetes: t.Sequence[str] = (), machines: t.Sequence[str] = ()) -> dict[str, Node]:
+def start_nodes(
+    *words: str, kubernetes: t.Sequence[str] = (), machines: t.Sequence[str] = (), more: t.Sequence[str] = ()
+) -> dict[str, Node]:
     """Fresh machines by name, and the mirror they need.
 
     :param words: as for ``lab nodes``: NAME or NAME:os.
     :param machines: the same, of those that have a kernel of their own.
     :param kubernetes: releases that the mirror serves; the lab's default when there are none.
+    :param more: what it serves besides, as ``lab mirror --with`` knows it.
     """
     releases = ["--kubernetes", ",".join(kubernetes)] if kubernetes else []
+    releases += [word for name in more for word in ("--with", name)]
     subprocess.run([sys.executable, "-m", "lab", "mirror", *releases], cwd=ROOT, check=True)
     argv = [sys.executable, "-m", "lab", "nodes", "--fresh", "--json", *words]
     argv += ["--machine", *machines] if machines else []
@@ -258,17 +262,20 @@ class Site:
         variables: t.Mapping[str, t.Any] | None = None,
         kubernetes: t.Sequence[str] = (),
         machines: t.Collection[str] = (),
+        more: t.Sequence[str] = (),
     ) -> None:
         """
         :param systems: a machine's system by its name, as ``lab nodes`` knows it.
         :param variables: what differs from the repository's group variables.
         :param kubernetes: releases that are needed, where it is not the lab's default alone.
         :param machines: names of those that have a kernel of their own.
+        :param more: what the mirror serves besides.
         """
         self.folder = folder
         self.groups = {"kube_control_plane": list(control_planes), "kube_node": list(workers)}
         self._systems = dict(systems or {})
         self._kubernetes = kubernetes
+        self._more = more
         self._machines = machines
         self.inventory = folder / "inventory"
         group_vars = self.inventory / "group_vars" / "all"
@@ -306,7 +313,7 @@ class Site:
         words = {name: f"{name}:{self._systems[name]}" if name in self._systems else name for name in names}
         containers = [word for name, word in words.items() if name not in self._machines]
         machines = [word for name, word in words.items() if name in self._machines]
-        self.nodes.update(start_nodes(*containers, kubernetes=self._kubernetes, machines=machines))
+        self.nodes.update(start_nodes(*containers, kubernetes=self._kubernetes, machines=machines, more=self._more))
         self.write_inventory()
 
     def write_inventory(self) -> None:

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.slipway.kubernetes.plugins.filter.pod_networks import pod_network_conditions
+from ansible_collections.slipway.kubernetes.plugins.filter.pod_networks import (
+    pod_network_change,
+    pod_network_conditions,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, Manifest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_state
@@ -35,7 +38,11 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import addons, limits, peers, ports
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.sources import check_addresses
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Hosts, Problem
-from ansible_collections.slipway.kubernetes.tests.unit.plugins.modules import test_kubeadm_reset, test_kubelet_module
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.modules import (
+    test_kubeadm_reset,
+    test_kubelet_module,
+    test_node_pod_network,
+)
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.plugin_utils import (
     test_preflight_differences,
     test_preflight_machines,
@@ -93,6 +100,11 @@ class TestNet(PodNetwork):
     cni_folders = ("testnet",)
     programs = ("/opt/cni/bin/testnet",)
 
+    agents = (("testnet", "app=testnet"),)
+    node_annotations = ("testnet.example.com/",)
+    bridge = "testbr"
+    pod_routes = (r"\S+ via \S+ dev \S+ proto 42",)
+    kept_files = ("/var/lib/slipway/testnet.yaml",)
     config_map = ("testnet", "testnet-config")
     interface_remedy = "Say another one."
     mended = False
@@ -194,6 +206,9 @@ def test_what_a_row_has_to_say(network: PodNetwork) -> None:
         return
     assert network.title and network.cni_file and network.interfaces and source
     assert network.name in network.cni_file and source.prefix == f"cni_{network.name}"
+    # Another one can take its place: its pods are known, and it leaves addresses of slices alone or is told to.
+    assert network.agents and bool(network.keeps_off(["10.244.0.0/24"])) != network.goes_by_slices
+    assert network.keeps_off([]) == []
     assert node_facts.is_virtual(network.interfaces[-1]["Name"])
     assert [name for name in (f"{source.prefix}_{part}" for part in PARTS[type(source)]) if name not in defaults] == []
     tasks = yaml.safe_load((PROJECT / f"roles/cni/tasks/main_{network.name}.yml").read_text("utf-8"))
@@ -348,6 +363,36 @@ def test_it_is_removed_with_a_node(testnet: TestNet, tmp_path: Path, monkeypatch
     assert interfaces(str(tmp_path / "net")) == ["test0"]
     assert leftovers.cni_networks([]) == ["cbr0", "tests"]
     assert netfilter.table_names() >= {"testnet", "kube-proxy"}
+
+
+def test_another_one_takes_its_place(testnet: TestNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is its own goes from the machine of a node that goes on, and nothing else."""
+    configuration = {"pod_networks": {"testnet": {"release": "testnet"}}}
+    seen = {"cp1": {"cluster_look": {"ansible_facts": {"slipway_node": {"configuration": configuration}}}}}
+    change = pod_network_change("flannel", seen, "cp1", ["cp1"])
+    assert (change["pending"], change["networks"], change["title"]) == (True, ["testnet"], "TestNet by Flannel")
+    (waited,) = pod_network_change("testnet", seen, "cp1", ["cp1"])["conditions"][-1:]
+    assert waited == {"type": "pods_ready", "namespace": "testnet", "selector": "app=testnet", "count": 1}
+
+    machine = test_node_pod_network.Machine(tmp_path, monkeypatch)
+    for path in ("etc/cni/net.d/20-testnet.conflist", "run/testnet/network", "var/lib/slipway/testnet.yaml"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    machine.links.update(test0="", testbr="", veth9="testbr")
+    machine.rules = "*nat\n:TESTNET-A - [0:0]\n:KUBE-A - [0:0]\n-A POSTROUTING -j KUBE-A\nCOMMIT\n"
+    machine.routes = "10.1.0.0/24 via 192.0.2.2 dev eth0 proto 42\n10.2.0.0/24 via 192.0.2.2 dev eth0\n"
+    machine.tables.append(("ip", "testnet"))
+    removed = machine.run("absent", networks=["testnet"], successor="flannel")["removed"]
+    files = removed.pop("files")
+    assert removed == {
+        "interfaces": ["veth9", "test0", "testbr"],
+        "routes": ["10.1.0.0/24 via 192.0.2.2 dev eth0 proto 42"],
+        "iptables": ["iptables-nft nat TESTNET-A"],
+        "nftables": ["ip testnet"],
+    }
+    assert {Path(path).name for path in files} == {"20-testnet.conflist", "network", "testnet.yaml"}
+    assert (tmp_path / "etc/cni/net.d/10-flannel.conflist").exists() and "cni0" in machine.links
+    assert "KUBE-A" in machine.rules and not (tmp_path / "run/testnet").exists()
 
 
 def test_one_that_does_not_come_round_fails(

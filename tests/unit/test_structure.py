@@ -42,6 +42,7 @@ OF_A_RUN = {
     "upgrade": "the cluster is asked about its state",
     "patch": "the cluster is asked about its state",
     "reconfigure": "the cluster is asked about its state",
+    "change_cni": "the cluster is asked about its state",
 }
 
 

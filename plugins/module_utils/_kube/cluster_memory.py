@@ -50,6 +50,16 @@ class Memory:
         if result.rc != 0:
             raise SlipwayError(f"Cannot write {kube.reference(self.manifest)}: {kube.complaint(result)}")
 
+    def forget(self, kubectl: Kubectl) -> None:
+        """Remember nothing any more.
+
+        :raises SlipwayError: when the cluster refuses.
+        """
+        place = (f"--namespace={self.manifest['metadata']['namespace']}", "--ignore-not-found")
+        result = kubectl.run("delete", "configmap", self.name, *place, check=False)
+        if result.rc != 0:
+            raise SlipwayError(f"Cannot delete {kube.reference(self.manifest)}: {kube.complaint(result)}")
+
 
 #: Names of nodes that were removed, and when: who asks for one again is told so, and a name that never was one is an
 #: error.
@@ -63,3 +73,5 @@ NODE_SETTINGS = Memory("slipway-node-settings")
 DNS = Memory("slipway-coredns")
 #: Corefiles of somebody else's that were replaced.
 DNS_KEPT = Memory("slipway-coredns-kept")
+#: That the pod network is being changed: ``from`` and ``to`` by the names that the inventory has for them, ``since``.
+POD_NETWORK_CHANGE = Memory("slipway-pod-network-change")

@@ -25,6 +25,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server, cluster_memory
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import CONTROL_PLANE
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.cluster_memory import POD_NETWORK_CHANGE
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, PodNetwork
 
@@ -125,6 +126,7 @@ def cluster(node: str = "", timeout: float = 2) -> t.Dict[str, t.Any]:
                 name: _text(_object(connection, _config_map(space, name)), key) for space, name, key in CONFIG_MAPS
             }
             networks = {name: pod_network(connection, network) for name, network in POD_NETWORKS.items()}
+            change = _object(connection, _config_map("kube-system", POD_NETWORK_CHANGE.name))
             addons = _text(_object(connection, _config_map(*ADDONS[:2])), ADDONS[2])
             dns = _object(connection, _config_map(*DNS))
             found = _object(connection, f"/api/v1/nodes/{node}") if node else {}
@@ -135,6 +137,7 @@ def cluster(node: str = "", timeout: float = 2) -> t.Dict[str, t.Any]:
     return {
         "config_maps": {name: text for name, text in texts.items() if text},
         "pod_networks": {name: state for name, state in networks.items() if state},
+        **({"pod_network_change": dict(change.get("data") or {})} if change else {}),
         "addons": bool(addons.strip()),
         "coredns": bool(dns),
         "nodes": [str(row["cells"][0]) for row in nodes.get("rows") or []],

@@ -21,11 +21,11 @@ import signal
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _runtimes, _waiting
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import LAYOUTS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network.ipvs import INTERFACE
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, PodNetwork
 
 #: Folders of kubelets, each of which may lead by a link to another disk.
 _KUBELETS = tuple(sorted({layout.kubelet_folder for layout in LAYOUTS}))
@@ -40,6 +40,13 @@ _OTHERS = ("cilium",)
 #: Seconds that processes have until they have gone after SIGKILL.
 _PATIENCE = 10
 
+#: Some pod networks, where a node goes on without them; otherwise it is about all that a node leaves.
+Networks = t.Optional[t.Sequence[PodNetwork]]
+
+
+def _rows(networks: Networks) -> t.Iterable[PodNetwork]:
+    return POD_NETWORKS.values() if networks is None else networks
+
 
 def parse_mounts(text: str) -> t.List[str]:
     """All mount points in ``/proc/self/mountinfo``, the deepest first."""
@@ -51,15 +58,30 @@ def parse_mounts(text: str) -> t.List[str]:
     return sorted(points, key=lambda path: path.count("/"), reverse=True)
 
 
-def mounts(text: t.Optional[str] = None) -> t.List[str]:
-    """Mount points of pods, the deepest first."""
+def mounts(text: t.Optional[str] = None, networks: Networks = None) -> t.List[str]:
+    """Mount points of pods, the deepest first; or those of some pod networks alone."""
     points = parse_mounts(read_text("/proc/self/mountinfo") if text is None else text)
     # The kernel names mounts by where links lead.
     folders = [f"{re.escape(folder)}/.+" for folder in (*_KUBELETS, *map(os.path.realpath, _KUBELETS))]
-    of_networks = (pattern for network in POD_NETWORKS.values() for pattern in network.left_mounts)
     of_runtimes = filter(None, (one.mounts for one in _runtimes.RUNTIMES.values()))
-    pattern = "|".join([*folders, _MOUNTS, *of_networks, *of_runtimes])
-    return [path for path in points if re.fullmatch(pattern, path)]
+    of_nodes = [*folders, _MOUNTS, *of_runtimes] if networks is None else []
+    patterns = [*of_nodes, *(pattern for network in _rows(networks) for pattern in network.left_mounts)]
+    return [path for path in points if any(re.fullmatch(pattern, path) for pattern in patterns)]
+
+
+def unmount(runner: Runner, networks: Networks = None) -> None:
+    """Unmount what pods have left mounted, or some pod networks.
+
+    :raises SlipwayError: when something stays.
+    """
+    points = mounts(networks=networks)
+    if not points:
+        return
+    umount = runner.path("umount")
+    runner.run([umount, "--", *points], check=False)
+    for path in mounts(networks=networks):
+        # A server that does not answer any more, or somebody who looks at it: out of sight is what matters.
+        runner.run([umount, "--lazy", "--", path], failure=f"{path} cannot be unmounted")
 
 
 def cgroups(root: str = "/sys/fs/cgroup") -> t.List[str]:
@@ -131,11 +153,16 @@ def network_namespaces(folder: str = "/run/netns", proc: str = "/proc") -> t.Lis
     return sorted(path for path in paths if os.stat(path).st_ino not in used)
 
 
-def interfaces(root: str = "/sys/class/net") -> t.List[str]:
-    """Interfaces of the pod network and of kube-proxy, pods' ends before the bridge that they are on."""
+def interfaces(root: str = "/sys/class/net", networks: Networks = None) -> t.List[str]:
+    """Interfaces of the pod network and of kube-proxy, pods' ends before the bridge that they are on.
+
+    Of some pod networks it is theirs alone.
+    """
     names = sorted(os.listdir(root))
-    ports = [name for name in names if os.path.basename(os.path.realpath(f"{root}/{name}/master")) == _BRIDGE]
-    patterns = [*_INTERFACES, *(pattern for network in POD_NETWORKS.values() for pattern in network.left_interfaces)]
+    bridges = [_BRIDGE] if networks is None else [network.bridge for network in networks if network.bridge]
+    ports = [name for name in names if os.path.basename(os.path.realpath(f"{root}/{name}/master")) in bridges]
+    common = _INTERFACES if networks is None else tuple(map(re.escape, bridges))
+    patterns = [*common, *(pattern for network in _rows(networks) for pattern in network.left_interfaces)]
     return ports + [name for name in names if any(re.fullmatch(pattern, name) for pattern in patterns)]
 
 
@@ -145,9 +172,9 @@ def pod_networks(root: str = "") -> t.List[str]:
     return list(dict.fromkeys(filter(None, found)))
 
 
-def routes(shown: str) -> t.List[str]:
+def routes(shown: str, networks: Networks = None) -> t.List[str]:
     """Routes of pod networks that no interface takes with it, among the lines that ``ip route`` shows."""
-    patterns = [pattern for network in POD_NETWORKS.values() for pattern in network.left_routes]
+    patterns = [pattern for network in _rows(networks) for pattern in network.left_routes]
     lines = (line.strip() for line in shown.splitlines())
     return [line for line in lines if any(re.fullmatch(pattern, line) for pattern in patterns)]
 
@@ -164,11 +191,11 @@ def routing_rules(shown: str) -> t.List[str]:
     return found
 
 
-def cni_files(folder: str = "/etc/cni/net.d") -> t.List[str]:
+def cni_files(folder: str = "/etc/cni/net.d", networks: Networks = None) -> t.List[str]:
     """Configuration of pod networks; that of others (podman, a runtime's own) is left out."""
     names = os.listdir(folder) if os.path.isdir(folder) else []
-    words = (*(word for network in POD_NETWORKS.values() for word in network.words), *_OTHERS)
-    whole = {name for network in POD_NETWORKS.values() for name in network.left_cni_files}
+    words = [*(word for network in _rows(networks) for word in network.words), *(_OTHERS if networks is None else ())]
+    whole = {name for network in _rows(networks) for name in network.left_cni_files}
     return sorted(f"{folder}/{name}" for name in names if name in whole or any(word in name for word in words))
 
 
@@ -181,18 +208,25 @@ def cni_networks(paths: t.Iterable[str]) -> t.List[str]:
     return sorted(names - {""})
 
 
-def cni_state(networks: t.Iterable[str], folder: str = "/var/lib/cni") -> t.List[str]:
-    """What CNI plugins keep about networks of ours."""
-    found = [
-        path
-        for network in POD_NETWORKS.values()
-        for name in network.cni_folders
-        for path in glob.glob(f"{folder}/{name}")
-    ]
+def cni_state(networks: t.Iterable[str], folder: str = "/var/lib/cni", rows: Networks = None) -> t.List[str]:
+    """What CNI plugins keep about networks of ours.
+
+    :param networks: the names that they have for CNI.
+    """
+    found = [path for network in _rows(rows) for name in network.cni_folders for path in glob.glob(f"{folder}/{name}")]
     for name in map(glob.escape, networks):
         found += glob.glob(f"{folder}/networks/{name}") + glob.glob(f"{folder}/results/{name}-*")
         found += glob.glob(f"{folder}/cache/results/{name}-*")
     return sorted(found)
+
+
+def copied_programs(networks: t.Iterable[PodNetwork], owner: t.Callable[[str], t.Any], root: str = "") -> t.List[str]:
+    """What pod networks have copied among the CNI plugins, without ``root``; not those that a package has brought.
+
+    :param owner: says which package has brought a file.
+    """
+    paths = [path for network in networks for path in network.programs]
+    return [path for path in paths if os.path.exists(root + path) and not owner(path)]
 
 
 def contents(folder: str, kept: t.Container[str] = ()) -> t.List[str]:

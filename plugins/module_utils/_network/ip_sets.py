@@ -17,7 +17,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import nfnetlink
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, PodNetwork
 
 #: Where it shows that the kernel has sets; to ask for them would load the module.
 MODULE = "/sys/module/ip_set"
@@ -46,8 +46,11 @@ def parse(messages: t.Iterable[_netlink.Message]) -> t.List[str]:
     return sorted({name.rstrip(b"\0").decode("utf-8", "replace") for name in names} - {""})
 
 
-def names() -> t.List[str]:
-    """The names of the sets of kube-proxy and of pod networks; none where the kernel has no sets."""
+def names(rows: t.Optional[t.Sequence[PodNetwork]] = None) -> t.List[str]:
+    """The names of the sets of kube-proxy and of pod networks; none where the kernel has no sets.
+
+    :param rows: pod networks whose sets it is about alone.
+    """
     if not os.path.exists(MODULE):
         return []
     flags = nfnetlink.attribute(_FLAGS | _NET_ORDER, struct.pack("!I", _NAMES_ONLY))
@@ -55,8 +58,9 @@ def names() -> t.List[str]:
         found = parse(nfnetlink.ask(_message(_LIST, nfnetlink.DUMP, flags)))
     except OSError:
         return []
-    prefixes = [prefix for network in POD_NETWORKS.values() for prefix in network.ip_sets]
-    return [name for name in found if name.startswith((_PROXY, *prefixes))]
+    prefixes = [] if rows is not None else [_PROXY]
+    prefixes += [prefix for network in (POD_NETWORKS.values() if rows is None else rows) for prefix in network.ip_sets]
+    return [name for name in found if name.startswith(tuple(prefixes))]
 
 
 def destroy(name: str) -> None:

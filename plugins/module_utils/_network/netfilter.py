@@ -14,8 +14,10 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import nfnetlink
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, PodNetwork
 
 #: Chains of kube-proxy and the kubelet, and of the CNI plugins bridge, portmap and firewall.
 _CHAINS = ("KUBE-", "CNI-")
@@ -49,6 +51,20 @@ class Plan(t.NamedTuple):
     names: t.List[str]
     #: The text for ``iptables-restore --noflush``; empty when there is nothing.
     text: str
+
+
+def programs(runner: Runner) -> t.List[str]:
+    """The names of the programs that between them see all rules, such as ``iptables-nft``."""
+    found = []
+    for family, tables in (("iptables", "ip_tables_names"), ("ip6tables", "ip6_tables_names")):
+        wanted = [f"{family}-nft"]
+        if read_text(f"/proc/net/{tables}").strip():
+            wanted.append(f"{family}-legacy")
+        there = [tool for tool in wanted if runner.which(f"{tool}-save", required=False)]
+        if not there and runner.which(f"{family}-save", required=False):
+            there = [family]
+        found += there
+    return found
 
 
 def parse(saved: str) -> t.Dict[str, t.Tuple[t.List[str], t.List[t.Tuple[str, str]]]]:
@@ -93,18 +109,42 @@ def foreign_chains(rules: t.Sequence[t.Tuple[str, str]], networks: t.Container[s
         foreign |= leading
 
 
-def plan(saved: str, networks: t.Container[str]) -> Plan:
+def chains_of(rules: t.Sequence[t.Tuple[str, str]], networks: t.Container[str]) -> t.Set[str]:
+    """Chains that the CNI plugins made for pods of these networks."""
+    found = set()
+    for _chain, rule in rules:
+        network, target = _NETWORK.search(rule), _TARGET.search(rule)
+        if network and target and network.group(1) in networks:
+            found.add(target.group(1))
+    return found
+
+
+def _is_ours(
+    rules: t.Sequence[t.Tuple[str, str]], networks: t.Container[str], rows: t.Optional[t.Sequence[PodNetwork]]
+) -> t.Callable[[str], bool]:
+    """What tells the chains of one table that go."""
+    if rows is not None:
+        prefixes = tuple(chain for network in rows for chain in network.chains)
+        own = chains_of(rules, networks)
+        return lambda name: name in own or name.startswith(prefixes)
+    prefixes = (*_CHAINS, *(chain for network in POD_NETWORKS.values() for chain in network.chains))
+    foreign = foreign_chains(rules, networks)
+    return lambda name: name.startswith(prefixes) and name not in foreign
+
+
+def plan(saved: str, networks: t.Container[str], rows: t.Optional[t.Sequence[PodNetwork]] = None) -> Plan:
     """What to take out of the tables that ``iptables-save`` printed.
 
     :param networks: the names of our CNI networks.
+    :param rows: pod networks that the node goes on without; then all that is not theirs stays. An empty list is about
+        what the CNI plugins have made for pods alone.
     """
     names: t.List[str] = []
     text = ""
-    prefixes = (*_CHAINS, *(chain for network in POD_NETWORKS.values() for chain in network.chains))
-    strays = [rule for network in POD_NETWORKS.values() for rule in network.rules]
+    strays = [rule for network in (POD_NETWORKS.values() if rows is None else rows) for rule in network.rules]
     for table, (chains, rules) in parse(saved).items():
-        foreign = foreign_chains(rules, networks)
-        ours = [name for name in chains if name.startswith(prefixes) and name not in foreign]
+        is_ours = _is_ours(rules, networks, rows)
+        ours = [name for name in chains if is_ours(name)]
         leading = []
         for chain, rule in rules:
             target = _TARGET.search(rule)
@@ -121,6 +161,31 @@ def plan(saved: str, networks: t.Container[str]) -> Plan:
     return Plan(names, text)
 
 
+def plans(
+    runner: Runner,
+    tools: t.Iterable[str],
+    networks: t.Container[str],
+    rows: t.Optional[t.Sequence[PodNetwork]] = None,
+) -> t.Iterator[t.Tuple[str, Plan]]:
+    """What each of the programs would take out, where that is something; as for :func:`plan`."""
+    for tool in tools:
+        found = plan(runner.run([runner.path(f"{tool}-save")]).stdout, networks, rows)
+        if found.text:
+            yield tool, found
+
+
+def take_out(runner: Runner, tool: str, wanted: Plan) -> None:
+    """Do what a plan says.
+
+    :raises SlipwayError: when the program refuses.
+    """
+    runner.run(
+        [runner.path(f"{tool}-restore"), "--noflush", "--wait=30"],
+        stdin=wanted.text,
+        failure=f"{tool} does not remove the rules of Kubernetes",
+    )
+
+
 def parse_tables(messages: t.Iterable[_netlink.Message]) -> t.List[Table]:
     """Family and name of the tables in the kernel's answer."""
     found = []
@@ -131,25 +196,29 @@ def parse_tables(messages: t.Iterable[_netlink.Message]) -> t.List[Table]:
     return found
 
 
-def table_names(shared: bool = False) -> t.Set[str]:
+def table_names(shared: bool = False, rows: t.Optional[t.Sequence[PodNetwork]] = None) -> t.Set[str]:
     """The names of tables of nftables that are ours.
 
     :param shared: whether other CNI networks may have something in those of the CNI plugins.
+    :param rows: as for :func:`plan`.
     """
+    if rows is not None:
+        return {name for network in rows for name in network.nft_tables}
     plugins = () if shared else _SHARED_NFT_TABLES
     return {*_NFT_TABLES, *plugins, *(name for network in POD_NETWORKS.values() for name in network.nft_tables)}
 
 
-def nft_tables(shared: bool = False) -> t.List[Table]:
+def nft_tables(shared: bool = False, rows: t.Optional[t.Sequence[PodNetwork]] = None) -> t.List[Table]:
     """Family and name of the tables that are ours; none where the kernel has no nftables.
 
     :param shared: as for :func:`table_names`.
+    :param rows: as for :func:`plan`.
     """
     try:
         answers = list(nfnetlink.ask(nfnetlink.message(_GET_TABLE, nfnetlink.REQUEST | nfnetlink.DUMP)))
     except OSError:
         return []
-    names = table_names(shared)
+    names = table_names(shared, rows)
     return [table for table in parse_tables(answers) if table[1] in names]
 
 

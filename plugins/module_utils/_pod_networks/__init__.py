@@ -35,6 +35,7 @@ __all__ = [
     "chosen",
     "interface_with_address",
     "named",
+    "of_ours",
     "slices",
 ]
 
@@ -45,6 +46,20 @@ POD_NETWORKS: t.Dict[str, PodNetwork] = {network.name: network for network in (F
 def named(name: str) -> PodNetwork:
     """The pod network of that name; one without anything for ``none``, and for what is no name."""
     return POD_NETWORKS.get(name) or PodNetwork()
+
+
+def of_ours(configuration: t.Mapping[str, t.Any]) -> t.List[PodNetwork]:
+    """The pod networks in a cluster that roles of ours have installed, and those of a change that has not ended.
+
+    :param configuration: what a node's look at its cluster has found.
+    """
+    present, change = (configuration.get(key) or {} for key in ("pod_networks", "pod_network_change"))
+    changing = [*str(change.get("from") or "").split(","), str(change.get("to") or "")] if change else []
+    return [
+        network
+        for network in POD_NETWORKS.values()
+        if network.name in changing or (present.get(network.name) or {}).get("release") == network.release
+    ]
 
 
 def chosen(settings: Settings) -> PodNetwork:

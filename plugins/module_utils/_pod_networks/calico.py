@@ -41,6 +41,8 @@ SPACE = "kube-system"
 MANIFEST = Manifest("cni_calico", "calico", "node", programs=("calicoctl",))
 #: The pool that Calico would make itself without ours.
 POOL = "default-ipv4-ippool"
+#: What it gives to nobody while the pod network is changed.
+RESERVATION = "slipway-pod-network-change"
 VXLAN, IPIP, NONE = "vxlan", "ipip", "none"
 #: Where the pod of kube-proxy has its configuration.
 KUBE_PROXY = f"{KUBEADM.kubelet_folder}/pods/*/volumes/kubernetes.io~configmap/kube-proxy/config.conf"
@@ -171,6 +173,7 @@ class Calico(PodNetwork):
     ip_sets = ("cali40", "cali60", "cali4t", "cali6t")
     #: Its own blocks of addresses, which nothing of that node may leave. Those of BGP are found by their network.
     left_routes = (r"blackhole [0-9a-f.:]+/\d+ proto 80( .*)?",)
+    pod_routes = (r"\S+ via .* proto (bird|80)( .*)?", r"blackhole \S+ .*proto (bird|80)( .*)?")
     left_mounts = ("(/var)?/run/calico/cgroup",)
     #: Those in others first.
     folders = (
@@ -182,9 +185,14 @@ class Calico(PodNetwork):
         "/var/log/calico",
     )
     programs = ("/opt/cni/bin/calico", "/opt/cni/bin/calico-ipam")
+    kept_files = ("/var/lib/slipway/calico.yaml",)
 
     ports_variable = "cni_calico_felix or cni_calico_bgp"
     path = f"/apis/{API}/ippools/{POOL}"
+    agents = ((SPACE, "k8s-app in (calico-node, calico-kube-controllers, calico-typha)"),)
+    #: Its agents say so in their preStop hook.
+    voices = (("clusterrolebinding", "calico-node"),)
+    node_annotations = ("projectcalico.org/",)
 
     def network(self, root: str = "") -> str:
         """The network of all pods. It writes down none itself; kube-proxy's configuration on this machine has it."""
@@ -238,6 +246,10 @@ class Calico(PodNetwork):
         if bgp:
             found.append(resource("BGPConfiguration", "default", bgp))
         return [*found, *(dict(item) for item in settings.sequence("cni_calico_objects"))]
+
+    def keeps_off(self, networks: t.Sequence[str]) -> t.List[Object]:
+        """It takes no block that is reserved as a whole, and no reserved address of others."""
+        return [resource("IPReservation", RESERVATION, {"reservedCIDRs": list(networks)})] if networks else []
 
     def patches(self, settings: Settings) -> t.List[Object]:
         """The backend, the MTU, where a node's address comes from, and no pool but ours.

@@ -11,7 +11,6 @@ Private to this collection.
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import ipaddress
 import json
@@ -24,6 +23,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink
 from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, within
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import sandboxes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.pod_network import (
     AskNode,
     Facts,
@@ -40,11 +40,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._settings impor
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import listed
 
 SUBNET = "/run/flannel/subnet.env"
-#: What libcni keeps of each sandbox.
-RESULTS = "/var/lib/cni/results"
+RESULTS = sandboxes.RESULTS
 BRIDGE = "cni0"
-#: Ids of sandboxes; others that use libcni have names of their own.
-SANDBOX = re.compile(r"[0-9a-f]{64}")
 #: Flannel needs some seconds from its start until it has said where it is.
 SECONDS_TO_START = 30
 
@@ -79,17 +76,12 @@ def bridge_addresses() -> t.Optional[t.List[Interface]]:
 
 def sandbox(text: str) -> t.Tuple[str, str, t.List[Interface]]:
     """Id, pod and addresses of a sandbox on the bridge, from what libcni keeps of it; empty for another."""
+    found = sandboxes.parse(text)
     try:
-        kept = json.loads(text)
-        result = kept["result"]
-        if not any(item.get("name") == BRIDGE for item in result.get("interfaces") or []):
+        if found is None or not any(item.get("name") == BRIDGE for item in found.result.get("interfaces") or []):
             return "", "", []
-        words = {str(pair[0]): str(pair[1]) for pair in kept.get("cniArgs") or []}
-        if not SANDBOX.fullmatch(kept["containerId"]):
-            return "", "", []
-        pod = f"{words['K8S_POD_NAMESPACE']}/{words['K8S_POD_NAME']}"
-        return kept["containerId"], pod, [ipaddress.ip_interface(item["address"]) for item in result["ips"]]
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return found.identifier, found.pod, [ipaddress.ip_interface(item["address"]) for item in found.result["ips"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
         return "", "", []
 
 
@@ -101,12 +93,8 @@ def stray_sandboxes(networks: t.Sequence[Network]) -> t.Dict[str, t.List[int]]:
         if identifier and any(is_foreign(address, networks) for address in addresses):
             strays[identifier] = pod
     found: t.Dict[str, t.List[int]] = {}
-    proc = _processes.PROC
-    for pid in sorted(int(name) for name in os.listdir(proc) if name.isdigit()) if strays else []:
-        group = read_text(f"{proc}/{pid}/cgroup")
-        for identifier, pod in strays.items():
-            if identifier in group and _processes.is_in_pod(pid, proc):
-                found.setdefault(pod, []).append(pid)
+    for identifier, pids in sandboxes.holders(strays).items():
+        found.setdefault(strays[identifier], []).extend(pids)
     return found
 
 
@@ -177,11 +165,6 @@ class FlannelOnNode(OnNode):
         return found
 
 
-def _end(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
-
-
 class Flannel(PodNetwork):
     """Flannel, by its own chart, with the CNI plugin ``bridge``."""
 
@@ -202,17 +185,22 @@ class Flannel(PodNetwork):
     interface_prefixes = ("flannel",)
     cni_file = "10-flannel.conflist"
     cni_network = "cbr0"
+    bridge = BRIDGE
 
     left_interfaces = (r"flannel(-v6)?\.\d+", r"flannel-wg(-v6)?")
     chains = ("FLANNEL-",)
     #: Older ones have put them there.
     rules = (r'--comment "?flanneld (masq|forward)"?',)
     nft_tables = ("flannel-ipv4", "flannel-ipv6")
+    #: Those of its backend host-gw.
+    pod_routes = (r"\S+ via \S+ dev \S+( onlink)?",)
     folders = ("/run/flannel",)
     cni_folders = ("flannel",)
     programs = ("/opt/cni/bin/flannel",)
 
     config_map = ("kube-flannel", "kube-flannel-cfg")
+    agents = (("kube-flannel", "app=flannel"),)
+    node_annotations = ("flannel.alpha.coreos.com/",)
     interface_remedy = (
         "Set it to a name that the interface has on all hosts; where names differ, put an --iface-regex into"
         " flannel.args of cni_flannel_values."
@@ -311,7 +299,7 @@ class Flannel(PodNetwork):
                 break
             for pid, age in (daemons() if network.is_stale else {}).items():
                 if age > SECONDS_TO_START:
-                    _end(pid, signal.SIGTERM)
+                    sandboxes.end(pid, signal.SIGTERM)
             if wait.is_over:
                 raise SlipwayError(
                     f"{'; '.join(network.contradictions()) or 'The node has got no slice of the pod network'}: this has"
@@ -329,4 +317,4 @@ class Flannel(PodNetwork):
             raise SlipwayError(f"The address of {BRIDGE} cannot be changed: {error}") from error
         for pids in network.strays.values():
             for pid in pids:
-                _end(pid, signal.SIGKILL)
+                sandboxes.end(pid)

@@ -101,6 +101,8 @@ class PodNetwork:
     cni_file = ""
     #: The name of the network in that file.
     cni_network = ""
+    #: The bridge that its pods' interfaces are ports of.
+    bridge = ""
 
     # --- what it leaves on each machine
 
@@ -119,6 +121,9 @@ class PodNetwork:
     left_routes: t.Tuple[str, ...] = ()
     #: Networks whose routes by other machines are its own, beside :meth:`network`.
     left_networks: t.Tuple[str, ...] = ()
+    #: The same for those of its routes to pods of other nodes that are on the machine's own interfaces. Only those into
+    #: the network of all pods are looked at; a node that becomes a bare machine loses all of these.
+    pod_routes: t.Tuple[str, ...] = ()
     #: Its mount points.
     left_mounts: t.Tuple[str, ...] = ()
     #: Folders of its own, and those in ``/var/lib/cni``.
@@ -126,6 +131,8 @@ class PodNetwork:
     cni_folders: t.Tuple[str, ...] = ()
     #: Programs that it copies among those of packages, which may have brought them.
     programs: t.Tuple[str, ...] = ()
+    #: What the role keeps of it on control planes.
+    kept_files: t.Tuple[str, ...] = ()
 
     def network(self, root: str = "") -> str:
         """The network of all pods, as it was written down on this machine; empty when it was not."""
@@ -207,6 +214,18 @@ class PodNetwork:
     def release(self) -> str:
         """What :meth:`state` says as ``release`` where the role has installed it."""
         return self.chart.release if self.chart else self.manifest.set_name if self.manifest else ""
+
+    #: Namespaces and label selectors of its own pods.
+    agents: t.Tuple[t.Tuple[str, str], ...] = ()
+    #: Kinds and names of objects without which its agents cannot tell Nodes that they have no network while they end:
+    #: these go first. A Node that says so announces no services and takes no pods.
+    voices: t.Tuple[t.Tuple[str, str], ...] = ()
+    #: How the names of the annotations begin that it writes into Nodes.
+    node_annotations: t.Tuple[str, ...] = ()
+
+    def keeps_off(self, networks: t.Sequence[str]) -> t.List[t.Dict[str, t.Any]]:
+        """The objects by which it gives no addresses of these networks to pods, while another pod network has them."""
+        return []
 
     def state(self, kept: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
         """What the object at :attr:`path` says, without secrets, and the ``release`` that made it; empty when nothing.

@@ -82,6 +82,14 @@ def manifests(settings: Settings) -> t.List[Manifest]:
     return [network] if network else []
 
 
+def pod_network_image(variables: Values) -> t.List[t.Tuple[str, str]]:
+    """The image of the pod network alone, as :func:`image_names` has it."""
+    settings, network = Settings(variables), chosen(Settings(variables))
+    if network.manifest:
+        return [(f"{network.manifest.prefix}_version", network.manifest.image(settings))]
+    return [(f"{network.chart.prefix}_values", network.chart.image(settings))] if network.chart else []
+
+
 def image_names(variables: Values, control_plane: bool) -> t.List[t.Tuple[str, str]]:
     """One image of each thing that pods of this host run, with the variable that it comes from."""
     kube = "kube-apiserver" if control_plane else "kube-proxy"
@@ -136,22 +144,22 @@ def sources(variables: Values, node: Values, name: str) -> t.List[Source]:
     control_planes = variables.get("cluster_control_plane_hosts") or []
     control_plane, state = name in control_planes, node["kubernetes"]
     is_new = not state.get("completed")
+    is_changed = not is_new and _flag(variables, "preflight_changes_pod_network")
     found: t.List[Source] = []
+    images = []
     if is_new or state.get("kubelet_version") != _text(variables, "cluster_version"):
-        mirrors = variables.get("container_runtime_registry_mirrors")
-        for subject, image in image_names(variables, control_plane)[: None if is_new else 1]:
-            found.append(
-                {
-                    "subject": subject,
-                    "kind": "image",
-                    "image": image,
-                    "endpoints": endpoints(mirrors, registry_of(image)),
-                }
-            )
+        images += image_names(variables, control_plane)[: None if is_new else 1]
+    images += pod_network_image(variables) if is_changed else []
+    mirrors = variables.get("container_runtime_registry_mirrors")
+    for subject, image in images:
+        kept = endpoints(mirrors, registry_of(image))
+        found.append({"subject": subject, "kind": "image", "image": image, "endpoints": kept})
     if control_plane and is_new and name == next(iter(control_planes), None):
         found += _charts(variables) + _manifests(variables)
         for listed in lists(Settings(variables)):
             found += _addon_sources(listed, variables.get(listed))
+    elif control_plane and is_changed and name == next(iter(control_planes), None):
+        found += _charts(variables, pod_network_alone=True) + _manifests(variables)
     if control_plane and node.get("helm_version") != _text(variables, "helm_version"):
         archive = {key: _text(variables, f"helm_archive_{key}") for key in ("url", "checksum")}
         found.append({"subject": "helm_download_url", "kind": "archive", "name": "helm", **archive})
@@ -178,9 +186,12 @@ def asks_one_of(source: t.Any, names: t.Collection[str]) -> bool:
     return not servers.isdisjoint(names)
 
 
-def _charts(variables: Values) -> t.List[Source]:
+def _charts(variables: Values, pod_network_alone: bool = False) -> t.List[Source]:
     found = []
-    for prefix in (chart.prefix for chart in charts(Settings(variables))):
+    settings = Settings(variables)
+    network = chosen(settings).chart
+    wanted = ([network] if network else []) if pod_network_alone else charts(settings)
+    for prefix in (chart.prefix for chart in wanted):
         found.append(
             {
                 "subject": f"{prefix}_chart",

@@ -133,8 +133,25 @@ CASES = [
     ),
     built(
         "another-pod-network",
-        ["cluster_cni: is calico in the inventory, and the Flannel that this collection has installed is in"],
+        [
+            "cluster_cni: is calico in the inventory, and the Flannel that this collection has installed is in",
+            "or change the pod network by playbooks/change_cni.yml, node by node. See docs/networks.md#change-it.",
+        ],
         {"cluster_cni": "calico"},
+    ),
+    built(
+        "pod-network-that-is-being-changed",
+        [
+            "cluster: pod network: the change from Flannel to Calico has begun (2026-12-01T04:00:00Z) and has not come"
+            " to its end. Finish it: playbooks/change_cni.yml, with cluster_cni: calico; or go back",
+        ],
+        {"cluster_cni": "calico"},
+        cp1={
+            "configuration": {
+                "pod_networks": {"calico": CALICO},
+                "pod_network_change": {"from": "flannel", "to": "calico", "since": "2026-12-01T04:00:00Z"},
+            }
+        },
     ),
     built(
         "calico-of-others",

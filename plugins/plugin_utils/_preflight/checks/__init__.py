@@ -15,6 +15,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import (
     addons,
+    change_cni,
     cluster,
     controller,
     coredns,
@@ -86,6 +87,8 @@ REPORTS_BESIDE_CONFIGURATION: t.Tuple[Check, ...] = (
 )
 #: What a build leaves to an upgrade, and so refuses.
 _UPGRADES: t.Tuple[Check, ...] = (membership.check_installed, nodes.check_runtime_version)
+#: What a build leaves to a change of the pod network. Files of both are on the machines meanwhile.
+_CHANGES: t.Tuple[Check, ...] = (differences.check_other_pod_network, surroundings.check_pod_networks)
 
 
 def checks_of(
@@ -103,6 +106,20 @@ def checks_of(
     if cluster_state is None:
         return found
     return [*(check for check in found if check not in _UPGRADES), *upgrade.checks(cluster_state)]
+
+
+def checks_of_a_change(
+    catalogue: Catalogue, run: t.Mapping[str, t.Any], check_mode: bool, cluster_state: change_cni.Cluster
+) -> t.List[Check]:
+    """The checks before the pod network of a cluster is changed: those of a build, and on how the cluster is.
+
+    :param catalogue: what the collection documents.
+    :param run: this run.
+    :param check_mode: whether it changes nothing.
+    :param cluster_state: what kubeadm_upgrade_info returns.
+    """
+    found = checks_of(catalogue, run, check_mode, None)
+    return [*(check for check in found if check not in _CHANGES), *change_cni.checks(cluster_state)]
 
 
 def checks_of_updates(

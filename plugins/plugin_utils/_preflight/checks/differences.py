@@ -13,7 +13,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen, named
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen, named, of_ours
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import (
     ABSENT,
     Difference,
@@ -50,6 +50,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.repo
 )
 
 _PAGE = "docs/differences.md"
+_CHANGE_PAGE = "docs/networks.md#change-it"
 #: Why a text is not read.
 _NOT_READ = f"cannot be read (no YAML, references in it, or more than {TEXT_MAX} characters), so"
 
@@ -127,17 +128,8 @@ def _check_pod_network(hosts: Hosts, network_is_reported: bool) -> t.Iterable[Pr
     host = source(hosts)
     if host is None:
         return
-    network, all_present = chosen(host), part_of(configuration(host), "pod_networks")
-    present = all_present.get(network.name)
-    for other in (named(name) for name, state in all_present.items() if name != network.name and _is_ours(name, state)):
-        if network.name:
-            yield Problem(
-                CLUSTER,
-                "cluster_cni",
-                f"is {network.name} in the inventory, and the {other.title} that this collection has installed is in"
-                " the cluster, which cannot have both.",
-                f"Set it to {other.name}; a cluster with another pod network has to be built anew. See {_PAGE}.",
-            )
+    network = chosen(host)
+    present = part_of(configuration(host), "pod_networks").get(network.name)
     if not network.release or not present:
         return
     if present.get("release") != network.release:
@@ -154,6 +146,35 @@ def _check_pod_network(hosts: Hosts, network_is_reported: bool) -> t.Iterable[Pr
         if is_said and present.get(setting.key) and not same(setting.wanted, present[setting.key]):
             difference = Difference(setting.key, present[setting.key], setting.wanted)
             yield _fixed(setting.variable, difference, f" ({setting.what})")
+
+
+def check_other_pod_network(hosts: Hosts) -> t.Iterable[Problem]:
+    """A change of the pod network that has not come to its end, or that nobody has begun."""
+    host = source(hosts)
+    if host is None:
+        return
+    change, network = part_of(configuration(host), "pod_network_change"), chosen(host)
+    if change:
+        old = [named(name).title or name for name in str(change.get("from") or "").split(",") if name]
+        new = named(str(change.get("to"))).title or change.get("to")
+        yield Problem(
+            CLUSTER,
+            "pod network",
+            f"the change from {printable(' and '.join(old))} to {printable(str(new))} has begun"
+            f" ({printable(str(change.get('since') or 'nobody knows when'))}) and has not come to its end.",
+            f"Finish it: playbooks/change_cni.yml, with cluster_cni: {printable(str(change.get('to')))}; or go back by"
+            f" the same playbook with the other one. See {_CHANGE_PAGE}.",
+        )
+        return
+    for other in (other for other in of_ours(configuration(host)) if network.name and other.name != network.name):
+        yield Problem(
+            CLUSTER,
+            "cluster_cni",
+            f"is {network.name} in the inventory, and the {other.title} that this collection has installed is in the"
+            " cluster, which cannot have both.",
+            f"Set it to {other.name}; or change the pod network by playbooks/change_cni.yml, node by node. See"
+            f" {_CHANGE_PAGE}.",
+        )
 
 
 def check_metrics(hosts: Hosts) -> t.Iterable[Problem]:
@@ -305,6 +326,6 @@ def check_stored(hosts: Hosts) -> t.Iterable[Problem]:
     yield from _check_stored(asked) if asked is not None else ()
 
 
-CHECKS: t.Tuple[Check, ...] = (check_fixed, check_metrics)
+CHECKS: t.Tuple[Check, ...] = (check_fixed, check_other_pod_network, check_metrics)
 #: What differs and stops nothing.
 REPORTS: t.Tuple[Check, ...] = (check_reported, check_kubelets, check_addons, check_other_nodes)

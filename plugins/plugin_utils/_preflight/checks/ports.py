@@ -21,7 +21,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addr
     NODE_PORTS,
     api_port,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import with_facts
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import configuration, with_facts
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     WARNING,
     Hosts,
@@ -64,12 +64,14 @@ def check_ports(hosts: Hosts) -> t.Iterable[Problem]:
 
 def check_ports_of_addons(hosts: Hosts) -> t.Iterable[Problem]:
     """Ports of the pod network and of addons on machines that are no nodes yet, when they are not set otherwise."""
+    there = {name for host in hosts for name in configuration(host).get("pod_networks") or {}}
     for host, facts in with_facts(hosts):
         network = chosen(host)
-        wanted = [(port, network.ports_variable) for port in network.ports(host)]
-        enabled = [chart for chart in ADDONS if host.flag(f"{chart.prefix}_enabled")]
+        is_new = host.flag("preflight_changes_pod_network") and network.name not in there
+        wanted = [(port, network.ports_variable) for port in network.ports(host) if is_new or not host.joined]
+        enabled = [chart for chart in ADDONS if host.flag(f"{chart.prefix}_enabled") and not host.joined]
         wanted += [(port, f"{chart.prefix}_values") for chart in enabled for port in chart.ports]
-        for port, values in () if host.joined else wanted:
+        for port, values in wanted:
             if "port" in str(host.mapping(values)).lower():
                 continue
             holders = [

@@ -107,7 +107,7 @@ def check_modules(hosts: Hosts) -> t.Iterable[Problem]:
                 "Reboot when the kernel was upgraded; otherwise install the package with its modules, such as"
                 " linux-modules-extra or kernel-modules-extra, or take the line out of modprobe.d. Those of a container"
                 " its host loads.",
-                _severity(host),
+                ERROR if host.flag("preflight_changes_pod_network") else _severity(host),
             )
 
 

@@ -86,7 +86,7 @@ class Machine:
             "remove_cgroup": self._remove_cgroup,
             "processes": lambda _groups, _address: list(self.pids),
             "kill": lambda _pids: self.pids.clear(),
-            "mounts": lambda: list(self.points),
+            "mounts": lambda networks=None: list(self.points),
             "network_namespaces": lambda: [path for path in self.namespaces if os.path.exists(path)],
             "interfaces": lambda: list(self.links),
         }.items():
@@ -287,8 +287,8 @@ def test_without_tools(machine: Machine) -> None:
 
 
 def test_rules_of_the_older_iptables(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = kubeadm_reset.read_text
-    monkeypatch.setattr(kubeadm_reset, "read_text", lambda path: "nat\n" if path.endswith("_names") else real(path))
+    real = netfilter.read_text
+    monkeypatch.setattr(netfilter, "read_text", lambda path: "nat\n" if path.endswith("_names") else real(path))
     machine.runner.tools = {*machine.runner.tools, "iptables-legacy-save", "ip6tables-legacy-save"}
     machine.reset()
     assert machine.runner.called("/usr/bin/iptables-legacy-save") and machine.runner.called(

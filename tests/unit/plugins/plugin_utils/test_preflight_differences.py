@@ -385,10 +385,27 @@ def test_taints_that_a_control_plane_was_registered_with(present: t.Any, given: 
 
 def test_another_pod_network_than_ours_that_is_there() -> None:
     hosts = cluster(cni_provider="calico", cluster_cni="calico")
-    (problem,) = checks.check_fixed(hosts)
+    (problem,) = checks.check_other_pod_network(hosts)
     assert problem.message.startswith("is calico in the inventory, and the Flannel that this collection has installed")
+    assert "playbooks/change_cni.yml" in problem.remedy and "docs/networks.md#change-it" in problem.remedy
     hosts[0].facts["configuration"]["pod_networks"]["flannel"]["release"] = ""  # type: ignore[index]
-    assert list(checks.check_fixed(hosts)) == []
+    assert said(hosts) == []
+
+
+@pytest.mark.parametrize("wanted", ["flannel", "calico", "none"])
+def test_a_change_of_the_pod_network_that_has_not_ended(wanted: str) -> None:
+    """Whatever the inventory says: both networks are there, and one of them is about to go."""
+    hosts = cluster(cni_provider=wanted, cluster_cni=wanted)
+    change = {"from": "flannel", "to": "calico", "since": "2026-12-01T04:00:00Z"}
+    hosts[0].facts["configuration"]["pod_network_change"] = change  # type: ignore[index]
+    (problem,) = checks.check_other_pod_network(hosts)
+    assert problem.message == (
+        "the change from Flannel to Calico has begun (2026-12-01T04:00:00Z) and has not come to its end."
+    )
+    assert "playbooks/change_cni.yml, with cluster_cni: calico" in problem.remedy
+    hosts[0].facts["configuration"]["pod_network_change"] = {"odd": "\x1b[2J"}  # type: ignore[index]
+    (problem,) = checks.check_other_pod_network(hosts)
+    assert "nobody knows when" in problem.message
 
 
 def test_kube_proxy_and_flannel_that_shall_not_be_there() -> None:
