@@ -7,6 +7,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import named
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import (
+    network_of_family as _network_of_family,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
 
@@ -26,11 +29,17 @@ def pod_network_manifest(name: str, variables: t.Mapping[str, t.Any]) -> t.Dict[
     return {"objects": network.objects(settings), "patches": network.patches(settings)}
 
 
+def network_of_family(text: str, version: int) -> str:
+    """That of one or two networks which is of IPv4, or of IPv6; empty when there is none."""
+    return _network_of_family(str(text), version)
+
+
 class FilterModule:
     """What is known about pod networks."""
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
         return {
+            "network_of_family": network_of_family,
             "pod_network_conditions": pod_network_conditions,
             "pod_network_manifest": pod_network_manifest,
             "pod_network_policies": pod_network_policies,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen, has_two_families
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
     KEEPALIVED,
@@ -23,6 +23,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addr
     api_port,
     networks_of,
     node_addresses,
+    own_addresses,
     parse_endpoint,
     parse_ip,
     parse_range,
@@ -58,8 +59,9 @@ def node_networks(hosts: Hosts) -> t.List[str]:
 
 
 def _addresses(hosts: Hosts) -> t.List[Address]:
-    """The addresses of machines, as far as they are known and are addresses."""
-    found = (parse_ip(entry["address"]) for entry in _machines.addresses(hosts))
+    """The addresses of machines, as far as they are known and are addresses; those of IPv6 last."""
+    texts = [entry["address"] for entry in _machines.addresses(hosts)]
+    found = map(parse_ip, [*texts, *(own_addresses(host)[1] for host in hosts)])
     return [address for address in found if address is not None]
 
 
@@ -128,6 +130,7 @@ def openings(hosts: Hosts) -> t.Dict[str, t.Dict[str, t.Any]]:
     others = [str(_alone(address)) for address in _addresses(planes)]
     # What is not known of machines that are left out of a run, the next one knows again.
     is_certain = all(entry["certain"] for entry in _machines.addresses(hosts)) and all(host.facts for host in planes)
+    is_certain = is_certain and all(own_addresses(host)[1] for host in hosts if has_two_families(host))
     found = {}
     for host in opened:
         wanted = [
@@ -135,6 +138,7 @@ def openings(hosts: Hosts) -> t.Dict[str, t.Dict[str, t.Any]]:
             *of_node(host, nodes, overlay, pods),
             *of_services(host, services),
             *(_given(item) for item in host.sequence("node_prep_firewall_ports") if isinstance(item, dict)),
+            *((opening("icmpv6"),) if any(network.version == 6 for network in pods) else ()),
             *(opening(source=str(network), forwarded=True) for network in pods),
             *(opening(destination=str(network), forwarded=True) for network in pods),
         ]

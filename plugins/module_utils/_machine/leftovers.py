@@ -140,7 +140,8 @@ def interfaces(root: str = "/sys/class/net") -> t.List[str]:
 
 def pod_networks(root: str = "") -> t.List[str]:
     """The networks of all pods, as pod networks have written them down."""
-    return list(filter(None, (network.network(root) for network in POD_NETWORKS.values())))
+    texts = (network.network(root) for network in POD_NETWORKS.values())
+    return [part for text in texts for part in text.split(",") if part]
 
 
 def routes(shown: str) -> t.List[str]:

@@ -19,12 +19,25 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.p
     OnNode,
     PodNetwork,
     Port,
+    has_two_families,
     interface_with_address,
+    network_of_family,
     slices,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
-__all__ = ["POD_NETWORKS", "OnNode", "PodNetwork", "Port", "chosen", "interface_with_address", "named", "slices"]
+__all__ = [
+    "POD_NETWORKS",
+    "OnNode",
+    "PodNetwork",
+    "Port",
+    "chosen",
+    "has_two_families",
+    "interface_with_address",
+    "named",
+    "network_of_family",
+    "slices",
+]
 
 #: By the names that ``cluster_cni`` may have, beside ``none``.
 POD_NETWORKS: t.Dict[str, PodNetwork] = {network.name: network for network in (Flannel(), Calico())}

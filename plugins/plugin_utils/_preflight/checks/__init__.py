@@ -19,6 +19,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.chec
     controller,
     differences,
     endpoint,
+    families,
     files,
     foreign,
     installers,
@@ -49,6 +50,7 @@ CHECKS: t.Tuple[Check, ...] = (
     *installers.CHECKS,
     # What the steps of a build need of machines, networks and sources.
     *limits.CHECKS,
+    *families.CHECKS,
     *surroundings.CHECKS,
     *network.CHECKS,
     *sources.CHECKS,
