@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
         help=f"nodes with a kernel of their own (by default {nodes.CPUS} processors, {nodes.MEMORY} MiB)",
     )
     sub.add_argument("--os", choices=list(nodes.SYSTEMS), default="debian12", help="the system (default: %(default)s)")
+    sub.add_argument("--ipv6", action="store_true", help=f"give containers addresses of {engine.SUBNET6}, too")
     sub.add_argument("--second-network", action="store_true", help=f"attach them to {engine.SECOND.subnet}, too")
     sub.add_argument("--fresh", action="store_true", help="make them anew")
     sub.add_argument("--remove", nargs="+", metavar="NAME", default=[], help="remove these")
@@ -135,6 +136,8 @@ def some_nodes(options: argparse.Namespace) -> None:
     if wanted:
         prepare()
         found = nodes.ensure(wanted, fresh=options.fresh)
+    if options.ipv6:
+        engine.enable_ipv6({node.container: node.address for node in found.values() if node.container})
     if options.json:
         print(nodes.as_json(found))
     else:

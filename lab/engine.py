@@ -11,6 +11,7 @@ import json
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,10 @@ class Network:
 
 MAIN = Network("slipway-lab", ipaddress.IPv4Network("172.30.0.0/24"))
 SECOND = Network("slipway-lab2", ipaddress.IPv4Network("172.31.0.0/24"))
+
+# Where it is asked for, nodes have an address of IPv6 that the engine does not know of: a network that is in use cannot
+# get a second subnet.
+SUBNET6 = ipaddress.IPv6Network("fd30::/64")
 
 # Addresses that the engine gives to containers which ask for none, apart from those of nodes and load balancers.
 DYNAMIC_RANGE = 28
@@ -158,6 +163,25 @@ def ensure_network(network: Network) -> None:
             f"docker's network {network.name} is {', '.join(found['subnets'])}, the lab needs {network.subnet}:"
             f" remove it with `docker network rm {network.name}`"
         )
+
+
+def address6(address: str) -> str:
+    """Return the address of IPv6 whose last part looks like that of IPv4: fd30::31 for 172.30.0.31."""
+    return f"{SUBNET6.network_address}{address.rpartition('.')[2]}"
+
+
+def enable_ipv6(addresses: Mapping[str, str]) -> None:
+    """Give this machine and nodes their addresses of IPv6, until they stop.
+
+    :param addresses: their addresses of IPv4 by the names of their containers.
+    """
+    run(as_root(["sysctl", "--quiet", "--write", f"net/ipv6/conf/{MAIN.bridge}/disable_ipv6=0"]))
+    own = [f"{address6(MAIN.gateway)}/{SUBNET6.prefixlen}", "dev", MAIN.bridge, "nodad"]
+    run(as_root(["ip", "-6", "address", "replace", *own]))
+    for container, address in addresses.items():
+        docker("exec", container, "sysctl", "--quiet", "--write", "net.ipv6.conf.all.disable_ipv6=0")
+        theirs = [f"{address6(address)}/{SUBNET6.prefixlen}", "dev", "eth0", "nodad"]
+        docker("exec", container, "ip", "-6", "address", "replace", *theirs)
 
 
 def inspect_network(name: str) -> dict[str, list[str]] | None:

@@ -46,8 +46,10 @@ class ActionModule(ActionBase):
             result = self._run_phase("probe", arguments, task_vars)
             if result.get("failed") or result.get("skipped"):
                 return result
-            if "load_balancer" in result:
-                result["checks"].append(self._load_balancer(result, int(arguments.get("timeout", 120))))
+            for family, address in result.get("load_balancer", {}).items():
+                title = f"{_LOAD_BALANCER} by {family}" if family else _LOAD_BALANCER
+                timeout = min(int(arguments.get("timeout", 120)), 60)
+                result["checks"].append(self._load_balancer(title, address, result["pods"], timeout))
         finally:
             cleaned = {} if self._task.check_mode else self._run_phase("clean", arguments, task_vars)
         if cleaned.get("failed"):
@@ -67,11 +69,10 @@ class ActionModule(ActionBase):
         return self._execute_module(module_name=_MODULE, module_args={**arguments, "phase": phase}, task_vars=task_vars)
 
     @staticmethod
-    def _load_balancer(result: t.Dict[str, t.Any], timeout: int) -> t.Dict[str, t.Any]:
+    def _load_balancer(title: str, address: str, pods: t.Container[str], timeout: int) -> t.Dict[str, t.Any]:
         """The check that is made from here."""
-        address = result["load_balancer"]
         if not address:
-            return {"name": _LOAD_BALANCER, "ok": False, "detail": "the service got no address"}
+            return {"name": title, "ok": False, "detail": "the service got no address"}
         url = f"http://[{address}]/hostname" if ":" in address else f"http://{address}/hostname"
-        problem = ask(url, result["pods"], min(timeout, 60))
-        return {"name": _LOAD_BALANCER, "ok": not problem, "detail": problem or address}
+        problem = ask(url, pods, timeout)
+        return {"name": title, "ok": not problem, "detail": problem or address}

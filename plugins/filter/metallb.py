@@ -60,8 +60,20 @@ def metallb_bgp(
     return objects
 
 
+def metallb_families(pools: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[str]:
+    """The families of addresses, IPv4 and IPv6, that a service gets by itself of one pool, by layer 2."""
+    objects = metallb_pools(pools)
+    announced = {item["metadata"]["name"] for item in objects if item["kind"] == "L2Advertisement"}
+    found: t.List[str] = []
+    for item in objects:
+        if item["kind"] == "IPAddressPool" and item["spec"]["autoAssign"] and item["metadata"]["name"] in announced:
+            own = sorted({"IPv6" if ":" in str(address) else "IPv4" for address in item["spec"]["addresses"]})
+            found = max(found, own, key=len)
+    return found
+
+
 class FilterModule:
     """Objects of MetalLB."""
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
-        return {"metallb_bgp": metallb_bgp, "metallb_pools": metallb_pools}
+        return {"metallb_bgp": metallb_bgp, "metallb_families": metallb_families, "metallb_pools": metallb_pools}

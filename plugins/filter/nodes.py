@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import CONTROL_PLANE
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _node_identities
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _families, _node_identities
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._kubelet_configuration import parse, signs_itself
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen, stated, succeeded
 
@@ -58,13 +58,15 @@ def node_identities(
     whose name is another's has no identity.
     """
     everyone = [name for name in dict.fromkeys([*names, *control_planes, *workers]) if name in hostvars]
-    machines, kubelets = {}, {}
-    for name in everyone:
-        machines[name], kubelets[name] = _looked_at(name, hostvars[name], name in control_planes)
     # The task's own variables may be those of a worker, over which its facts go.
     said = [hostvars[name] for name in everyone if name in control_planes]
-    endpoints = [*endpoints, *(stated(one, key) for one in said for key in ("cluster_endpoint", "api_endpoint_vip"))]
     networks = [*networks, *(stated(one, f"cluster_{kind}_subnet") for one in said for kind in ("pod", "service"))]
+    machines, kubelets = {}, {}
+    for name in everyone:
+        machines[name], kubelets[name] = _looked_at(
+            name, hostvars[name], name in control_planes, _families.has_ipv6(networks)
+        )
+    endpoints = [*endpoints, *(stated(one, key) for one in said for key in ("cluster_endpoint", "api_endpoint_vip"))]
     domains = [domain for one in said for domain in _node_identities.dns_domains(one)]
     owners = _node_identities.Owners(machines.values(), endpoints, networks, domains)
     cluster = next(
@@ -97,7 +99,7 @@ class _Kubelet(t.NamedTuple):
 
 
 def _looked_at(
-    name: str, variables: t.Mapping[str, t.Any], control_plane: bool
+    name: str, variables: t.Mapping[str, t.Any], control_plane: bool, has_ipv6: bool
 ) -> t.Tuple[_node_identities.Machine, _Kubelet]:
     """A host by its variables and what was seen of it. One that says what makes no sense has said nothing."""
     look = seen(variables) or {}
@@ -105,9 +107,9 @@ def _looked_at(
         found = look.get("configuration") or {}
         own, cluster = found.get("kubelet") or "", (found.get("config_maps") or {}).get("kubelet-config") or ""
         kubelet = _Kubelet(parse(own), parse(cluster), dict(found.get("kubelet_arguments") or {}))
-        return _node_identities.machine(name, variables, look, control_plane), kubelet
+        return _node_identities.machine(name, variables, look, control_plane, has_ipv6), kubelet
     except (AttributeError, TypeError, ValueError):
-        return _node_identities.machine(name, variables, None, control_plane), _Kubelet({}, {}, {})
+        return _node_identities.machine(name, variables, None, control_plane, has_ipv6), _Kubelet({}, {}, {})
 
 
 #: What the role node_join has registered on a host: the last that is done to it before it is a node.
@@ -133,11 +135,20 @@ def node_members(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any], primar
     return members
 
 
+def node_address6(facts: t.Mapping[str, t.Any], pod_subnet: str, node_ip: str = "", node_ip6: str = "") -> str:
+    """The address of IPv6 that the kubelet of a machine announces; empty where pods have one family of addresses."""
+    if not _families.has_ipv6([pod_subnet]):
+        return ""
+    own = node_ip or str(facts.get("default_address") or "")
+    return _families.address6(facts, own, node_ip6).address
+
+
 class FilterModule:
     """What the inventory and the facts say about nodes."""
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
         return {
+            "node_address6": node_address6,
             "node_identities": node_identities,
             "node_members": node_members,
             "node_objects": node_objects,

@@ -9,6 +9,9 @@ import functools
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import named, of_ours
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import (
+    network_of_family as _network_of_family,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen
 from jinja2 import pass_context
@@ -98,11 +101,17 @@ def of_the_host(function: t.Callable[[str, Values], t.Any]) -> t.Callable[..., t
     return read
 
 
+def network_of_family(text: str, version: int) -> str:
+    """That of one or two networks which is of IPv4, or of IPv6; empty when there is none."""
+    return _network_of_family(str(text), version)
+
+
 class FilterModule:
     """What is known about pod networks."""
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
         return {
+            "network_of_family": network_of_family,
             "pod_network_change": pod_network_change,
             "pod_network_conditions": of_the_host(pod_network_conditions),
             "pod_network_interfaces": of_the_host(pod_network_interfaces),

@@ -54,7 +54,10 @@ def attributes(data: bytes) -> t.Dict[int, bytes]:
 
 
 def parse_interfaces(links: t.Iterable[Message], addresses: t.Iterable[Message]) -> t.List[t.Dict[str, t.Any]]:
-    """Interfaces but the loopback one, with their addresses of more than link scope, lasting ones first."""
+    """Interfaces but the loopback one, with their addresses of more than link scope, lasting ones first.
+
+    Those that do not last are ``temporary``.
+    """
     interfaces: t.Dict[int, t.Dict[str, t.Any]] = {}
     for kind, payload in links:
         if kind != _NEW_LINK:
@@ -85,7 +88,7 @@ def parse_interfaces(links: t.Iterable[Message], addresses: t.Iterable[Message])
         entry = {"address": socket.inet_ntop(family, raw), "prefix": prefix, "family": version}
         # Flag 1 of an IPv4 address says that it is a secondary one, which lasts as well.
         if version == 6 and flags & (_TEMPORARY | _FAILED | _DEPRECATED):
-            passing.append((index, entry))
+            passing.append((index, {**entry, "temporary": True}))
         else:
             interfaces[index]["addresses"].append(entry)
     for index, entry in passing:

@@ -63,6 +63,21 @@ options:
     type: list
     elements: str
     default: []
+  families:
+    description:
+      - V(IPv4) and V(IPv6) where pods and services have both. Then each of them is tried by itself, with the names of
+        services that have it alone, pods on other nodes, each node's addresses, and load balancers.
+      - When it is empty there is one family, whichever that is.
+    type: list
+    elements: str
+    choices: [IPv4, IPv6]
+    default: []
+  load_balancer_families:
+    description: Those of O(families) that the load balancer has; all when it is empty.
+    type: list
+    elements: str
+    choices: [IPv4, IPv6]
+    default: []
   node_port:
     description: Whether a service of the type NodePort is asked, from the control plane on each node's address.
     type: bool
@@ -122,6 +137,7 @@ table:
 
 import collections
 import concurrent.futures
+import functools
 import json
 import typing as t
 import urllib.error
@@ -177,6 +193,10 @@ class ClusterVerify:
         self._kubectl = Kubectl.of(context)
         self._wait = _waiting.Wait(context.params["timeout"])
         self._namespace = f"--namespace={context.params['namespace']}"
+        self._families = list(context.params["families"]) if len(context.params["families"]) > 1 else []
+        balanced = list(context.params["load_balancer_families"]) or self._families
+        #: Where there is one family, the load balancer is not told which.
+        self._balanced = balanced if self._families else []
 
     def probe(self) -> t.Dict[str, t.Any]:
         """Make the pods and check everything that can be checked from here."""
@@ -186,7 +206,8 @@ class ClusterVerify:
         if params["nodes"]:
             checks.append(self._members([node["metadata"]["name"] for node in nodes]))
         checks.append(self._until("nodes are Ready", self._nodes))
-        made = _verify.objects(params["namespace"], params["image"], params["node_port"], params["load_balancer"])
+        given = (params["node_port"], params["load_balancer"], self._families, self._balanced)
+        made = _verify.objects(params["namespace"], params["image"], *given)
         self._clean()
         self._kubectl.run(
             "apply", "--server-side", "--field-manager=slipway", "--filename=-",
@@ -194,21 +215,8 @@ class ClusterVerify:
         )  # fmt: skip
         checks.append(self._until("a pod runs on each node", lambda: self._pods(len(nodes))))
         pods = self._running_pods()
-        addresses = {pod["spec"]["nodeName"]: pod["status"]["podIP"] for pod in pods}
         names = {pod["metadata"]["name"] for pod in pods}
-        if addresses:
-            service = f"cluster-ip.{params['namespace']}.svc.{params['dns_domain']}"
-            asked = [(node, service, 80) for node in sorted(addresses)]
-            title = "each pod resolves and reaches a ClusterIP"
-            checks.append(self._until(title, lambda: self._dial(addresses, asked, names)))
-            pairs = [(source, addresses[target], _verify.PORT) for source, target in _verify.routes(addresses)]
-            if pairs:
-                title = "pods reach each other between nodes"
-                checks.append(self._until(title, lambda: self._dial(addresses, pairs, names)))
-            if pairs and params["network_policy"]:
-                checks.append(self._policy(pods))
-            if params["node_port"]:
-                checks.append(self._until("each node answers on a NodePort", lambda: self._node_port(nodes, names)))
+        checks += self._network(nodes, pods, names) if pods else []
         expected = expected_names(params["dns_hosts"], params["dns_names"])
         if expected:
             checks.append(self._until("CoreDNS knows its names", lambda: self._names(expected)))
@@ -222,6 +230,31 @@ class ClusterVerify:
             result["load_balancer"] = self._load_balancer()
         result["pods"] = sorted(names)
         return result
+
+    def _network(
+        self, nodes: t.Sequence[t.Mapping[str, t.Any]], pods: t.Sequence[t.Dict[str, t.Any]], names: t.Container[str]
+    ) -> t.List[_verify.Check]:
+        """What pods and nodes reach, in each family where there are two."""
+        params, checks = self._params, []
+        addresses = {pod["spec"]["nodeName"]: pod["status"]["podIP"] for pod in pods}
+        pairs = _verify.routes(addresses)
+        services = {"cluster-ip": "", **{_verify.service_of(family): f" of {family}" for family in self._families}}
+        for service, words in services.items():
+            name = f"{service}.{params['namespace']}.svc.{params['dns_domain']}"
+            asked = [(node, name, 80) for node in sorted(addresses)]
+            title = f"each pod resolves and reaches a ClusterIP{words}"
+            checks.append(self._until(title, functools.partial(self._dial, addresses, asked, names)))
+        for family in self._families or [""] if pairs else []:
+            title = f"pods reach each other between nodes{_by(family)}"
+            targets = {pod["spec"]["nodeName"]: _verify.pod_address(pod, family) for pod in pods}
+            asked = [(source, targets[target], _verify.PORT) for source, target in pairs]
+            checks.append(self._until(title, functools.partial(self._dial, addresses, asked, names)))
+        if pairs and params["network_policy"]:
+            checks.append(self._policy(pods))
+        for family in self._families or [""] if params["node_port"] else []:
+            title = f"each node answers on a NodePort{_by(family)}"
+            checks.append(self._until(title, functools.partial(self._node_port, nodes, names, family)))
+        return checks
 
     def _members(self, present: t.Container[str]) -> _verify.Check:
         wanted = self._params["nodes"]
@@ -391,16 +424,15 @@ class ClusterVerify:
     def _label(self, pod: t.Mapping[str, t.Any], label: str) -> None:
         self._kubectl.run("label", f"pod/{pod['metadata']['name']}", self._namespace, "--overwrite", f"{label}=true")
 
-    def _node_port(self, nodes: t.Sequence[t.Mapping[str, t.Any]], names: t.Container[str]) -> _verify.Check:
+    def _node_port(
+        self, nodes: t.Sequence[t.Mapping[str, t.Any]], names: t.Container[str], family: str
+    ) -> _verify.Check:
         port = self._kubectl.get("service/node-port", self._namespace)["spec"]["ports"][0]["nodePort"]
-        internal = {
-            node["metadata"]["name"]: next(
-                (item["address"] for item in node["status"]["addresses"] if item["type"] == "InternalIP"), ""
-            )
-            for node in nodes
-        }
+        internal = {node["metadata"]["name"]: _verify.node_address(node, family) for node in nodes}
 
         def ask(name: str) -> str:
+            if family and not internal[name]:
+                return f"{name} announces no address of {family}"
             try:
                 answer = fetch(f"http://{_url_host(internal[name])}:{port}/hostname")
             except OSError as error:
@@ -413,18 +445,28 @@ class ClusterVerify:
         answer = json.loads(self._kubectl.run("get", "--raw=/apis/metrics.k8s.io/v1beta1/nodes").stdout)
         return _verify.Check("", _verify.metrics_problems(answer, nodes), f"{len(nodes)} nodes")
 
-    def _load_balancer(self) -> str:
-        """The address of the load balancer; empty when it got none in time."""
-        return _waiting.until(
-            lambda: _predicates.load_balancer_address(self._kubectl.get("service/load-balancer", self._namespace)),
-            self._wait.left,
-        )
+    def _load_balancer(self) -> t.Dict[str, str]:
+        """The addresses of the load balancer by their families; empty ones when it got none in time."""
+
+        def look() -> t.Dict[str, str]:
+            service = self._kubectl.get("service/load-balancer", self._namespace)
+            if self._balanced:
+                return _verify.balanced_addresses(service, self._balanced)
+            address = _predicates.load_balancer_address(service)
+            return {"": address} if address else {}
+
+        return _waiting.until(look, self._wait.left) or dict.fromkeys(self._balanced or [""], "")
 
     @staticmethod
     def _all(ask: t.Callable[[t.Any], str], arguments: t.Sequence[t.Any]) -> t.List[str]:
         """Ask everything at once; what went wrong."""
         with concurrent.futures.ThreadPoolExecutor(max_workers=16) as pool:
             return [problem for problem in pool.map(ask, arguments) if problem]
+
+
+def _by(family: str) -> str:
+    """How a title goes on that is about one family of two."""
+    return f" by {family}" if family else ""
 
 
 def _dial_url(pod: str, host: str, port: int) -> str:
@@ -446,6 +488,8 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "dns_domain": {"type": "str", "default": "cluster.local"},
     "dns_hosts": {"type": "list", "elements": "str", "default": []},
     "dns_names": {"type": "list", "elements": "str", "default": []},
+    "families": {"type": "list", "elements": "str", "choices": ["IPv4", "IPv6"], "default": []},
+    "load_balancer_families": {"type": "list", "elements": "str", "choices": ["IPv4", "IPv6"], "default": []},
     "node_port": {"type": "bool", "default": True},
     "load_balancer": {"type": "bool", "default": False},
     "metrics": {"type": "bool", "default": True},

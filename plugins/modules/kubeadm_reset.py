@@ -386,7 +386,11 @@ class KubeadmReset:
         ip = self._runner.which("ip", required=False)
         if ip is None:
             return []
-        shown = [self._runner.run([ip, "route", "show", "root", network]).stdout for network in self._pod_networks]
+        # Without being told it shows those of IPv4 alone.
+        shown = [
+            self._runner.run([ip, *(["-6"] if ":" in network else []), "route", "show", "root", network]).stdout
+            for network in self._pod_networks
+        ]
         lines = [line for text in shown for line in text.splitlines()]
         own = set(leftovers.interfaces())
         lines = [line.strip() for line in lines if " via " in line or line.startswith("blackhole ")]

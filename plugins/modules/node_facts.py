@@ -96,7 +96,8 @@ ansible_facts:
           type: dict
           sample: {id: debian, version_id: "12", codename: bookworm, family: debian, architecture: amd64}
         interfaces:
-          description: Network interfaces but the loopback one; those of container networks are C(virtual).
+          description: Network interfaces but the loopback one; those of container networks are C(virtual). Addresses of
+            IPv6 that do not last are C(temporary).
           returned: always
           type: list
           elements: dict
@@ -326,6 +327,8 @@ ansible_facts:
               Their C(version) is that of a ZFS.
             - C(static_pods) are manifests of static pods that are not the installer's.
             - C(mtus) are those of the interfaces, C(limits) those on watching files.
+            - C(ipv6.disabled) says that new interfaces get no IPv6, C(ipv6.advertised) are interfaces whose default
+              route of IPv6 is by router advertisements that the kernel does not read any more once it forwards.
             - C(firewalls) are those that drop what they do not name, with whom they admit.
             - C(selinux.mode) is V(enforcing), V(permissive), or empty where SELinux is off, C(selinux.at_boot) that of
               its configuration, C(selinux.unlabelled) are folders without a label of their own.
@@ -348,6 +351,7 @@ ansible_facts:
             mounts: [{path: /var/lib, point: /, type: ext4, options: [], ftype: null, version: ""}]
             static_pods: []
             mtus: {eth0: 1500}
+            ipv6: {disabled: false, advertised: []}
             limits: {max_user_instances: 128, max_user_watches: 65536}
             firewalls: [{by: ufw, admits: [{source: 192.0.2.0/24, interface: "", ports: ""}]}]
             selinux: {mode: "", at_boot: "", unlabelled: []}

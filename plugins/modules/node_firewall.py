@@ -46,7 +46,7 @@ options:
       protocol:
         description: Its protocol; empty for all.
         type: str
-        choices: ["", tcp, udp, vrrp, ipip]
+        choices: ["", tcp, udp, vrrp, ipip, icmpv6]
         default: ""
       port:
         description: A port such as V(6443), or a range such as V(2379-2380); empty for all.
@@ -171,7 +171,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
         "elements": "dict",
         "default": [],
         "options": {
-            "protocol": {"type": "str", "choices": ["", "tcp", "udp", "vrrp", "ipip"], "default": ""},
+            "protocol": {"type": "str", "choices": ["", "tcp", "udp", "vrrp", "ipip", "icmpv6"], "default": ""},
             "port": {"type": "str", "default": ""},
             "source": {"type": "str", "default": ""},
             "destination": {"type": "str", "default": ""},

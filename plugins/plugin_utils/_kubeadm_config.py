@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._documents import merged
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_endpoints
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.control_plane_files import DIRECTORY
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _families
 
 API_VERSION = "kubeadm.k8s.io/v1beta4"
 
@@ -45,7 +46,9 @@ def node_registration(settings: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """NodeRegistrationOptions of an init or a join."""
     registration: t.Dict[str, t.Any] = {"name": settings["name"], "criSocket": settings["cri_socket"]}
     if settings.get("node_ip"):
-        registration["kubeletExtraArgs"] = [{"name": "node-ip", "value": settings["node_ip"]}]
+        # The first one is that of the family in which the cluster speaks to its nodes.
+        addresses = ",".join(filter(None, [settings["node_ip"], settings.get("node_ip6")]))
+        registration["kubeletExtraArgs"] = [{"name": "node-ip", "value": addresses}]
     if settings.get("ignore_preflight_errors"):
         registration["ignorePreflightErrors"] = list(settings["ignore_preflight_errors"])
     return registration
@@ -86,8 +89,8 @@ def kubeadm_init_config(
     """The four documents of ``kubeadm init``.
 
     :param settings: name, cluster_name, version, endpoint, pod_subnet, service_subnet, dns_domain, image_repository,
-        cri_socket, kube_proxy_mode, node_ip, schedulable, cert_sans, ignore_preflight_errors, and files: whether static
-        pods shall see the folder of control_plane_files, and swap: whether pods may use swap.
+        cri_socket, kube_proxy_mode, node_ip, node_ip6, schedulable, cert_sans, ignore_preflight_errors, and files:
+        whether static pods shall see the folder of control_plane_files, and swap: whether pods may use swap.
     :param overrides: fields merged over what is computed, under ``init``, ``cluster``, ``kubelet``, ``kube_proxy``.
     """
     overrides = overrides or {}
@@ -107,8 +110,9 @@ def kubeadm_init_config(
         "kubernetesVersion": f"v{str(settings['version']).lstrip('v')}",
         "imageRepository": settings["image_repository"],
         "networking": {
-            "podSubnet": settings["pod_subnet"],
-            "serviceSubnet": settings["service_subnet"],
+            # kubeadm reads no space beside the comma.
+            "podSubnet": ",".join(_families.parts(settings["pod_subnet"])),
+            "serviceSubnet": ",".join(_families.parts(settings["service_subnet"])),
             "dnsDomain": settings["dns_domain"],
         },
     }
@@ -154,7 +158,7 @@ def kubeadm_join_config(
 ) -> t.Dict[str, t.Any]:
     """The JoinConfiguration of a node, without its token and the key of the certificates.
 
-    :param settings: name, endpoint, ca_cert_hashes, cri_socket, node_ip, control_plane, schedulable,
+    :param settings: name, endpoint, ca_cert_hashes, cri_socket, node_ip, node_ip6, control_plane, schedulable,
         ignore_preflight_errors.
     :param overrides: fields merged over what is computed.
     """

@@ -22,6 +22,7 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pki.x509 import canonical_address
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _families
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import stated
 
 NODE_IP = "cluster_node_ip"
@@ -63,8 +64,8 @@ class Machine:
     """What inventory and machine say about the addresses of one host."""
 
     name: str
-    #: Where its kubelet can be reached by other nodes; empty when that is not known.
-    announced: str
+    #: Where its kubelet can be reached by other nodes; none when that is not known. One of IPv6 comes second.
+    announced: t.Tuple[str, ...]
     #: What the inventory says that it has.
     stated: t.FrozenSet[str]
     #: What the inventory wants its certificate to bear besides.
@@ -80,8 +81,8 @@ class Machine:
 
     @property
     def claims(self) -> t.List[str]:
-        """The addresses that its certificate shall bear, the announced one first."""
-        return list(dict.fromkeys(filter(None, [self.announced, *self.extra_addresses])))
+        """The addresses that its certificate shall bear, the announced ones first."""
+        return list(dict.fromkeys([*self.announced, *self.extra_addresses]))
 
 
 def machine(
@@ -89,17 +90,24 @@ def machine(
     variables: t.Mapping[str, t.Any],
     facts: t.Optional[t.Mapping[str, t.Any]],
     control_plane: bool = False,
+    has_ipv6: bool = False,
 ) -> Machine:
-    """The host ``name`` by its variables and by what node_facts found on it, if anything."""
+    """The host ``name`` by its variables and by what node_facts found on it, if anything.
+
+    :param has_ipv6: whether its kubelet announces an address of IPv6, too.
+    """
     node_ip = address_of(stated(variables, NODE_IP))
+    node_ip6 = address_of(stated(variables, _families.NODE_IP6)) if has_ipv6 else ""
     extra = [str(entry).strip() for entry in _list(stated(variables, CERT_SANS))]
     own = facts or {}
     api_server = [*_list(stated(variables, API_SERVER_SANS)), *_list(own.get("kubernetes", {}).get("apiserver_names"))]
     names = (own.get("surroundings") or {}).get("names") or {}
+    announced = node_ip or address_of(own.get("default_address")) or address_of(own.get("default_address6"))
+    announced6 = address_of(_families.address6(own, announced, node_ip6).address) if has_ipv6 else ""
     return Machine(
         name=name,
-        announced=node_ip or address_of(own.get("default_address")) or address_of(own.get("default_address6")),
-        stated=frozenset(filter(None, [node_ip, address_of(variables.get("ansible_host"))])),
+        announced=tuple(filter(None, [announced, announced6])),
+        stated=frozenset(filter(None, [node_ip, node_ip6, address_of(variables.get("ansible_host"))])),
         extra_addresses=tuple(filter(None, map(address_of, extra))),
         extra_names=tuple(_canonical(entry) for entry in extra if entry and not address_of(entry)),
         present=frozenset(

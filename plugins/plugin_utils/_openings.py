@@ -14,7 +14,12 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import PodNetwork, chosen, of_ours
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import (
+    PodNetwork,
+    chosen,
+    has_two_families,
+    of_ours,
+)
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
     KEEPALIVED,
@@ -23,6 +28,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addr
     api_port,
     networks_of,
     node_addresses,
+    own_addresses,
     parse_endpoint,
     parse_ip,
     parse_range,
@@ -59,8 +65,9 @@ def node_networks(hosts: Hosts) -> t.List[str]:
 
 
 def _addresses(hosts: Hosts) -> t.List[Address]:
-    """The addresses of machines, as far as they are known and are addresses."""
-    found = (parse_ip(entry["address"]) for entry in _machines.addresses(hosts))
+    """The addresses of machines, as far as they are known and are addresses; those of IPv6 last."""
+    texts = [entry["address"] for entry in _machines.addresses(hosts)]
+    found = map(parse_ip, [*texts, *(own_addresses(host)[1] for host in hosts)])
     return [address for address in found if address is not None]
 
 
@@ -140,6 +147,7 @@ def openings(hosts: Hosts) -> t.Dict[str, t.Dict[str, t.Any]]:
     # What is not known of machines that are left out of a run, the next one knows again.
     is_certain = all(entry["certain"] for entry in _machines.addresses(hosts)) and all(host.facts for host in planes)
     changed = [network for host in planes for network in of_ours(configuration(host))]
+    is_certain = is_certain and all(own_addresses(host)[1] for host in hosts if has_two_families(host))
     found = {}
     for host in opened:
         wanted = [
@@ -147,6 +155,7 @@ def openings(hosts: Hosts) -> t.Dict[str, t.Dict[str, t.Any]]:
             *of_node(host, nodes, overlay, pods, changed),
             *of_services(host, services),
             *(_given(item) for item in host.sequence("node_prep_firewall_ports") if isinstance(item, dict)),
+            *((opening("icmpv6"),) if any(network.version == 6 for network in pods) else ()),
             *(opening(source=str(network), forwarded=True) for network in pods),
             *(opening(destination=str(network), forwarded=True) for network in pods),
         ]

@@ -14,7 +14,9 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 
 #: Protocols without ports, by their names in rules, with their numbers. Source: IANA, Protocol Numbers.
-NUMBERS = {"ipip": 4, "vrrp": 112}
+NUMBERS = {"ipip": 4, "icmpv6": 58, "vrrp": 112}
+#: The one by which machines find their neighbours in IPv6, without which nothing of it goes.
+ICMPV6 = "icmpv6"
 
 
 class Opening(t.NamedTuple):
@@ -34,6 +36,8 @@ class Opening(t.NamedTuple):
     def version(self) -> int:
         """The version of IP that it is about; 0 for both."""
         network = self.source or self.destination
+        if self.protocol == ICMPV6:
+            return 6
         return ipaddress.ip_network(network, strict=False).version if network else 0
 
     def __str__(self) -> str:

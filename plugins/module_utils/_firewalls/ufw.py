@@ -10,7 +10,12 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._firewalls.firewall import Change, Firewall, Opening
+from ansible_collections.slipway.kubernetes.plugins.module_utils._firewalls.firewall import (
+    ICMPV6,
+    Change,
+    Firewall,
+    Opening,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import firewalls
 
 #: What rules of ours have as their comment.
@@ -39,6 +44,11 @@ def words(opening: Opening) -> str:
 
 def _has(openings: t.Sequence[Opening], protocol: str) -> bool:
     return any(opening.protocol == protocol for opening in openings)
+
+
+def _named(openings: t.Sequence[Opening]) -> t.List[Opening]:
+    """Those that ufw has to be told; what IPv6 needs it lets through by itself (/etc/ufw/before6.rules)."""
+    return [opening for opening in openings if opening.protocol != ICMPV6]
 
 
 def _end(network: str) -> str:
@@ -87,6 +97,7 @@ class Ufw(Firewall):
                 " leave)."
             )
         rules = parse(self._ufw("show", "added"))
+        openings = _named(openings)
         refusing = {_ACTION.sub(r"\1allow", rule): rule for rule in rules if re.match(r"(route )?(deny|reject)", rule)}
         against = [refusing[rule] for rule in map(words, openings) if rule in refusing]
         if against:
@@ -98,7 +109,7 @@ class Ufw(Firewall):
     def bring(self, openings: t.Sequence[Opening], keep: bool, check_mode: bool) -> Change:
         known = parse(self._ufw("show", "added"))
         ours = [rule for rule, is_ours in known.items() if is_ours]
-        wanted = list(dict.fromkeys(map(words, openings)))
+        wanted = list(dict.fromkeys(map(words, _named(openings))))
         surplus = [] if keep else [rule for rule in ours if rule not in wanted]
         # One that the machine's owner has made stays his, also when it limits or logs.
         theirs = {_ACTION.sub(r"\1allow", rule) for rule in known}

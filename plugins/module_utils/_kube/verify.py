@@ -45,8 +45,19 @@ class Check:
         }
 
 
-def objects(namespace: str, image: str, node_port: bool, load_balancer: bool) -> t.List[t.Dict[str, t.Any]]:
-    """The namespace with one pod on each node and the services in front of them."""
+def objects(
+    namespace: str,
+    image: str,
+    node_port: bool,
+    load_balancer: bool,
+    families: t.Sequence[str] = (),
+    balanced: t.Sequence[str] = (),
+) -> t.List[t.Dict[str, t.Any]]:
+    """The namespace with one pod on each node and the services in front of them.
+
+    :param families: those that services have, where there are two; each has a service of its own, too.
+    :param balanced: those that the load balancer has.
+    """
     labels = {LABEL: APP}
     container = {
         "name": "netexec",
@@ -82,22 +93,61 @@ def objects(namespace: str, image: str, node_port: bool, load_balancer: bool) ->
                 "template": {"metadata": {"labels": labels}, "spec": pod},
             },
         },
-        _service(namespace, "cluster-ip", "ClusterIP", labels),
+        _service(namespace, "cluster-ip", "ClusterIP", labels, families),
+        *(_service(namespace, service_of(family), "ClusterIP", labels, [family]) for family in families),
     ]
     if node_port:
-        made.append(_service(namespace, "node-port", "NodePort", labels))
+        made.append(_service(namespace, "node-port", "NodePort", labels, families))
     if load_balancer:
-        made.append(_service(namespace, "load-balancer", "LoadBalancer", labels))
+        made.append(_service(namespace, "load-balancer", "LoadBalancer", labels, balanced))
     return made
 
 
-def _service(namespace: str, name: str, kind: str, labels: t.Mapping[str, str]) -> t.Dict[str, t.Any]:
+def service_of(family: str) -> str:
+    """The name of the service that has this family alone, so that its name leads nowhere else."""
+    return f"cluster-ip-{family.lower()}"
+
+
+def _service(
+    namespace: str, name: str, kind: str, labels: t.Mapping[str, str], families: t.Sequence[str]
+) -> t.Dict[str, t.Any]:
+    spec: t.Dict[str, t.Any] = {"type": kind, "selector": labels, "ports": [{"port": 80, "targetPort": PORT}]}
+    if families:
+        policy_of = {1: "SingleStack", 2: "RequireDualStack"}
+        spec.update(ipFamilyPolicy=policy_of[len(families)], ipFamilies=list(families))
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"type": kind, "selector": labels, "ports": [{"port": 80, "targetPort": PORT}]},
+        "spec": spec,
     }
+
+
+def is_of(address: str, family: str) -> bool:
+    """Whether an address is of the family; of any when that is empty."""
+    return not family or (":" in address) == (family == "IPv6")
+
+
+def pod_address(pod: t.Mapping[str, t.Any], family: str) -> str:
+    """The address of a pod, or that of a family; empty when it has none."""
+    given = [item.get("ip", "") for item in pod["status"].get("podIPs") or []] if family else [pod["status"]["podIP"]]
+    return next((address for address in given if address and is_of(address, family)), "")
+
+
+def node_address(node: t.Mapping[str, t.Any], family: str) -> str:
+    """The first address of a node, or that of a family; empty when it has none."""
+    internal = [item["address"] for item in node["status"]["addresses"] if item["type"] == "InternalIP"]
+    return next((address for address in internal if is_of(address, family)), "")
+
+
+def balanced_addresses(service: t.Mapping[str, t.Any], families: t.Sequence[str]) -> t.Dict[str, str]:
+    """The addresses that a load balancer gave a service, by their families; none until it has given all."""
+    ingress = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    given = [str(item.get("ip") or "") for item in ingress]
+    found = {
+        family: next((address for address in given if address and is_of(address, family)), "") for family in families
+    }
+    return found if all(found.values()) else {}
 
 
 def policy(namespace: str) -> t.Dict[str, t.Any]:

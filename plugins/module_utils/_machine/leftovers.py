@@ -168,8 +168,8 @@ def interfaces(root: str = "/sys/class/net", networks: Networks = None) -> t.Lis
 
 def pod_networks(root: str = "") -> t.List[str]:
     """The networks of all pods, as pod networks have written them down, or as somebody says."""
-    found = (text for network in POD_NETWORKS.values() for text in (network.network(root), *network.left_networks))
-    return list(dict.fromkeys(filter(None, found)))
+    texts = (text for network in POD_NETWORKS.values() for text in (network.network(root), *network.left_networks))
+    return list(dict.fromkeys(part for text in texts for part in text.split(",") if part))
 
 
 def routes(shown: str, networks: Networks = None) -> t.List[str]:

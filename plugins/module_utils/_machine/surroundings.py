@@ -113,6 +113,25 @@ def limits(root: str = "") -> t.Dict[str, int]:
     return {name: int(text) for name, text in texts.items() if text.isdigit()}
 
 
+#: That the kernel has a route by an advertisement. Source: RTF_ADDRCONF in Linux' include/uapi/linux/ipv6_route.h.
+_BY_ADVERTISEMENT = 0x00040000
+
+
+def ipv6(root: str = "") -> t.Dict[str, t.Any]:
+    """Whether new interfaces have no IPv6, and interfaces whose default route the kernel gives up when it forwards.
+
+    It has that by router advertisements, which it reads only while accept_ra is 2 once it is a router itself.
+    """
+    found: t.Dict[str, None] = {}
+    for line in read_text(f"{root}/proc/net/ipv6_route").splitlines():
+        fields = line.split()
+        if len(fields) >= 10 and fields[:2] == ["0" * 32, "00"] and int(fields[8], 16) & _BY_ADVERTISEMENT:
+            accepts = read_text(f"{root}/proc/sys/net/ipv6/conf/{fields[9]}/accept_ra").strip()
+            found.update({} if accepts == "2" else {fields[9]: None})
+    disabled = read_text(f"{root}/proc/sys/net/ipv6/conf/default/disable_ipv6").strip()
+    return {"disabled": disabled != "0", "advertised": list(found)}
+
+
 def look_around(
     interfaces: t.Sequence[str],
     environment: t.Mapping[str, str],
@@ -143,6 +162,7 @@ def look_around(
         "static_pods": static_pods(root, layout),
         "mounts": mounts.look(root),
         "mtus": mtus(root),
+        "ipv6": ipv6(root),
         "limits": limits(root),
         "firewalls": firewalls.look(root),
         "selinux": selinux.look(root, layout),

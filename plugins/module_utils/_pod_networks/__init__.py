@@ -21,7 +21,9 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.p
     OnNode,
     PodNetwork,
     Port,
+    has_two_families,
     interface_with_address,
+    network_of_family,
     slices,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
@@ -33,8 +35,10 @@ __all__ = [
     "Port",
     "beside",
     "chosen",
+    "has_two_families",
     "interface_with_address",
     "named",
+    "network_of_family",
     "of_ours",
     "slices",
 ]

@@ -30,6 +30,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.p
     Lasting,
     PodNetwork,
     Port,
+    has_two_families,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
@@ -413,7 +414,7 @@ def _of_network(settings: Settings) -> t.Iterator[Finding]:
             f"is {size}, and a block of that size is larger than cluster_pod_subnet {network}.",
             "Choose a larger number, for smaller blocks, or a larger network.",
         )
-    if network is None and settings.text("cluster_pod_subnet"):
+    if network is None and settings.text("cluster_pod_subnet") and not has_two_families(settings):
         yield Finding(
             "cluster_pod_subnet",
             f"{settings.text('cluster_pod_subnet')} is not one network of IPv4, which is all that Calico gets here.",

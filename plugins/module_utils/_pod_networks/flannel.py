@@ -33,7 +33,9 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.p
     OwnNetwork,
     PodNetwork,
     Port,
+    has_two_families,
     interface_with_address,
+    network_of_family,
     slices,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
@@ -172,6 +174,8 @@ class Flannel(PodNetwork):
     title = "Flannel"
     chart = Chart("cni_flannel", "kube-flannel", "flannel", "ghcr.io/flannel-io/flannel", place=("flannel",))
     goes_by_slices = True
+    has_two_families = True
+    takes_one_interface = True
     overhead = 50
     kubespray = {"flannel_backend_type": "cni_flannel_backend", "flannel_interface": "cni_flannel_interface"}
     kubespray_weak = ("flannel_interface",)
@@ -208,29 +212,36 @@ class Flannel(PodNetwork):
 
     def network(self, root: str = "") -> str:
         """The network of all pods, of the file that it has written for its CNI plugin."""
-        match = re.search(r"^FLANNEL_NETWORK=(\S+)$", read_text(root + SUBNET), re.MULTILINE)
-        return match.group(1) if match else ""
+        return ",".join(re.findall(r"^FLANNEL_(?:IPV6_)?NETWORK=(\S+)$", read_text(root + SUBNET), re.MULTILINE))
 
     def ports(self, settings: Settings) -> t.List[Port]:
-        """Those of its backends: the kernel's VXLAN can be shared, WireGuard cannot."""
+        """Those of its backends: the kernel's VXLAN can be shared, WireGuard cannot and has one for each family."""
         backend = settings.text("cni_flannel_backend")
-        known = {"vxlan": (8472, True), "wireguard": (51820, False)}
+        known = {"vxlan": (8472,), "wireguard": (51820, 51821) if has_two_families(settings) else (51820,)}
+        is_vxlan = backend == "vxlan"
         return [
             Port("udp", number, f"Flannel's backend {backend}", is_shared=is_vxlan, is_tried=is_vxlan)
-            for name, (number, is_vxlan) in known.items()
-            if name == backend
+            for number in known.get(backend, ())
         ]
+
+    def overhead_with(self, settings: Settings) -> int:
+        """It makes room for the headers of IPv4 alone, and those of IPv6 have 20 bytes more."""
+        return self.overhead + (20 if has_two_families(settings) else 0)
 
     def modules(self, settings: Settings) -> t.Set[str]:
         """That of its backend."""
         return {settings.text("cni_flannel_backend")}.intersection(self.kernel_modules)
 
     def interface(self, settings: Settings, facts: Facts, first: Settings, first_facts: Facts) -> str:
-        """One name on all: that of cluster_node_ip's on the first; without one that of the default route."""
+        """One name on all: that of cluster_node_ip's on the first; without one that of the default route.
+
+        With two families it is always told, since there need be no default route of IPv6.
+        """
         if "--iface" in str(settings.variables.get("cni_flannel_values")):
             return ""
         address, default = first.text("cluster_node_ip"), str(first_facts.get("default_address") or "")
-        common = interface_with_address(first_facts, address) if address != default else ""
+        is_told = address not in ("", default) or has_two_families(first)
+        common = interface_with_address(first_facts, address or default) if is_told else ""
         own = str(facts.get("default_address") or "")
         return settings.text("cni_flannel_interface") or common or interface_with_address(facts, own)
 
@@ -238,7 +249,7 @@ class Flannel(PodNetwork):
         """It does not start with one that Go cannot read, nor beside those that nodes have."""
         values = settings.mapping("cni_flannel_values")
         return [
-            OwnNetwork(f"cni_flannel_values[{key}]", str(values[key]), key == "podCidr")
+            OwnNetwork(f"cni_flannel_values[{key}]", str(values[key]), True)
             for key in ("podCidr", "podCidrv6")
             if values.get(key)
         ]
@@ -246,13 +257,14 @@ class Flannel(PodNetwork):
     def lasting(self, settings: Settings) -> t.List[Lasting]:
         """Network and backend: each node would change at the next restart of its pod, and lose the others."""
         found = []
-        for key, path, variable, what in (
-            ("backend", ("flannel", "backend"), "cni_flannel_backend", "backend"),
-            ("network", ("podCidr",), "cluster_pod_subnet", "network"),
-            ("ipv6_network", ("podCidrv6",), "", "network"),
+        four, six = (network_of_family(settings.text("cluster_pod_subnet"), version) for version in (4, 6))
+        for key, path, variable, own, what in (
+            ("backend", ("flannel", "backend"), "cni_flannel_backend", settings.text("cni_flannel_backend"), "backend"),
+            ("network", ("podCidr",), "cluster_pod_subnet", four, "network"),
+            ("ipv6_network", ("podCidrv6",), "cluster_pod_subnet", six, "network of IPv6"),
         ):
             given = within(settings.mapping("cni_flannel_values"), *path)
-            wanted = settings.text(variable) if given is None else str(given)
+            wanted = own if given is None else str(given)
             if wanted:
                 found.append(
                     Lasting(key, wanted, variable if given is None else "cni_flannel_values", f"Flannel's {what}")

@@ -70,6 +70,9 @@ class PodNetwork:
     list_variable = ""
     #: Whether the pods of a node have addresses of the slice (``podCIDRs``) that its Node has.
     goes_by_slices = False
+    #: Whether it can give pods addresses of two families, and sends those of both through one interface.
+    has_two_families = False
+    takes_one_interface = False
     #: Whether it holds to NetworkPolicy.
     has_policies = False
     #: Bytes of each packet between nodes that it takes for itself.
@@ -135,7 +138,7 @@ class PodNetwork:
     kept_files: t.Tuple[str, ...] = ()
 
     def network(self, root: str = "") -> str:
-        """The network of all pods, as it was written down on this machine; empty when it was not."""
+        """The network of all pods, or two with a comma between them, as it was written down on this machine."""
         return ""
 
     # --- by the settings of a host
@@ -255,6 +258,18 @@ def slices(node: t.Mapping[str, t.Any]) -> t.List[Network]:
     """The slices of the pod network that a Node has."""
     spec = node.get("spec") or {}
     return [ipaddress.ip_network(text) for text in spec.get("podCIDRs") or filter(None, [spec.get("podCIDR")])]
+
+
+def network_of_family(text: str, version: int) -> str:
+    """That of the networks with commas between them which is of this family; empty when none is."""
+    parts = [part.strip() for part in text.split(",")]
+    return next((part for part in parts if part and (6 if ":" in part else 4) == version), "")
+
+
+def has_two_families(settings: Settings) -> bool:
+    """Whether pods have addresses of IPv4 and of IPv6."""
+    text = settings.text("cluster_pod_subnet")
+    return all(network_of_family(text, version) for version in (4, 6))
 
 
 def interface_with_address(facts: Facts, address: str) -> str:

@@ -13,6 +13,8 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import has_two_families
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _families
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import as_network
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import (
     DNS_NAME,
@@ -76,6 +78,14 @@ def parse_networks(text: str) -> t.List[Network]:
     if len(networks) > 2 or (len(networks) == 2 and networks[0].version == networks[1].version):
         raise ValueError(f"{text} is more than one network of the same IP version")
     return networks
+
+
+def own_addresses(host: Host) -> t.Tuple[str, str]:
+    """The addresses of IPv4 and of IPv6 that a host's kubelet announces; empty where it has none."""
+    own = host.text("cluster_node_ip") or str((host.facts or {}).get("default_address") or "")
+    if not has_two_families(host):
+        return own, ""
+    return own, _families.address6(host.facts or {}, own, host.text(_families.NODE_IP6)).address
 
 
 def parse_range(text: str) -> t.List[Network]:

@@ -11,11 +11,19 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._families import NODE_IP6
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._node_identities import CERT_SANS, NODE_IP
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import CLUSTER, Hosts
 
 #: What a control plane reads in ``hostvars``, for all nodes at once.
-READ_BY_OTHERS = ("cluster_node_labels", "cluster_node_annotations", "cluster_node_taints", NODE_IP, CERT_SANS)
+READ_BY_OTHERS = (
+    "cluster_node_labels",
+    "cluster_node_annotations",
+    "cluster_node_taints",
+    NODE_IP,
+    NODE_IP6,
+    CERT_SANS,
+)
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 DNS_LABEL = re.compile(_LABEL)

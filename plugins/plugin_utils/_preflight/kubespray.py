@@ -25,7 +25,6 @@ _JOIN = "control_plane_init_configuration and node_join_configuration"
 NOTHING = "nothing here"
 _ADDON = "an entry of addons_list, with its own chart"
 _FILE = f"control_plane_files, and extraArgs of apiServer in {_CLUSTER}"
-_IPV6 = "nothing here, IPv6 is not supported yet"
 _HTTP_PROXY = (
     "nothing here: set it in the machines' own configuration (/etc/environment, the package manager, the runtime's"
     " drop-in)"
@@ -38,14 +37,14 @@ KUBESPRAY: t.Dict[str, str] = {
     "kube_network_plugin": f"cluster_cni ({', '.join(POD_NETWORKS)}, or none when you install another one)",
     "kube_network_plugin_multus": _ADDON,
     "kube_pods_subnet": "cluster_pod_subnet",
-    "kube_pods_subnet_ipv6": _IPV6,
+    "kube_pods_subnet_ipv6": "cluster_pod_subnet, behind that of IPv4 and a comma",
     "kube_service_addresses": "cluster_service_subnet",
-    "kube_service_addresses_ipv6": _IPV6,
+    "kube_service_addresses_ipv6": "cluster_service_subnet, behind that of IPv4 and a comma",
     "kube_network_node_prefix": f"extraArgs node-cidr-mask-size of controllerManager in {_CLUSTER}",
-    "kube_network_node_prefix_ipv6": _IPV6,
-    "enable_dual_stack_networks": _IPV6,
+    "kube_network_node_prefix_ipv6": f"extraArgs node-cidr-mask-size-ipv6 of controllerManager in {_CLUSTER}",
+    "enable_dual_stack_networks": "cluster_pod_subnet and cluster_service_subnet, each with two networks",
     "ipv4_stack": "cluster_pod_subnet and cluster_service_subnet",
-    "ipv6_stack": _IPV6,
+    "ipv6_stack": "cluster_pod_subnet and cluster_service_subnet, each with two networks; IPv4 stays the first",
     "kube_image_repo": "cluster_image_repository",
     "gcr_image_repo": "cluster_registry_mirrors",
     "docker_image_repo": "cluster_registry_mirrors",
@@ -62,6 +61,7 @@ KUBESPRAY: t.Dict[str, str] = {
     "local_release_dir": NOTHING,
     # Addresses and the endpoint
     "access_ip": "cluster_node_ip",
+    "access_ip6": "cluster_node_ip6",
     "loadbalancer_apiserver": "cluster_endpoint, with api_endpoint_provider: external",
     "loadbalancer_apiserver_localhost": "cluster_endpoint, with api_endpoint_provider: keepalived or external",
     "loadbalancer_apiserver_port": "cluster_endpoint (host:port)",
@@ -250,6 +250,7 @@ WEAK = frozenset(
 AMBIGUOUS = frozenset(
     (
         "access_ip",
+        "access_ip6",
         "container_manager",
         "deploy_container_engine",
         "dns_mode",
@@ -297,7 +298,7 @@ OURS = (
 #: Names of everybody that matter even alone: a warning then.
 COMMON: t.Dict[str, str] = {
     "ip": "cluster_node_ip",
-    "ip6": _IPV6,
+    "ip6": "cluster_node_ip6",
     "http_proxy": _HTTP_PROXY,
     "https_proxy": _HTTP_PROXY,
     "no_proxy": _HTTP_PROXY,
@@ -317,6 +318,8 @@ def words(host: Host) -> t.Set[str]:
     found = {name for name in host.variables if name in KUBESPRAY or name in COMMON}
     if host.text("ip") in (host.text("cluster_node_ip"), (host.facts or {}).get("default_address")):
         found.discard("ip")
+    if host.text("ip6") == host.text("cluster_node_ip6"):
+        found.discard("ip6")
     return {name for name in found if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)}
 
 

@@ -236,11 +236,6 @@ CASES = [
         facts={"worker1": around(proxies=[PROXY])},
     ),
     Case(
-        "two-ip-versions",
-        ["cluster: cluster_pod_subnet: has two networks, and clusters with IPv6 are not supported yet"],
-        {"cluster_pod_subnet": "10.244.0.0/16,fd00::/56"},
-    ),
-    Case(
         "ipv6-machine",
         ["worker1: cluster_node_ip: is empty and the host has a default route for IPv6 only (2001:db8::7)"],
         facts={"worker1": {"default_address": "", "default_address6": "2001:db8::7"}},

@@ -69,6 +69,21 @@ def test_known_hosts_keep_lines_of_others(tmp_path: Path, monkeypatch: pytest.Mo
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_addresses_of_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(engine, "run", lambda words: said.append(" ".join(map(str, words))))
+    monkeypatch.setattr(engine, "docker", lambda *words: said.append(" ".join(words)))
+    monkeypatch.setattr(engine, "as_root", lambda words: words)
+    engine.enable_ipv6({"slipway-a": "172.30.0.31"})
+    assert said == [
+        "sysctl --quiet --write net/ipv6/conf/slip-lab/disable_ipv6=0",
+        "ip -6 address replace fd30::1/64 dev slip-lab nodad",
+        "exec slipway-a sysctl --quiet --write net.ipv6.conf.all.disable_ipv6=0",
+        "exec slipway-a ip -6 address replace fd30::31/64 dev eth0 nodad",
+    ]
+    assert not cli.parser().parse_args(["nodes", "a"]).ipv6
+
+
 def test_json() -> None:
     text = nodes.as_json({"a": Running("slipway-a", "172.30.0.31", "", "debian12")})
     expected = {"container": "slipway-a", "address": "172.30.0.31", "second_address": "", "os": "debian12"}

@@ -21,6 +21,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.chec
     coredns,
     differences,
     endpoint,
+    families,
     files,
     foreign,
     installers,
@@ -52,6 +53,7 @@ CHECKS: t.Tuple[Check, ...] = (
     *installers.CHECKS,
     # What the steps of a build need of machines, networks and sources.
     *limits.CHECKS,
+    *families.CHECKS,
     *surroundings.CHECKS,
     *network.CHECKS,
     *sources.CHECKS,

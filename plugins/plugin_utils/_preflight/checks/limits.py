@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks on what cannot work together: IP versions, kernels, names that are too long, networks of other programs.
+"""Checks on what cannot work together: kernels, names that are too long, networks of other programs.
 
 Private to this collection; runs on the controller.
 """
@@ -19,7 +19,6 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addr
     node_prefix,
     overlaps,
     parse_endpoint,
-    parse_networks,
     parse_range,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import distinct
@@ -42,40 +41,6 @@ NOT_FOR_PODS = 3
 MAX_PODS = 110
 #: Networks that are not of the cluster: those that Docker, Podman, libvirt and LXD make for their containers.
 _FOREIGN_BRIDGE = re.compile(r"^(docker|br-[0-9a-f]{12}$|podman|virbr|lxdbr|lxcbr|incusbr)")
-
-
-def check_ip_versions(hosts: Hosts) -> t.Iterable[Problem]:
-    """IPv6, alone or beside IPv4: the roles do not set it up."""
-    for name, example in (("cluster_pod_subnet", "10.244.0.0/16"), ("cluster_service_subnet", "10.96.0.0/12")):
-        for text, owner in distinct(hosts, name):
-            try:
-                networks = parse_networks(text)
-            except ValueError:
-                continue  # check_subnets says so
-            if len(networks) > 1 or networks[0].version != 4:
-                what = "has two networks" if len(networks) > 1 else f"{text} is IPv6"
-                yield Problem(
-                    owner,
-                    name,
-                    f"{what}, and clusters with IPv6 are not supported yet: the pod network would not carry it.",
-                    f"Write one IPv4 network, such as {example}.",
-                )
-    for host in hosts:
-        own = host.text("cluster_node_ip")
-        default = str((host.facts or {}).get("default_address") or "")
-        default6 = str((host.facts or {}).get("default_address6") or "")
-        if own and _version(own) == 6:
-            yield host.problem(
-                "cluster_node_ip",
-                f"{own} is IPv6, which is not supported yet.",
-                "Set it to an IPv4 address of the host.",
-            )
-        elif not own and not default and default6:
-            yield host.problem(
-                "cluster_node_ip",
-                f"is empty and the host has a default route for IPv6 only ({default6}), which is not supported yet.",
-                "Give the host an IPv4 address in the network of the cluster, and set this variable to it.",
-            )
 
 
 def _version(text: str) -> int:
@@ -169,7 +134,7 @@ def check_own_networks(hosts: Hosts) -> t.Iterable[Problem]:
                 yield host.problem(own.variable, f"is malformed: {error}.", "Leave it out: it is cluster_pod_subnet.")
                 continue
             for pods in networks_of([host], "cluster_pod_subnet") if own.holds_slices else ():
-                if pods.version != network.version or not pods.subnet_of(network):  # type: ignore[arg-type]
+                if pods.version == network.version and not pods.subnet_of(network):  # type: ignore[arg-type]
                     yield host.problem(
                         own.variable,
                         f"is {network}, and nodes have networks in cluster_pod_subnet {pods}, without which"
@@ -246,7 +211,6 @@ def check_foreign_bridges(hosts: Hosts) -> t.Iterable[Problem]:
 
 
 CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
-    check_ip_versions,
     check_proxy_mode,
     check_kernel,
     check_name_lengths,

@@ -18,6 +18,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._openings impor
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
     api_port,
     networks_of,
+    own_addresses,
     parse_endpoint,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import looked_at
@@ -173,8 +174,7 @@ def must_be_excepted(hosts: Hosts) -> t.List[t.Tuple[str, str, str, bool]]:
     """What must not go through a proxy: the place, its port if one is meant, what to write, whether it is a network."""
     found: t.Dict[t.Tuple[str, str, str, bool], None] = {}
     for host in hosts:
-        own = host.text("cluster_node_ip") or str((host.facts or {}).get("default_address") or "")
-        if parse_address(own):
+        for own in filter(parse_address, own_addresses(host)):
             found[(own, "", _network_with(host, own), False)] = None
         place = parse_endpoint(host.text("cluster_endpoint"))
         if place:
@@ -254,7 +254,8 @@ def admits_pods(
 
 def check_firewalls(hosts: Hosts) -> t.Iterable[Problem]:
     """Firewalls that admit the nodes and not the pods: CoreDNS and others do not reach the API server beside them."""
-    pods = networks_of(hosts, "cluster_pod_subnet")
+    # By IPv4 pods reach the API server, and the rules of IPv6 are not looked at.
+    pods = [network for network in networks_of(hosts, "cluster_pod_subnet") if network.version == 4]
     for host, around in looked_at(hosts):
         wanted = [api_port(host), KUBELET] if host.control_plane else [KUBELET]
         # Which addresses another pod network gives to pods is its own affair.

@@ -17,7 +17,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.sysctl
     key_path,
     normalised,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen, has_two_families
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._openings import closed_firewalls, is_of_iptables
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import DNS_NAME
@@ -34,6 +34,8 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.repo
 HOSTNAME_MAX = 64
 #: What has to be on for packets of pods; below /proc/sys.
 FORWARDING = ("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding", "net/ipv4/conf/default/forwarding")
+#: The same for a cluster with two families.
+FORWARDING6 = ("net/ipv6/conf/all/forwarding", "net/ipv6/conf/default/forwarding")
 #: Without it services do not answer pods of their own node.
 BRIDGED = "net/bridge/bridge-nf-call-iptables"
 
@@ -112,6 +114,7 @@ def check_extra_sysctls(hosts: Hosts) -> t.Iterable[Problem]:
 
 def _check_forwarding(host: Host) -> t.Iterable[Problem]:
     """Sysctls that take the network away from pods, also from those of a node that works."""
+    forwarding = (*FORWARDING, *(FORWARDING6 if has_two_families(host) else ()))
     for variable in ("node_prep_extra_sysctls", "node_prep_sysctls"):
         for name, value in host.mapping(variable).items():
             is_said = variable == "node_prep_sysctls" and name in host.mapping("node_prep_extra_sysctls")
@@ -121,7 +124,7 @@ def _check_forwarding(host: Host) -> t.Iterable[Problem]:
             except SlipwayError:
                 continue
             # A pod network of others may have no bridge.
-            if is_off and (key in FORWARDING or (key == BRIDGED and chosen(host).goes_by_slices)):
+            if is_off and (key in forwarding or (key == BRIDGED and chosen(host).goes_by_slices)):
                 yield host.problem(variable, f"sets {name} to 0, without which pods have no network.", "Leave it out.")
 
 

@@ -21,7 +21,12 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_
     printable,
     same,
 )
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import KEEPALIVED, parse_endpoint
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._families import NODE_IP6
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
+    KEEPALIVED,
+    own_addresses,
+    parse_endpoint,
+)
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.documents import part_of
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import configuration, other_runtimes
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
@@ -37,10 +42,12 @@ _PAGE = "docs/differences.md"
 
 def registrations(host: Host) -> t.List[Document]:
     """How the host would be registered by an init and by a join; a control plane may have been made by either."""
+    address, address6 = own_addresses(host)
     settings: t.Dict[str, t.Any] = {
         "name": host.name,
         "cri_socket": host.text("cluster_cri_socket"),
-        "node_ip": host.text("cluster_node_ip") or (host.facts or {}).get("default_address"),
+        "node_ip": address,
+        "node_ip6": address6,
         "endpoint": "",
         "ca_cert_hashes": [],
         "control_plane": host.control_plane,
@@ -121,7 +128,17 @@ def _check_address(host: Host, known: t.Mapping[str, t.Any], made: t.Sequence[Do
     stale: t.Dict[t.Tuple[str, str], t.List[str]] = {}
     for place, (present, possible) in places.items():
         wanted = [_addresses(address) for address in possible if address]
-        if present and wanted and _addresses(present) not in wanted and host.text("api_endpoint_vip") not in possible:
+        if not present or not wanted or host.text("api_endpoint_vip") in possible:
+            continue
+        if [wide for wide in wanted if wide[:1] == _addresses(present) and wide[1:]]:
+            yield host.problem(
+                NODE_IP6,
+                f"the host was made a node with {printable(present)} alone, and"
+                f" the inventory has {wanted[0][-1]}, too.",
+                f"site.yml does not change it on a node. See {_PAGE}.",
+                WARNING,
+            )
+        elif _addresses(present) not in wanted:
             stale.setdefault((printable(present), ",".join(wanted[0])), []).append(place)
     own = [
         entry["address"] for interface in (host.facts or {}).get("interfaces", []) for entry in interface["addresses"]
@@ -129,13 +146,16 @@ def _check_address(host: Host, known: t.Mapping[str, t.Any], made: t.Sequence[Do
     for (present, expected), where in stale.items():
         is_there = set(_addresses(present)) <= {part for address in own for part in _addresses(address)}
         role = "docs/replace-a-control-plane.md" if host.control_plane else "remove_node.yml, then add_nodes.yml"
+        four, _comma, six = present.partition(",")
+        is_of_six = bool(six) and _addresses(expected)[:1] == _addresses(four)
+        keep = f"{NODE_IP6} to {six}" if is_of_six else f"cluster_node_ip to {four}"
         yield host.problem(
-            "cluster_node_ip",
+            NODE_IP6 if is_of_six else "cluster_node_ip",
             f"the host's address is {expected}, but it was made a node with {present} ({' and '.join(where)}).",
-            f"Set cluster_node_ip to {present} for this host, which it still has."
+            f"Set {keep} for this host, which it still has."
             if is_there
-            else f"Give the machine {present} again (a reservation in DHCP); a node with another address is made anew:"
-            f" {role}. See {_PAGE}.",
+            else f"Give the machine {six if is_of_six else present} again (a reservation in DHCP); a node with another"
+            f" address is made anew: {role}. See {_PAGE}.",
         )
 
 

@@ -112,7 +112,10 @@ def check_node_ip(hosts: Hosts) -> t.Iterable[Problem]:
         try:
             address = ipaddress.ip_address(text)
         except ValueError:
-            yield host.problem("cluster_node_ip", f"{text} is not an address.", "Write an address, not a name or CIDR.")
+            remedy = "Write an address, not a name or CIDR."
+            if "," in text:
+                remedy = "Write the address of IPv4 here, and that of IPv6 as cluster_node_ip6."
+            yield host.problem("cluster_node_ip", f"{text} is not an address.", remedy)
             continue
         if address.is_loopback or address.is_unspecified or address.is_multicast or address.is_link_local:
             yield host.problem(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _node_identities
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _families, _node_identities
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._node_identities import (
     CERT_SANS,
     CLAIMED,
@@ -30,7 +30,10 @@ def owners_of(hosts: Hosts) -> Owners:
     for host in hosts:
         endpoints.update(dict.fromkeys([host.text("cluster_endpoint"), host.text("api_endpoint_vip")]))
         networks.update(dict.fromkeys([host.text("cluster_pod_subnet"), host.text("cluster_service_subnet")]))
-    machines = [_node_identities.machine(host.name, host.variables, host.facts, host.control_plane) for host in hosts]
+    has_ipv6 = _families.has_ipv6(networks)
+    machines = [
+        _node_identities.machine(host.name, host.variables, host.facts, host.control_plane, has_ipv6) for host in hosts
+    ]
     domains = {domain for host in hosts for domain in _node_identities.dns_domains(host.variables)}
     return Owners(machines, endpoints, networks, domains)
 
@@ -45,9 +48,9 @@ def check_certificate_names(hosts: Hosts) -> t.Iterable[Problem]:
             yield host.problem("inventory_hostname", f"{one.name} {objection}.", remedy)
         for address in one.claims:
             objection = owners.objection(one, address)
-            known = address == one.announced and objection.startswith((CLAIMED, IN_A_NETWORK))
+            known = address in one.announced and objection.startswith((CLAIMED, IN_A_NETWORK))
             if objection and not known:
-                yield _problem(host, CERT_SANS if address in one.extra_addresses else NODE_IP, address, objection)
+                yield _problem(host, _variable_of(one, address), address, objection)
         for name in one.extra_names:
             objection = owners.name_objection(one, name)
             if not DNS_NAME.fullmatch(name):
@@ -56,8 +59,15 @@ def check_certificate_names(hosts: Hosts) -> t.Iterable[Problem]:
                 yield _problem(host, CERT_SANS, name, objection)
 
 
+def _variable_of(one: _node_identities.Machine, address: str) -> str:
+    """The variable that gives a machine this address."""
+    if address in one.extra_addresses:
+        return CERT_SANS
+    return _families.NODE_IP6 if ":" in address and address != one.announced[0] else NODE_IP
+
+
 def _problem(host: Host, subject: str, text: str, objection: str) -> Problem:
-    remedy = "Give the host an address of its own, and name it by cluster_node_ip."
+    remedy = f"Give the host an address of its own, and name it by {subject}."
     if subject == CERT_SANS:
         remedy = "Leave it out: the certificate of a kubelet has what belongs to its machine alone."
     return host.problem(subject, f"{text} {objection}.", remedy)
@@ -78,14 +88,15 @@ def check_taken_addresses(hosts: Hosts) -> t.Iterable[Problem]:
     """Addresses of nodes that other machines have on an interface as well."""
     owners = owners_of(hosts)
     for host, one in zip(hosts, owners.machines):
-        others = owners.others_with(one, one.announced) if one.announced else []
-        if others and not owners.objection(one, one.announced):
-            yield host.problem(
-                NODE_IP,
-                f"{one.announced} is on an interface of {', '.join(others)}, too.",
-                "Two machines with one address do not work: remove it there, or ask who has added it.",
-                WARNING,
-            )
+        for address in one.announced:
+            others = owners.others_with(one, address)
+            if others and not owners.objection(one, address):
+                yield host.problem(
+                    _variable_of(one, address),
+                    f"{address} is on an interface of {', '.join(others)}, too.",
+                    "Two machines with one address do not work: remove it there, or ask who has added it.",
+                    WARNING,
+                )
 
 
 CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (

@@ -58,7 +58,7 @@ class Run:
 
 
 def balanced(address: str, *checks: t.Any) -> t.Dict[str, t.Any]:
-    return {"checks": list(checks) or [GOOD], "pods": ["p1"], "load_balancer": address}
+    return {"checks": list(checks) or [GOOD], "pods": ["p1"], "load_balancer": {"": address}}
 
 
 def test_all_is_well() -> None:
@@ -86,6 +86,17 @@ def test_load_balancer_is_asked_from_here(address: str, url: str) -> None:
     assert run.asked == [(url, ["p1"], 60)]
     assert result["checks"][-1] == {"name": BALANCED, "ok": True, "detail": address}
     assert not result["failed"] and "load_balancer" not in result and "pods" not in result
+
+
+def test_each_family_of_a_load_balancer_is_asked() -> None:
+    both = {"IPv4": "192.0.2.100", "IPv6": "fd00::100"}
+    run = Run(probe={"checks": [GOOD], "pods": ["p1"], "load_balancer": both})
+    checks = run()["checks"][1:]
+    assert [check["name"] for check in checks] == [f"{BALANCED} by IPv4", f"{BALANCED} by IPv6"]
+    assert [url for url, _expected, _timeout in run.asked] == [
+        "http://192.0.2.100/hostname",
+        "http://[fd00::100]/hostname",
+    ]
 
 
 def test_load_balancer_that_does_not_answer() -> None:

@@ -137,6 +137,59 @@ def test_kubelets_that_make_their_certificates_themselves(
     assert found.get("self_signed", False) is expected
 
 
+DUAL = ["10.244.0.0/16,fd00:1::/56", "10.96.0.0/12,fd00:2::/112"]
+
+
+def looked(*addresses: str, made: str = "", **variables: t.Any) -> t.Dict[str, t.Any]:
+    """A host's variables: the addresses of its one interface, and with what it was made a node."""
+    entries = [{"address": text.strip("~"), "temporary": text.startswith("~")} for text in addresses]
+    found = {"interfaces": [{"name": "eth0", "addresses": entries}], "default_address": addresses[0]}
+    configuration = {"configuration": {"kubelet_arguments": {"node-ip": made}}} if made else {}
+    return as_seen({"slipway_node": {**found, **configuration}, **variables})
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        (looked("192.0.2.1", "2001:db8::1"), ["192.0.2.1", "2001:db8::1"]),
+        (looked("192.0.2.1", "2001:db8::1", "~2001:db8::9"), ["192.0.2.1", "2001:db8::1"]),
+        # With several of them none is chosen, unless the node was made with one or the inventory says it.
+        (looked("192.0.2.1", "2001:db8::1", "2001:db8::2"), ["192.0.2.1"]),
+        (looked("192.0.2.1", "2001:db8::1", "2001:db8::2", made="192.0.2.1,2001:DB8::2"), ["192.0.2.1", "2001:db8::2"]),
+        (looked("192.0.2.1", "2001:db8::1", made="192.0.2.1,2001:db8::7"), ["192.0.2.1", "2001:db8::1"]),
+        (
+            looked("192.0.2.1", "2001:db8::1", "2001:db8::2", cluster_node_ip6="2001:DB8::2"),
+            ["192.0.2.1", "2001:db8::2"],
+        ),
+        (looked("192.0.2.1"), ["192.0.2.1"]),
+        # It may have no address of pods or services.
+        (looked("192.0.2.1", "fd00:1::7"), ["192.0.2.1"]),
+    ],
+)
+def test_a_node_of_two_families_has_two_addresses(variables: t.Dict[str, t.Any], expected: t.List[str]) -> None:
+    hostvars = {"cp1": looked("192.0.2.9", "2001:db8::99"), "n1": variables}
+    names = ["n1"]
+    [found] = nodes.node_identities(names, hostvars, networks=DUAL, control_planes=["cp1"], workers=names)
+    assert found["addresses"] == expected
+    [found] = nodes.node_identities(names, hostvars, networks=["10.244.0.0/16"], control_planes=["cp1"], workers=names)
+    assert found["addresses"] == ["192.0.2.1"]
+
+
+def test_a_worker_does_not_take_anothers_address_of_ipv6() -> None:
+    thief = looked("192.0.2.1", "2001:db8::99")
+    hostvars = {"cp1": looked("192.0.2.9", "2001:db8::99", cluster_node_ip6="2001:db8::99"), "n1": thief}
+    found = nodes.node_identities(["cp1", "n1"], hostvars, networks=DUAL, control_planes=["cp1"], workers=["n1"])
+    assert [item["addresses"] for item in found] == [["192.0.2.9"], ["192.0.2.1"]]
+
+
+def test_the_address_of_ipv6_for_kubeadm() -> None:
+    facts = looked("192.0.2.1", "2001:db8::1")["cluster_look"]["ansible_facts"]["slipway_node"]
+    of = nodes.FilterModule().filters()["node_address6"]
+    assert of(facts, DUAL[0]) == of(facts, DUAL[0], "192.0.2.1") == "2001:db8::1"
+    assert of(facts, DUAL[0], "", "2001:DB8::2") == "2001:db8::2"
+    assert of(facts, "10.244.0.0/16") == of({}, DUAL[0]) == of(facts, DUAL[0], "198.51.100.1") == ""
+
+
 def test_a_worker_does_not_speak_for_the_cluster() -> None:
     def saying(address: str, asks: bool) -> t.Dict[str, t.Any]:
         maps = {"kubelet-config": f"serverTLSBootstrap: {str(asks).lower()}\n"}
@@ -160,7 +213,23 @@ def test_a_worker_does_not_speak_for_the_cluster() -> None:
 )
 def test_a_machine_that_says_what_makes_no_sense_holds_up_nobody(said: t.Dict[str, t.Any]) -> None:
     worker = as_seen({"slipway_node": {"default_address": "192.0.2.9", "interfaces": [], **said}})
-    assert identities({"cp1": machine("192.0.2.1"), "w1": worker}) == {"cp1": ["192.0.2.1"], "w1": []}
+    hostvars = {"cp1": machine("192.0.2.1"), "w1": worker}
+    assert identities(hostvars) == {"cp1": ["192.0.2.1"], "w1": []}
+    both = nodes.node_identities(list(hostvars), hostvars, networks=DUAL, control_planes=["cp1"])
+    assert [item["addresses"] for item in both] == [["192.0.2.1"], []]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [{}, {"address": None}, {"address": ":::"}, {"address": ["fd00::1"]}, {"address": "2001:db8::1%eth0; x"}],
+    ids=str,
+)
+def test_addresses_of_ipv6_that_are_none(entry: t.Dict[str, t.Any]) -> None:
+    variables = looked("192.0.2.1")
+    facts = variables["cluster_look"]["ansible_facts"]["slipway_node"]
+    facts["interfaces"][0]["addresses"].append(entry)
+    [found] = nodes.node_identities(["n1"], {"n1": variables}, networks=DUAL, workers=["n1"])
+    assert found["addresses"] == ["192.0.2.1"]
 
 
 def test_a_node_has_what_it_announces_and_what_the_inventory_adds() -> None:

@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.slipway.kubernetes.plugins.filter.metallb import metallb_bgp, metallb_pools
+from ansible_collections.slipway.kubernetes.plugins.filter.metallb import (
+    metallb_bgp,
+    metallb_families,
+    metallb_pools,
+)
 
 SPEC = {"myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.1"}
 
@@ -28,6 +32,14 @@ def test_pools_are_announced_as_they_say() -> None:
     assert found[1]["spec"] == {"ipAddressPools": ["near"], "interfaces": ["eth0"]}
     assert found[3]["spec"] == {"localPref": 100, "ipAddressPools": ["far"]}
     assert [item["spec"]["autoAssign"] for item in found if item["kind"] == "IPAddressPool"] == [True, True, False]
+
+
+def test_families_that_a_service_gets_by_itself() -> None:
+    both = {"name": "both", "addresses": ["192.0.2.0/28", "fd00::/112"]}
+    six = {"name": "six", "addresses": ["fd01::/112"]}
+    assert metallb_families([six, both]) == ["IPv4", "IPv6"]
+    assert metallb_families([six, {**both, "auto_assign": False}]) == ["IPv6"]
+    assert metallb_families([{**both, "protocols": ["bgp"]}]) == metallb_families([]) == []
 
 
 def test_peers_have_their_passwords_in_secrets() -> None:

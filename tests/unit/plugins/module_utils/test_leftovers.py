@@ -115,6 +115,8 @@ def test_pod_network(tmp_path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text("FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\n")
     assert leftovers.pod_networks(str(tmp_path)) == ["10.244.0.0/16"]
+    path.write_text("FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_IPV6_NETWORK=fd00:1::/56\nFLANNEL_MTU=1450\n")
+    assert leftovers.pod_networks(str(tmp_path)) == ["10.244.0.0/16", "fd00:1::/56"]
 
 
 @pytest.mark.usefixtures("flannel_alone")

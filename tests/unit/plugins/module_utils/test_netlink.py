@@ -63,8 +63,8 @@ def test_interfaces_and_addresses_lasting_ones_first() -> None:
         {"address": "192.0.2.10", "prefix": 24, "family": 4},
         {"address": "192.0.2.100", "prefix": 24, "family": 4},
         {"address": "2001:db8::10", "prefix": 64, "family": 6},
-        {"address": "2001:db8::4585:aa8b:e5ff:b8ea", "prefix": 64, "family": 6},
-        {"address": "2001:db8::5", "prefix": 64, "family": 6},
+        {"address": "2001:db8::4585:aa8b:e5ff:b8ea", "prefix": 64, "family": 6, "temporary": True},
+        {"address": "2001:db8::5", "prefix": 64, "family": 6, "temporary": True},
     ]
 
 

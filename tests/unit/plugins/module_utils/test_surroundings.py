@@ -521,3 +521,27 @@ def test_static_pods_of_others(tmp_path: Path) -> None:
     own = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd")
     files = {f"/etc/kubernetes/manifests/{name}.yaml": "" for name in (*own, "kube-vip")}
     assert surroundings.static_pods(write(tmp_path, files)) == ["kube-vip.yaml"]
+
+
+def route(interface: str, flags: str, destination: str = "0" * 32, prefix: str = "00") -> str:
+    """A line of /proc/net/ipv6_route."""
+    return f"{destination} {prefix} {'0' * 32} 00 fe80{'0' * 27}1 00000400 00000001 00000000 {flags} {interface}\n"
+
+
+def test_ipv6_of_a_machine(tmp_path: Path) -> None:
+    assert surroundings.ipv6(str(tmp_path)) == {"disabled": True, "advertised": []}
+    conf = "/proc/sys/net/ipv6/conf"
+    files = {
+        f"{conf}/default/disable_ipv6": "0\n",
+        f"{conf}/eth0/accept_ra": "1\n",
+        f"{conf}/eth1/accept_ra": "2\n",
+        # By the kernel with advertisements, by hand, and one that is no default route.
+        "/proc/net/ipv6_route": route("eth0", "00450003")
+        + route("eth1", "00450003")
+        + route("eth2", "00000003")
+        + route("eth3", "00450003", "fe80" + "0" * 28, "40")
+        + "short\n",
+    }
+    assert surroundings.ipv6(write(tmp_path, files)) == {"disabled": False, "advertised": ["eth0"]}
+    write(tmp_path, {f"{conf}/default/disable_ipv6": "1\n"})
+    assert surroundings.ipv6(str(tmp_path))["disabled"]

@@ -23,6 +23,7 @@ from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import Modu
 
 NODES = fixture("nodes-ready.json")
 NAMES = ["cp1", "worker1", "worker2"]
+SERVICES = "slipway-verify.svc.cluster.local"
 TITLES = [
     "nodes are Ready",
     "a pod runs on each node",
@@ -200,6 +201,74 @@ def test_ipv6(cluster: Cluster) -> None:
     assert "http://[fd01::1]:30080/hostname" in cluster.urls
 
 
+FAMILIES = ["IPv4", "IPv6"]
+
+
+def dual(cluster: Cluster) -> Cluster:
+    """The cluster, with two families."""
+    for index, item in enumerate(cluster.pods):
+        item["status"]["podIPs"] = [{"ip": item["status"]["podIP"]}, {"ip": f"fd00::{index}"}]
+    for index, node in enumerate(cluster.nodes["items"]):
+        node["status"]["addresses"].append({"type": "InternalIP", "address": f"fd01::{index}"})
+    return cluster
+
+
+def test_each_of_two_families_is_tried(cluster: Cluster) -> None:
+    result = dual(cluster).run(families=FAMILIES)
+    assert failing(result) == {}
+    assert [check["name"] for check in result["checks"]] == [
+        *TITLES[:3],
+        "each pod resolves and reaches a ClusterIP of IPv4",
+        "each pod resolves and reaches a ClusterIP of IPv6",
+        "pods reach each other between nodes by IPv4",
+        "pods reach each other between nodes by IPv6",
+        "each node answers on a NodePort by IPv4",
+        "each node answers on a NodePort by IPv6",
+        TITLES[-1],
+    ]
+    hosts = {dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query)).get("host") for url in cluster.urls}
+    assert {f"cluster-ip-ipv6.{SERVICES}", f"cluster-ip-ipv4.{SERVICES}", "fd00::1", "10.244.1.9"} <= hosts
+    assert "http://[fd01::2]:30080/hostname" in cluster.urls
+    made = [json.loads(line) for line in next(text for text in cluster.runner.stdins if text).splitlines()]
+    services = {item["metadata"]["name"]: item["spec"] for item in made if item["kind"] == "Service"}
+    assert {name: (spec["ipFamilyPolicy"], spec["ipFamilies"]) for name, spec in services.items()} == {
+        "cluster-ip": ("RequireDualStack", FAMILIES),
+        "cluster-ip-ipv4": ("SingleStack", ["IPv4"]),
+        "cluster-ip-ipv6": ("SingleStack", ["IPv6"]),
+        "node-port": ("RequireDualStack", FAMILIES),
+    }
+
+
+def test_one_of_two_families_does_not_work(cluster: Cluster) -> None:
+    del dual(cluster).nodes["items"][1]["status"]["addresses"][-1]
+    cluster.pods[2]["status"]["podIPs"].pop()
+    cluster.broken["host=&"] = '{"errors": ["no such host"]}'
+    assert failing(cluster.run(families=FAMILIES)) == {
+        "pods reach each other between nodes by IPv6": "from cp1 to : no such host; from worker1 to : no such host",
+        "each node answers on a NodePort by IPv6": "worker1 announces no address of IPv6",
+    }
+
+
+def test_load_balancers_of_two_families(cluster: Cluster) -> None:
+    given = [{"ip": "192.0.2.100"}]
+    cluster.runner.answers["get service/load-balancer"] = lambda _argv: json.dumps(
+        {"status": {"loadBalancer": {"ingress": given}}}
+    )
+    dual(cluster)
+    assert cluster.run(families=FAMILIES, load_balancer=True)["load_balancer"] == {"IPv4": "", "IPv6": ""}
+    given.append({"ip": "fd01::100"})
+    result = cluster.run(families=FAMILIES, load_balancer=True)
+    assert result["load_balancer"] == {"IPv4": "192.0.2.100", "IPv6": "fd01::100"}
+    only = cluster.run(families=FAMILIES, load_balancer=True, load_balancer_families=["IPv4"])
+    assert only["load_balancer"] == {"IPv4": "192.0.2.100"}
+    made = [json.loads(line) for line in [text for text in cluster.runner.stdins if text][-1].splitlines()]
+    assert made[-1]["spec"]["ipFamilyPolicy"] == "SingleStack" and made[-1]["spec"]["ipFamilies"] == ["IPv4"]
+    # Where there is one family, nothing is said of it.
+    cluster.run(load_balancer=True, load_balancer_families=["IPv4"])
+    made = [json.loads(line) for line in [text for text in cluster.runner.stdins if text][-1].splitlines()]
+    assert "ipFamilies" not in made[-1]["spec"]
+
+
 POLICY = "a NetworkPolicy denies and lets through"
 BETWEEN = "http://10.244.0.9:8080/dial?host=10.244.1.9"
 THROUGH, REFUSED = '{"responses":["pod-worker1"]}', '{"errors":["timed out"]}'
@@ -327,10 +396,10 @@ def test_metrics(cluster: Cluster) -> None:
 
 def test_load_balancer(cluster: Cluster) -> None:
     cluster.addresses = ["", "192.0.2.100"]
-    assert cluster.run(load_balancer=True)["load_balancer"] == "192.0.2.100"
+    assert cluster.run(load_balancer=True)["load_balancer"] == {"": "192.0.2.100"}
     assert cluster.clock.pauses == [0.5]
     cluster.addresses = [""]
-    assert cluster.run(load_balancer=True)["load_balancer"] == ""
+    assert cluster.run(load_balancer=True)["load_balancer"] == {"": ""}
     assert cluster.clock.now >= 3
 
 

@@ -530,6 +530,26 @@ def test_a_node_of_another_installer_is_left_alone(
     assert machine.files() == before and machine.pids and not machine.runner.calls
 
 
+def test_routes_of_two_families_go(machine: Machine) -> None:
+    """`ip` shows no route of IPv6 unless it is told to."""
+    lines = {"-6": "fd00:1:0:2::/64 via 2001:db8::12 dev eth0 metric 1024\nfd00:1:0:1::/64 dev cni0 proto kernel\n"}
+    machine.routes = ""
+    networks = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_IPV6_NETWORK=fd00:1::/56\n"
+    (machine.root / "run/flannel/subnet.env").write_text(networks, encoding="utf-8")
+    deleted: t.List[str] = []
+
+    def delete(words: t.List[str]) -> str:
+        deleted.append(" ".join(words[3:]))
+        lines.clear()
+        return ""
+
+    machine.runner.answers["ip -6 route show root fd00:1::/56"] = lambda _words: lines.get("-6", "")
+    machine.runner.answers["ip route delete"] = delete
+    removed = machine.reset()["removed"]
+    assert removed["routes"] == ["fd00:1:0:2::/64 via 2001:db8::12 dev eth0 metric 1024"]
+    assert deleted == ["fd00:1:0:2::/64 via 2001:db8::12"]
+
+
 def test_routes_and_sets_of_a_pod_network_go(machine: Machine) -> None:
     """Those that have no interface, with which they would go."""
     machine.routes, machine.sets = "blackhole 10.244.2.0/26 proto 80 \nblackhole 192.0.2.0/24\n", ["cali40s"]

@@ -106,6 +106,18 @@ def test_a_ufw_without_ipv6_is_told_nothing_of_it(tmp_path: Path) -> None:
     firewall.expect([API])
 
 
+def test_neighbours_of_ipv6_are_found() -> None:
+    """ufw sees to that by itself, and IPv4 alone has no such thing."""
+    neighbours = node_firewall.read({"protocol": "icmpv6", "port": "", "source": "", "destination": "", "forwarded": 0})
+    assert (neighbours.version, nftables.rule(neighbours)) == (6, "meta l4proto 58 accept")
+    assert firewalld.rule(neighbours) == '<rule family="ipv6"><protocol value="58"/><accept/></rule>'
+    places = [nftables.Place(family, "filter", "in", "input") for family in ("ip", "ip6", "inet")]
+    assert [len(nftables.rules_for(place, [neighbours])) for place in places] == [0, 1, 1]
+    runner = FakeRunner({"show added": ""}, tools={"ufw"})
+    ufw.Ufw(runner).expect([neighbours])
+    assert ufw.Ufw(runner).bring([neighbours], keep=False, check_mode=True).after == []
+
+
 def test_an_older_ufw_has_no_rule_for_vrrp() -> None:
     runner = FakeRunner({"version": "ufw 0.36.1\nCopyright 2008-2021", "show added": ""}, tools={"ufw"})
     with pytest.raises(SlipwayError, match=r"ufw 0\.36\.1 has no rule for VRRP"):

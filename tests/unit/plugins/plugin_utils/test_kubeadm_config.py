@@ -57,6 +57,22 @@ def test_init_config_of_few_settings() -> None:
     assert (proxy["kind"], proxy["mode"]) == ("KubeProxyConfiguration", "nftables")
 
 
+def test_two_families() -> None:
+    both = {"pod_subnet": "10.244.0.0/16, fd00:1::/56", "service_subnet": "10.96.0.0/12,fd00:2::/112"}
+    addresses = {"node_ip": "192.0.2.1", "node_ip6": "2001:db8::1"}
+    init, cluster, *_more = config.kubeadm_init_config({**SETTINGS, **both, **addresses})
+    network = cluster["networking"]
+    assert network["podSubnet"] == "10.244.0.0/16,fd00:1::/56"
+    assert network["serviceSubnet"] == "10.96.0.0/12,fd00:2::/112"
+    argument = [{"name": "node-ip", "value": "192.0.2.1,2001:db8::1"}]
+    assert init["nodeRegistration"]["kubeletExtraArgs"] == argument
+    # API servers and etcd announce one, of IPv4.
+    assert init["localAPIEndpoint"] == {"advertiseAddress": "192.0.2.1"}
+    joined = config.kubeadm_join_config({**JOIN, **addresses, "control_plane": True})
+    assert joined["nodeRegistration"]["kubeletExtraArgs"] == argument
+    assert joined["controlPlane"]["localAPIEndpoint"] == {"advertiseAddress": "192.0.2.1"}
+
+
 def test_ipvs_answers_for_no_address_of_others() -> None:
     settings = {**SETTINGS, "kube_proxy_mode": "ipvs"}
     *_others, proxy = config.kubeadm_init_config(settings, {"kube_proxy": {"ipvs": {"scheduler": "lc"}}})

@@ -63,6 +63,32 @@ def test_nodes_open_what_they_need() -> None:
     assert list(_openings.openings(hosts)) == ["cp1", "cp2"]
 
 
+def test_nodes_of_two_families_open_both() -> None:
+    networks = {
+        "cluster_pod_subnet": "10.244.0.0/16,fd00:1::/56",
+        "cluster_service_subnet": "10.96.0.0/12,fd00:2::/112",
+    }
+    hosts = [host("cp1", "192.0.2.11", **networks), host("worker1", "192.0.2.21", **networks)]
+    for number, one in enumerate(hosts, start=1):
+        addresses = t.cast(t.Dict[str, t.Any], one.facts)["interfaces"][0]["addresses"]
+        addresses.append({"address": f"2001:db8::{number}", "prefix": 64})
+    found = _openings.openings(hosts)
+    assert texts(found, "worker1") == [
+        *(f"tcp 10250 {source} - -" for source in ("192.0.2.0/24", "2001:db8::/64", "10.244.0.0/16", "fd00:1::/56")),
+        "udp 8472 192.0.2.0/24 - -",
+        "udp 8472 2001:db8::/64 - -",
+        "icmpv6 - - - -",
+        "- - 10.244.0.0/16 - True",
+        "- - fd00:1::/56 - True",
+        "- - - 10.244.0.0/16 True",
+        "- - - fd00:1::/56 True",
+    ]
+    assert "tcp 2379-2380 2001:db8::1/128 - -" in texts(found, "cp1") and not found["cp1"]["keep"]
+    # An address that is not known now may be known the next time.
+    t.cast(t.Dict[str, t.Any], hosts[1].facts)["interfaces"][0]["addresses"].pop()
+    assert _openings.openings(hosts)["cp1"]["keep"]
+
+
 def test_a_worker_opens_nothing_but_its_own_address() -> None:
     # It says that its network is all of the internet.
     found = _openings.openings([host("cp1", "192.0.2.11"), host("worker1", "198.51.100.7", prefix=0)])

@@ -484,6 +484,46 @@ def test_another_address() -> None:
     assert problem.remedy == f"Set cluster_node_ip to {was} for this host, which it still has."
 
 
+BOTH = {
+    "cluster_pod_subnet": "10.244.0.0/16,fd00:1::/56",
+    "cluster_service_subnet": "10.96.0.0/12,fd00:2::/112",
+}
+
+
+def of_both(made: str, *addresses: str, **given: t.Any) -> Host:
+    """The worker of a cluster with two families: with what it was made a node, and its addresses of IPv6."""
+    second = cluster(**BOTH, **given)[1]
+    facts = t.cast(t.Dict[str, t.Any], second.facts)
+    facts["interfaces"][0]["addresses"] += [{"address": address, "prefix": 64} for address in addresses]
+    facts["configuration"]["kubelet_arguments"]["node-ip"] = made
+    return second
+
+
+def test_one_family_does_not_become_two() -> None:
+    lines = said(cluster(**BOTH))
+    for name, present in (("pod", "10.244.0.0/16"), ("service", "10.96.0.0/12")):
+        variable = f"cluster_{name}_subnet"
+        expected = f"error cluster: {variable}: is {BOTH[variable]} in the inventory and {present} in the cluster"
+        assert any(line.startswith(expected) for line in lines), lines
+    assert len(lines) == 2
+
+
+def test_the_addresses_of_a_node_of_two_families() -> None:
+    made = "172.30.0.3,2001:DB8::3"
+    assert list(nodes.check_nodes([of_both(made, "2001:db8::3")])) == []
+    # It has got another one since, and goes on with that which it was made with.
+    assert list(nodes.check_nodes([of_both(made, "2001:db8::4", "2001:db8::3")])) == []
+    [problem] = nodes.check_nodes([of_both(made, "2001:db8::4")])
+    assert (problem.subject, problem.severity) == ("cluster_node_ip6", "error")
+    assert problem.message.startswith("the host's address is 172.30.0.3,2001:db8::4, but it was made a node with 172.")
+    assert problem.remedy.startswith("Give the machine 2001:DB8::3 again")
+    [problem] = nodes.check_nodes([of_both(made, "2001:db8::3", "2001:db8::4", cluster_node_ip6="2001:db8::4")])
+    assert problem.remedy == "Set cluster_node_ip6 to 2001:DB8::3 for this host, which it still has."
+    [problem] = nodes.check_nodes([of_both("172.30.0.3", "2001:db8::3")])
+    assert (problem.subject, problem.severity) == ("cluster_node_ip6", "warning")
+    assert problem.message == "the host was made a node with 172.30.0.3 alone, and the inventory has 2001:db8::3, too."
+
+
 def test_nodes_that_the_inventory_does_not_have() -> None:
     hosts = cluster()
     configuration = hosts[0].facts["configuration"]  # type: ignore[index]

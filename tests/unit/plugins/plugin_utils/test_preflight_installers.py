@@ -37,9 +37,11 @@ def test_our_own_variables_are_not_kubesprays() -> None:
 
 
 def test_nobody_is_told_to_write_what_preflight_refuses() -> None:
-    names = [*kubespray.KUBESPRAY, *kubespray.COMMON]
-    for name in (name for name in names if "ip6" in name or "ipv6" in name or "dual_stack" in name):
-        assert {**kubespray.KUBESPRAY, **kubespray.COMMON}[name].startswith("nothing here")
+    """IPv6 is beside IPv4, and never first."""
+    all_of_it = {**kubespray.KUBESPRAY, **kubespray.COMMON}
+    assert all_of_it["kube_pods_subnet_ipv6"] == "cluster_pod_subnet, behind that of IPv4 and a comma"
+    assert all_of_it["ipv6_stack"].endswith("IPv4 stays the first")
+    assert "ip6" not in kubespray.words(host(ip6="fd30::1", cluster_node_ip6="fd30::1"))
 
 
 def test_all_of_an_inventory_is_one_finding() -> None:

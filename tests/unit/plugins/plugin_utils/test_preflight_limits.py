@@ -50,9 +50,6 @@ def test_good_hosts_have_no_problem() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"cluster_pod_subnet": "10.244.0.0/16,fd00::/56"}, "error : cluster_pod_subnet: has two networks"),
-        ({"cluster_service_subnet": "fd00::/112"}, "error : cluster_service_subnet: fd00::/112 is IPv6"),
-        ({"cluster_node_ip": "2001:db8::1"}, "error cp1: cluster_node_ip: 2001:db8::1 is IPv6"),
         ({"cluster_endpoint": "192.0.2.205:6443"}, "192.0.2.200-192.0.2.219 contains 192.0.2.205"),
         ({"cluster_cni": "none"}, "metallb_address_pools: are set, and cluster_cni is none"),
         (
@@ -62,6 +59,10 @@ def test_good_hosts_have_no_problem() -> None:
         ({"cni_flannel_values": {"podCidr": "10.244.0.0/255.255.0.0"}}, "[podCidr]: is malformed: 10.244.0.0/255.255."),
         ({"cni_flannel_values": {"podCidrv6": "fd00::"}}, "error cp1: cni_flannel_values[podCidrv6]: is malformed: fd"),
         ({"cni_flannel_values": {"podCidr": "10.99.0.0/16"}}, "is 10.99.0.0/16, and nodes have networks in cluster_po"),
+        (
+            {"cni_flannel_values": {"podCidrv6": "fd01::/56"}, "cluster_pod_subnet": "10.244.0.0/16,fd00::/56"},
+            "cni_flannel_values[podCidrv6]: is fd01::/56, and nodes have networks in cluster_pod_subnet fd00::/56",
+        ),
         ({"cluster_pod_subnet": "172.16.0.0/12"}, "172.16.0.0/12 overlaps 172.17.0.0/16, the network of docker0"),
     ],
 )
@@ -125,11 +126,6 @@ def test_a_mode_that_machines_are_not_prepared_for() -> None:
 
 def test_a_mode_that_will_go_away() -> None:
     assert "cluster_kube_proxy_mode: is ipvs, which Kubernetes has deprecated" in said(cluster_kube_proxy_mode="ipvs")
-
-
-def test_a_machine_with_ipv6_alone() -> None:
-    text = said(looked=facts(default_address="", default_address6="2001:db8::1"))
-    assert "cluster_node_ip: is empty and the host has a default route for IPv6 only (2001:db8::1)" in text
 
 
 def test_a_name_that_is_too_long() -> None:
