@@ -17,7 +17,7 @@ from probe import ApiRead, ApiWrite, Client, Probe, api_client, probes
 
 CONTROL_PLANES = {"other-cp1": "debian12", "other-cp2": "debian13", "other-cp3": "debian12"}
 WORKERS = {"other-w1": "debian13", "other-w2": "debian12"}
-VIP = "172.30.0.239"
+VIP = "172.30.0.253"
 PLAYBOOK = "playbooks/reconfigure.yml"
 #: Seconds that five nodes may take, one after the other.
 TIMEOUT = 3600
