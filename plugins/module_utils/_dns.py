@@ -107,11 +107,15 @@ def problem(server: str, name: str, expected: t.Sequence[str] = (), timeout: flo
     """
     kinds = sorted({"AAAA" if ":" in address else "A" for address in expected}) or ["A", "AAAA"]
     found: t.List[str] = []
-    try:
-        for kind in kinds:
+    errors: t.List[DnsError] = []
+    for kind in kinds:
+        try:
             found += ask(server, name, kind, timeout, tries)
-    except DnsError as error:
-        return f"{server} is asked for {name}: {error}"
+        except DnsError as error:
+            errors.append(error)
+    # Some servers refuse the kind that a name has no address of.
+    if errors and (expected or not found):
+        return f"{server} is asked for {name}: {errors[0]}"
     missing = sorted({str(ipaddress.ip_address(address)) for address in expected} - set(found))
     if missing or not found:
         return f"{server} has {', '.join(found) or 'no address'} for {name}" + (

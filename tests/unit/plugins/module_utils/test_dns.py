@@ -100,6 +100,12 @@ def test_a_server_that_knows_a_name(server: t.Dict[bytes, t.Sequence[bytes]]) ->
     assert _dns.problem("127.0.0.1", "a.example", ["0:0::1"]) == ""
 
 
+def test_a_server_that_answers_for_one_kind_only(server: t.Dict[bytes, t.Sequence[bytes]]) -> None:
+    server.update({bytes([A]): [FOUR]})
+    assert _dns.problem("127.0.0.1", "a.example", timeout=0.05) == ""
+    assert "no answer" in _dns.problem("127.0.0.1", "a.example", ["192.0.2.7", "::1"], timeout=0.05)
+
+
 def test_a_server_that_does_not_answer(server: t.Dict[bytes, t.Sequence[bytes]]) -> None:
     said = _dns.problem("127.0.0.1", "a.example", timeout=0.05)
     assert said.startswith("127.0.0.1 is asked for a.example: no answer (") and not server
