@@ -608,8 +608,13 @@ class KubeadmReset:
         leftovers.remove_if_empty(*(os.path.dirname(file.path) for file, _text in self._users_files()))
         cni = self._at("/var/lib/cni")
         folders = [f"{cni}/networks", f"{cni}/results", f"{cni}/cache/results", f"{cni}/cache", cni]
-        others = (*self._network_folders(), "/run/kubernetes", "/var/log/pods", "/var/log/containers")
-        folders += map(self._at, others)
+        # Folders in them may be empty, too: what somebody has mounted there has gone.
+        folders += [
+            inner
+            for folder in self._network_folders()
+            for inner, _folders, _names in os.walk(self._at(folder), topdown=False)
+        ]
+        folders += map(self._at, ("/run/kubernetes", "/var/log/pods", "/var/log/containers"))
         folders += [self._etcd_data] if self._etcd_data else []
         folders += [os.path.dirname(path) for entry in self._params["services"] for path in entry["files"]]
         leftovers.remove_if_empty(*folders)

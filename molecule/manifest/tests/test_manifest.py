@@ -57,7 +57,7 @@ def test_a_machine_has_what_the_inventory_says(node: Host) -> None:
 def test_the_cluster_is_verified() -> None:
     output = play("verify.yml", variables=VARIABLES)
     assert "failed=0" in output
-    assert "ok      a NetworkPolicy denies and lets through" in output
+    assert "ok      pods reach each other between nodes" in output
 
 
 def test_what_has_left_the_list_goes_and_comes_again() -> None:
