@@ -32,7 +32,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.repo
 )
 
 #: Networks of the cluster, with an example of each in both families.
-EXAMPLES = {
+SAMPLES = {
     "cluster_pod_subnet": ("10.244.0.0/16", "fd00:10:244::/56"),
     "cluster_service_subnet": ("10.96.0.0/12", "fd00:10:96::/112"),
 }
@@ -44,7 +44,7 @@ NODE_BITS_MAX = 16
 def check_families(hosts: Hosts) -> t.Iterable[Problem]:
     """IPv4 alone, or IPv4 and IPv6 in this order, for pods and services alike."""
     refused = False
-    for name, (four, six) in EXAMPLES.items():
+    for name, (four, six) in SAMPLES.items():
         for text, owner in distinct(hosts, name):
             families = _versions(text)
             if families and families[0] == 6:
@@ -56,15 +56,15 @@ def check_families(hosts: Hosts) -> t.Iterable[Problem]:
                     f"is {text}, and clusters with {what} are not supported yet.",
                     f"Write a network of IPv4, {four}, or one of each family with IPv4 first: {four},{six}.",
                 )
-    pairs = {tuple(host.text(name) for name in EXAMPLES): host.name for host in reversed(hosts)}
+    pairs = {tuple(host.text(name) for name in SAMPLES): host.name for host in reversed(hosts)}
     for (pods, services), owner in pairs.items() if not refused else ():
         if _versions(pods) and _versions(services) and _versions(pods) != _versions(services):
             yield Problem(
                 CLUSTER if len(pairs) == 1 else owner,
                 "cluster_service_subnet",
                 f"is {services}, and cluster_pod_subnet is {pods}: both have one family of addresses, or two.",
-                f"Write networks of the same families, such as {','.join(EXAMPLES['cluster_service_subnet'])} beside"
-                f" {','.join(EXAMPLES['cluster_pod_subnet'])}.",
+                f"Write networks of the same families, such as {','.join(SAMPLES['cluster_service_subnet'])} beside"
+                f" {','.join(SAMPLES['cluster_pod_subnet'])}.",
             )
 
 

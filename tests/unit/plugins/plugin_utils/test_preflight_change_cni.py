@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
 
 import pytest
@@ -24,8 +25,12 @@ from ansible_collections.slipway.kubernetes.tests.unit.plugins.plugin_utils impo
 
 FLANNEL = {"network": "10.244.0.0/16", "ipv6_network": "", "backend": "vxlan", "release": "flannel"}
 CALICO = {"network": "10.244.0.0/16", "encapsulation": "vxlan", "release": "calico"}
-WANTED = {"cluster_cni": "calico", "cni_provider": "calico", "cluster_pod_subnet": "10.244.0.0/16"}
-WELL = {"nodes": [{"name": "cp1", "problem": ""}, {"name": "w1", "problem": ""}]}
+WANTED: t.Mapping[str, t.Any] = types.MappingProxyType(
+    {"cluster_cni": "calico", "cni_provider": "calico", "cluster_pod_subnet": "10.244.0.0/16"}
+)
+WELL: t.Mapping[str, t.Any] = types.MappingProxyType(
+    {"nodes": [{"name": "cp1", "problem": ""}, {"name": "w1", "problem": ""}]}
+)
 
 
 def hosts(networks: t.Mapping[str, t.Any], variables: t.Mapping[str, t.Any] = WANTED, **more: t.Any) -> t.List[Host]:
