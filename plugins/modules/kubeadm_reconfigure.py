@@ -83,6 +83,7 @@ EXAMPLES = r"""
 - name: Write the kubelet's configuration anew, as the cluster keeps it
   slipway.kubernetes.kubeadm_reconfigure:
     kubelet: compare
+  when: example_kubelet_is_outdated is defined
 """
 
 RETURN = r"""
