@@ -35,6 +35,8 @@ ANSWERS: dict[str, t.Any] = {
     "package_set": {"changed": False, "versions": {"containerd": "1.7.2", "containerd.io": "2.1.1"}},
     "config_files": {"changed": False, "paths": [], "changed_paths": []},
     "kubeconfig_copy": {"changed": False, "content": ""},
+    "kubeadm_reconfigure": {"changed": False, "action": "none", "components": []},
+    "node_pod_network": {"changed": False, "pods": [], "removed": {}},
     "kubeadm_images": {"changed": False, "sandbox_image": "registry.k8s.io/pause:3.10"},
 }
 #: What is only said about it, and refused, before anything is done.

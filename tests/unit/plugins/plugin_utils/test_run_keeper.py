@@ -145,7 +145,8 @@ def test_a_stopped_process_does_nothing_more(tmp_path: Path) -> None:
         def sleep(_seconds: float) -> None:
             if next(naps, False):
                 child.send_signal(signal.SIGCONT)
-            time.sleep(0.05)
+                # As long as it takes on a busy machine to come to its end by the first signal.
+                wait(lambda: process.state() == GONE)
 
         process.end("lost", sleep)
     assert log.read_text().endswith("\n[ERROR]: lost\n") and "KeyboardInterrupt" in log.read_text()
