@@ -133,7 +133,9 @@ def test_a_system_without_proc(tmp_path: Path) -> None:
 def test_a_stopped_process_does_nothing_more(tmp_path: Path) -> None:
     """It is ended, says why after all else that it says, and has done nothing after it was woken up."""
     log, mark = tmp_path / "log", tmp_path / "went-on"
-    code = f"import time; print(flush=True)\nwhile True: time.sleep(0.001); open({str(mark)!r}, 'w').close()"
+    # Who is started in the background may have been told to take no notice of the first signal.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heed}\nimport time; print(flush=True)\nwhile True: time.sleep(0.001); open({str(mark)!r}, 'w').close()"
     with log.open("wb") as stream, started(code, stderr=stream) as child:
         assert child.stdout is not None and child.stdout.readline()
         child.send_signal(signal.SIGSTOP)
