@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Closes a machine by a file of nftables: it lets in nothing but ssh, and nothing through. The fault run firewalls has it,
-# too.
+# Closes a machine by a file of nftables: it lets in nothing but ssh, and nothing through. It says when it has made
+# something of that. The fault run firewalls has it, too.
 set -eu
-apt-get --quiet=2 update
-DEBIAN_FRONTEND=noninteractive apt-get --quiet=2 install nftables >/dev/null
-cat >/etc/nftables.conf <<'RULES'
+rules=$(mktemp)
+trap 'rm -f "$rules"' EXIT
+cat >"$rules" <<'RULES'
 flush ruleset
 table inet filter {
     chain input {
@@ -17,4 +17,12 @@ table inet filter {
     chain forward { type filter hook forward priority filter; policy drop; }
 }
 RULES
-systemctl enable --now --quiet nftables.service
+if cmp --silent "$rules" /etc/nftables.conf && systemctl is-active --quiet nftables.service; then
+    exit 0
+fi
+apt-get --quiet=2 update
+DEBIAN_FRONTEND=noninteractive apt-get --quiet=2 install nftables >/dev/null
+cp "$rules" /etc/nftables.conf
+systemctl enable --quiet nftables.service
+systemctl restart nftables.service
+echo made
