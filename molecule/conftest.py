@@ -26,6 +26,22 @@ ARTIFACTS = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "artifacts"
 _INVENTORY = str(Path(os.environ["MOLECULE_INVENTORY_FILE"]).parent)
 
 
+# The names of sets of addresses, by a regular expression: `ipset` is not on the lab's machines.
+_LIST_SETS = """
+import re, socket, struct
+kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+kernel.settimeout(2)
+body = struct.pack("=BBHHHBxxxHHBBBB", 2, 0, 0, 5, 1, 6, 8, 0x4006, 0, 0, 0, 2)
+kernel.send(struct.pack("=IHHII", 16 + len(body), 6 << 8 | 7, 0x301, 1, 0) + body)
+print(*sorted(set(re.findall(rb"%s", kernel.recv(1 << 16)))))
+"""
+
+
+def list_sets(pattern: str) -> str:
+    """The shell command that prints the names of a machine's sets of addresses in which the pattern is found."""
+    return f"python3 -c '{_LIST_SETS % pattern}'"
+
+
 def platforms() -> list[dict[str, t.Any]]:
     """Return the scenario's machines as molecule.yml describes them."""
     return yaml.safe_load((SCENARIO / "molecule.yml").read_text(encoding="utf-8"))["platforms"]

@@ -155,8 +155,12 @@ def _rename(source: str, target: str) -> None:
 
 def _size(text: str) -> str:
     """How long a text is, and what tells it from others of that length."""
-    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-    return f"({len(lines_of(text))} lines, sha256 {digest[:12]})\n"
+    return f"({len(lines_of(text))} lines, sha256 {digest(text)[:12]})\n"
+
+
+def digest(text: str) -> str:
+    """What tells a text from any other: its SHA-256, in hexadecimal."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @contextlib.contextmanager

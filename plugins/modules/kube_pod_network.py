@@ -18,6 +18,7 @@ author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
   - slipway.kubernetes.kubectl
+  - slipway.kubernetes.pod_networks
 attributes:
   check_mode:
     support: full
@@ -28,17 +29,6 @@ attributes:
   idempotent:
     support: full
 options:
-  networks:
-    description:
-      - The pod networks that go, by their names in O(slipway.kubernetes.cluster#role:look:cluster_cni).
-    type: list
-    elements: str
-    required: true
-  successor:
-    description:
-      - The pod network that stays.
-    type: str
-    required: true
   state:
     description:
       - With V(begun) the change is recorded, and pod networks that give addresses by themselves are kept away from
@@ -92,7 +82,12 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.cluster_m
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kube_apply import KubeApply
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, expect_timeout, run_module
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, PodNetwork, slices
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import (
+    CHANGE_ARGUMENTS,
+    PodNetwork,
+    of_a_change,
+    slices,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import listed
 
 #: The set of what keeps pod networks away from addresses.
@@ -125,14 +120,8 @@ class KubePodNetwork:
         self, params: t.Mapping[str, t.Any], runner: Runner, kubectl: Kubectl, check_mode: bool = False
     ) -> None:
         """:raises SlipwayError: when the names make no sense."""
-        unknown = [name for name in [*params["networks"], params["successor"]] if name not in POD_NETWORKS]
-        if unknown:
-            raise SlipwayError(f"There is no pod network {unknown[0]} here, only {', '.join(POD_NETWORKS)}.")
-        if params["successor"] in params["networks"]:
-            raise SlipwayError(f"{params['successor']} cannot go and stay. Nothing was changed.")
+        self._networks, self._successor = of_a_change(params["networks"], params["successor"])
         expect_timeout(params["timeout"])
-        self._networks = [POD_NETWORKS[name] for name in dict.fromkeys(params["networks"])]
-        self._successor = POD_NETWORKS[params["successor"]]
         self._params = params
         self._runner = runner
         self._kubectl = kubectl
@@ -316,8 +305,7 @@ class KubePodNetwork:
 
 ARGUMENTS: t.Dict[str, t.Any] = {
     **KUBECTL_ARGUMENTS,
-    "networks": {"type": "list", "elements": "str", "required": True},
-    "successor": {"type": "str", "required": True},
+    **CHANGE_ARGUMENTS,
     "state": {"type": "str", "choices": ["begun", "absent", "ended"], "required": True},
     "timeout": {"type": "int", "default": 300},
 }

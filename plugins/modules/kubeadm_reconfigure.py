@@ -103,7 +103,6 @@ components:
 
 import functools
 import glob
-import hashlib
 import json
 import os
 import re
@@ -113,7 +112,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink, _records, _runtimes, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, digest, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_configuration, manifests
@@ -141,11 +140,6 @@ _BACK_OFF = 300
 #: Seconds that a static pod may take to be Ready after a call that was killed, before its former manifest comes back.
 _PATIENCE = 60
 _SAID = 5
-
-
-def digest(text: str) -> str:
-    """What tells a text from any other."""
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def policy(text: str, field: str) -> str:

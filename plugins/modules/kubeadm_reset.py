@@ -575,29 +575,14 @@ class KubeadmReset:
                 raise SlipwayError(f"The control group {path} cannot be removed: {error}.") from error
 
     def _remove_network(self) -> None:
-        ip = self._runner.which("ip", required=False)
-        for line in self._routes():
-            # A network and the machine that it is behind, or what happens to its packets and the network.
-            words = line.split()[: 3 if " via " in line else 2]
-            self._runner.run([str(ip), "route", "delete", *words], check=False)
         for line in self._routing_rules():
-            self._runner.run([str(ip), "rule", "delete", *line.split()], check=False)
+            self._runner.run([self._runner.path("ip"), "rule", "delete", *line.split()], check=False)
         ipvs.remove_services(self._runner, self._root)
-        for name in leftovers.interfaces():
-            # A pod's end of a cable goes with the other one.
-            self._runner.run([self._runner.path("ip"), "link", "delete", name], check=False)
+        leftovers.delete_links(self._runner, self._routes(), leftovers.interfaces())
         for tool, plan in self._plans():
             netfilter.take_out(self._runner, tool, plan)
-        for table in netfilter.nft_tables(self._has_other_networks()):
-            try:
-                netfilter.delete_nft_table(table)
-            except OSError as error:
-                raise SlipwayError(f"The table {' '.join(table)} of nftables cannot be deleted: {error}.") from error
-        for name in self._sets():
-            try:
-                ip_sets.destroy(name)
-            except OSError as error:
-                raise SlipwayError(f"The set of addresses {name} (ipset) cannot be removed: {error}.") from error
+        netfilter.delete_nft_tables(netfilter.nft_tables(self._has_other_networks()))
+        ip_sets.destroy_all(self._sets())
 
     def _tidy(self) -> None:
         """Folders that nothing is in any more; those of packages (and mount points) stay."""

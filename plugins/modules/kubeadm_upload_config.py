@@ -87,28 +87,18 @@ proxies_pending:
   returned: success
 """
 
-import hashlib
 import json
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import digest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import proxies
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_state, kubeadm
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.cluster_state import CONFIG_MAPS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
-#: Name and key of the ConfigMap, by kinds.
-PLACES = {
-    "ClusterConfiguration": ("kubeadm-config", "ClusterConfiguration"),
-    "KubeletConfiguration": ("kubelet-config", "kubelet"),
-    "KubeProxyConfiguration": ("kube-proxy", "config.conf"),
-}
-_NAMESPACE = "--namespace=kube-system"
-
-
-def digest(text: str) -> str:
-    """What tells a text from any other."""
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+_NAMESPACE = f"--namespace={cluster_state.NAMESPACE}"
 
 
 class KubeadmUploadConfig:
@@ -127,7 +117,7 @@ class KubeadmUploadConfig:
         :raises SlipwayError: when kubeadm refuses it, or the cluster has something else than was seen; nothing is
             written then.
         """
-        found = {document["kind"]: self._config_map(PLACES[document["kind"]][0]) for document in self._documents}
+        found = {document["kind"]: self._config_map(CONFIG_MAPS[document["kind"]][0]) for document in self._documents}
         pending = [document for document in self._documents if document["text"] != self._text(document, found)]
         for document in pending:
             self._expect_seen(document["kind"], document["seen"], self._text(document, found))
@@ -143,7 +133,7 @@ class KubeadmUploadConfig:
             proxies.restart(self._kubectl)
         return {
             "changed": bool(pending) or restart,
-            "written": [PLACES[document["kind"]][0] for document in pending],
+            "written": [CONFIG_MAPS[document["kind"]][0] for document in pending],
             "proxies_pending": waits,
             "diff": [_diff(document) for document in pending],
         }
@@ -155,14 +145,14 @@ class KubeadmUploadConfig:
     def _text(document: t.Mapping[str, t.Any], found: t.Mapping[str, t.Mapping[str, t.Any]]) -> str:
         """The text that the cluster has of it."""
         kind = document["kind"]
-        return str((found[kind].get("data") or {}).get(PLACES[kind][1], ""))
+        return str((found[kind].get("data") or {}).get(CONFIG_MAPS[kind][1], ""))
 
     @staticmethod
     def _expect_seen(kind: str, seen: str, text: str) -> None:
         """:raises SlipwayError: when the text is not the one that was seen."""
         if digest(text) == seen:
             return
-        name = PLACES[kind][0]
+        name = CONFIG_MAPS[kind][0]
         if digest(cluster_state.without_headers(text)) == seen:
             raise SlipwayError(
                 f"The ConfigMap {name} has staticPodURLHeader, which may be secret and so is not read by this"
@@ -175,19 +165,13 @@ class KubeadmUploadConfig:
 
     def _validate(self, documents: t.Sequence[t.Mapping[str, t.Any]]) -> None:
         """:raises SlipwayError: with kubeadm's words when it refuses one of the documents."""
-        argv = [kubeadm.Kubeadm(self._runner).path, "config", "validate", "--config=/dev/stdin"]
         # Without a ClusterConfiguration it would not look into the others.
         texts = {"ClusterConfiguration": self._cluster, **{item["kind"]: str(item["text"]) for item in documents}}
-        result = self._runner.run(argv, stdin="\n---\n".join(texts.values()), check=False)
-        # A field that it does not know is lost, with a warning only.
-        if result.rc != 0 or "unknown field" in result.stderr:
-            lines = kubeadm.masked(result.stderr or result.stdout).strip().splitlines()
-            said = "\n".join(line for line in lines if "--v=5" not in line)
-            raise SlipwayError(f"kubeadm refuses the configuration, nothing was changed: {said}")
+        kubeadm.Kubeadm(self._runner).validate_text("\n---\n".join(texts.values()), strict=True)
 
     def _write(self, document: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> None:
         """Replace one text of a ConfigMap that is as it was read."""
-        name, key = PLACES[document["kind"]]
+        name, key = CONFIG_MAPS[document["kind"]]
         patch = {
             "metadata": {"resourceVersion": found["metadata"]["resourceVersion"]},
             "data": {key: document["text"]},
@@ -197,7 +181,7 @@ class KubeadmUploadConfig:
 
 
 def _diff(document: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
-    place = f"configmap/kube-system/{PLACES[document['kind']][0]}"
+    place = f"configmap/kube-system/{CONFIG_MAPS[document['kind']][0]}"
     before, after = (
         "".join(f"{field.get('path')}: {field.get(side)}\n" for field in document["fields"])
         for side in ("before", "after")
@@ -213,7 +197,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
         "elements": "dict",
         "required": True,
         "options": {
-            "kind": {"type": "str", "choices": list(PLACES), "required": True},
+            "kind": {"type": "str", "choices": list(CONFIG_MAPS), "required": True},
             "text": {"type": "str", "required": True},
             "seen": {"type": "str", "required": True},
             "fields": {"type": "list", "elements": "dict", "default": []},

@@ -17,6 +17,7 @@ description:
 author: slipway.kubernetes contributors (@slipway)
 extends_documentation_fragment:
   - slipway.kubernetes.attributes
+  - slipway.kubernetes.pod_networks
 attributes:
   check_mode:
     support: full
@@ -27,17 +28,6 @@ attributes:
   idempotent:
     support: full
 options:
-  networks:
-    description:
-      - The pod networks that go, by their names in O(slipway.kubernetes.cluster#role:look:cluster_cni).
-    type: list
-    elements: str
-    required: true
-  successor:
-    description:
-      - The pod network that stays.
-    type: str
-    required: true
   state:
     description:
       - With V(beside) packets of pods of one network reach those of the other where the kernel is strict about where
@@ -108,7 +98,11 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.pod_ne
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, expect_timeout, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, sandboxes
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import (
+    CHANGE_ARGUMENTS,
+    of_a_change,
+    sandboxes,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import listed
 
 _LINKS = "/sys/class/net"
@@ -135,15 +129,8 @@ class NodePodNetwork:
         :param root: the folder that stands for ``/``, for tests.
         :raises SlipwayError: when the names make no sense.
         """
-        names = [*params["networks"], params["successor"]]
-        unknown = [name for name in names if name not in POD_NETWORKS]
-        if unknown:
-            raise SlipwayError(f"There is no pod network {unknown[0]} here, only {', '.join(POD_NETWORKS)}.")
-        if params["successor"] in params["networks"]:
-            raise SlipwayError(f"{params['successor']} cannot go and stay. Nothing was changed.")
+        self._networks, self._successor = of_a_change(params["networks"], params["successor"])
         expect_timeout(params["timeout"])
-        self._networks = [POD_NETWORKS[name] for name in dict.fromkeys(params["networks"])]
-        self._successor = POD_NETWORKS[params["successor"]]
         self._state: str = params["state"]
         self._timeout: int = params["timeout"]
         self._runner = runner
@@ -303,8 +290,7 @@ class NodePodNetwork:
 
 
 ARGUMENTS: t.Dict[str, t.Any] = {
-    "networks": {"type": "list", "elements": "str", "required": True},
-    "successor": {"type": "str", "required": True},
+    **CHANGE_ARGUMENTS,
     "state": {"type": "str", "choices": ["beside", "handed_over", "absent"], "required": True},
     "pod_subnet": {"type": "str", "default": ""},
     "timeout": {"type": "int", "default": 300},

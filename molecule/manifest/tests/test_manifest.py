@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 import yaml
-from conftest import CONVERGE, changes, connect, names, play
+from conftest import CONVERGE, changes, connect, list_sets, names, play
 from testinfra.host import Host
 
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
@@ -18,22 +18,13 @@ CONTROL_PLANE = connect(names("kube_control_plane")[0])
 VARIABLES: dict[str, t.Any] = yaml.safe_load(CONVERGE.read_text(encoding="utf-8"))[0]["vars"]
 CONFIRMED = ("--extra-vars", "reset_confirm=true")
 
-# The names of sets of addresses: `ipset` is not on the lab's machines.
-LIST_SETS = """
-import re, socket, struct
-kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
-kernel.settimeout(2)
-body = struct.pack("=BBHHHBxxxHHBBBB", 2, 0, 0, 5, 1, 6, 8, 0x4006, 0, 0, 0, 2)
-kernel.send(struct.pack("=IHHII", 16 + len(body), 6 << 8 | 7, 0x301, 1, 0) + body)
-print(*sorted(set(re.findall(rb"(?:inet6:)?(?:KUBE|kube)-[0-9A-Za-z-]+", kernel.recv(1 << 16)))))
-"""
 # Each prints what is left; nothing is right.
 LEFT = {
     "interfaces": "ls /sys/class/net | grep -E '^(kube|veth|cni|tun-)'",
     "routes": "ip route | grep -vE '^(default|172[.]30[.]0[.]0/24) '",
     "policies": "ip rule | grep -vE 'lookup (local|main|default)'",
     "rules": "{ iptables-save; ip6tables-save; } | grep -i kube",
-    "sets": f"python3 -c '{LIST_SETS}'",
+    "sets": list_sets("(?:inet6:)?(?:KUBE|kube)-[0-9A-Za-z-]+"),
     "processes": "pgrep -a kube-router",
     "files": "ls -d /etc/cni/net.d/*kuberouter* /var/lib/kube-router 2>/dev/null",
 }

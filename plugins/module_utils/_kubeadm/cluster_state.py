@@ -39,12 +39,13 @@ ARGUMENTS = {
     "kube-controller-manager": ("cluster-cidr", "cluster-name", "service-cluster-ip-range"),
     "etcd": ("data-dir",),
 }
-#: Namespace, name and key of what kubeadm keeps in the cluster.
-CONFIG_MAPS = (
-    ("kube-system", "kubeadm-config", "ClusterConfiguration"),
-    ("kube-system", "kubelet-config", "kubelet"),
-    ("kube-system", "kube-proxy", "config.conf"),
-)
+#: What kubeadm keeps in the cluster, by kinds: the name of its ConfigMap, and the key in that.
+NAMESPACE = "kube-system"
+CONFIG_MAPS = {
+    "ClusterConfiguration": ("kubeadm-config", "ClusterConfiguration"),
+    "KubeletConfiguration": ("kubelet-config", "kubelet"),
+    "KubeProxyConfiguration": ("kube-proxy", "config.conf"),
+}
 #: The names of all nodes, without all that Node objects say. Source: receiving resources as Tables, in Kubernetes' API
 #: concepts.
 NODES, AS_TABLE = "/api/v1/nodes?includeObject=None", "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -123,7 +124,8 @@ def cluster(node: str = "", timeout: float = 2) -> t.Dict[str, t.Any]:
         connection = http.client.HTTPSConnection(*place, timeout=timeout, context=context)
         with contextlib.closing(connection):
             texts = {
-                name: _text(_object(connection, _config_map(space, name)), key) for space, name, key in CONFIG_MAPS
+                name: _text(_object(connection, _config_map(NAMESPACE, name)), key)
+                for name, key in CONFIG_MAPS.values()
             }
             networks = {name: pod_network(connection, network) for name, network in POD_NETWORKS.items()}
             change = _object(connection, _config_map("kube-system", POD_NETWORK_CHANGE.name))

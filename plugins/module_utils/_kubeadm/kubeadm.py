@@ -196,10 +196,16 @@ class Kubeadm:
 
         :raises SlipwayError: with kubeadm's words, which name the field.
         """
-        result = self._runner.run(
-            [self.path, "config", "validate", "--config=/dev/stdin"], stdin=documents_text(documents), check=False
-        )
-        if result.rc != 0:
+        self.validate_text(documents_text(documents))
+
+    def validate_text(self, configuration: str, strict: bool = False) -> None:
+        """Like :meth:`validate`, with the text of a configuration.
+
+        :param strict: whether fields are refused, too, of which it only says that it loses them.
+        """
+        argv = [self.path, "config", "validate", "--config=/dev/stdin"]
+        result = self._runner.run(argv, stdin=configuration, check=False)
+        if result.rc != 0 or (strict and "unknown field" in result.stderr):
             said = masked(result.stderr or result.stdout).strip()
             said = "\n".join(line for line in said.splitlines() if "--v=5" not in line)
             raise SlipwayError(f"kubeadm refuses the configuration, nothing was changed: {said}")

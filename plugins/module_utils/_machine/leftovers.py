@@ -179,6 +179,17 @@ def routes(shown: str, networks: Networks = None) -> t.List[str]:
     return [line for line in lines if any(re.fullmatch(pattern, line) for pattern in patterns)]
 
 
+def delete_links(runner: Runner, lines: t.Iterable[str], names: t.Iterable[str]) -> None:
+    """Delete routes, as ``ip route`` shows them, and interfaces."""
+    for line in lines:
+        # A network and the machine that it is behind, or what happens to its packets and the network.
+        words = line.split()[: 3 if " via " in line else 2]
+        runner.run([runner.path("ip"), "route", "delete", *words], check=False)
+    for name in names:
+        # A pod's end of a cable goes with the other one.
+        runner.run([runner.path("ip"), "link", "delete", name], check=False)
+
+
 def routing_rules(shown: str) -> t.List[str]:
     """Rules that send what comes from pods by a table of its own, among the lines that ``ip rule`` shows."""
     networks = [ipaddress.ip_network(text) for network in POD_NETWORKS.values() for text in network.left_networks]

@@ -14,7 +14,7 @@ import os
 import re
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ip_sets, netfilter
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
@@ -136,22 +136,8 @@ class Traces:
         return [path for path in dict.fromkeys(paths) if os.path.lexists(path)]
 
     def _remove_network(self) -> None:
-        for line in self._routes():
-            # A network and the machine that it is behind, or what happens to its packets and the network.
-            words = line.split()[: 3 if " via " in line else 2]
-            self._runner.run([self._runner.path("ip"), "route", "delete", *words], check=False)
-        for name in self._interfaces():
-            # A pod's end of a cable goes with the other one.
-            self._runner.run([self._runner.path("ip"), "link", "delete", name], check=False)
+        leftovers.delete_links(self._runner, self._routes(), self._interfaces())
         for tool, plan in self._plans():
             netfilter.take_out(self._runner, tool, plan)
-        for table in netfilter.nft_tables(rows=self._networks):
-            try:
-                netfilter.delete_nft_table(table)
-            except OSError as error:
-                raise SlipwayError(f"The table {' '.join(table)} of nftables cannot be deleted: {error}.") from error
-        for name in self._sets():
-            try:
-                ip_sets.destroy(name)
-            except OSError as error:
-                raise SlipwayError(f"The set of addresses {name} (ipset) cannot be removed: {error}.") from error
+        netfilter.delete_nft_tables(netfilter.nft_tables(rows=self._networks))
+        ip_sets.destroy_all(self._sets())

@@ -16,6 +16,7 @@ import struct
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink, _waiting
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import nfnetlink
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, PodNetwork
 
@@ -61,6 +62,18 @@ def names(rows: t.Optional[t.Sequence[PodNetwork]] = None) -> t.List[str]:
     prefixes = [] if rows is not None else [_PROXY]
     prefixes += [prefix for network in (POD_NETWORKS.values() if rows is None else rows) for prefix in network.ip_sets]
     return [name for name in found if name.startswith(tuple(prefixes))]
+
+
+def destroy_all(names: t.Iterable[str]) -> None:
+    """Remove sets.
+
+    :raises SlipwayError: when the kernel refuses.
+    """
+    for name in names:
+        try:
+            destroy(name)
+        except OSError as error:
+            raise SlipwayError(f"The set of addresses {name} (ipset) cannot be removed: {error}.") from error
 
 
 def destroy(name: str) -> None:

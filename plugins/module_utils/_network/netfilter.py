@@ -14,7 +14,7 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import nfnetlink
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, PodNetwork
@@ -220,6 +220,18 @@ def nft_tables(shared: bool = False, rows: t.Optional[t.Sequence[PodNetwork]] = 
         return []
     names = table_names(shared, rows)
     return [table for table in parse_tables(answers) if table[1] in names]
+
+
+def delete_nft_tables(tables: t.Iterable[Table]) -> None:
+    """Delete tables with all that is in them.
+
+    :raises SlipwayError: when the kernel refuses.
+    """
+    for table in tables:
+        try:
+            delete_nft_table(table)
+        except OSError as error:
+            raise SlipwayError(f"The table {' '.join(table)} of nftables cannot be deleted: {error}.") from error
 
 
 def delete_nft_table(table: Table) -> None:

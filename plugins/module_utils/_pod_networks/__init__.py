@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.calico import Calico
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.flannel import Flannel
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.manifest import Manifests
@@ -29,6 +30,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.p
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
 __all__ = [
+    "CHANGE_ARGUMENTS",
     "POD_NETWORKS",
     "OnNode",
     "PodNetwork",
@@ -39,6 +41,7 @@ __all__ = [
     "interface_with_address",
     "named",
     "network_of_family",
+    "of_a_change",
     "of_ours",
     "slices",
 ]
@@ -64,6 +67,29 @@ def of_ours(configuration: t.Mapping[str, t.Any]) -> t.List[PodNetwork]:
         for network in POD_NETWORKS.values()
         if network.name in changing or (present.get(network.name) or {}).get("release") == network.release
     ]
+
+
+#: Options of modules that change the pod network; documented by the fragment ``pod_networks``.
+CHANGE_ARGUMENTS: t.Dict[str, t.Any] = {
+    "networks": {"type": "list", "elements": "str", "required": True},
+    "successor": {"type": "str", "required": True},
+}
+
+
+def of_a_change(networks: t.Iterable[str], successor: str) -> t.Tuple[t.List[PodNetwork], PodNetwork]:
+    """The pod networks that go, and the one that stays.
+
+    :raises SlipwayError: when a name is that of none, or of one from a list, of which only the inventory knows what it
+        leaves; or when one would go and stay.
+    """
+    going = list(dict.fromkeys(networks))
+    known = {name: network for name, network in POD_NETWORKS.items() if not network.list_variable}
+    unknown = [name for name in [*going, successor] if name not in known]
+    if unknown:
+        raise SlipwayError(f"There is no pod network {unknown[0]} here, only {', '.join(known)}.")
+    if successor in going:
+        raise SlipwayError(f"{successor} cannot go and stay. Nothing was changed.")
+    return [known[name] for name in going], known[successor]
 
 
 def chosen(settings: Settings) -> PodNetwork:

@@ -63,6 +63,28 @@ def check_cluster(hosts: Hosts, cluster: Cluster, work: Work) -> t.Iterable[Prob
         )
 
 
+def check_upgrading(hosts: Hosts) -> t.Iterable[Problem]:
+    """No host is in the middle of an upgrade."""
+    for host in hosts:
+        if (host.facts or {}).get("kubernetes", {}).get("upgrading"):
+            yield host.problem(
+                "kubeadm upgrade", "has begun here and has not come to its end.", "Finish it with upgrade.yml first."
+            )
+
+
+def check_completed(hosts: Hosts) -> t.Iterable[Problem]:
+    """No host is no node, or half of one."""
+    yield from check_upgrading(hosts)
+    for host in hosts:
+        state = (host.facts or {}).get("kubernetes", {})
+        if host.facts is not None and not state.get("upgrading") and not state.get("completed"):
+            yield host.problem(
+                "node",
+                "is in the inventory, but no node of a cluster yet.",
+                "Finish it with site.yml or add_nodes.yml, or leave it out with --limit.",
+            )
+
+
 def check_etcd(hosts: Hosts, cluster: Cluster, work: Work) -> t.Iterable[Problem]:
     """All members of etcd are well: each control plane restarts its own."""
     etcd = cluster.get("etcd") or {}

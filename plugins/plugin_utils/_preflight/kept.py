@@ -10,11 +10,12 @@ controller.
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import json
 import typing as t
 
 import yaml
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import digest
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_state
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import (
     ABSENT,
@@ -58,11 +59,7 @@ OVERRIDES = {
     "KubeletConfiguration": "control_plane_kubelet_configuration",
     "KubeProxyConfiguration": "control_plane_kube_proxy_configuration",
 }
-CONFIG_MAPS = {
-    "ClusterConfiguration": "kubeadm-config",
-    "KubeletConfiguration": "kubelet-config",
-    "KubeProxyConfiguration": "kube-proxy",
-}
+CONFIG_MAPS = {kind: name for kind, (name, _key) in cluster_state.CONFIG_MAPS.items()}
 
 
 def source(hosts: Hosts) -> t.Optional[Host]:
@@ -223,7 +220,7 @@ def reconfiguration(hosts: Hosts) -> t.Dict[str, t.Any]:
             {
                 "kind": kind,
                 "text": _yaml(kept[kind]),
-                "seen": hashlib.sha256(found[kind].encode("utf-8", "surrogateescape")).hexdigest(),
+                "seen": digest(found[kind]),
                 "fields": _fields(items),
             }
             for kind, items in changes.items()

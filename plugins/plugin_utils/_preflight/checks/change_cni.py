@@ -26,7 +26,9 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.heal
     check_cluster,
     check_ready,
     check_room,
+    check_upgrading,
 )
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.kept import source
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     CLUSTER,
     Check,
@@ -43,11 +45,6 @@ CHANGE = Work(
 )
 
 
-def _source(hosts: Hosts) -> t.Optional[Host]:
-    """The host that the cluster was asked on."""
-    return next((host for host in hosts if host.control_plane and configuration(host).get("config_maps")), None)
-
-
 def _old(host: Host) -> t.List[PodNetwork]:
     """The pod networks that go."""
     return [network for network in of_ours(configuration(host)) if network.name != chosen(host).name]
@@ -55,7 +52,7 @@ def _old(host: Host) -> t.List[PodNetwork]:
 
 def check_networks(hosts: Hosts) -> t.Iterable[Problem]:
     """There is one of ours that goes, and one that stays."""
-    host = _source(hosts)
+    host = source(hosts)
     if host is None:
         yield from _unread(hosts)
         return
@@ -150,10 +147,7 @@ def check_members(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
                 "is in the inventory, but no node of the cluster.",
                 "Finish it with site.yml first, or take it out of the inventory until the change is over.",
             )
-        if ((host.facts or {}).get("kubernetes") or {}).get("upgrading"):
-            yield host.problem(
-                "kubeadm upgrade", "has begun here and has not come to its end.", "Finish it with upgrade.yml first."
-            )
+    yield from check_upgrading(hosts)
 
 
 def check_drains(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:

@@ -19,6 +19,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.heal
     Cluster,
     Work,
     check_cluster,
+    check_completed,
     check_etcd,
     check_ready,
     check_room,
@@ -58,17 +59,7 @@ def check_machines(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
                 "It is left as it is, and the run fails at its end because of that.",
                 WARNING,
             )
-        state = (host.facts or {}).get("kubernetes", {})
-        if state.get("upgrading"):
-            yield host.problem(
-                "kubeadm upgrade", "has begun here and has not come to its end.", "Finish it with upgrade.yml first."
-            )
-        elif host.facts is not None and not state.get("completed"):
-            yield host.problem(
-                "node",
-                "is in the inventory, but no node of a cluster yet.",
-                "Finish it with site.yml or add_nodes.yml, or leave it out with --limit.",
-            )
+    yield from check_completed(hosts)
 
 
 def check_controller(hosts: Hosts, cluster: Cluster, machine_id: str) -> t.Iterable[Problem]:

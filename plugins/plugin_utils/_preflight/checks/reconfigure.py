@@ -16,6 +16,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.heal
     Cluster,
     Work,
     check_cluster,
+    check_completed,
     check_etcd,
     check_ready,
     check_room,
@@ -37,18 +38,7 @@ RECONFIGURATION = Work(
 
 def check_members(hosts: Hosts, cluster: Cluster) -> t.Iterable[Problem]:
     """All hosts of this run are nodes, and no control plane of the cluster is left out of it."""
-    for host in hosts:
-        state = (host.facts or {}).get("kubernetes", {})
-        if state.get("upgrading"):
-            yield host.problem(
-                "kubeadm upgrade", "has begun here and has not come to its end.", "Finish it with upgrade.yml first."
-            )
-        elif host.facts is not None and not state.get("completed"):
-            yield host.problem(
-                "node",
-                "is in the inventory, but no node of a cluster yet.",
-                "Finish it with site.yml or add_nodes.yml, or leave it out with --limit.",
-            )
+    yield from check_completed(hosts)
     seen = {host.name for host in hosts if host.facts is not None}
     for node in cluster.get("nodes") or []:
         if node["control_plane"] and node["name"] not in seen:

@@ -9,12 +9,13 @@ import typing as t
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import digest
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.cluster_state import CONFIG_MAPS
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_upload_config
-from ansible_collections.slipway.kubernetes.plugins.modules.kubeadm_upload_config import PLACES, digest
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import ModuleRunner
 
-CLUSTER, KUBELET, PROXY = PLACES
+CLUSTER, KUBELET, PROXY = CONFIG_MAPS
 #: A kubelet that fetches static pods, and may send a password for that.
 HEADER = "kind: KubeletConfiguration\nstaticPodURLHeader:\n  Authorization:\n  - Basic c2VjcmV0\nmaxPods: 110\n"
 
@@ -23,7 +24,7 @@ class Cluster:
     """What a cluster keeps, and who has changed it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, run_module: ModuleRunner) -> None:
-        self.texts = {kind: f"kind: {kind}\n" for kind in PLACES}
+        self.texts = {kind: f"kind: {kind}\n" for kind in CONFIG_MAPS}
         self.patches: t.Dict[str, t.Any] = {}
         self.proxy_pods = "2026-11-29T10:00:05Z"
         self.annotations: t.Dict[str, str] = {}
@@ -52,9 +53,9 @@ class Cluster:
 
     def _get(self, argv: t.List[str]) -> str:
         line = " ".join(argv)
-        kind = next(kind for kind, (name, _key) in PLACES.items() if name in line)
+        kind = next(kind for kind, (name, _key) in CONFIG_MAPS.items() if name in line)
         metadata = {"resourceVersion": "7", "managedFields": [{"time": "2026-11-29T10:00:00Z"}, {}]}
-        return json.dumps({"metadata": metadata, "data": {PLACES[kind][1]: self.texts[kind]}})
+        return json.dumps({"metadata": metadata, "data": {CONFIG_MAPS[kind][1]: self.texts[kind]}})
 
     def _patch(self, argv: t.List[str]) -> str:
         name = next(word for word in argv if word.startswith("configmap/")).partition("/")[2]

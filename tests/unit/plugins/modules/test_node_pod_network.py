@@ -310,7 +310,7 @@ def test_packets_that_go_back_by_the_other_network(machine: Machine, common: str
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"networks": ["weave"]}, "There is no pod network weave here, only flannel, calico, manifest."),
+        ({"networks": ["weave"]}, "There is no pod network weave here, only flannel, calico."),
         ({"successor": "none"}, "There is no pod network none here"),
         ({"networks": ["calico"]}, "calico cannot go and stay. Nothing was changed."),
         ({"timeout": 0}, "timeout is 0, and has to be 1 second at least"),
