@@ -8,19 +8,16 @@ The promise is that of upgrades: no failed write through the endpoint, no failed
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 import pytest
+from clients import notice_nothing
 from lab_support import Site, behind
-from probe import ApiRead, ApiWrite, Client, Probe, api_client, probes
 
 CONTROL_PLANES = {"other-cp1": "debian12", "other-cp2": "debian13", "other-cp3": "debian12"}
 WORKERS = {"other-w1": "debian13", "other-w2": "debian12"}
 VIP = "172.30.0.253"
 PLAYBOOK = "playbooks/reconfigure.yml"
-#: Seconds that five nodes may take, one after the other.
-TIMEOUT = 3600
 
 
 @pytest.fixture(scope="module")
@@ -56,17 +53,8 @@ def test_clients_notice_nothing(site: Site, measured: list[str]) -> None:
             },
         }
     )
-    client = api_client(site.control_plane.shell("cat /etc/kubernetes/admin.conf"))
-    asked = [ApiRead("read", client), ApiWrite("write", client), Probe("service", Client(f"{service}/hostname"))]
-    start = time.monotonic()
-    with probes(*asked) as reports:
-        result = site.start(playbook=PLAYBOOK).wait(TIMEOUT)
-    measured += [f"another configuration of 3 + 2: {time.monotonic() - start:.0f} s", *map(str, reports)]
-    result.expect()
-    read, write, requests = reports
-    assert write.lost == [] and write.failed == 0, write
-    assert requests.failed == 0, requests
-    # A read may be repeated at the moment when the address moves.
+    title = "another configuration of 3 + 2"
+    read = notice_nothing(site, measured, title, playbook=PLAYBOOK, service=service)
     assert read.longest_gap < 5, read
 
 

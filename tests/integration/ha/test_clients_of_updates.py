@@ -9,18 +9,15 @@ with a budget. All machines are control planes that carry pods, since five would
 
 from __future__ import annotations
 
-import time
 import typing as t
 
 import pytest
+from clients import LONG, notice_nothing
 from lab_support import MACHINES, Site, behind
-from probe import ApiRead, ApiWrite, Client, Probe, api_client, probes
 
 NAMES = ["patched1", "patched2", "patched3"]
 VIP = "172.30.0.231"
 PLAYBOOK = "playbooks/patch_nodes.yml"
-#: Seconds that three machines may take, one after the other.
-TIMEOUT = 3600
 #: Seconds until an answer counts as none: these machines are slow, and they share this one's processors.
 PATIENCE = 10.0
 #: Seconds between two requests of each client.
@@ -43,7 +40,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
         machines=NAMES,
     )
     try:
-        made.start().wait(TIMEOUT).expect()
+        made.start().wait(LONG).expect()
         for node in made.nodes.values():
             node.shell("echo linux-image >/run/reboot-required.pkgs; touch /run/reboot-required")
         yield made
@@ -59,25 +56,13 @@ def boots(site: Site) -> list[str]:
 def test_clients_notice_nothing(site: Site, measured: list[str]) -> None:
     service = site.serve_web(timeout=300)
     before = boots(site)
-    client = api_client(site.control_plane.shell("cat /etc/kubernetes/admin.conf"))
-    asked = [
-        ApiRead("read", client, INTERVAL, PATIENCE),
-        ApiWrite("write", client, INTERVAL, PATIENCE),
-        Probe("service", Client(f"{service}/hostname"), INTERVAL, PATIENCE),
-    ]
-    start = time.monotonic()
-    with probes(*asked) as reports:
-        result = site.start(playbook=PLAYBOOK).wait(TIMEOUT)
-    measured += [f"reboots of 3: {time.monotonic() - start:.0f} s", *map(str, reports)]
-    result.expect()
+    title = "reboots of 3"
+    notice_nothing(site, measured, title, playbook=PLAYBOOK, service=service, interval=INTERVAL, patience=PATIENCE)
     assert not set(boots(site)) & set(before)
-    _read, write, requests = reports
-    assert write.lost == [] and write.failed == 0, write
-    assert requests.failed == 0, requests
 
 
 def test_a_second_run_changes_nothing(site: Site) -> None:
     again = boots(site)
-    site.start(playbook=PLAYBOOK).wait(TIMEOUT).expect(changed=[])
+    site.start(playbook=PLAYBOOK).wait(LONG).expect(changed=[])
     assert boots(site) == again
-    site.start().wait(TIMEOUT).expect(changed=[])
+    site.start().wait(LONG).expect(changed=[])
