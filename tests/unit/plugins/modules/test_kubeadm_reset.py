@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import types
 import typing as t
 from pathlib import Path
@@ -450,6 +451,14 @@ def test_logins_of_registries_stay_and_are_named(machine: Machine) -> None:
     assert machine.files() == sorted([*FOREIGN, "var/lib/kubelet/config.json"])
     again = machine.reset()
     assert (again["changed"], again["kept"]) == (False, [str(path)])
+
+
+def test_a_name_drawn_by_chance_is_no_program(machine: Machine) -> None:
+    path = machine.root / "root/.kube/config"
+    for prefix in (f"{tempfile.gettempdir()}/.slipway-", f"{tempfile.gettempdir()}/slipway-addons-"):
+        drawn = f"{prefix}9ctr_ip0"
+        line = ["kubectl", "config", "view", "--raw", "--output=json", f"--kubeconfig={path}", f"--cache-dir={drawn}"]
+        assert json.loads(machine.runner.run(line).stdout)["current-context"] == "kubernetes-admin@lab"
 
 
 def test_other_clusters_in_a_users_kubeconfig_stay(machine: Machine) -> None:
