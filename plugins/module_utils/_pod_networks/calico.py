@@ -239,7 +239,7 @@ class Calico(PodNetwork):
     node_annotations = ("projectcalico.org/",)
 
     def network(self, root: str = "") -> str:
-        """That of all pods, or both, as kube-proxy's configuration on this machine has it; it writes down none itself."""
+        """That of all pods, or both, as kube-proxy's configuration here has it; it writes down none itself."""
         if not os.path.exists(f"{root}/var/lib/calico/nodename"):
             return ""
         for path in sorted(glob.glob(root + KUBE_PROXY)):
