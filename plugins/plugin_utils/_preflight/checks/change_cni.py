@@ -75,6 +75,14 @@ def check_networks(hosts: Hosts) -> t.Iterable[Problem]:
             "Change it by your own means, or build the cluster anew.",
         )
         return
+    for one in (one for one in (network, *_old(host)) if one.alone and _old(host)):
+        yield Problem(
+            CLUSTER,
+            subject,
+            f"is {network.name}, and {one.title} cannot run beside another one, as long as the change takes: it"
+            f" {one.alone}.",
+            "Build a cluster anew with the other one, and move what runs there.",
+        )
     if not of_ours(configuration(host)):
         yield Problem(
             CLUSTER,
