@@ -201,7 +201,12 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers, own_interfaces
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.surroundings import pod_networks
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
-from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ip_sets, ipvs, netfilter, traffic_filters
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import (
+    ip_sets,
+    ipvs,
+    netfilter,
+    traffic_filters,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import run_record
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, beside, declared

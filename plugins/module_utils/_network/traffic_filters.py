@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs (BPF) of pod networks that packets of the machine's own interfaces go through, as filters of traffic control.
+"""Programs (BPF) of pod networks that packets of the machine's own interfaces go through: filters of traffic control.
 
 They stay when what has loaded them has ended, and drop packets as soon as what they call has gone: so they go first.
 Found by name, by rtnetlink, since `tc` is not on every machine. Those of interfaces that are removed go with these.

@@ -89,7 +89,8 @@ def of_a_change(networks: t.Iterable[str], successor: str) -> t.Tuple[t.List[Pod
     known = {name: network for name, network in POD_NETWORKS.items() if not network.list_variable}
     unknown = [name for name in [*going, successor] if name not in known]
     if unknown:
-        raise SlipwayError(f"There is no pod network {unknown[0]} here, only {', '.join(known)}.")
+        others = ", ".join(name for name, network in known.items() if not network.alone)
+        raise SlipwayError(f"There is no pod network {unknown[0]} here, only {others}.")
     if successor in going:
         raise SlipwayError(f"{successor} cannot go and stay. Nothing was changed.")
     for network in (known[name] for name in [*going, successor]):

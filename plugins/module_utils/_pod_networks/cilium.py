@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Cilium, by its own chart, with programs in the kernel (eBPF) on the interfaces of pods and of the machine.
 
-Pods have addresses of the slices that Nodes have. Its agents may do what kube-proxy does as well, which is not there then.
+Pods have addresses of the slices that Nodes have. Its agents may do what kube-proxy does, which is not there then.
 
 Private to this collection.
 """
