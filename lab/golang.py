@@ -145,6 +145,9 @@ FLANNEL = Component(
 )
 FLANNEL_CNI_PLUGIN = Component("flannel-cni-plugin", "github.com/containernetworking/plugins")
 HELM = Component("helm", "helm.sh/helm/v3", "-X helm.sh/helm/v3/internal/version.version=v{version}")
+KUBE_NETWORK_POLICIES = Component(
+    "kube-network-policies", "sigs.k8s.io/kube-network-policies", rename=(("standard", "netpol"),)
+)
 KUBE_ROUTER = Component(
     "kube-router",
     "github.com/cloudnativelabs/kube-router/v2",

@@ -44,7 +44,11 @@ COMPONENTS = (
 )
 
 # What is built and served when it is asked for, since it takes its time and few scenarios need it.
-MORE = {"calico": golang.CALICO, "kube-router": golang.KUBE_ROUTER}
+MORE = {
+    "calico": golang.CALICO,
+    "kube-network-policies": golang.KUBE_NETWORK_POLICIES,
+    "kube-router": golang.KUBE_ROUTER,
+}
 
 
 def servers() -> dict[str, Daemon]:
@@ -129,6 +133,8 @@ def build(versions: Sequence[str], more: Sequence[str] = ()) -> None:
         _addons()
         if "calico" in more:
             _calico()
+        if "kube-network-policies" in more:
+            images.push(network_policies(), REGISTRY)
         if "kube-router" in more:
             images.push(kube_router.image(), REGISTRY)
             link(WWW / "kube-router", kube_router.downloads())
@@ -234,6 +240,13 @@ def _addons() -> None:
         images.push(image, REGISTRY)
     for package in packages.values():
         charts.push(package, REGISTRY, helm)
+
+
+def network_policies() -> Image:
+    """Return the image by which Flannel's chart has NetworkPolicy, of the release that can be had."""
+    programs = golang.build(golang.KUBE_NETWORK_POLICIES)
+    reference = f"registry.k8s.io/networking/kube-network-policies:v{golang.KUBE_NETWORK_POLICIES.version}"
+    return Image(reference, {"/bin/netpol": programs / "netpol"}, ["/bin/netpol"])
 
 
 def _calico() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 import typing as t
+from urllib.parse import quote
 
 import pytest
 from conftest import ARTIFACTS, SCENARIO, changes, connect, list_sets, names, play
@@ -15,12 +16,19 @@ from testinfra.host import Host
 
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
 CONTROL_PLANE = connect(names("kube_control_plane")[0])
-VARIABLES = {"cluster_name": "molecule-calico", "cluster_cni": "calico", "kubeconfig_fetch_directory": str(ARTIFACTS)}
+VARIABLES = {
+    "cluster_name": "molecule-calico",
+    "cluster_cni": "calico",
+    "cluster_pod_subnet": "10.244.0.0/16,fd00:10:244::/56",
+    "cluster_service_subnet": "10.96.0.0/12,fd00:10:96::/112",
+    "metallb_address_pools": [{"name": "default", "addresses": ["172.30.0.228-172.30.0.228", "fd30::228-fd30::228"]}],
+    "kubeconfig_fetch_directory": str(ARTIFACTS),
+}
 
 # Each prints what is left; nothing is right.
 LEFT = {
     "interfaces": "ls /sys/class/net | grep -E '^(cali|vxlan|veth|cni)'",
-    "routes": "ip route | grep -vE '^(default|172[.]30[.]0[.]0/24) '",
+    "routes": "{ ip -6 route | grep fd00; ip route; } | grep -vE '^(default|172[.]30[.]0[.]0/24) '",
     "rules": "{ iptables-save; ip6tables-save; } | grep -iE 'cali|kube'",
     "sets": list_sets("cali[0-9a-z-]+"),
     "mounts": "grep -E '/(run|lib)/calico' /proc/self/mounts",
@@ -49,18 +57,22 @@ def test_the_agents_run(machines: set[str]) -> None:
 def test_nodes_have_a_tunnel_of_the_right_mtu(node: Host) -> None:
     own = int(node.check_output("cat /sys/class/net/eth0/mtu"))
     assert int(node.check_output("cat /sys/class/net/vxlan.calico/mtu")) == own - 50
+    assert int(node.check_output("cat /sys/class/net/vxlan-v6.calico/mtu")) == own - 70
     assert node.file("/etc/cni/net.d/10-calico.conflist").exists
 
 
 def test_settings_are_those_of_the_inventory() -> None:
     pool = get("ippools.crd.projectcalico.org/default-ipv4-ippool")["spec"]
     assert (pool["cidr"], pool["blockSize"], pool["vxlanMode"]) == ("10.244.0.0/16", 26, "Always")
-    assert pool["nodeSelector"] == "kubernetes.io/os == 'linux'"
+    six = get("ippools.crd.projectcalico.org/default-ipv6-ippool")["spec"]
+    assert (six["cidr"], six["blockSize"], six["vxlanMode"]) == ("fd00:10:244::/56", 122, "Always")
+    assert pool["nodeSelector"] == six["nodeSelector"] == "kubernetes.io/os == 'linux'"
     assert get("felixconfigurations.crd.projectcalico.org/default")["spec"]["logSeverityScreen"] == "Warning"
     pods = get("--namespace=kube-system daemonset/calico-node")["spec"]["template"]["spec"]
     assert pods["containers"][0]["resources"]["requests"] == {"cpu": "100m"}
     assert {item["metadata"]["name"] for item in get("ippools.crd.projectcalico.org")["items"]} == {
         "default-ipv4-ippool",
+        "default-ipv6-ippool",
         "reserve",
     }
 
@@ -75,44 +87,48 @@ def test_the_cluster_is_verified() -> None:
     output = play("verify.yml", variables=VARIABLES)
     assert "failed=0" in output
     assert "ok      a NetworkPolicy denies and lets through" in output
+    assert "the load balancer answers from the controller by IPv6  fd30::228" in output
 
 
 def dial(address: str, host: str, port: int = 80) -> dict[str, t.Any]:
     """What a pod says that asks a host."""
-    query = f"host={host}&port={port}&request=hostname&protocol=http&tries=1"
+    query = f"host={quote(host)}&port={port}&request=hostname&protocol=http&tries=1"
     return json.loads(CONTROL_PLANE.check_output(f"curl --silent --max-time 30 'http://{address}:8080/dial?{query}'"))
 
 
 @pytest.fixture
-def pods() -> t.Iterator[dict[str, str]]:
-    """Addresses of the pods by their names."""
+def pods() -> t.Iterator[dict[str, list[str]]]:
+    """Addresses of the pods by their names, each of one family."""
     apply("pods.yml")
     CONTROL_PLANE.run_expect([0], f"{KUBECTL} wait --namespace=policy --for=condition=Ready pods --all --timeout=120s")
     found = get("--namespace=policy pods")["items"]
-    yield {item["metadata"]["name"]: item["status"]["podIP"] for item in found}
+    yield {item["metadata"]["name"]: [entry["ip"] for entry in item["status"]["podIPs"]] for item in found}
     CONTROL_PLANE.run_expect([0], f"{KUBECTL} delete namespace policy")
 
 
-def test_network_policy(pods: dict[str, str]) -> None:
-    """By the server's address and by the name of its service: what is denied is denied, what is allowed works."""
-    server = "server.policy.svc.cluster.local"
-    for client in ("friend", "stranger"):
-        assert dial(pods[client], pods["server"], 8080) == {"responses": ["server"]}
-        assert dial(pods[client], server) == {"responses": ["server"]}
+def test_network_policy(pods: dict[str, list[str]]) -> None:
+    """By the server's addresses and by the name of its service: what is denied is denied, what is allowed works."""
+    name = "server.policy.svc.cluster.local"
+    targets = [*((address, 8080) for address in pods["server"]), (name, 80)]
+    assert [":" in address for address in pods["server"]] == [False, True]
+    stranger, friend = pods["stranger"][0], pods["friend"][0]
+    for host, port in targets:
+        for client in (friend, stranger):
+            assert dial(client, host, port) == {"responses": ["server"]}
     apply("policy.yml")
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and "responses" in dial(pods["stranger"], pods["server"], 8080):
+    while time.monotonic() < deadline and any("responses" in dial(stranger, host, port) for host, port in targets):
         time.sleep(1)
-    for host, port in ((pods["server"], 8080), (server, 80)):
-        assert "errors" in dial(pods["stranger"], host, port)
-        assert dial(pods["friend"], host, port) == {"responses": ["server"]}
+    for host, port in targets:
+        assert "errors" in dial(stranger, host, port)
+        assert dial(friend, host, port) == {"responses": ["server"]}
     # The name is still found.
-    assert "no such host" not in json.dumps(dial(pods["stranger"], server))
+    assert "no such host" not in json.dumps(dial(stranger, name))
     CONTROL_PLANE.run_expect([0], f"{KUBECTL} delete --namespace=policy networkpolicy/server")
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and "errors" in dial(pods["stranger"], server):
+    while time.monotonic() < deadline and "errors" in dial(stranger, name):
         time.sleep(1)
-    assert dial(pods["stranger"], server) == {"responses": ["server"]}
+    assert dial(stranger, name) == {"responses": ["server"]}
 
 
 def left(node: Host) -> dict[str, str]:

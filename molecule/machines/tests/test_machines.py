@@ -85,7 +85,7 @@ def built_in(machine: Host) -> t.Set[str]:
 
 def assert_nothing_is_to_be_done() -> None:
     assert changes(play(CONVERGE)) == 0
-    play("verify.yml", variables=VERIFY)
+    assert "ok      a NetworkPolicy denies and lets through" in play("verify.yml", variables=VERIFY)
 
 
 def test_machines_are_prepared() -> None:

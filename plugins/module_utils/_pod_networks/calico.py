@@ -31,6 +31,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.p
     PodNetwork,
     Port,
     has_two_families,
+    network_of_family,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
@@ -40,29 +41,35 @@ GROUP = "crd.projectcalico.org"
 API = f"{GROUP}/v1"
 SPACE = "kube-system"
 MANIFEST = Manifest("cni_calico", "calico", "node", programs=("calicoctl",))
-#: The pool that Calico would make itself without ours.
-POOL = "default-ipv4-ippool"
+#: The pools that Calico would make itself without ours.
+POOLS = {4: "default-ipv4-ippool", 6: "default-ipv6-ippool"}
 #: What it gives to nobody while the pod network is changed.
 RESERVATION = "slipway-pod-network-change"
 VXLAN, IPIP, NONE = "vxlan", "ipip", "none"
 #: Where the pod of kube-proxy has its configuration.
 KUBE_PROXY = f"{KUBEADM.kubelet_folder}/pods/*/volumes/kubernetes.io~configmap/kube-proxy/config.conf"
-#: Bytes of each packet.
-OVERHEADS = {VXLAN: 50, IPIP: 20}
+#: Bytes of each packet; there are tunnels of IPIP for IPv4 alone.
+OVERHEADS = {4: {VXLAN: 50, IPIP: 20}, 6: {VXLAN: 70}}
 #: What an agent writes into the settings of all agents where they have nothing of the kind. Its way of writing loses
 #: labels, so it has to find them there.
 FELIX = {"logSeverityScreen": "Info", "reportingInterval": "0s"}
 #: Where Calico keeps the labels of an object that it, or calicoctl, has written.
 LABELS = "projectcalico.org/metadata"
-#: How small and how large a block of addresses may be, by its prefix.
-BLOCKS = (20, 32)
+#: How large and how small a block of addresses may be, by its prefix, and the variable that says it.
+BLOCKS = {4: (20, 32), 6: (116, 128)}
+BLOCK_SIZES = {4: "cni_calico_block_size", 6: "cni_calico_block_size6"}
+#: What turns WireGuard on, in each family, and its port.
+WIREGUARD = (
+    ("wireguardEnabled", "wireguardListeningPort", 51820),
+    ("wireguardEnabledV6", "wireguardListeningPortV6", 51821),
+)
 #: What IPv6 wants, and what an interface can have.
 MTUS = (1280, 65535)
 VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+([-.+][-.+0-9A-Za-z]+)?")
 #: Keys of a pool that have variables of their own.
 POOL_KEYS = {
     "cidr": "cluster_pod_subnet",
-    "blockSize": "cni_calico_block_size",
+    "blockSize": " and ".join(BLOCK_SIZES.values()),
     "ipipMode": "cni_calico_encapsulation",
     "vxlanMode": "cni_calico_encapsulation",
     "natOutgoing": "cni_calico_nat_outgoing",
@@ -97,10 +104,15 @@ def encapsulation_of(pool: t.Mapping[str, t.Any]) -> str:
     return NONE
 
 
-def network_of(settings: Settings) -> t.Optional[ipaddress.IPv4Network]:
-    """The network of all pods; ``None`` when it is none."""
+def versions(settings: Settings) -> t.List[int]:
+    """The versions of IP that pods have."""
+    return [4, 6] if has_two_families(settings) else [4]
+
+
+def network_of(settings: Settings, version: int) -> t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network, None]:
+    """The network of all pods of a version of IP; ``None`` when there is none, or it is no network."""
     try:
-        return ipaddress.IPv4Network(settings.text("cluster_pod_subnet"))
+        return ipaddress.ip_network(network_of_family(settings.text("cluster_pod_subnet"), version))
     except ValueError:
         return None
 
@@ -110,20 +122,46 @@ def resource(kind: str, name: str, spec: t.Mapping[str, t.Any]) -> Object:
     return {"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": dict(spec)}
 
 
-def pool(settings: Settings) -> t.Dict[str, t.Any]:
-    """What the pool of all pods is."""
+def pool(settings: Settings, version: int) -> t.Dict[str, t.Any]:
+    """What the pool of all pods of a version of IP is."""
     encapsulation = settings.text("cni_calico_encapsulation")
     mode = "CrossSubnet" if settings.flag("cni_calico_cross_subnet") else "Always"
     return {
-        "cidr": settings.text("cluster_pod_subnet"),
-        "blockSize": settings.number("cni_calico_block_size"),
-        "ipipMode": mode if encapsulation == IPIP else "Never",
+        "cidr": network_of_family(settings.text("cluster_pod_subnet"), version),
+        "blockSize": settings.number(BLOCK_SIZES[version]),
+        "ipipMode": mode if encapsulation == IPIP and version == 4 else "Never",
         "vxlanMode": mode if encapsulation == VXLAN else "Never",
         "natOutgoing": settings.flag("cni_calico_nat_outgoing"),
         "nodeSelector": "all()",
         "allowedUses": ["Workload", "Tunnel"],
         **settings.mapping("cni_calico_ip_pool"),
     }
+
+
+def plugins_with_two_families() -> str:
+    """The configuration of its CNI plugins, in which they are told to give each pod two addresses.
+
+    That of the manifest does not say so. What stands between underscores is filled in on each node, as there.
+    """
+    addresses = {"type": "calico-ipam", "assign_ipv4": "true", "assign_ipv6": "true"}
+    own = {
+        "type": "calico",
+        "log_level": "info",
+        "log_file_path": "/var/log/calico/cni/cni.log",
+        "datastore_type": "kubernetes",
+        "nodename": "__KUBERNETES_NODE_NAME__",
+        "mtu": "__CNI_MTU__",
+        "ipam": addresses,
+        "policy": {"type": "k8s"},
+        "kubernetes": {"kubeconfig": "__KUBECONFIG_FILEPATH__"},
+    }
+    others = [
+        {"type": "portmap", "snat": True, "capabilities": {"portMappings": True}},
+        {"type": "bandwidth", "capabilities": {"bandwidth": True}},
+    ]
+    text = json.dumps({"name": Calico.cni_network, "cniVersion": "0.3.1", "plugins": [own, *others]}, indent=2)
+    # The only one that is a number.
+    return text.replace('"__CNI_MTU__"', "__CNI_MTU__")
 
 
 def probe(*words: str) -> t.Dict[str, t.Any]:
@@ -138,7 +176,8 @@ class Calico(PodNetwork):
     title = "Calico"
     manifest = MANIFEST
     has_policies = True
-    overhead = OVERHEADS[VXLAN]
+    has_two_families = True
+    overhead = OVERHEADS[4][VXLAN]
     conditions = (
         {"type": "rollout", "kind": "daemonset", "namespace": SPACE, "names": ["calico-node"]},
         {"type": "rollout", "kind": "deployment", "namespace": SPACE, "names": ["calico-kube-controllers"]},
@@ -150,12 +189,16 @@ class Calico(PodNetwork):
         "calico_mtu": "cni_calico_mtu",
         "calico_network_backend": "cni_calico_encapsulation",
         "calico_pool_blocksize": "cni_calico_block_size",
+        "calico_pool_blocksize_ipv6": "cni_calico_block_size6",
         "calico_pool_cidr": "cluster_pod_subnet",
+        "calico_pool_cidr_ipv6": "cluster_pod_subnet",
         "calico_version": "cni_calico_version",
         "calico_vxlan_mode": "cni_calico_encapsulation, cni_calico_cross_subnet",
+        "calico_vxlan_mode_ipv6": "cni_calico_encapsulation, cni_calico_cross_subnet",
         "nat_outgoing": "cni_calico_nat_outgoing",
+        "nat_outgoing_ipv6": "cni_calico_nat_outgoing",
     }
-    kubespray_weak = ("calico_mtu", "calico_version", "nat_outgoing")
+    kubespray_weak = ("calico_mtu", "calico_version", "nat_outgoing", "nat_outgoing_ipv6")
 
     kernel_modules = (VXLAN, IPIP)
     interfaces = (
@@ -189,18 +232,18 @@ class Calico(PodNetwork):
     kept_files = ("/var/lib/slipway/calico.yaml",)
 
     ports_variable = "cni_calico_felix or cni_calico_bgp"
-    path = f"/apis/{API}/ippools/{POOL}"
+    path = f"/apis/{API}/ippools/{POOLS[4]}"
     agents = ((SPACE, "k8s-app in (calico-node, calico-kube-controllers, calico-typha)"),)
     #: Its agents say so in their preStop hook.
     voices = (("clusterrolebinding", "calico-node"),)
     node_annotations = ("projectcalico.org/",)
 
     def network(self, root: str = "") -> str:
-        """The network of all pods. It writes down none itself; kube-proxy's configuration on this machine has it."""
+        """That of all pods, or both, as kube-proxy's configuration here has it; it writes down none itself."""
         if not os.path.exists(f"{root}/var/lib/calico/nodename"):
             return ""
         for path in sorted(glob.glob(root + KUBE_PROXY)):
-            match = re.search(r"^clusterCIDR: *[\"']?([0-9.]+/\d+)[\"']?$", read_text(path), re.MULTILINE)
+            match = re.search(r"^clusterCIDR: *[\"']?([0-9a-f.:/,]+/\d+)[\"']?$", read_text(path), re.MULTILINE)
             if match:
                 return match.group(1)
         return ""
@@ -212,9 +255,10 @@ class Calico(PodNetwork):
         found = [Port("tcp", health, "Calico's agent, for its health", is_shared=False, is_tried=False, is_asked=False)]
         if settings.number("cni_calico_typha_replicas") > 0:
             found.append(Port("tcp", 5473, "Calico's Typha", is_shared=False, is_tried=True))
-        if str(felix.get("wireguardEnabled", "")).lower() == "true":
-            port = _number(felix.get("wireguardListeningPort"), 51820)
-            found.append(Port("udp", port, "Calico's WireGuard", is_shared=False, is_tried=False))
+        for enabled, listening, otherwise in WIREGUARD:
+            if str(felix.get(enabled, "")).lower() == "true":
+                port = _number(felix.get(listening), otherwise)
+                found.append(Port("udp", port, "Calico's WireGuard", is_shared=False, is_tried=False))
         if settings.text("cni_calico_encapsulation") == VXLAN:
             port = _number(felix.get("vxlanPort"), 4789)
             return [*found, Port("udp", port, "Calico's VXLAN", is_shared=True, is_tried=True)]
@@ -230,17 +274,18 @@ class Calico(PodNetwork):
         return {settings.text("cni_calico_encapsulation")}.intersection(self.kernel_modules)
 
     def overhead_with(self, settings: Settings) -> int:
-        """That of its encapsulation."""
-        return OVERHEADS.get(settings.text("cni_calico_encapsulation"), 0)
+        """That of its encapsulation, where it is the larger one."""
+        encapsulation = settings.text("cni_calico_encapsulation")
+        return max(OVERHEADS[version].get(encapsulation, 0) for version in versions(settings))
 
     def mtu(self, settings: Settings) -> int:
         """What it is told; it finds the right one itself otherwise."""
         return settings.number("cni_calico_mtu")
 
     def objects(self, settings: Settings) -> t.List[Object]:
-        """The pool of all pods, its settings, and what else the inventory has."""
+        """The pools of all pods, its settings, and what else the inventory has."""
         found = [
-            resource("IPPool", POOL, pool(settings)),
+            *(resource("IPPool", POOLS[version], pool(settings, version)) for version in versions(settings)),
             resource("FelixConfiguration", "default", {**FELIX, **settings.mapping("cni_calico_felix")}),
         ]
         bgp = settings.mapping("cni_calico_bgp")
@@ -253,17 +298,25 @@ class Calico(PodNetwork):
         return [resource("IPReservation", RESERVATION, {"reservedCIDRs": list(networks)})] if networks else []
 
     def patches(self, settings: Settings) -> t.List[Object]:
-        """The backend, the MTU, where a node's address comes from, and no pool but ours.
+        """The backend, the MTU, where a node's addresses come from, and no pools but ours.
 
         Without BGP there is no BIRD that could be asked whether it is well.
         """
         is_vxlan = settings.text("cni_calico_encapsulation") == VXLAN
         config = {"calico_backend": VXLAN if is_vxlan else "bird", "veth_mtu": str(settings.number("cni_calico_mtu"))}
+        addresses = [{"name": "IP_AUTODETECTION_METHOD", "value": "kubernetes-internal-ip"}]
+        if has_two_families(settings):
+            config["cni_network_config"] = plugins_with_two_families()
+            addresses += [
+                {"name": "IP6", "value": "autodetect"},
+                {"name": "IP6_AUTODETECTION_METHOD", "value": "kubernetes-internal-ip"},
+                {"name": "FELIX_IPV6SUPPORT", "value": "true"},
+            ]
         agent = {
             "name": "calico-node",
             "env": [
                 {"name": "CLUSTER_TYPE", "value": "k8s" if is_vxlan else "k8s,bgp"},
-                {"name": "IP_AUTODETECTION_METHOD", "value": "kubernetes-internal-ip"},
+                *addresses,
                 {"name": "NO_DEFAULT_POOLS", "value": "true"},
             ],
             "livenessProbe": probe("-felix-live", *([] if is_vxlan else ["-bird-live"])),
@@ -284,19 +337,17 @@ class Calico(PodNetwork):
 
     def lasting(self, settings: Settings) -> t.List[Lasting]:
         """Network, encapsulation and blocks: nodes would go on with what they have, and lose the others."""
-        wanted = {
-            "network": ("cluster_pod_subnet", "network"),
-            "encapsulation": ("cni_calico_encapsulation", "encapsulation"),
-            "block_size": ("cni_calico_block_size", "size of blocks"),
-        }
-        return [
-            Lasting(key, settings.text(variable), variable, f"Calico's {what}")
-            for key, (variable, what) in wanted.items()
-            if settings.text(variable)
-        ]
+        network = network_of_family(settings.text("cluster_pod_subnet"), 4)
+        wanted = [Lasting("network", network, "cluster_pod_subnet", "Calico's network")]
+        for key, variable, what in (
+            ("encapsulation", "cni_calico_encapsulation", "encapsulation"),
+            ("block_size", "cni_calico_block_size", "size of blocks"),
+        ):
+            wanted.append(Lasting(key, settings.text(variable), variable, f"Calico's {what}"))
+        return [setting for setting in wanted if setting.wanted]
 
     def state(self, kept: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-        """What its pool says."""
+        """What its pool of IPv4 says. That the cluster has two families lasts without it."""
         spec = kept.get("spec") or {}
         return {
             "network": str(spec.get("cidr") or ""),
@@ -398,28 +449,27 @@ def _of_typha(settings: Settings) -> t.Iterator[Finding]:
         )
 
 
-def _of_network(settings: Settings) -> t.Iterator[Finding]:
+def _of_blocks(settings: Settings, version: int) -> t.Iterator[Finding]:
+    variable, (largest, smallest) = BLOCK_SIZES[version], BLOCKS[version]
     # A text that is no number is reported by the checks on argument_specs.
-    size, network = _number(settings.text("cni_calico_block_size"), BLOCKS[1]), network_of(settings)
-    smallest, largest = BLOCKS
-    if not smallest <= size <= largest:
+    size, network = _number(settings.text(variable), smallest), network_of(settings, version)
+    if not largest <= size <= smallest:
         yield Finding(
-            "cni_calico_block_size",
-            f"is {size}, and Calico has blocks of /{smallest} to /{largest}.",
-            "Leave it out: each node takes blocks of 64 addresses (/26) as it needs them.",
+            variable,
+            f"is {size}, and Calico has blocks of /{largest} to /{smallest}.",
+            f"Leave it out: each node takes blocks of 64 addresses (/{smallest - 6}) as it needs them.",
         )
     elif network is not None and network.prefixlen > size:
         yield Finding(
-            "cni_calico_block_size",
+            variable,
             f"is {size}, and a block of that size is larger than cluster_pod_subnet {network}.",
             "Choose a larger number, for smaller blocks, or a larger network.",
         )
-    if network is None and settings.text("cluster_pod_subnet") and not has_two_families(settings):
-        yield Finding(
-            "cluster_pod_subnet",
-            f"{settings.text('cluster_pod_subnet')} is not one network of IPv4, which is all that Calico gets here.",
-            "Write it as 10.244.0.0/16.",
-        )
+
+
+def _of_network(settings: Settings) -> t.Iterator[Finding]:
+    for version in versions(settings):
+        yield from _of_blocks(settings, version)
     mtu = settings.number("cni_calico_mtu")
     if mtu and not MTUS[0] <= mtu <= MTUS[1]:
         yield Finding(
@@ -453,7 +503,7 @@ def _of_objects(settings: Settings) -> t.Iterator[Finding]:
                 "Write it as the cluster keeps it (kubectl get ippools.crd.projectcalico.org -o yaml), not as calicoctl"
                 " takes it; anything else belongs into addons_list.",
             )
-        elif (kind, name) in (("IPPool", POOL), ("FelixConfiguration", "default")):
+        elif (kind, name) in (*(("IPPool", pool) for pool in POOLS.values()), ("FelixConfiguration", "default")):
             yield Finding(
                 "cni_calico_objects",
                 f"entry {number} is {kind} {name}, which has variables of its own.",

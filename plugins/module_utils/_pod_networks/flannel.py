@@ -44,6 +44,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import l
 SUBNET = "/run/flannel/subnet.env"
 RESULTS = sandboxes.RESULTS
 BRIDGE = "cni0"
+#: By which kube-network-policies sees packets; where the kernel has it not, it lets all of them through.
+QUEUE = "nft_queue"
 #: Flannel needs some seconds from its start until it has said where it is.
 SECONDS_TO_START = 30
 
@@ -180,7 +182,7 @@ class Flannel(PodNetwork):
     kubespray = {"flannel_backend_type": "cni_flannel_backend", "flannel_interface": "cni_flannel_interface"}
     kubespray_weak = ("flannel_interface",)
 
-    kernel_modules = ("vxlan", "wireguard")
+    kernel_modules = ("vxlan", "wireguard", QUEUE)
     interfaces = (
         {"Name": "veth1a2b3c4d", "Type": "ether", "Kind": "veth", "Driver": "veth"},
         {"Name": BRIDGE, "Type": "bridge", "Kind": "bridge", "Driver": "bridge"},
@@ -195,7 +197,7 @@ class Flannel(PodNetwork):
     chains = ("FLANNEL-",)
     #: Older ones have put them there.
     rules = (r'--comment "?flanneld (masq|forward)"?',)
-    nft_tables = ("flannel-ipv4", "flannel-ipv6")
+    nft_tables = ("flannel-ipv4", "flannel-ipv6", "kube-network-policies")
     #: Those of its backend host-gw.
     pod_routes = (r"\S+ via \S+ dev \S+( onlink)?",)
     folders = ("/run/flannel",)
@@ -210,27 +212,41 @@ class Flannel(PodNetwork):
         " flannel.args of cni_flannel_values."
     )
 
+    def told(self, settings: Settings) -> PodNetwork:
+        """With NetworkPolicy, where kube-network-policies runs beside it."""
+        network = Flannel()
+        network.has_policies = settings.flag("cni_flannel_network_policy")
+        return network
+
     def network(self, root: str = "") -> str:
         """The network of all pods, of the file that it has written for its CNI plugin."""
         return ",".join(re.findall(r"^FLANNEL_(?:IPV6_)?NETWORK=(\S+)$", read_text(root + SUBNET), re.MULTILINE))
 
     def ports(self, settings: Settings) -> t.List[Port]:
-        """Those of its backends: the kernel's VXLAN can be shared, WireGuard cannot and has one for each family."""
+        """Those of its backends: the kernel's VXLAN can be shared, WireGuard cannot and has one for each family.
+
+        And that of the metrics of kube-network-policies, on each node.
+        """
         backend = settings.text("cni_flannel_backend")
         known = {"vxlan": (8472,), "wireguard": (51820, 51821) if has_two_families(settings) else (51820,)}
         is_vxlan = backend == "vxlan"
-        return [
+        found = [
             Port("udp", number, f"Flannel's backend {backend}", is_shared=is_vxlan, is_tried=is_vxlan)
             for number in known.get(backend, ())
         ]
+        if settings.flag("cni_flannel_network_policy"):
+            what = "kube-network-policies beside Flannel, for its metrics"
+            found.append(Port("tcp", 9080, what, is_shared=False, is_tried=False, is_asked=False))
+        return found
 
     def overhead_with(self, settings: Settings) -> int:
         """It makes room for the headers of IPv4 alone, and those of IPv6 have 20 bytes more."""
         return self.overhead + (20 if has_two_families(settings) else 0)
 
     def modules(self, settings: Settings) -> t.Set[str]:
-        """That of its backend."""
-        return {settings.text("cni_flannel_backend")}.intersection(self.kernel_modules)
+        """That of its backend, and that of NetworkPolicy."""
+        policies = {QUEUE} if settings.flag("cni_flannel_network_policy") else set()
+        return policies | {settings.text("cni_flannel_backend")}.intersection(self.kernel_modules)
 
     def interface(self, settings: Settings, facts: Facts, first: Settings, first_facts: Facts) -> str:
         """One name on all: that of cluster_node_ip's on the first; without one that of the default route.

@@ -9,7 +9,7 @@ import pathlib
 import typing as t
 
 import pytest
-from test_bad_inputs import Case, assert_said, machine, playbook, pool
+from test_bad_inputs import WEAVE, Case, assert_said, machine, playbook, pool
 
 PODS, SERVICES = "10.244.0.0/16,fd00:10:244::/56", "10.96.0.0/12,fd00:10:96::/112"
 DUAL = {"cluster_pod_subnet": PODS, "cluster_service_subnet": SERVICES}
@@ -118,8 +118,13 @@ CASES = [
     ),
     case(
         "a-network-for-ipv4-alone",
-        "cluster: cluster_cni: is calico, and Calico is not set up for two families yet.",
-        {"cluster_cni": "calico"},
+        "cluster: cluster_cni: is manifest, and weave is not set up for two families yet.",
+        {"cluster_cni": "manifest", "cni_manifests": [WEAVE]},
+    ),
+    case(
+        "calicos-blocks-of-ipv6",
+        "cp1: cni_calico_block_size6: is 64, and Calico has blocks of /116 to /128.",
+        {"cluster_cni": "calico", "cni_calico_block_size6": 64},
     ),
     case(
         "size-of-both",

@@ -46,6 +46,12 @@ CASES = [
         facts={"worker1": {"os": {"kernel": "6.1.0"}, **around(modules_missing=["ip_vs"])}},
     ),
     Case(
+        "no-queue-for-network-policies",
+        ["worker1: kernel_modules: the kernel 6.1.0 cannot load nft_queue:"],
+        {"cni_flannel_network_policy": True},
+        facts={"worker1": {"os": {"kernel": "6.1.0"}, **around(modules_missing=["nft_queue"])}},
+    ),
+    Case(
         "noexec",
         ["cp1: mounts: /opt/cni/bin is on /opt (ext4), which is mounted noexec"],
         facts={

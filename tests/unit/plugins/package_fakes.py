@@ -19,7 +19,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 
 FIXTURES = Path(__file__).parent / "fixtures" / "apt"
 #: Names that are drawn by chance. One of them had "ctr" in it, and was taken for that program.
-_BY_CHANCE = re.compile(rf"(\.slipway-(?:work-)?|{re.escape(tempfile.gettempdir())}/slipway-(?:addons-)?)[a-z0-9_]{{8}}")
+_TEMPORARY = re.escape(tempfile.gettempdir())
+_BY_CHANCE = re.compile(rf"(\.slipway-(?:work-)?|{_TEMPORARY}/slipway-(?:addons-)?)[a-z0-9_]{{8}}")
 
 
 def fixture(name: str) -> str:

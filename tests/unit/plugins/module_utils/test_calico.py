@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 from pathlib import Path
@@ -25,10 +26,12 @@ DEFAULTS: t.Dict[str, t.Any] = {
     "cni_calico_cross_subnet": False,
     "cni_calico_mtu": 0,
     "cni_calico_block_size": 26,
+    "cni_calico_block_size6": 122,
     "cni_calico_nat_outgoing": True,
     "cni_calico_calicoctl": True,
     "cni_calico_calicoctl_checksum": "sha256:https://example.com/SHA256SUMS",
 }
+TWO = {"cluster_pod_subnet": "10.244.0.0/16,fd00:10:244::/56"}
 EXTRA_POOL = {"apiVersion": "crd.projectcalico.org/v1", "kind": "IPPool", "metadata": {"name": "more"}, "spec": {}}
 
 
@@ -57,6 +60,25 @@ def objects(**more: t.Any) -> t.Dict[str, t.Dict[str, t.Any]]:
 def test_the_pool(given: t.Dict[str, t.Any], expected: t.Dict[str, t.Any]) -> None:
     pool = objects(**given)["IPPool default-ipv4-ippool"]
     assert {key: pool[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "modes"),
+    [
+        ({}, ("Never", "Always")),
+        ({"cni_calico_cross_subnet": True}, ("Never", "CrossSubnet")),
+        # There is no such tunnel for IPv6.
+        ({"cni_calico_encapsulation": "ipip"}, ("Never", "Never")),
+    ],
+)
+def test_the_pool_of_ipv6(given: t.Dict[str, t.Any], modes: t.Tuple[str, str]) -> None:
+    assert "IPPool default-ipv6-ippool" not in objects(**given)
+    found = objects(**{**TWO, **given, "cni_calico_ip_pool": {"nodeSelector": "zone == 'a'"}})
+    four, six = (found[f"IPPool default-ipv{version}-ippool"] for version in (4, 6))
+    assert (four["cidr"], four["blockSize"]) == ("10.244.0.0/16", 26)
+    assert (six["cidr"], six["blockSize"], six["natOutgoing"]) == ("fd00:10:244::/56", 122, True)
+    assert (six["ipipMode"], six["vxlanMode"]) == modes
+    assert four["nodeSelector"] == six["nodeSelector"] == "zone == 'a'"
 
 
 def test_settings_are_passed_through() -> None:
@@ -88,6 +110,20 @@ def test_the_manifest_without_bgp_and_with_it() -> None:
         assert {"name": "NO_DEFAULT_POOLS", "value": "true"} in agent["env"]
 
 
+def test_the_manifest_with_two_families() -> None:
+    one, two = patches(), patches(**TWO)
+    assert "cni_network_config" not in one["ConfigMap"]["data"]
+    text = two["ConfigMap"]["data"]["cni_network_config"]
+    own, *others = json.loads(text.replace("__CNI_MTU__", "0"))["plugins"]
+    assert own["mtu"] == 0 and own["ipam"] == {"type": "calico-ipam", "assign_ipv4": "true", "assign_ipv6": "true"}
+    assert [item["type"] for item in others] == ["portmap", "bandwidth"]
+    agents = [found["DaemonSet"]["spec"]["template"]["spec"]["containers"][0]["env"] for found in (one, two)]
+    names = [{item["name"]: item["value"] for item in agent} for agent in agents]
+    assert "IP6" not in names[0] and "FELIX_IPV6SUPPORT" not in names[0]
+    assert (names[1]["IP6"], names[1]["FELIX_IPV6SUPPORT"]) == ("autodetect", "true")
+    assert names[1]["IP6_AUTODETECTION_METHOD"] == names[1]["IP_AUTODETECTION_METHOD"] == "kubernetes-internal-ip"
+
+
 def test_images_are_of_one_repository() -> None:
     given = settings(cni_calico_image_repository="registry.example.com/calico", cni_calico_patches=[EXTRA_POOL])
     found = CALICO.patches(given)
@@ -109,6 +145,10 @@ def test_a_typha_between_agents_and_api_servers() -> None:
         ({"cni_calico_felix": {"vxlanPort": 4790, "healthPort": "9199"}}, ["tcp 9199 False", "udp 4790 True"]),
         ({"cni_calico_typha_replicas": 1}, ["tcp 9099 False", "tcp 5473 True", "udp 4789 True"]),
         ({"cni_calico_felix": {"vxlanPort": "x"}}, ["tcp 9099 False", "udp 4789 True"]),
+        (
+            {"cni_calico_felix": {"wireguardEnabled": True, "wireguardEnabledV6": "true"}},
+            ["tcp 9099 False", "udp 51820 False", "udp 51821 False", "udp 4789 True"],
+        ),
         ({"cni_calico_encapsulation": "ipip"}, ["tcp 9099 False", "tcp 179 True"]),
         (
             {"cni_calico_encapsulation": "none", "cni_calico_bgp": {"listenPort": 1790}},
@@ -125,6 +165,11 @@ def test_what_the_encapsulation_needs(encapsulation: str, overhead: int) -> None
     given = settings(cni_calico_encapsulation=encapsulation, cni_calico_mtu="1400")
     assert CALICO.modules(given) == {encapsulation} - {"none"}
     assert (CALICO.overhead_with(given), CALICO.mtu(given)) == (overhead, 1400)
+
+
+@pytest.mark.parametrize(("encapsulation", "overhead"), [("vxlan", 70), ("ipip", 20), ("none", 0)])
+def test_what_the_encapsulation_of_two_families_needs(encapsulation: str, overhead: int) -> None:
+    assert CALICO.overhead_with(settings(**TWO, cni_calico_encapsulation=encapsulation)) == overhead
 
 
 @pytest.mark.parametrize(
@@ -178,8 +223,12 @@ def test_whose_it_is_when_calicoctl_has_written_it(text: str, release: str) -> N
         ({"cluster_worker_hosts": list(range(51))}, "is 0 with 51 nodes, whose agents all ask the API servers"),
         ({"cni_calico_block_size": 19}, "is 19, and Calico has blocks of /20 to /32."),
         ({"cni_calico_block_size": 33}, "is 33, and Calico"),
+        ({**TWO, "cni_calico_block_size6": 64}, "is 64, and Calico has blocks of /116 to /128."),
+        (
+            {"cluster_pod_subnet": "10.244.0.0/16,fd00::/124"},
+            "is 122, and a block of that size is larger than cluster_pod_subnet fd00::/124.",
+        ),
         ({"cluster_pod_subnet": "10.244.0.0/27"}, "is 26, and a block of that size is larger than"),
-        ({"cluster_pod_subnet": "fd00::/56"}, "fd00::/56 is not one network of IPv4"),
         ({"cni_calico_mtu": 900}, "is 900, and has to be 0 or between 1280 and 65535."),
         ({"cni_calico_mtu": 70000}, "is 70000, and has to be 0"),
         (
@@ -236,6 +285,9 @@ def test_the_network_of_all_pods(tmp_path: Path) -> None:
         (tmp_path / path).parent.mkdir(parents=True)
         (tmp_path / path).write_text(text, "utf-8")
     assert CALICO.network(str(tmp_path)) == "10.244.0.0/16"
+    for path in tmp_path.rglob("config.conf"):
+        path.write_text("clusterCIDR: 10.244.0.0/16,fd00:10:244::/56\n", "utf-8")
+    assert CALICO.network(str(tmp_path)) == TWO["cluster_pod_subnet"]
 
 
 def test_nothing_of_it_is_left() -> None:

@@ -18,10 +18,12 @@ import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink, _processes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import flannel, slices
+from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import waiting_clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.proc_fakes import process
 
 ID, OTHER = "a1" * 32, "b2" * 32
+POLICIES = {"cni_flannel_network_policy": "true"}
 
 
 def node(*networks: str, announced: bool = True) -> t.Dict[str, t.Any]:
@@ -133,6 +135,17 @@ def test_all_that_contradicts_is_named(machine: Machine) -> None:
 def test_a_node_that_came_back_with_the_same_slice(machine: Machine) -> None:
     expected = ["Flannel has not told the node's new object where it is"]
     assert contradictions("10.244.1.0/24", announced=False) == expected
+
+
+def test_network_policy() -> None:
+    """The tool beside Flannel by which it holds sees packets by a module of the kernel."""
+    network = flannel.Flannel()
+    without, given = (Settings({"cni_flannel_backend": "vxlan", **more}) for more in ({}, POLICIES))
+    assert (network.told(without).has_policies, network.told(given).has_policies) == (False, True)
+    assert not network.has_policies
+    assert (network.modules(without), network.modules(given)) == ({"vxlan"}, {"vxlan", "nft_queue"})
+    assert [port.number for port in network.ports(given)] == [8472, 9080]
+    assert network.modules(given) <= set(network.kernel_modules)
 
 
 def test_two_families(machine: Machine) -> None:

@@ -88,7 +88,7 @@ def test_good_hosts_have_no_problem() -> None:
             "error : cluster_pod_subnet: fd00::/47 is larger than kubeadm allows where each node gets a /64. Choose a"
             " /48 or a smaller one.",
         ),
-        ({"cluster_cni": "calico"}, "error : cluster_cni: is calico, and Calico is not set up for two families yet."),
+        ({"cluster_cni": "manifest"}, "error : cluster_cni: is manifest, and cni_manifests is not set up for two"),
         ({"cluster_node_ip": "2001:db8::1"}, "error node1: cluster_node_ip: 2001:db8::1 is IPv6, and clusters with"),
         ({"cluster_node_ip6": "192.0.2.1"}, "error node1: cluster_node_ip6: 192.0.2.1 is no address of IPv6."),
         ({"cluster_node_ip6": "x"}, "error node1: cluster_node_ip6: x is no address of IPv6."),
