@@ -39,7 +39,8 @@ class Filter(t.NamedTuple):
     interface: str
     direction: str
     name: str
-    index: int
+    #: The interface's.
+    number: int
     handle: int
     #: Its place among others, and the protocol that it is for.
     information: int
@@ -109,9 +110,9 @@ def remove(filters: t.Sequence[Filter]) -> None:
     :raises SlipwayError: when the kernel refuses.
     """
     for item in filters:
-        place = (item.index, item.handle, _DIRECTIONS[item.direction], item.information)
+        place = (item.number, item.handle, _DIRECTIONS[item.direction], item.information)
         _delete(str(item), _request(_DELETE_FILTER, nfnetlink.ACKNOWLEDGE, place, _kind(b"bpf")))
-    for index, interface in {item.index: item.interface for item in filters}.items():
+    for index, interface in {item.number: item.interface for item in filters}.items():
         left, has_others = _left(interface, index)
         if not left and not has_others:
             request = _request(_DELETE_QDISC, nfnetlink.ACKNOWLEDGE, (index, 0, _CLSACT, 0), _kind(b"clsact"))
