@@ -96,6 +96,13 @@ options:
         it has the right label. With one node nothing is tried.
     type: bool
     default: false
+  pod_network:
+    description:
+      - The pod network, as O(slipway.kubernetes.cluster#role:look:cluster_cni) calls it. Where it exchanges routes with
+        peers (BGP), the sessions of this control plane have to be established.
+      - With any other one, and where the tool that tells of sessions is missing, nothing is looked at.
+    type: str
+    default: ""
   timeout:
     description:
       - Seconds that everything together may take until it works, and that it may take to delete what was made. The
@@ -151,6 +158,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import ve
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet_requests
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, listed, shown
 
 #: Nodes without a pod that are named.
@@ -217,6 +225,8 @@ class ClusterVerify:
         pods = self._running_pods()
         names = {pod["metadata"]["name"] for pod in pods}
         checks += self._network(nodes, pods, names) if pods else []
+        if self._sessions().detail:
+            checks.append(self._until("sessions of the pod network are established", self._sessions))
         expected = expected_names(params["dns_hosts"], params["dns_names"])
         if expected:
             checks.append(self._until("CoreDNS knows its names", lambda: self._names(expected)))
@@ -255,6 +265,13 @@ class ClusterVerify:
             title = f"each node answers on a NodePort{_by(family)}"
             checks.append(self._until(title, functools.partial(self._node_port, nodes, names, family)))
         return checks
+
+    def _sessions(self) -> _verify.Check:
+        """Those with peers of this machine; without any there is no detail."""
+        network = POD_NETWORKS.get(self._params["pod_network"])
+        states = network.sessions(self._context.runner) if network else {}
+        problems = [f"{peer} is not, {state}" for peer, state in states.items() if state]
+        return _verify.Check("", problems, f"{len(states)} of {network.title}" if network and states else "")
 
     def _members(self, present: t.Container[str]) -> _verify.Check:
         wanted = self._params["nodes"]
@@ -494,6 +511,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
     "load_balancer": {"type": "bool", "default": False},
     "metrics": {"type": "bool", "default": True},
     "network_policy": {"type": "bool", "default": False},
+    "pod_network": {"type": "str", "default": ""},
     "timeout": {"type": "int", "default": 120},
     "phase": {"type": "str", "choices": ["probe", "clean"]},
 }

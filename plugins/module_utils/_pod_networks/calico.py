@@ -21,7 +21,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import parse_checksum
 from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Manifest, within
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._findings import Finding
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
@@ -335,6 +335,11 @@ class Calico(PodNetwork):
             *(dict(item) for item in settings.sequence("cni_calico_patches")),
         ]
 
+    def sessions(self, runner: Runner) -> t.Dict[str, str]:
+        """What calicoctl hears from BIRD on this machine."""
+        tool = runner.which("calicoctl", required=False)
+        return sessions(runner.run([tool, "node", "status"], check=False).stdout) if tool else {}
+
     def lasting(self, settings: Settings) -> t.List[Lasting]:
         """Network, encapsulation and blocks: nodes would go on with what they have, and lose the others."""
         network = network_of_family(settings.text("cluster_pod_subnet"), 4)
@@ -362,6 +367,16 @@ class Calico(PodNetwork):
         yield from _of_typha(settings)
         yield from _of_network(settings)
         yield from _of_objects(settings)
+
+
+def sessions(shown: str) -> t.Dict[str, str]:
+    """What is wrong with each session of BGP, by its peer, in the tables that ``calicoctl node status`` prints."""
+    rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in shown.splitlines() if line[:1] == "|")
+    found = {}
+    for address, kind, *_times, said in (cells for cells in rows if len(cells) > 3):
+        with contextlib.suppress(ValueError):
+            found[str(ipaddress.ip_address(address))] = "" if said == "Established" else f"{kind}: {said}"
+    return found
 
 
 def _set_of(metadata: t.Mapping[str, t.Any]) -> str:

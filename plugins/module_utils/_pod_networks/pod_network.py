@@ -12,6 +12,7 @@ import ipaddress
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, Manifest, Port
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._findings import Finding
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
@@ -244,6 +245,13 @@ class PodNetwork:
         """What the object at :attr:`path` says, without secrets, and the ``release`` that made it; empty when nothing.
 
         The release is that of Helm, or for a manifest the set.
+        """
+        return {}
+
+    def sessions(self, runner: Runner) -> t.Dict[str, str]:
+        """The state of each session that this machine has with a peer to exchange routes, and what is said of it.
+
+        That of one that is established is empty. Without peers, or without the tool that tells of them, there is none.
         """
         return {}
 

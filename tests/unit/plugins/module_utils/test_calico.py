@@ -14,6 +14,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import netfilter
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
+from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner
 
 CALICO = POD_NETWORKS["calico"]
 DIGITS = "sha256:" + 64 * "0"
@@ -288,6 +289,39 @@ def test_the_network_of_all_pods(tmp_path: Path) -> None:
     for path in tmp_path.rglob("config.conf"):
         path.write_text("clusterCIDR: 10.244.0.0/16,fd00:10:244::/56\n", "utf-8")
     assert CALICO.network(str(tmp_path)) == TWO["cluster_pod_subnet"]
+
+
+STATUS = """\
+Calico process is running.
+
+IPv4 BGP status
++--------------+-------------------+-------+----------+-------------+
+| PEER ADDRESS |     PEER TYPE     | STATE |  SINCE   |    INFO     |
++--------------+-------------------+-------+----------+-------------+
+| 172.30.0.12  | node-to-node mesh | up    | 09:30:04 | Established |
+| 192.0.2.1    | global            | start | 09:30:01 | Active      |
++--------------+-------------------+-------+----------+-------------+
+
+IPv6 BGP status
++--------------+-------------------+-------+----------+--------------------------------+
+| PEER ADDRESS |     PEER TYPE     | STATE |  SINCE   |              INFO              |
++--------------+-------------------+-------+----------+--------------------------------+
+| fd30::12     | node-to-node mesh | start | 09:30:01 | Active Socket: Connection      |
+|              |                   |       |          | refused                        |
++--------------+-------------------+-------+----------+--------------------------------+
+"""
+
+
+def test_sessions_of_bgp() -> None:
+    runner = FakeRunner({"node status": STATUS}, tools={"calicoctl"})
+    assert CALICO.sessions(runner) == {
+        "172.30.0.12": "",
+        "192.0.2.1": "global: Active",
+        "fd30::12": "node-to-node mesh: Active Socket: Connection",
+    }
+    none = "Calico process is running.\n\nNone of the BGP backend processes (BIRD or GoBGP) are running.\n"
+    assert CALICO.sessions(FakeRunner({"node status": none}, tools={"calicoctl"})) == {}
+    assert CALICO.sessions(FakeRunner({}, tools=())) == POD_NETWORKS["flannel"].sessions(FakeRunner({})) == {}
 
 
 def test_nothing_of_it_is_left() -> None:

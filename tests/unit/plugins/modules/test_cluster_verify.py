@@ -24,6 +24,7 @@ from ansible_collections.slipway.kubernetes.tests.unit.plugins.utils import Modu
 NODES = fixture("nodes-ready.json")
 NAMES = ["cp1", "worker1", "worker2"]
 SERVICES = "slipway-verify.svc.cluster.local"
+SESSIONS = "sessions of the pod network are established"
 TITLES = [
     "nodes are Ready",
     "a pod runs on each node",
@@ -211,6 +212,23 @@ def dual(cluster: Cluster) -> Cluster:
     for index, node in enumerate(cluster.nodes["items"]):
         node["status"]["addresses"].append({"type": "InternalIP", "address": f"fd01::{index}"})
     return cluster
+
+
+def test_sessions_of_the_pod_network(cluster: Cluster) -> None:
+    """Only where it has some; those that come in time count."""
+    row = "| 192.0.2.{} | global | up | 09:30:04 | {} |\n"
+    cluster.runner.tools = ("kubectl", "calicoctl")
+    for name in ("", "flannel", "none"):
+        assert SESSIONS not in {check["name"] for check in cluster.run(pod_network=name)["checks"]}
+    up, down = (row.format(7, "Established") + row.format(8, said) for said in ("Established", "Active"))
+    cluster.runner.answers["node status"] = [down, down, up]
+    [found] = [check for check in cluster.run(pod_network="calico")["checks"] if check["name"] == SESSIONS]
+    assert found == {"name": SESSIONS, "ok": True, "detail": "2 of Calico"}
+    cluster.runner.answers["node status"] = down
+    [found] = [check for check in cluster.run(pod_network="calico")["checks"] if check["name"] == SESSIONS]
+    assert (found["ok"], found["detail"]) == (False, "192.0.2.8 is not, global: Active")
+    cluster.runner.answers["node status"] = "None of the BGP backend processes (BIRD or GoBGP) are running.\n"
+    assert SESSIONS not in {check["name"] for check in cluster.run(pod_network="calico")["checks"]}
 
 
 def test_each_of_two_families_is_tried(cluster: Cluster) -> None:
