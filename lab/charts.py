@@ -32,8 +32,12 @@ class Chart:
     app_version: str = ""
 
 
+# That of a program which is built when it is asked for.
+CILIUM = Chart("cilium", golang.CILIUM, "install/kubernetes/cilium")
+
+
 def charts() -> list[Chart]:
-    """Return all charts of the mirror."""
+    """Return the charts that the mirror always has."""
     return [
         Chart("flannel", golang.FLANNEL, "chart/kube-flannel"),
         Chart("metallb", golang.METALLB, "charts/metallb"),

@@ -9,16 +9,19 @@ programs have their source there instead. Nothing but the module proxy is asked,
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
 import re
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import debian
-from .util import LOGS, SOURCE, LabError, artifact, artifact_folder, lock, run, step
+from .util import LOGS, SOURCE, LabError, artifact, artifact_folder, lock, run, step, write
 
 MODULES = SOURCE / "go"
 
@@ -41,6 +44,7 @@ class Component:
     needs: what its C parts need of the machine, and the Debian packages that bring it; nothing means no C.
     rename: programs that are not called like their package's folder.
     release: the version without v, where the module's own is another.
+    replaced: files of the module that are the lab's own here, below the component's folder, by their places.
     """
 
     name: str
@@ -50,6 +54,7 @@ class Component:
     needs: Mapping[str, str] = field(default_factory=dict)
     rename: tuple[tuple[str, str], ...] = ()
     release: str = ""
+    replaced: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -123,6 +128,21 @@ CALICO = Component(
     ),
     # The proxy has the commit of this release, and not its tag.
     release="3.28.5",
+)
+_CILIUM = "github.com/cilium/cilium"
+CILIUM = Component(
+    "cilium",
+    _CILIUM,
+    f"-X '{_CILIUM}/pkg/version.ciliumVersion={{version}} {'0' * 12} 2026-01-01T00:00:00Z'",
+    tags="osusergo,ipam_provider_operator",
+    rename=(
+        ("daemon", "cilium-agent"),
+        ("mount", "cilium-mount"),
+        ("operator", "cilium-operator-generic"),
+        ("responder", "cilium-health-responder"),
+        ("sysctlfix", "cilium-sysctlfix"),
+    ),
+    replaced={"pkg/datapath/linux/modules/modules_linux.go": "modules/modules_linux.go"},
 )
 CNI_PLUGINS = Component(
     "cni-plugins",
@@ -218,6 +238,38 @@ def is_built(component: Component) -> bool:
     return artifact_folder(component.name, _inputs(component)).exists()
 
 
+def _tree(component: Component) -> Path:
+    """Return a copy of the module's tree with the lab's own files in it."""
+
+    def build(folder: Path) -> None:
+        tree = module_folder(component)
+        for path in tree.rglob("*"):
+            place = path.relative_to(tree)
+            # What the module itself was built of; those of the component's go.mod count.
+            if path.is_file() and place.parts[0] != "vendor":
+                (folder / place).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, folder / place)
+        for name, own in component.replaced.items():
+            shutil.copyfile(component.folder / own, folder / name)
+
+    files = [component.folder / path for path in component.replaced.values()]
+    inputs: list[str | Path] = [component.version, *component.replaced, *files]
+    return artifact(f"{component.name}-tree", inputs, build, what=f"sources of {component.name} {component.version}")
+
+
+@contextlib.contextmanager
+def _go_mod(component: Component) -> Iterator[list[str]]:
+    """What `go build` is told so that the lab's own files are in the module."""
+    if not component.replaced:
+        yield []
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        text = (component.folder / "go.mod").read_text(encoding="utf-8")
+        path = write(Path(folder, "go.mod"), f"{text}\nreplace {component.module} => {_tree(component)}\n")
+        shutil.copyfile(component.folder / "go.sum", path.with_suffix(".sum"))
+        yield [f"-modfile={path}"]
+
+
 def build(component: Component) -> Path:
     """Return the folder with a component's programs, building them when needed."""
     environment = {"CGO_ENABLED": _cgo(component), "GOFLAGS": "", "GOWORK": "off", "GOOS": "linux", "GOARCH": "amd64"}
@@ -225,8 +277,9 @@ def build(component: Component) -> Path:
     def build_into(folder: Path) -> None:
         debian.install(component.needs)
         what = "tool" if component.module else "."
-        argv = ["go", "build", *component.arguments(), "-o", f"{folder}/", what]
-        run(argv, log=LOGS / f"build-{component.name}.log", env=environment, cwd=component.folder)
+        with _go_mod(component) as options:
+            argv = ["go", "build", *component.arguments(), *options, "-o", f"{folder}/", what]
+            run(argv, log=LOGS / f"build-{component.name}.log", env=environment, cwd=component.folder)
         for old, new in component.rename:
             (folder / old).rename(folder / new)
 

@@ -15,7 +15,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import calico, charts, debian, debs, engine, golang, images, kube_router, rpms
+from . import calico, charts, cilium, debian, debs, engine, golang, images, kube_router, rpms
 from .daemon import Daemon
 from .golang import Component
 from .images import Image, Registry
@@ -46,6 +46,7 @@ COMPONENTS = (
 # What is built and served when it is asked for, since it takes its time and few scenarios need it.
 MORE = {
     "calico": golang.CALICO,
+    "cilium": golang.CILIUM,
     "kube-network-policies": golang.KUBE_NETWORK_POLICIES,
     "kube-router": golang.KUBE_ROUTER,
 }
@@ -133,6 +134,8 @@ def build(versions: Sequence[str], more: Sequence[str] = ()) -> None:
         _addons()
         if "calico" in more:
             _calico()
+        if "cilium" in more:
+            _cilium()
         if "kube-network-policies" in more:
             images.push(network_policies(), REGISTRY)
         if "kube-router" in more:
@@ -254,6 +257,14 @@ def _calico() -> None:
     for image in calico.all_images():
         images.push(image, REGISTRY)
     link(WWW / "calico", calico.downloads())
+
+
+def _cilium() -> None:
+    """Serve the images of Cilium, and its chart."""
+    for image in cilium.all_images():
+        images.push(image, REGISTRY)
+    helm = golang.build(golang.HELM) / "helm"
+    charts.push(charts.package(charts.CILIUM, helm), REGISTRY, helm)
 
 
 def tag_of(values: str, repository: str) -> str:

@@ -47,6 +47,11 @@ def pod_network_manifest(name: str, variables: Values) -> t.Dict[str, t.Any]:
     return {"objects": network.objects(settings), "patches": network.patches(settings)}
 
 
+def pod_network_values(name: str, variables: Values) -> t.Dict[str, t.Any]:
+    """The values of the chart of a pod network that follow from the settings of a host."""
+    return named(name).chart_values(Settings(variables))
+
+
 def pod_network_change(name: str, hostvars: HostVars, asked: str, nodes: t.Sequence[str] = ()) -> t.Dict[str, t.Any]:
     """What has to be done so that a cluster has the pod network ``name`` and no other one of ours.
 
@@ -118,4 +123,5 @@ class FilterModule:
             "pod_network_leftovers": of_the_host(pod_network_leftovers),
             "pod_network_manifest": pod_network_manifest,
             "pod_network_policies": of_the_host(pod_network_policies),
+            "pod_network_values": pod_network_values,
         }

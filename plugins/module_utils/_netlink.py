@@ -96,23 +96,32 @@ def parse_interfaces(links: t.Iterable[Message], addresses: t.Iterable[Message])
     return [interfaces[index] for index in sorted(interfaces)]
 
 
-def dump(kind: int) -> t.List[Message]:
-    """All messages with which the kernel answers a request.
+def ask(request: bytes) -> t.List[Message]:
+    """All messages with which the kernel answers, without the end of its list or its acknowledgement.
 
-    :raises OSError: when the kernel gives no answer.
+    :raises OSError: when the kernel refuses, or gives no answer.
     """
     found: t.List[Message] = []
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as connection:
         connection.settimeout(5)
         connection.bind((0, 0))
-        connection.send(struct.pack("=IHHIIB3x", 20, kind, _REQUEST_DUMP, 1, 0, 0))
+        connection.send(request)
         while True:
-            for answer in messages(connection.recv(1 << 18)):
-                if answer[0] == DONE:
+            for kind, payload in messages(connection.recv(1 << 18)):
+                number = -struct.unpack_from("=i", payload)[0] if kind == ERROR else 0
+                if number:
+                    raise OSError(number, os.strerror(number))
+                if kind in (DONE, ERROR):
                     return found
-                if answer[0] == ERROR:
-                    raise OSError(-struct.unpack_from("=i", answer[1])[0], "netlink")
-                found.append(answer)
+                found.append((kind, payload))
+
+
+def dump(kind: int) -> t.List[Message]:
+    """All messages with which the kernel answers a request.
+
+    :raises OSError: when the kernel gives no answer.
+    """
+    return ask(struct.pack("=IHHIIB3x", 20, kind, _REQUEST_DUMP, 1, 0, 0))
 
 
 def interfaces() -> t.List[t.Dict[str, t.Any]]:

@@ -201,7 +201,12 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers, own_interfaces
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.surroundings import pod_networks
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
-from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ip_sets, ipvs, netfilter
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import (
+    ip_sets,
+    ipvs,
+    netfilter,
+    traffic_filters,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._node import run_record
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, beside, declared
@@ -345,6 +350,7 @@ class KubeadmReset:
             "mounts": leftovers.mounts(),
             "network namespaces": leftovers.network_namespaces(),
             "virtual services": [" ".join(service) for service in ipvs.services(self._runner, self._root)],
+            "traffic filters": [str(item) for item in traffic_filters.found()],
             "interfaces": leftovers.interfaces(),
             "routes": self._routes(),
             "routing rules": self._routing_rules(),
@@ -430,6 +436,7 @@ class KubeadmReset:
             *self._cni_files(),
             *leftovers.cni_state(self._networks, self._at("/var/lib/cni")),
             *self._copied_programs(),
+            *leftovers.own_files(root=self._root),
             *self._kubeconfigs(),
             *(path for path in self._params["files"] if path not in foreign),
             *(path for entry in services for path in entry["files"]),
@@ -578,6 +585,8 @@ class KubeadmReset:
         for line in self._routing_rules():
             self._runner.run([self._runner.path("ip"), "rule", "delete", *line.split()], check=False)
         ipvs.remove_services(self._runner, self._root)
+        # What these call is among the files, which go later.
+        traffic_filters.remove(traffic_filters.found())
         leftovers.delete_links(self._runner, self._routes(), leftovers.interfaces())
         for tool, plan in self._plans():
             netfilter.take_out(self._runner, tool, plan)

@@ -99,6 +99,8 @@ class TestNet(PodNetwork):
     folders = ("/run/testnet",)
     cni_folders = ("testnet",)
     programs = ("/opt/cni/bin/testnet",)
+    left_files = ("/etc/sysctl.d/*-testnet.conf",)
+    traffic_filters = ("test_",)
 
     agents = (("testnet", "app=testnet"),)
     node_annotations = ("testnet.example.com/",)
@@ -351,6 +353,8 @@ def test_it_is_removed_with_a_node(testnet: TestNet, tmp_path: Path, monkeypatch
     for path in ("run/testnet/network", "opt/cni/bin/testnet", "var/lib/cni/testnet/x", "var/lib/cni/networks/tests/1"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
+    (tmp_path / "etc/sysctl.d").mkdir()
+    (tmp_path / "etc/sysctl.d/99-testnet.conf").touch()
     (tmp_path / "etc/cni/net.d/20-testnet.conflist").write_text(json.dumps({"name": "more"}))
     machine.rules = "*nat\n:TESTNET-A - [0:0]\n-A POSTROUTING -m comment --comment testnet -j ACCEPT\nCOMMIT\n"
     result = machine.reset()
@@ -382,9 +386,11 @@ def test_another_one_takes_its_place(testnet: TestNet, tmp_path: Path, monkeypat
     machine.rules = "*nat\n:TESTNET-A - [0:0]\n:KUBE-A - [0:0]\n-A POSTROUTING -j KUBE-A\nCOMMIT\n"
     machine.routes = "10.1.0.0/24 via 192.0.2.2 dev eth0 proto 42\n10.2.0.0/24 via 192.0.2.2 dev eth0\n"
     machine.tables.append(("ip", "testnet"))
+    machine.filters.append("test_in-eth0")
     removed = machine.run("absent", networks=["testnet"], successor="flannel")["removed"]
     files = removed.pop("files")
     assert removed == {
+        "traffic filters": ["test_in-eth0"],
         "interfaces": ["veth9", "test0", "testbr"],
         "routes": ["10.1.0.0/24 via 192.0.2.2 dev eth0 proto 42"],
         "iptables": ["iptables-nft nat TESTNET-A"],
@@ -392,6 +398,7 @@ def test_another_one_takes_its_place(testnet: TestNet, tmp_path: Path, monkeypat
     }
     assert {Path(path).name for path in files} == {"20-testnet.conflist", "network", "testnet.yaml"}
     assert (tmp_path / "etc/cni/net.d/10-flannel.conflist").exists() and "cni0" in machine.links
+    assert machine.filters == ["cil_from_netdev-eth0"]
     assert "KUBE-A" in machine.rules and not (tmp_path / "run/testnet").exists()
 
 

@@ -35,8 +35,6 @@ _MOUNTS = "(/var)?/run/netns/cni-[^/]+"
 _INTERFACES = ("cni0", INTERFACE, "nodelocaldns")
 #: The bridge that the pods' interfaces are ports of.
 _BRIDGE = "cni0"
-#: Other pod networks for Kubernetes, which are in the names of the files below /etc/cni/net.d that they write.
-_OTHERS = ("cilium",)
 #: Seconds that processes have until they have gone after SIGKILL.
 _PATIENCE = 10
 
@@ -205,7 +203,7 @@ def routing_rules(shown: str) -> t.List[str]:
 def cni_files(folder: str = "/etc/cni/net.d", networks: Networks = None) -> t.List[str]:
     """Configuration of pod networks; that of others (podman, a runtime's own) is left out."""
     names = os.listdir(folder) if os.path.isdir(folder) else []
-    words = [*(word for network in _rows(networks) for word in network.words), *(_OTHERS if networks is None else ())]
+    words = [word for network in _rows(networks) for word in network.words]
     whole = {name for network in _rows(networks) for name in network.left_cni_files}
     return sorted(f"{folder}/{name}" for name in names if name in whole or any(word in name for word in words))
 
@@ -229,6 +227,12 @@ def cni_state(networks: t.Iterable[str], folder: str = "/var/lib/cni", rows: Net
         found += glob.glob(f"{folder}/networks/{name}") + glob.glob(f"{folder}/results/{name}-*")
         found += glob.glob(f"{folder}/cache/results/{name}-*")
     return sorted(found)
+
+
+def own_files(networks: Networks = None, root: str = "") -> t.List[str]:
+    """Files of pod networks in folders of others."""
+    patterns = [pattern for network in _rows(networks) for pattern in network.left_files]
+    return sorted(path for pattern in patterns for path in glob.glob(root + pattern))
 
 
 def copied_programs(networks: t.Iterable[PodNetwork], owner: t.Callable[[str], t.Any], root: str = "") -> t.List[str]:

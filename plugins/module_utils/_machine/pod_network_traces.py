@@ -16,7 +16,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
-from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ip_sets, netfilter
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ip_sets, netfilter, traffic_filters
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import package_manager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import PodNetwork
 
@@ -70,6 +70,7 @@ class Traces:
         """What there is of them, by kind, in the order in which it is removed."""
         found = {
             "mounts": leftovers.mounts(networks=self._networks),
+            "traffic filters": [str(item) for item in traffic_filters.found(self._networks)],
             "interfaces": self._interfaces(),
             "routes": self._routes(),
             "iptables": [f"{tool} {name}" for tool, plan in self._plans() for name in plan.names],
@@ -131,11 +132,13 @@ class Traces:
             *self._cni_files(),
             *leftovers.cni_state(self.cni_networks, f"{self._root}/var/lib/cni", self._networks),
             *(self._root + path for path in programs),
+            *leftovers.own_files(self._networks, self._root),
             *kept,
         ]
         return [path for path in dict.fromkeys(paths) if os.path.lexists(path)]
 
     def _remove_network(self) -> None:
+        traffic_filters.remove(traffic_filters.found(self._networks))
         leftovers.delete_links(self._runner, self._routes(), self._interfaces())
         for tool, plan in self._plans():
             netfilter.take_out(self._runner, tool, plan)

@@ -60,7 +60,7 @@ _ARCHITECTURES = {
 _HALF = {"amd64": "386", "arm64": "arm"}
 #: Interfaces that container networks make; they say nothing about the machine.
 _VIRTUAL = re.compile(
-    r"^(veth|cni|cali|tunl|vxlan|docker|podman|br-[0-9a-f]{12}$|virbr|kube-|cilium|lxc|ovs|antrea|weave|genev|nodelocaldns"
+    r"^(veth|cni|cali|tunl|vxlan|docker|podman|br-[0-9a-f]{12}$|virbr|kube-|lxc|ovs|antrea|weave|genev|nodelocaldns"
     r"|wireguard\.cali|wg-v6\.cali|ovn-k8s-|nerdctl|lxdbr|incusbr|vmnet|vboxnet"
     r"|dummy|ifb|sit\d|gre\d|gretap|erspan|ip6|ip_vti)"
 )

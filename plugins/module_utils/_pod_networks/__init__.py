@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.calico import Calico
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.cilium import Cilium
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.flannel import Flannel
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.manifest import Manifests
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.pod_network import (
@@ -47,7 +48,9 @@ __all__ = [
 ]
 
 #: By the names that ``cluster_cni`` may have, beside ``none``.
-POD_NETWORKS: t.Dict[str, PodNetwork] = {network.name: network for network in (Flannel(), Calico(), Manifests())}
+POD_NETWORKS: t.Dict[str, PodNetwork] = {
+    network.name: network for network in (Flannel(), Calico(), Cilium(), Manifests())
+}
 
 
 def named(name: str) -> PodNetwork:
@@ -80,15 +83,19 @@ def of_a_change(networks: t.Iterable[str], successor: str) -> t.Tuple[t.List[Pod
     """The pod networks that go, and the one that stays.
 
     :raises SlipwayError: when a name is that of none, or of one from a list, of which only the inventory knows what it
-        leaves; or when one would go and stay.
+        leaves; when one would go and stay; or when one cannot run beside another one.
     """
     going = list(dict.fromkeys(networks))
     known = {name: network for name, network in POD_NETWORKS.items() if not network.list_variable}
     unknown = [name for name in [*going, successor] if name not in known]
     if unknown:
-        raise SlipwayError(f"There is no pod network {unknown[0]} here, only {', '.join(known)}.")
+        others = ", ".join(name for name, network in known.items() if not network.alone)
+        raise SlipwayError(f"There is no pod network {unknown[0]} here, only {others}.")
     if successor in going:
         raise SlipwayError(f"{successor} cannot go and stay. Nothing was changed.")
+    for network in (known[name] for name in [*going, successor]):
+        if network.alone:
+            raise SlipwayError(f"{network.title} has no place beside another one: it {network.alone}.")
     return [known[name] for name in going], known[successor]
 
 

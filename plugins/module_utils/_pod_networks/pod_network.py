@@ -76,6 +76,8 @@ class PodNetwork:
     takes_one_interface = False
     #: Whether it holds to NetworkPolicy.
     has_policies = False
+    #: Why it cannot run beside another one, so that none of both is changed for the other; empty where it can.
+    alone = ""
     #: Bytes of each packet between nodes that it takes for itself.
     overhead = 0
     #: What tells that it is ready beside nodes that are, as conditions of the module ``kube_wait``.
@@ -130,6 +132,10 @@ class PodNetwork:
     pod_routes: t.Tuple[str, ...] = ()
     #: Its mount points.
     left_mounts: t.Tuple[str, ...] = ()
+    #: How the names of its programs begin that packets of the machine's own interfaces go through.
+    traffic_filters: t.Tuple[str, ...] = ()
+    #: Patterns (glob) of files of its own in folders of others.
+    left_files: t.Tuple[str, ...] = ()
     #: Folders of its own, and those in ``/var/lib/cni``.
     folders: t.Tuple[str, ...] = ()
     cni_folders: t.Tuple[str, ...] = ()
@@ -155,6 +161,10 @@ class PodNetwork:
     def objects(self, settings: Settings) -> t.List[t.Dict[str, t.Any]]:
         """The objects that are applied with its manifest."""
         return []
+
+    def chart_values(self, settings: Settings) -> t.Dict[str, t.Any]:
+        """The values of its chart that follow from settings, where there is more to think of than to pass them on."""
+        return {}
 
     def patches(self, settings: Settings) -> t.List[t.Dict[str, t.Any]]:
         """The parts that are laid over objects of its manifest, as the module ``kube_apply`` takes them."""

@@ -180,7 +180,6 @@ KUBESPRAY: t.Dict[str, str] = {
     "cert_manager_enabled": _ADDON,
     "argocd_enabled": _ADDON,
     "gateway_api_enabled": _ADDON,
-    "cilium_version": "cluster_cni: none, and Cilium installed by you",
     **{name: ours for network in POD_NETWORKS.values() for name, ours in network.kubespray.items()},
     **dict.fromkeys(
         (
@@ -221,7 +220,6 @@ WEAK = frozenset(
         "authorization_modes",
         "auto_renew_certificates",
         "cert_manager_enabled",
-        "cilium_version",
         "cloud_provider",
         "cluster_id",
         *(f"{name}_version" for name, runtime in RUNTIMES.items() if f"{name}_version" in runtime.kubespray),
@@ -268,7 +266,6 @@ AMBIGUOUS = frozenset(
 )
 #: How other names of Kubespray begin, and names of ours that begin so, too.
 PREFIXES = (
-    "cilium_",
     *(f"{name}_" for name in (*(word for network in POD_NETWORKS.values() for word in network.words), *RUNTIMES)),
     "coredns_",
     "crio_",

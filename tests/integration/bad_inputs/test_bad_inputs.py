@@ -133,6 +133,12 @@ def calico(name: str, expected: t.Sequence[str], everywhere: t.Optional[Values] 
     return Case(f"calico-{name}", expected, {"cluster_cni": "calico", **own, **(everywhere or {})})
 
 
+def cilium(name: str, expected: t.Sequence[str], everywhere: t.Optional[Values] = None, **given: t.Any) -> Case:
+    """A case with Cilium and variables of its own."""
+    own = {f"cni_cilium_{variable}": value for variable, value in given.items()}
+    return Case(f"cilium-{name}", expected, {"cluster_cni": "cilium", **own, **(everywhere or {})})
+
+
 ROLLOUT = {"type": "rollout", "kind": "daemonset", "namespace": "kube-system", "names": ["weave-net"]}
 WEAVE = {"name": "weave", "url": "https://m.example.com/weave.yaml", "checksum": "sha256:" + 64 * "0"}
 
@@ -704,6 +710,56 @@ CASES = [
         ["worker1: connection: worker2 (192.0.2.9) cannot be reached on port 4789/udp, which is for Calico"],
         {"cluster_cni": "calico"},
         found={"worker1": unreachable("worker2", 4789, protocol="udp")},
+    ),
+    # Cilium
+    cilium(
+        "beside-kube-proxy",
+        [
+            "cni_cilium_kube_proxy_replacement: is true, and kubeadm installs kube-proxy, which would do the same work",
+            "Set control_plane_skip_phases: [addon/kube-proxy], too.",
+        ],
+        kube_proxy_replacement=True,
+    ),
+    cilium(
+        "without-kube-proxy",
+        ["cni_cilium_kube_proxy_replacement: is false, and there is no kube-proxy: nobody would lead to services."],
+        {"control_plane_skip_phases": ["addon/kube-proxy"]},
+    ),
+    cilium("routing", ["cni_cilium_routing_mode: vxlan is none of tunnel, native"], routing_mode="vxlan"),
+    cilium("mtu", ["cni_cilium_mtu: is 576, and has to be 0 or between 1280 and 65535."], mtu=576),
+    cilium("version", ["cni_cilium_chart_version: 1.15 is no exact version of a chart"], chart_version="1.15"),
+    cilium(
+        "addresses",
+        ["cni_cilium_values: has ipam.mode cluster-pool, and pods have addresses of their Node's podCIDRs here"],
+        values={"ipam": {"mode": "cluster-pool"}},
+    ),
+    cilium(
+        "value-with-a-variable",
+        ["cni_cilium_values: has routingMode, which has a variable of its own. Set cni_cilium_routing_mode."],
+        values={"routingMode": "native"},
+    ),
+    cilium(
+        "tunnel", ["cni_cilium_values: has tunnelProtocol ipip, which is none of"], values={"tunnelProtocol": "ipip"}
+    ),
+    cilium(
+        "tunnel-without-tunnels",
+        ["cni_cilium_values: has tunnelProtocol geneve, and cni_cilium_routing_mode is native, without tunnels."],
+        routing_mode="native",
+        values={"tunnelProtocol": "geneve"},
+    ),
+    cilium(
+        "two-families",
+        ["cluster_cni: is cilium, and Cilium is not set up for two families yet."],
+        {
+            "cluster_pod_subnet": "10.244.0.0/16,fd00:10:244::/56",
+            "cluster_service_subnet": "10.96.0.0/12,fd00:10:96::/112",
+        },
+    ),
+    Case(
+        "cilium-unreachable",
+        ["worker1: connection: worker2 (192.0.2.9) cannot be reached on port 8472/udp, which is for Cilium, for the"],
+        {"cluster_cni": "cilium"},
+        found={"worker1": unreachable("worker2", 8472, protocol="udp")},
     ),
     # A pod network from manifests
     manifest("without-entries", ["cni_manifests: has no entries, and cluster_cni: manifest has"], cni_manifests=[]),

@@ -53,6 +53,7 @@ CP1: Values = {
     "runtime": {"containerd": {"packages": {"containerd": "1.6.20~ds1-1+deb12u1"}}},
 }
 CALICO = {"network": "10.244.0.0/16", "encapsulation": "vxlan", "block_size": "26", "release": "calico"}
+CILIUM = {"routing_mode": "tunnel", "tunnel_protocol": "vxlan", "kube_proxy_replacement": "false", "release": "cilium"}
 WORKER1: Values = {
     "hostname": "worker1",
     "kubernetes": {**CP1["kubernetes"], "control_plane": False, "api_ready": False, "node_name": "worker1"},
@@ -164,6 +165,26 @@ CASES = [
         ["cni_calico_encapsulation: is ipip in the inventory and vxlan in the cluster (Calico's encapsulation)"],
         {"cluster_cni": "calico", "cni_calico_encapsulation": "ipip"},
         cp1={"configuration": {"pod_networks": {"flannel": None, "calico": CALICO}}},
+    ),
+    built(
+        "cilium-instead-of-flannel",
+        [
+            "cluster_cni: is cilium in the inventory, and the Flannel that this collection has installed is in",
+            "Set it to flannel. Cilium cannot run beside another one, so that neither is changed for the other.",
+        ],
+        {"cluster_cni": "cilium"},
+    ),
+    built(
+        "cilium-of-others",
+        ["cluster_cni: is cilium, but the Cilium in the cluster was not installed by the chart"],
+        {"cluster_cni": "cilium"},
+        cp1={"configuration": {"pod_networks": {"flannel": None, "cilium": {**CILIUM, "release": ""}}}},
+    ),
+    built(
+        "cilium-routing",
+        ["cni_cilium_routing_mode: is native in the inventory and tunnel in the cluster (Cilium's routing)"],
+        {"cluster_cni": "cilium", "cni_cilium_routing_mode": "native"},
+        cp1={"configuration": {"pod_networks": {"flannel": None, "cilium": CILIUM}}},
     ),
     built(
         "no-api-server",

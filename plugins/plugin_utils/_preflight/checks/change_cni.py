@@ -75,6 +75,7 @@ def check_networks(hosts: Hosts) -> t.Iterable[Problem]:
             "Change it by your own means, or build the cluster anew.",
         )
         return
+    yield from _alone(network, _old(host))
     if not of_ours(configuration(host)):
         yield Problem(
             CLUSTER,
@@ -91,12 +92,29 @@ def check_networks(hosts: Hosts) -> t.Iterable[Problem]:
             " objects stand in the way.",
             "Remove them first, by the means that made them.",
         )
+    yield from _addresses(host, network, present)
+
+
+def _alone(network: PodNetwork, old: t.Sequence[PodNetwork]) -> t.Iterable[Problem]:
+    """Both run on all nodes as long as the change takes, which not every pod network can."""
+    for one in (one for one in (network, *old) if one.alone and old):
+        yield Problem(
+            CLUSTER,
+            "cluster_cni",
+            f"is {network.name}, and {one.title} cannot run beside another one, as long as the change takes: it"
+            f" {one.alone}.",
+            "Build another cluster with the other one, and move what runs there.",
+        )
+
+
+def _addresses(host: Host, network: PodNetwork, present: t.Mapping[str, t.Any]) -> t.Iterable[Problem]:
+    """The network of all pods stays as it is."""
     for other in _old(host):
         state = present.get(other.name) or {}
         if state.get("ipv6_network"):
             yield Problem(
                 CLUSTER,
-                subject,
+                "cluster_cni",
                 f"is {network.name}, and {other.title} gives pods addresses of {state['ipv6_network']}, too, which"
                 " would be lost.",
                 "A cluster of two families keeps its pod network.",

@@ -167,12 +167,16 @@ def check_other_pod_network(hosts: Hosts) -> t.Iterable[Problem]:
         )
         return
     for other in (other for other in of_ours(configuration(host)) if network.name and other.name != network.name):
+        stuck = [one.title for one in (network, other) if one.alone]
         yield Problem(
             CLUSTER,
             "cluster_cni",
             f"is {network.name} in the inventory, and the {other.title} that this collection has installed is in the"
             " cluster, which cannot have both.",
-            f"Set it to {other.name}; or change the pod network by playbooks/change_cni.yml, node by node. See"
+            f"Set it to {other.name}. {stuck[0]} cannot run beside another one, so that neither is changed for the"
+            f" other. See {_CHANGE_PAGE}."
+            if stuck
+            else f"Set it to {other.name}; or change the pod network by playbooks/change_cni.yml, node by node. See"
             f" {_CHANGE_PAGE}.",
         )
 

@@ -226,7 +226,7 @@ def _unexcepted(host: Host, entry: t.Mapping[str, t.Any], missing: t.Sequence[st
 
 KUBELET = 10250
 #: Interfaces by which pods of a node reach it, where the pod network is not of this collection.
-OTHER_POD_INTERFACES = ("cilium_host", "lxc1a2b", "antrea-gw0", "kube-bridge", "ovn-k8s-mp0", "weave")
+OTHER_POD_INTERFACES = ("antrea-gw0", "kube-bridge", "ovn-k8s-mp0", "weave")
 
 
 def _has_port(text: str, port: int) -> bool:

@@ -30,7 +30,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.repo
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.sources import ADDONS
 
-#: Phases of kubeadm init without which there is no kube-proxy; what stands in for it may have its ports, as Cilium.
+#: Phases of kubeadm init without which there is no kube-proxy; what stands in for it may have its ports.
 KUBE_PROXY_PHASES = {"addon", "addon/all", "addon/kube-proxy"}
 
 #: The kernel keeps this many characters of a process name.

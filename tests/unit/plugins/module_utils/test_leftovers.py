@@ -125,10 +125,10 @@ def test_cni(tmp_path: Path) -> None:
     assert leftovers.cni_files(str(configuration)) == []
     configuration.mkdir()
     (configuration / "10-flannel.conflist").write_text(json.dumps({"name": "pods"}))
-    (configuration / "05-cilium.conflist").write_text("[")
+    (configuration / "05-flannel.conflist").write_text("[")
     (configuration / "87-podman.conflist").touch()
     files = leftovers.cni_files(str(configuration))
-    assert [os.path.basename(path) for path in files] == ["05-cilium.conflist", "10-flannel.conflist"]
+    assert [os.path.basename(path) for path in files] == ["05-flannel.conflist", "10-flannel.conflist"]
     networks = leftovers.cni_networks(files)
     assert networks == ["cbr0", "pods"]
     for name in ("networks/cbr0", "networks/podman", "results", "flannel"):

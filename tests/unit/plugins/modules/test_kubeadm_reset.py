@@ -18,7 +18,12 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import ku
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm, kubeadm_files
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import RKE2
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers, own_interfaces
-from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ip_sets, ipvs, netfilter
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import (
+    ip_sets,
+    ipvs,
+    netfilter,
+    traffic_filters,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import PackageManager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import beside, declared
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import Runtime
@@ -42,6 +47,7 @@ class Machine:
         self.rules = RULES
         self.tables = [("ip", "kube-proxy")]
         self.sets: t.List[str] = []
+        self.filters: t.List[str] = []
         self.groups = ["/sys/fs/cgroup/kubepods.slice"]
         self.points = ["/run/netns/cni-1"]
         self.namespaces: t.List[str] = []
@@ -96,6 +102,8 @@ class Machine:
         monkeypatch.setattr(netfilter, "delete_nft_table", self._delete_table)
         monkeypatch.setattr(ip_sets, "names", lambda: list(self.sets))
         monkeypatch.setattr(ip_sets, "destroy", self._destroy_set)
+        monkeypatch.setattr(traffic_filters, "found", lambda: list(self.filters))
+        monkeypatch.setattr(traffic_filters, "remove", self._remove_filters)
         monkeypatch.setattr(kubeadm, "wait_for_running", lambda _timeout: False)
         monkeypatch.setattr(Runtime, "is_active", lambda _runtime, _socket: True)
         monkeypatch.setattr(kubeadm_reset.pwd, "getpwnam", self._account)
@@ -165,6 +173,11 @@ class Machine:
         if self.busy:
             raise OSError(16, "Device or resource busy")
         self.sets.remove(name)
+
+    def _remove_filters(self, filters: t.Sequence[str]) -> None:
+        # What they call is there as long as they are, or they drop all packets.
+        assert not filters or (self.root / "run/flannel/subnet.env").exists()
+        self.filters = [name for name in self.filters if name not in filters]
 
     def reset(self, check: bool = False, **options: t.Any) -> t.Dict[str, t.Any]:
         services = [
@@ -239,6 +252,13 @@ def test_everything_goes_and_the_rest_stays(machine: Machine) -> None:
     again = machine.reset()
     assert (again["changed"], again["msg"], again["removed"]) == (False, "nothing to remove", {})
     assert len(machine.runner.called("disable")) == 1
+
+
+def test_programs_on_interfaces_go_before_files(machine: Machine) -> None:
+    machine.filters = ["eth0 ingress net_in-eth0"]
+    assert machine.reset(check=True)["removed"]["traffic filters"] == machine.filters != []
+    assert machine.reset()["removed"]["traffic filters"] == ["eth0 ingress net_in-eth0"]
+    assert machine.filters == [] and not machine.reset()["changed"]
 
 
 def test_a_reset_that_was_killed_is_finished(machine: Machine) -> None:

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import leftovers
-from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ip_sets, netfilter
+from ansible_collections.slipway.kubernetes.plugins.module_utils._network import ip_sets, netfilter, traffic_filters
 from ansible_collections.slipway.kubernetes.plugins.modules import node_pod_network
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.kube_fakes import waiting_clock
 from ansible_collections.slipway.kubernetes.tests.unit.plugins.package_fakes import FakeRunner, write
@@ -110,6 +110,13 @@ class Machine:
         monkeypatch.setattr(netfilter, "delete_nft_table", self.tables.remove)
         monkeypatch.setattr(ip_sets, "names", lambda rows: [name for name in self.sets for row in rows if row.ip_sets])
         monkeypatch.setattr(ip_sets, "destroy", self.sets.remove)
+        self.filters = ["cil_from_netdev-eth0"]
+        monkeypatch.setattr(traffic_filters, "found", self._filters)
+        monkeypatch.setattr(traffic_filters, "remove", lambda names: [self.filters.remove(name) for name in names])
+
+    def _filters(self, rows: t.Any) -> t.List[str]:
+        prefixes = tuple(prefix for row in rows for prefix in row.traffic_filters)
+        return [name for name in self.filters if prefixes and name.startswith(prefixes)]
 
     def pod(self, name: str, identifier: str, pid: int, network: str = "cbr0") -> None:
         write(self.root, f"var/lib/cni/results/{network}-{identifier}-eth0", kept(identifier, name, network))
@@ -313,6 +320,8 @@ def test_packets_that_go_back_by_the_other_network(machine: Machine, common: str
         ({"networks": ["weave"]}, "There is no pod network weave here, only flannel, calico."),
         ({"successor": "none"}, "There is no pod network none here"),
         ({"networks": ["calico"]}, "calico cannot go and stay. Nothing was changed."),
+        ({"networks": ["cilium"]}, "Cilium has no place beside another one: it takes addresses of the slices of Nodes"),
+        ({"successor": "cilium"}, "Cilium has no place beside another one"),
         ({"timeout": 0}, "timeout is 0, and has to be 1 second at least"),
     ],
 )

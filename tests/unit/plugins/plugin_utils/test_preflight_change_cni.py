@@ -94,6 +94,16 @@ def test_what_may_be_done(networks: t.Mapping[str, t.Any], more: t.Mapping[str, 
             {"cluster_pod_subnet": "10.1.0.0/16"},
             "error  cluster_pod_subnet: is 10.1.0.0/16 in the inventory, and Flannel has 10.244.0.0/16: the network of",
         ),
+        (
+            {"cilium": {"release": "cilium"}},
+            {},
+            "error  cluster_cni: is calico, and Cilium cannot run beside another one, as long as the change takes: it",
+        ),
+        (
+            {"flannel": FLANNEL},
+            {"cluster_cni": "cilium", "cni_provider": "cilium"},
+            "error  cluster_cni: is cilium, and Cilium cannot run beside another one, as long as the change takes: it",
+        ),
     ],
 )
 def test_networks_that_cannot_be_changed(

@@ -392,6 +392,13 @@ def test_another_pod_network_than_ours_that_is_there() -> None:
     assert said(hosts) == []
 
 
+def test_another_pod_network_that_has_no_place_beside_ours() -> None:
+    (problem,) = checks.check_other_pod_network(cluster(cni_provider="cilium", cluster_cni="cilium"))
+    assert problem.message.startswith("is cilium in the inventory, and the Flannel that this collection has installed")
+    assert problem.remedy.startswith("Set it to flannel. Cilium cannot run beside another one, so that neither is")
+    assert "change_cni.yml" not in problem.remedy and "docs/networks.md#change-it" in problem.remedy
+
+
 @pytest.mark.parametrize("wanted", ["flannel", "calico", "none"])
 def test_a_change_of_the_pod_network_that_has_not_ended(wanted: str) -> None:
     """Whatever the inventory says: both networks are there, and one of them is about to go."""
