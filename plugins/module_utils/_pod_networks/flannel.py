@@ -214,8 +214,10 @@ class Flannel(PodNetwork):
 
     def told(self, settings: Settings) -> PodNetwork:
         """With NetworkPolicy, where kube-network-policies runs beside it."""
+        if not settings.flag("cni_flannel_network_policy"):
+            return self
         network = Flannel()
-        network.has_policies = settings.flag("cni_flannel_network_policy")
+        network.has_policies = True
         return network
 
     def network(self, root: str = "") -> str:

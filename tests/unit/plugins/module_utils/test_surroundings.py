@@ -455,10 +455,10 @@ def test_modules_that_cannot_be_loaded(tmp_path: Path) -> None:
         "/proc/modules": "",
     }
     root = write(tmp_path, files)
-    assert surroundings.modules_missing(root) == ["nf_tables", "vxlan", "wireguard"]
+    assert surroundings.modules_missing(root) == ["nf_tables", "vxlan", "wireguard", "nft_queue"]
     write(tmp_path, {f"/lib/modules/{platform.release()}/modules.alias": "alias fs-nfs4 nfsv4\nalias rpc-x y\n"})
     more = ["ip_vs-wrr", "fs-nfs4", "overlay"]
-    assert surroundings.modules_missing(root, more) == ["nf_tables", "vxlan", "wireguard", "ip_vs_wrr"]
+    assert surroundings.modules_missing(root, more) == ["nf_tables", "vxlan", "wireguard", "nft_queue", "ip_vs_wrr"]
     write(tmp_path, {"/run/systemd/container": "docker"})
     assert surroundings.modules_missing(root) == []
 
@@ -467,7 +467,7 @@ def test_modules_that_cannot_be_loaded(tmp_path: Path) -> None:
 def test_a_kernel_that_loads_no_modules(tmp_path: Path) -> None:
     """Nothing says whether nf_tables is built in, and everything else that is would be seen."""
     root = write(tmp_path, {"/sys/module/vxlan/parameters/x": "", "/proc/filesystems": "nodev\toverlay\n"})
-    assert surroundings.modules_missing(root) == ["br_netfilter", "nf_conntrack", "wireguard"]
+    assert surroundings.modules_missing(root) == ["br_netfilter", "nf_conntrack", "wireguard", "nft_queue"]
     assert "nf_tables" in surroundings.modules_missing(root, ["nf_tables"])
     write(tmp_path, {"/proc/modules": "x 1 0 - Live\n"})
     assert "nf_tables" in surroundings.modules_missing(root)
