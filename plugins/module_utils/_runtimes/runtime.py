@@ -15,9 +15,12 @@ import urllib.parse
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._findings import Finding
+from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import MARK
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
+#: The first line of configuration that we write for a runtime.
+MANAGED = f"# {MARK}: changes made here by hand are lost.\n"
 #: The kubelet's minor version, such as (1, 38).
 Minor = t.Tuple[int, int]
 Values = t.Mapping[str, t.Any]

@@ -271,7 +271,6 @@ PREFIXES = (
     "cilium_",
     *(f"{name}_" for name in (*(word for network in POD_NETWORKS.values() for word in network.words), *RUNTIMES)),
     "coredns_",
-    "crio_",
     "credentials_dir",
     "docker_",
     "enable_coredns_",
