@@ -15,7 +15,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import calico, charts, debian, debs, engine, golang, images, kube_router, rpms
+from . import calico, charts, crio, debian, debs, engine, golang, images, kube_router, rpms
 from .daemon import Daemon
 from .golang import Component
 from .images import Image, Registry
@@ -46,6 +46,7 @@ COMPONENTS = (
 # What is built and served when it is asked for, since it takes its time and few scenarios need it.
 MORE = {
     "calico": golang.CALICO,
+    "crio": golang.CRIO,
     "kube-network-policies": golang.KUBE_NETWORK_POLICIES,
     "kube-router": golang.KUBE_ROUTER,
 }
@@ -133,6 +134,8 @@ def build(versions: Sequence[str], more: Sequence[str] = ()) -> None:
         _addons()
         if "calico" in more:
             _calico()
+        if "crio" in more:
+            link(WWW / crio.PLACE, crio.repository(debs.SigningKey("cri-o")))
         if "kube-network-policies" in more:
             images.push(network_policies(), REGISTRY)
         if "kube-router" in more:
@@ -293,7 +296,8 @@ def trim() -> None:
 def contents() -> dict[str, list[str]]:
     """Return what the mirror serves."""
     found: dict[str, list[str]] = {"files": [], "images": [], "charts": []}
-    places = ("core:/stable:/*/*", "linux/*", "rocky/*/*/*/*", "helm", "calico", "kube-router")
+    packages = ("core:/stable:/*/*", "isv:/cri-o:/stable:/*/*", "linux/*", "rocky/*/*/*/*")
+    places = (*packages, "helm", "calico", "kube-router")
     for folder in [folder for place in places for folder in sorted(WWW.glob(place))]:
         if folder.exists():
             place = f"http://{FILES}/{folder.relative_to(WWW)}/"
