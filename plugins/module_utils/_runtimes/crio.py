@@ -85,10 +85,10 @@ def settings_of(text: str) -> t.Iterator[t.Tuple[str, str]]:
             yield f"{table}{found['key']}", found["value"]
 
 
-def _configuration(folder: str = DROP_INS) -> t.Dict[str, t.Tuple[str, str]]:
+def _configuration() -> t.Dict[str, t.Tuple[str, str]]:
     """Each setting that is a text, and the file that has the last word about it."""
     found = {}
-    for path in (CONFIG, *sorted(glob.glob(f"{folder}/*"))):
+    for path in (CONFIG, *sorted(glob.glob(f"{DROP_INS}/*"))):
         found.update({name: (value, path) for name, value in settings_of(read_text(path))})
     return found
 
