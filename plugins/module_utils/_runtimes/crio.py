@@ -448,6 +448,8 @@ CRIO = Crio(
     sources={"crio": Source("cri-o", "cri-o")},
     # Namespaces of pods. What podman has there is called otherwise, and what both have elsewhere cannot be told apart.
     mounts=rf"(/var)?/run/(ipc|net|pid|user|uts)ns/{_UUID}",
+    chains=("CRIO-",),
+    nft_tables=("crio-hostports",),
     filters={"crio_files": crio_files},
     kubespray={
         "crio_version": "container_runtime_version",
