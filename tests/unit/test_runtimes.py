@@ -137,6 +137,19 @@ def test_where_its_package_comes_from() -> None:
     assert (repository["name"], repository["packages"]) == ("testrepo", {"testrun-ce": "*"})
 
 
+def test_a_repository_for_each_minor_version_is_asked_again_for_another_one() -> None:
+    node = {"runtime": {"testrun": {"installed": True, "version": "1.36.3"}}}
+    variables = {
+        **{"container_runtime_provider": "testrun", "container_runtime_source": "docker"},
+        **{"__container_runtime_platform": {"packages": {"docker": "testrun-ce"}, "minor_path": "deb"}},
+    }
+    asked = {
+        minor: preflight_sources.runtime_repository({**variables, "__container_runtime_minor": minor}, node) is not None
+        for minor in ("1.3", "1.36", "1.37")
+    }
+    assert asked == {"1.3": True, "1.36": False, "1.37": True}
+
+
 def test_a_version_that_the_kubelet_drops() -> None:
     node = {"name": "w1", "runtime": "testrun://0.9"}
     (problem,) = upgrade.check_removed([host({"cluster_version": "1.37.1"})], {"nodes": [node]})
