@@ -95,8 +95,9 @@ def test_each_node_has_its_runtime() -> None:
 def test_its_configuration_is_read() -> None:
     # What is not as CRI-O has it by itself.
     said = WORKER.check_output("crio config 2>/dev/null")
-    for line in ('conmon_cgroup = "pod"', 'pause_image = "registry.k8s.io/pause:3.10.2"', f'global_auth_file = "{AUTH}"'):
-        assert f"\n{line}\n" in said, line
+    expected = {"conmon_cgroup": "pod", "pause_image": "registry.k8s.io/pause:3.10.2", "global_auth_file": AUTH}
+    for name, value in expected.items():
+        assert f'\n{name} = "{value}"\n' in said, name
     assert WORKER.service("crio").is_running and WORKER.service("crio").is_enabled
 
 
