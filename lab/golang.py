@@ -107,6 +107,8 @@ def etcd(tag: str) -> Component:
 
 _C = {"gcc": "gcc", "/usr/lib/*/libc.a": "libc6-dev"}
 
+_SECCOMP = {**_C, "/usr/lib/*/libseccomp.a": "libseccomp-dev", "pkg-config": "pkg-config"}
+
 # The C library's own resolver and user database are left out: they cannot be linked statically.
 _STATIC = "osusergo,netgo"
 
@@ -156,6 +158,15 @@ CONTAINERD = Component(
     " -X github.com/containerd/containerd/v2/version.Version=v{version}",
 )
 COREDNS = Component("coredns", "github.com/coredns/coredns")
+CRI_TOOLS = Component("cri-tools", "sigs.k8s.io/cri-tools", "-X sigs.k8s.io/cri-tools/pkg/version.Version=v{version}")
+CRIO = Component(
+    "cri-o",
+    "github.com/cri-o/cri-o",
+    # Without what needs C libraries that cannot be linked statically.
+    tags="containers_image_openpgp,containers_image_ostree_stub,exclude_graphdriver_btrfs,btrfs_noversion,seccomp,"
+    + _STATIC,
+    needs=_SECCOMP,
+)
 FLANNEL = Component(
     "flannel",
     "github.com/flannel-io/flannel",
@@ -185,7 +196,7 @@ RUNC = Component(
     "runc",
     "github.com/opencontainers/runc",
     tags=f"seccomp,{_STATIC}",
-    needs={**_C, "/usr/lib/*/libseccomp.a": "libseccomp-dev", "pkg-config": "pkg-config"},
+    needs=_SECCOMP,
 )
 RUNC_NODE = Component("runc-node")
 

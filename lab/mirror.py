@@ -15,7 +15,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import calico, charts, cilium, debian, debs, engine, golang, images, kube_router, rpms
+from . import calico, charts, cilium, crio, debian, debs, engine, golang, images, kube_router, rpms
 from .daemon import Daemon
 from .golang import Component
 from .images import Image, Registry
@@ -47,6 +47,7 @@ COMPONENTS = (
 MORE = {
     "calico": golang.CALICO,
     "cilium": golang.CILIUM,
+    "crio": golang.CRIO,
     "kube-network-policies": golang.KUBE_NETWORK_POLICIES,
     "kube-router": golang.KUBE_ROUTER,
 }
@@ -136,6 +137,8 @@ def build(versions: Sequence[str], more: Sequence[str] = ()) -> None:
             _calico()
         if "cilium" in more:
             _cilium()
+        if "crio" in more:
+            link(WWW / crio.PLACE, crio.repository(debs.SigningKey("cri-o")))
         if "kube-network-policies" in more:
             images.push(network_policies(), REGISTRY)
         if "kube-router" in more:
@@ -304,7 +307,8 @@ def trim() -> None:
 def contents() -> dict[str, list[str]]:
     """Return what the mirror serves."""
     found: dict[str, list[str]] = {"files": [], "images": [], "charts": []}
-    places = ("core:/stable:/*/*", "linux/*", "rocky/*/*/*/*", "helm", "calico", "kube-router")
+    packages = ("core:/stable:/*/*", "isv:/cri-o:/stable:/*/*", "linux/*", "rocky/*/*/*/*")
+    places = (*packages, "helm", "calico", "kube-router")
     for folder in [folder for place in places for folder in sorted(WWW.glob(place))]:
         if folder.exists():
             place = f"http://{FILES}/{folder.relative_to(WWW)}/"

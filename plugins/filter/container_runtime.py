@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import RUNTIMES, chosen
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import DEFAULT, RUNTIMES, chosen
 
 
 def _reporting(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
@@ -22,10 +22,13 @@ def _reporting(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
     return call
 
 
-def container_runtime(cri_socket: str) -> t.Dict[str, t.Any]:
-    """The service at a socket, and how it runs a program of an image."""
-    runtime = chosen(cri_socket=cri_socket)
-    return {"name": runtime.name, "service": runtime.service, "tool": runtime.tool_at(cri_socket)}
+def container_runtime(which: str) -> t.Dict[str, t.Any]:
+    """The runtime at a socket or with a name, or the default one: its service, and how it runs programs of images."""
+    text = str(which or DEFAULT.name)
+    runtime = chosen(text, text)
+    at_socket = runtime.socket if runtime.name == text else text
+    found = {"name": runtime.name, "service": runtime.service, "socket": runtime.socket}
+    return {**found, "tool": runtime.tool_at(at_socket)}
 
 
 class FilterModule:

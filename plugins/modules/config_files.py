@@ -59,6 +59,10 @@ options:
         type: str
         choices: [present, absent]
         default: present
+      keep:
+        description: Whether a file that is there already stays as it is, whatever is in it and whoever wrote it.
+        type: bool
+        default: false
       brief:
         description: Whether a diff tells how long the text is, in the place of the text. For programs.
         type: bool
@@ -176,7 +180,7 @@ def wanted_files(entries: t.Sequence[Values], directory_mode: int) -> t.List[Tex
         if path in seen:
             raise SlipwayError(f"files: {path} stands there twice.")
         seen.add(path)
-        if entry["state"] == "absent":
+        if entry["state"] == "absent" or (entry["keep"] and os.path.lexists(path)):
             continue
         given = [text for text in texts if text is not None]
         if len(given) != 1:
@@ -194,6 +198,7 @@ def unwanted_files(entries: t.Sequence[Values], purge: t.Sequence[Values], keep:
     :raises SlipwayError: when a pattern leads out of its folder.
     """
     found = {os.path.normpath(entry["path"]) for entry in entries if entry["state"] == "absent"}
+    kept = {os.path.normpath(entry["path"]) for entry in entries if entry["keep"]}
     for rule in purge:
         directory, pattern = os.path.normpath(rule["directory"]), rule["pattern"]
         if not os.path.isabs(directory) or os.path.isabs(pattern) or ".." in pattern.split("/"):
@@ -201,7 +206,7 @@ def unwanted_files(entries: t.Sequence[Values], purge: t.Sequence[Values], keep:
         matching = glob.glob(os.path.join(glob.escape(directory), pattern), recursive=True)
         is_ours = _marks.is_managed if rule["managed"] else functools.partial(_is_inside, directory)
         found.update(path for path in matching if is_ours(path))
-    return sorted(path for path in found - set(keep) if os.path.islink(path) or os.path.isfile(path))
+    return sorted(path for path in found - kept - set(keep) if os.path.islink(path) or os.path.isfile(path))
 
 
 def _is_inside(directory: str, path: str) -> bool:
@@ -299,6 +304,7 @@ ARGUMENTS: t.Dict[str, t.Any] = {
             "owner": {"type": "str", "default": ""},
             "group": {"type": "str", "default": ""},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "keep": {"type": "bool", "default": False},
             "brief": {"type": "bool", "default": False},
         },
     },

@@ -168,14 +168,18 @@ ansible_facts:
           sample: [{protocol: tcp, address: 0.0.0.0, port: 22, pid: 201, process: sshd}]
         runtime:
           description:
-            - Whether containerd is installed and answers on its socket, its version, C(path) and C(package) (null when
-              the package manager is not known), and the installed C(packages) that bring one, with their versions.
+            - Of each container runtime whether it is installed and answers on its socket, its version, C(path) and
+              C(package) (null when the package manager is not known), and the installed C(packages) that bring one,
+              with their versions.
             - C(foreign_files) are C(config.toml) and files C(hosts.toml) that neither this collection nor a package has
               written. A C(config.toml) that says only what C(containerd config default) says, but for what we set, too,
               is none of them. C(foreign_hosts) has a checksum of what each of these C(hosts.toml) says.
             - C(drop_ins) are the files below C(/etc/containerd/conf.d), with their C(version), whether they have a
               section for the CRI plugin of containerd 1.x (C(cri)), and whether they set C(SystemdCgroup) and
               the folder of C(registries).
+            - Of CRI-O C(registries) are files of others about registries, with the names of these, C(cgroup_manager) is
+              what its configuration says, and in which file, C(default_runtime) the name of what runs containers, and
+              C(oci_runtimes) are the programs that can, with their versions.
           returned: always
           type: dict
           sample:
@@ -190,6 +194,17 @@ ansible_facts:
               foreign_hosts: {}
               drop_ins:
                 - {path: /etc/containerd/conf.d/a.toml, version: 2, cri: true, systemd_cgroup: true, registries: true}
+            crio:
+              installed: false
+              version: ""
+              active: false
+              path: ""
+              package: ""
+              packages: {}
+              registries: {}
+              cgroup_manager: ["", ""]
+              default_runtime: crun
+              oci_runtimes: {}
         kubernetes:
           description:
             - Versions of C(kubeadm), C(kubelet) and C(kubectl), empty when absent, and what the installer has left here

@@ -43,6 +43,7 @@ from ansible_collections.slipway.kubernetes.tests.unit.plugins.proc_fakes import
 
 ROOT = Path(__file__).resolve().parents[2]
 SOCKET = "unix:///run/testrun.sock"
+UPSTREAM = "https://download.opensuse.org/repositories/isv:/cri-o:/stable"
 
 
 class Fake(Runtime):
@@ -136,6 +137,19 @@ def test_where_its_package_comes_from() -> None:
     assert (repository["name"], repository["packages"]) == ("testrepo", {"testrun-ce": "*"})
 
 
+def test_a_repository_for_each_minor_version_is_asked_again_for_another_one() -> None:
+    node = {"runtime": {"testrun": {"installed": True, "version": "1.36.3"}}}
+    variables = {
+        **{"container_runtime_provider": "testrun", "container_runtime_source": "docker"},
+        **{"__container_runtime_platform": {"packages": {"docker": "testrun-ce"}, "minor_path": "deb"}},
+    }
+    asked = {
+        minor: preflight_sources.runtime_repository({**variables, "__container_runtime_minor": minor}, node) is not None
+        for minor in ("1.3", "1.36", "1.37")
+    }
+    assert asked == {"1.3": True, "1.36": False, "1.37": True}
+
+
 def test_a_version_that_the_kubelet_drops() -> None:
     node = {"name": "w1", "runtime": "testrun://0.9"}
     (problem,) = upgrade.check_removed([host({"cluster_version": "1.37.1"})], {"nodes": [node]})
@@ -207,7 +221,64 @@ def test_the_role_has_the_runtimes_of_the_table(monkeypatch: pytest.MonkeyPatch)
         assert (ROOT / f"roles/container_runtime/tasks/main_{name}.yml").exists()
         packages = {source: entry.package for source, entry in runtime.sources.items()}
         assert {family: entry["packages"] for family, entry in platforms[name].items()}["debian"] == packages
-    assert role("cluster", "defaults/main.yml")["cluster_cri_socket"] == _runtimes.CRI_SOCKET["default"]
+    repositories = role("container_runtime", "vars/main.yml")["__container_runtime_repositories"]
+    assert {name: set(entry) for name, entry in repositories.items()} == {
+        name: {source for source, entry in runtime.sources.items() if entry.repository}
+        for name, runtime in _runtimes.RUNTIMES.items()
+    }
+
+
+def rendered(text: str, **variables: t.Any) -> str:
+    """What a variable of a role comes to."""
+    environment = jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined)
+    environment.filters["slipway.kubernetes.container_runtime"] = filters.container_runtime
+    environment.tests["match"] = lambda value, pattern: re.match(pattern, value) is not None
+    environment.filters["split"] = str.split
+    environment.filters["regex_replace"] = lambda value, pattern, new: re.sub(pattern, new, value, count=1)
+    return environment.from_string(text).render(variables)
+
+
+def test_the_socket_follows_the_runtime() -> None:
+    socket = role("cluster", "defaults/main.yml")["cluster_cri_socket"]
+    assert rendered(socket) == _runtimes.CRI_SOCKET["default"]
+    for name, runtime in _runtimes.RUNTIMES.items():
+        assert rendered(socket, container_runtime_provider=name) == f"unix://{runtime.socket}"
+        assert runtime.name == _runtimes.chosen(cri_socket=runtime.socket).name
+
+
+@pytest.mark.parametrize(
+    ("provider", "source", "version", "url", "key"),
+    [
+        ("containerd", "docker", "2.4.2", "https://download.docker.com/linux/debian", "/gpg"),
+        (
+            "crio",
+            "crio",
+            "",
+            "https://download.opensuse.org/repositories/isv:/cri-o:/stable:/v1.37/deb/",
+            "Release.key",
+        ),
+        ("crio", "crio", "1.36.*", "https://download.opensuse.org/repositories/isv:/cri-o:/stable:/v1.36/deb/", "Rel"),
+    ],
+)
+def test_where_repositories_are(provider: str, source: str, version: str, url: str, key: str) -> None:
+    own, defaults = role("container_runtime", "vars/main.yml"), role("container_runtime", "defaults/main.yml")
+    known: t.Dict[str, t.Any] = {
+        "container_runtime_provider": provider,
+        "container_runtime_source": source,
+        "container_runtime_version": version,
+        "cluster_version": "1.37.1",
+        "__container_runtime_distribution": "debian",
+        "__container_runtime_repositories": own["__container_runtime_repositories"],
+        "__container_runtime_platform": own["__container_runtime_platforms"][provider]["debian"],
+    }
+    for name in ("__container_runtime_minor", "__container_runtime_path", "__container_runtime_key_file"):
+        known[name] = rendered(own[name], **known)
+    for name in ("", "_url", "_key"):
+        known[f"container_runtime_repository{name}"] = rendered(
+            defaults[f"container_runtime_repository{name}"], **known
+        )
+    assert known["container_runtime_repository_url"] == url
+    assert known["container_runtime_repository_key"].startswith(f"{url.rstrip('/')}/{key.lstrip('/')}")
 
 
 def test_one_without_a_repository_needs_no_key() -> None:

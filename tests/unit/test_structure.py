@@ -21,8 +21,8 @@ COLLECTION = "ansible_collections.slipway.kubernetes.plugins"
 LAYERS = (
     "_pki",
     "_packages",
-    "_pod_networks",
     "_runtimes",
+    "_pod_networks",
     "_network",
     "_firewalls",
     "_machine",

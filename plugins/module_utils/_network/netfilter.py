@@ -18,6 +18,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import nfnetlink
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, PodNetwork
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import RUNTIMES
 
 #: Chains of kube-proxy and the kubelet, and of the CNI plugins bridge, portmap and firewall.
 _CHAINS = ("KUBE-", "CNI-")
@@ -127,7 +128,8 @@ def _is_ours(
         prefixes = tuple(chain for network in rows for chain in network.chains)
         own = chains_of(rules, networks)
         return lambda name: name in own or name.startswith(prefixes)
-    prefixes = (*_CHAINS, *(chain for network in POD_NETWORKS.values() for chain in network.chains))
+    of_runtimes = (chain for runtime in RUNTIMES.values() for chain in runtime.chains)
+    prefixes = (*_CHAINS, *of_runtimes, *(chain for network in POD_NETWORKS.values() for chain in network.chains))
     foreign = foreign_chains(rules, networks)
     return lambda name: name.startswith(prefixes) and name not in foreign
 
@@ -205,7 +207,9 @@ def table_names(shared: bool = False, rows: t.Optional[t.Sequence[PodNetwork]] =
     if rows is not None:
         return {name for network in rows for name in network.nft_tables}
     plugins = () if shared else _SHARED_NFT_TABLES
-    return {*_NFT_TABLES, *plugins, *(name for network in POD_NETWORKS.values() for name in network.nft_tables)}
+    of_runtimes = (name for runtime in RUNTIMES.values() for name in runtime.nft_tables)
+    of_networks = (name for network in POD_NETWORKS.values() for name in network.nft_tables)
+    return {*_NFT_TABLES, *plugins, *of_runtimes, *of_networks}
 
 
 def nft_tables(shared: bool = False, rows: t.Optional[t.Sequence[PodNetwork]] = None) -> t.List[Table]:

@@ -541,7 +541,9 @@ class Apt(PackageManager):
             reason += "\n" + unmet.group(1).rstrip()
         is_removal = "Packages need to be removed but remove is disabled" in result.stderr
         removals = listed_packages(result.stdout, "The following packages will be REMOVED:") if is_removal else []
-        outdated = re.search(r"Unable to fetch|Failed to fetch", result.stderr) is not None
+        # A dependency may be in a source that nobody has asked yet.
+        said = result.stdout + result.stderr
+        outdated = re.search(r"Unable to fetch|Failed to fetch|but it is not installable", said) is not None
         raise Refused(reason, result, removals, outdated)
 
     def hold(self, held: t.Sequence[str], released: t.Sequence[str]) -> None:

@@ -18,6 +18,7 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.pod_network import PodNetwork
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import RUNTIMES
 
 #: Kinds of what is left on a machine.
 KINDS = ("interfaces", "cni_files", "chains", "comments", "nft_tables", "ip_sets", "networks", "folders", "programs")
@@ -51,7 +52,7 @@ _SUCH_AS = _words(
 
 _CNI_FILE = re.compile(r"[A-Za-z0-9][\w.-]*\.(conf|conflist|json)", re.ASCII)
 #: Words in names of files that container runtimes and others have there for themselves.
-_CNI_FILES_OF_OTHERS = ("podman", "crio", "nerdctl", "loopback", "docker", "buildkit")
+_CNI_FILES_OF_OTHERS = ("podman", *RUNTIMES, "nerdctl", "loopback", "docker", "buildkit")
 
 _CHAIN = re.compile(r"(?=.{3,28}$)[A-Za-z0-9][\w-]*", re.ASCII)
 #: How names of chains begin that the kernel, firewalls and container runtimes have.
@@ -78,7 +79,7 @@ _PLACES = ("/run/", "/var/run/", "/var/lib/", "/var/log/", "/var/cache/")
 _FOLDER = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*", re.ASCII)
 _FOLDERS_OF_OTHERS = _words(
     "snapd flatpak alternatives misc private sudo systemd dbus udev udisks2 NetworkManager"
-    " network dhcp dhcpcd resolvconf netns docker containers crio buildkit nerdctl podman lxc lxd lxcfs incus etcd"
+    " network dhcp dhcpcd resolvconf netns docker containers buildkit nerdctl podman lxc lxd lxcfs incus etcd"
     " kubelet kube-proxy kubernetes slipway rancher cni libvirt lock log user sshd cloud cloud-init chrony ntp lvm"
     " mount initramfs shm postgresql mysql mariadb mongodb redis prometheus grafana www nfs pods audit journal nginx"
     " haproxy keepalived ceph rook longhorn"
@@ -157,7 +158,7 @@ def _of_folder(text: str) -> str:
     below = text[len(place) :]
     if not place or not _FOLDER.fullmatch(below) or os.path.normpath(text) != text:
         return f"is no folder in {', '.join(place.rstrip('/') for place in _PLACES)}"
-    return "is a folder of somebody else" if below.partition("/")[0] in _FOLDERS_OF_OTHERS else ""
+    return "is a folder of somebody else" if below.partition("/")[0] in (*_FOLDERS_OF_OTHERS, *RUNTIMES) else ""
 
 
 def _of_program(text: str) -> str:

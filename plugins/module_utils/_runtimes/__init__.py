@@ -11,10 +11,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.containerd import CONTAINERD
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.crio import CRIO
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import Runtime, path_of
 
 #: By their names, as ``container_runtime_provider`` has them; the first one is the default.
-RUNTIMES: t.Dict[str, Runtime] = {runtime.name: runtime for runtime in (CONTAINERD,)}
+RUNTIMES: t.Dict[str, Runtime] = {runtime.name: runtime for runtime in (CONTAINERD, CRIO)}
 DEFAULT = CONTAINERD
 #: The option of modules that says where the runtime listens.
 CRI_SOCKET: t.Dict[str, t.Any] = {"type": "str", "default": f"unix://{DEFAULT.socket}"}

@@ -26,14 +26,17 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._documents import merged
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._findings import Finding
-from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import MARK, foreign, is_foreign
+from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import foreign, is_foreign
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.registry_mirrors import (
+    ANY_REGISTRY,
     Mirrors,
     address,
     authority,
+    registry_logins,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import (
+    MANAGED,
     Runtime,
     Source,
     Values,
@@ -43,7 +46,6 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._settings impor
 from ansible_collections.slipway.kubernetes.plugins.module_utils._toml import to_toml
 from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import split_url
 
-MANAGED = f"# {MARK}: changes made here by hand are lost.\n"
 FOLDER = "/etc/containerd"
 CONFIG = f"{FOLDER}/config.toml"
 #: Files that our config.toml imports; the same ones that containerd 2.2 and later import by default.
@@ -57,8 +59,6 @@ _OURS_ANYWAY = re.compile(
     r"SystemdCgroup\s*=|sandbox(_image)?\s*=\s*[\"']registry\.k8s\.io/pause:"
     r"|config_path\s*=\s*[\"'](/etc/containerd/certs\.d)?[\"']|bin_dir\s*=\s*[\"'](/opt/cni/bin|/usr/lib/cni)[\"']"
 )
-#: containerd's own word for "any registry": a folder that no server belongs to.
-ANY_REGISTRY = "_default"
 #: Settings of containerd whose values are passwords or tokens.
 _SECRETS = frozenset(("auth", "auths", "authorization", "password", "identitytoken"))
 #: Images come from the registry that their name says; docker.io is the one whose API lives at another name.
@@ -213,23 +213,6 @@ def containerd_files(
 def _file(path: str, text: str, secret: bool) -> t.Dict[str, t.Any]:
     kind, mode = ("secret_content", "0600") if secret else ("content", "0644")
     return {"path": path, kind: MANAGED + text, "mode": mode}
-
-
-def registry_logins(mirrors: Mirrors) -> t.Dict[str, t.Dict[str, str]]:
-    """User name and password by the host of the mirror.
-
-    :raises ValueError: when a mirror is not usable, or when one host has several logins: containerd knows one.
-    """
-    logins: t.Dict[str, t.Dict[str, str]] = {}
-    for upstream, entries in sorted(mirrors.items()):
-        for entry in entries:
-            _url, host = address(upstream, entry)
-            if not entry.get("username"):
-                continue
-            login = {"username": str(entry["username"]), "password": str(entry.get("password", ""))}
-            if logins.setdefault(host, login) != login:
-                raise ValueError(f"the mirrors on {host} have several logins, and containerd knows one for each host")
-    return logins
 
 
 def registry_hosts(mirrors: Mirrors, config_path: str = _REGISTRIES) -> t.List[t.Dict[str, t.Any]]:

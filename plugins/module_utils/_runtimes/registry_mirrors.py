@@ -17,6 +17,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import is
 
 #: Mirrors by the upstream registries that they stand for.
 Mirrors = t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]
+#: What stands for any registry that has no entry of its own.
+ANY_REGISTRY = "_default"
 
 
 def address(upstream: str, mirror: t.Mapping[str, t.Any]) -> t.Tuple[str, str]:
@@ -58,3 +60,20 @@ def authority(mirror: t.Mapping[str, t.Any]) -> t.Tuple[str, str]:
     if "PRIVATE KEY-----" in text:
         raise ValueError(f"{path or 'the text'} has a private key in it, which must not get to nodes")
     return (text + "\n", "") if text else ("", path)
+
+
+def registry_logins(mirrors: Mirrors) -> t.Dict[str, t.Dict[str, str]]:
+    """User name and password by the host of the mirror.
+
+    :raises ValueError: when a mirror is not usable, or when one host has several logins: a runtime knows one.
+    """
+    logins: t.Dict[str, t.Dict[str, str]] = {}
+    for upstream, entries in sorted(mirrors.items()):
+        for entry in entries:
+            _url, host = address(upstream, entry)
+            if not entry.get("username"):
+                continue
+            login = {"username": str(entry["username"]), "password": str(entry.get("password", ""))}
+            if logins.setdefault(host, login) != login:
+                raise ValueError(f"the mirrors on {host} have several logins, and a runtime knows one for each host")
+    return logins

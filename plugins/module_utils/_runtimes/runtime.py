@@ -15,9 +15,12 @@ import urllib.parse
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._findings import Finding
+from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import MARK
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
+#: The first line of configuration that we write for a runtime.
+MANAGED = f"# {MARK}: changes made here by hand are lost.\n"
 #: The kubelet's minor version, such as (1, 38).
 Minor = t.Tuple[int, int]
 Values = t.Mapping[str, t.Any]
@@ -50,6 +53,8 @@ class Runtime:
     :param data: the folder of its images and containers, which it lays over each other by overlays.
     :param sources: its packages by what ``container_runtime_source`` may be.
     :param mounts: a pattern of the mount points of pods that it makes.
+    :param chains: beginnings of chains of iptables that it makes for ports of pods.
+    :param nft_tables: tables of nftables that it makes for them.
     :param tool: the command line that runs words in a container of an image: words with ``{path}`` and ``{access}``
         (``ro`` or ``rw``) stand there once for each folder that it sees, ``{image}``, ``{name}`` and ``{socket}`` for
         these; the words follow.
@@ -65,6 +70,8 @@ class Runtime:
     data: str = ""
     sources: t.Mapping[str, Source] = dataclasses.field(default_factory=dict)
     mounts: str = ""
+    chains: t.Sequence[str] = ()
+    nft_tables: t.Sequence[str] = ()
     tool: t.Sequence[str] = ()
     dropped: t.Sequence[t.Tuple[str, Minor, str]] = ()
     filters: t.Mapping[str, t.Callable[..., t.Any]] = dataclasses.field(default_factory=dict)

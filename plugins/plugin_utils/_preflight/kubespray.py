@@ -268,7 +268,6 @@ AMBIGUOUS = frozenset(
 PREFIXES = (
     *(f"{name}_" for name in (*(word for network in POD_NETWORKS.values() for word in network.words), *RUNTIMES)),
     "coredns_",
-    "crio_",
     "credentials_dir",
     "docker_",
     "enable_coredns_",

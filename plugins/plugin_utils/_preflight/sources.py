@@ -292,10 +292,18 @@ def has_other_source(node: Values, url: t.Any) -> bool:
     return any(same_url(entry["url"], str(url)) for entry in node.get("package_sources", ()))
 
 
+def _moves(variables: Values, node: Values) -> bool:
+    """Whether an installed runtime with a repository for each minor version will be told of another one."""
+    if "minor_path" not in (variables.get("__container_runtime_platform") or {}):
+        return False
+    installed = str(within(node, "runtime", _text(variables, "container_runtime_provider"), "version") or "")
+    return not installed.startswith(_text(variables, "__container_runtime_minor") + ".")
+
+
 def runtime_repository(variables: Values, node: Values) -> t.Optional[Source]:
     """The arguments of package_source for the container runtime's; ``None`` when nothing will be fetched from there."""
     runtime, url = runtime_source(variables), variables.get("container_runtime_repository_url")
-    is_there = has_runtime(variables, node) and not has_other_source(node, url)
+    is_there = has_runtime(variables, node) and not has_other_source(node, url) and not _moves(variables, node)
     if runtime is None or not runtime.repository or is_there:
         return None
     version = _text(variables, "container_runtime_version")

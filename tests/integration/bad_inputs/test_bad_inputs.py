@@ -168,6 +168,13 @@ def containerd(**more: t.Any) -> Values:
     return {"runtime": {"containerd": {**runtime, **more}}}
 
 
+def crio(given: t.Optional[Values] = None, **more: t.Any) -> Values:
+    """A case's worker with CRI-O: its variables and its facts."""
+    runtime = {"installed": True, "version": "1.36.3", "path": "/usr/bin/crio", "package": "cri-o"}
+    variables = {"container_runtime_provider": "crio", "container_runtime_source": "crio", **(given or {})}
+    return {"worker1": variables, "facts": {"worker1": {"runtime": {"crio": {**runtime, **more}}}}}
+
+
 def keepalived(vip: str = "192.0.2.100", port: int = 8443, **more: t.Any) -> Values:
     """Variables of three control planes behind keepalived."""
     return {"api_endpoint_provider": "keepalived", "cluster_endpoint": f"{vip}:{port}", **more}
@@ -591,6 +598,54 @@ CASES = [
         "runtime-of-no-package",
         ["worker2: containerd: /usr/local/bin/containerd is part of no package"],
         facts={"worker2": containerd(path="/usr/local/bin/containerd", package="")},
+    ),
+    Case(
+        "crio-control-plane",
+        ["cp1: container_runtime_provider: is crio on a control plane, where nothing of it runs etcd's tools"],
+        {"container_runtime_provider": "crio", "container_runtime_source": "crio"},
+    ),
+    Case(
+        "crio-source",
+        ["worker1: container_runtime_source: is distribution, from which there is no crio. Set it to crio."],
+        worker1={"container_runtime_provider": "crio"},
+    ),
+    Case(
+        "crio-minor",
+        ["worker1: container_runtime_version: is 1.34.*, and CRI-O has to be"],
+        **crio({"container_runtime_version": "1.34.*"}),
+    ),
+    Case(
+        "crio-crun",
+        ["worker1: crun: /usr/bin/crun is of version 1.8.1, and each container would fail with it"],
+        **crio(oci_runtimes={"crun": {"path": "/usr/bin/crun", "version": "1.8.1"}}),
+    ),
+    Case(
+        "crio-cgroups",
+        ["worker1: container_runtime_config: has cgroupfs as crio.runtime.cgroup_manager, and the kubelet"],
+        **crio({"container_runtime_config": {"crio": {"runtime": {"cgroup_manager": "cgroupfs"}}}}),
+    ),
+    Case(
+        "crio-mirror",
+        ["worker1: cluster_registry_mirrors[docker.io]: the mirror https://m.example.com/hub of docker.io has a path"],
+        **crio({"cluster_registry_mirrors": {"docker.io": [{"url": "https://m.example.com/hub"}]}}),
+    ),
+    Case(
+        "crio-any-registry",
+        ["worker1: cluster_registry_mirrors[_default]: _default means any registry, which CRI-O has no word for"],
+        **crio({"cluster_registry_mirrors": {"_default": [{"url": "https://m.example.com"}]}}),
+    ),
+    Case(
+        "crio-foreign-registries",
+        ["worker1: /etc/containers/registries.conf: was not written by this collection and says how docker.io is"],
+        **crio(
+            {"cluster_registry_mirrors": {"docker.io": [{"url": "https://m.example.com"}]}},
+            registries={"/etc/containers/registries.conf": ["docker.io"]},
+        ),
+    ),
+    Case(
+        "socket-of-another-runtime",
+        ["worker1: cluster_cri_socket: is unix:///run/containerd/containerd.sock, and container_runtime_provider is"],
+        **crio({"cluster_cri_socket": "unix:///run/containerd/containerd.sock"}),
     ),
     Case(
         "foreign-config",

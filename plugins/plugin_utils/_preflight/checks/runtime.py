@@ -44,6 +44,15 @@ def check_runtime(hosts: Hosts) -> t.Iterable[Problem]:
                 f"Set it to {' or '.join(runtime.sources)}.",
             )
         yield from _source_of_platform(host, runtime, source)
+        yield from _socket_of_another(host, runtime)
+        if host.control_plane and runtime.name and not runtime.tool:
+            able = " or ".join(one.name for one in RUNTIMES.values() if one.tool)
+            yield host.problem(
+                "container_runtime_provider",
+                f"is {runtime.name} on a control plane, where nothing of it runs etcd's tools, which backups, restores"
+                " and removals need.",
+                f"Set it to {able} for control planes; workers may have {runtime.name}.",
+            )
         for finding in runtime.findings(host, known):
             yield host.problem(*finding)
 
@@ -58,6 +67,18 @@ def _source_of_platform(host: Host, runtime: Runtime, source: str) -> t.Iterator
             "container_runtime_source",
             f"is {source}, and {system.get('pretty_name') or system['family']} has no {runtime.name} from there.",
             f"Set it to {' or '.join(packages)}.",
+        )
+
+
+def _socket_of_another(host: Host, runtime: Runtime) -> t.Iterator[Problem]:
+    """The socket of another runtime than the one that is installed: the kubelet would wait for it."""
+    at_socket = chosen(cri_socket=host.text("cluster_cri_socket"))
+    if at_socket.name and runtime.name and at_socket.name != runtime.name:
+        yield host.problem(
+            "cluster_cri_socket",
+            f"is {host.text('cluster_cri_socket')}, and container_runtime_provider is {runtime.name}, which does not"
+            " listen there.",
+            "Leave it out: it follows container_runtime_provider.",
         )
 
 

@@ -78,6 +78,22 @@ def test_what_all_networks_share_stays_while_somebody_has_something_there() -> N
         assert ("CNI-" in plan.text) == (not kept)
 
 
+def test_ports_by_a_container_runtime() -> None:
+    saved = """*nat
+:POSTROUTING ACCEPT [0:0]
+:CRIO-HOSTPORTS-MASQ - [0:0]
+:CRIO-MASQ-AAAA - [0:0]
+:KUBE-HOSTPORTS - [0:0]
+-A POSTROUTING -m comment --comment "kube hostport masquerading" -m conntrack --ctstate DNAT -j CRIO-HOSTPORTS-MASQ
+-A CRIO-HOSTPORTS-MASQ -j CRIO-MASQ-AAAA
+COMMIT
+"""
+    names = ["nat CRIO-HOSTPORTS-MASQ", "nat CRIO-MASQ-AAAA", "nat KUBE-HOSTPORTS"]
+    assert [name for name in netfilter.plan(saved, {"cbr0"}).names if "POSTROUTING" not in name] == names
+    assert netfilter.plan(saved, {"cbr0"}, []).names == []
+    assert "crio-hostports" in netfilter.table_names(shared=True)
+
+
 def test_nothing_of_ours() -> None:
     foreign = (
         "*nat\n:POSTROUTING ACCEPT [0:0]\n:DOCKER - [0:0]\n-A POSTROUTING -s 172.17.0.0/16 -j MASQUERADE\nCOMMIT\n"

@@ -71,6 +71,17 @@ def test_a_program_is_told_by_its_length(tmp_path: Path, run_module: ModuleRunne
     assert (tmp_path / "a.py").read_text() == "one\ntwo\nthree\n"
 
 
+def test_a_file_that_is_kept_is_written_once(tmp_path: Path, run_module: ModuleRunner) -> None:
+    policy = tmp_path / "policy.json"
+    purge = [{"directory": str(tmp_path), "pattern": "*.json"}]
+    options = {"files": [{"path": str(policy), "content": "{}\n", "keep": True}], "purge": purge}
+    assert run_module(config_files.main, options, check=True)["changed_paths"] == [str(policy)]
+    assert run_module(config_files.main, options)["changed_paths"] == [str(policy)]
+    policy.write_text("somebody's\n")
+    assert not run_module(config_files.main, options)["changed"]
+    assert policy.read_text() == "somebody's\n"
+
+
 def test_the_secret_is_masked_in_the_invocation(tmp_path: Path, run_module: ModuleRunner) -> None:
     files = [{"path": f"{tmp_path}/b", "secret_content": "hunter2-hunter2"}]
     assert "hunter2-hunter2" not in str(run_module(config_files.main, {"files": files}, check=True))

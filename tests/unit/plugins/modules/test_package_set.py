@@ -250,9 +250,18 @@ def test_package_files_that_are_gone() -> None:
     assert result["index_refreshed"] and len(runner.called("install")) == 2
 
 
+def test_a_dependency_that_no_index_has_yet() -> None:
+    stdout = "The following packages have unmet dependencies:\n kubelet : Depends: x but it is not installable\n"
+    failed = (100, stdout, "E: Unable to correct problems\n")
+    answers = {"dpkg-query": [BARE, HELD], "policy": POLICY, "update": "", "install": [failed, ""]}
+    result, runner = run(answers, KUBEADM, JQ)
+    assert result["index_refreshed"] and len(runner.called("install")) == 2
+
+
 def test_failed_installation() -> None:
     stdout = "The following packages have unmet dependencies:\n kubelet : Depends: x but it is not installable\n"
-    answers = {"dpkg-query": BARE, "policy": POLICY, "install": (100, stdout, "E: Unable to correct problems\n")}
+    failed = (100, stdout, "E: Unable to correct problems\n")
+    answers = {"dpkg-query": BARE, "policy": POLICY, "update": "", "install": failed}
     with pytest.raises(SlipwayError) as caught:
         run(answers, KUBEADM, JQ)
     assert "kubeadm, jq could not be installed (rc 100): E: Unable to correct" in caught.value.msg
