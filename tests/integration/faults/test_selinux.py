@@ -82,6 +82,18 @@ def test_it_is_on(site: Site) -> None:
     assert machine.shell("cat /proc/1/attr/current").startswith("system_u:system_r:init_t")
 
 
+def test_a_cluster_is_built(site: Site, measured: list[str]) -> None:
+    site.run().expect()
+    site.expect_settled()
+    found = denials(site.nodes[NAME])
+    measured.append(f"SELinux would have refused {found.total()} times, {len(found)} kinds; the most frequent ones:")
+    measured.extend(f"{count:6} {what}" for what, count in found.most_common(25))
+
+
+def test_labels_are_those_of_their_places(site: Site) -> None:
+    assert site.nodes[NAME].shell(f"restorecon -Rnv {WRITTEN} 2>/dev/null; true") == ""
+
+
 def test_enforcing_is_set_back(site: Site) -> None:
     """At once and for the next boot, by a run that also says so in check mode, and does nothing."""
     machine = site.nodes[NAME]
@@ -93,18 +105,6 @@ def test_enforcing_is_set_back(site: Site) -> None:
     assert (NAME, "Set the mode of SELinux") in done.changed
     assert mode(machine) == "Permissive"
     assert machine.shell("grep ^SELINUX= /etc/selinux/config").strip() == "SELINUX=permissive"
-
-
-def test_a_cluster_is_built(site: Site, measured: list[str]) -> None:
-    site.run().expect()
-    site.expect_settled()
-    found = denials(site.nodes[NAME])
-    measured.append(f"SELinux would have refused {found.total()} times, {len(found)} kinds; the most frequent ones:")
-    measured.extend(f"{count:6} {what}" for what, count in found.most_common(25))
-
-
-def test_labels_are_those_of_their_places(site: Site) -> None:
-    assert site.nodes[NAME].shell(f"restorecon -Rnv {WRITTEN} 2>/dev/null; true") == ""
 
 
 def test_it_stays_after_a_reboot(site: Site) -> None:
