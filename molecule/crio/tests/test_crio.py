@@ -16,7 +16,12 @@ KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
 CONTROL_PLANE = connect(names("kube_control_plane")[0])
 WORKER = connect(names("kube_node")[0])
 NAME = names("kube_node")[0]
-VARIABLES = {"cluster_name": "molecule-crio", "kubeconfig_fetch_directory": str(ARTIFACTS)}
+VARIABLES = {
+    "cluster_name": "molecule-crio",
+    "kubeconfig_fetch_directory": str(ARTIFACTS),
+    "metallb_enabled": False,
+    "metrics_server_enabled": False,
+}
 CONFIRMED = ("--extra-vars", "reset_confirm=true")
 PASSWORD = "hunter2-hunter2"
 AUTH = "/etc/crio/slipway-auth.json"
