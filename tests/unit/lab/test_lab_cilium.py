@@ -38,7 +38,7 @@ def test_files_of_the_agent(tmp_path: Path) -> None:
 def test_what_stands_before_bpftool(tmp_path: Path, given: list[str], expected: str) -> None:
     script = tmp_path / "bpftool"
     script.write_text(cilium.BPFTOOL.replace("exec /usr/sbin/bpftool", "echo"), encoding="utf-8")
-    assert subprocess.run(["sh", script, *given], capture_output=True, text=True).stdout.strip() == expected
+    assert subprocess.check_output(["sh", script, *given], text=True).strip() == expected
 
 
 def test_a_file_of_the_module_is_the_labs_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
