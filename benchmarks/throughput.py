@@ -51,21 +51,21 @@ class Pods:
         self._kubectl = on(control_plane, "kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
         self._nodes = nodes
         container = {"name": "probe", "image": IMAGE, "args": ["netexec"]}
+        names = [f"throughput-{number}" for number in range(len(nodes))]
         items = [
             {
                 "apiVersion": "v1",
                 "kind": "Pod",
-                "metadata": {"name": f"throughput-{number}"},
+                "metadata": {"name": name},
                 "spec": {"nodeName": node, "terminationGracePeriodSeconds": 0, "containers": [container]},
             }
-            for number, node in enumerate(nodes)
+            for name, node in zip(names, nodes, strict=True)
         ]
         self.delete()
         printed(
             [*self._kubectl, "apply", "--filename=-"], json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
         )
-        names = [f"pod/{item['metadata']['name']}" for item in items]  # type: ignore[index]
-        printed([*self._kubectl, "wait", "--for=condition=Ready", "--timeout=120s", *names])
+        printed([*self._kubectl, "wait", "--for=condition=Ready", "--timeout=120s", *(f"pod/{name}" for name in names)])
 
     def delete(self) -> None:
         """Delete what was made."""

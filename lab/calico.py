@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import debian, golang, images
+from . import golang, images
 from .images import Image
 from .util import artifact, write
 
@@ -32,10 +32,8 @@ PLUGINS = ("bandwidth", "host-local", "loopback", "portmap", "tuning")
 
 def base() -> Path:
     """Return the system (tar) of the agent's image."""
-    waste = " ".join(f".{path}" for path in ("/usr/share/doc", "/usr/share/man", "/usr/share/locale", "/var/lib/apt"))
     # Debian's link to its own services is in the way of the agent's.
-    trim = f'--customize-hook=cd "$1" && rm -rf {waste} ./var/cache ./etc/service'
-    return debian.system("image-base-calico", "bookworm", "essential", PACKAGES, [trim])
+    return images.system("image-base-calico", PACKAGES, ["/etc/service"])
 
 
 def agent_files(tree: Path) -> dict[str, Path]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import debian, golang, images
+from . import golang, images
 from .images import Image
 from .util import artifact, write
 
@@ -48,9 +48,7 @@ exec /usr/sbin/bpftool "$@"
 
 def base() -> Path:
     """Return the system (tar) of the agent's image."""
-    waste = " ".join(f".{path}" for path in ("/usr/share/doc", "/usr/share/man", "/usr/share/locale", "/var/lib/apt"))
-    trim = f'--customize-hook=cd "$1" && rm -rf {waste} ./var/cache'
-    return debian.system("image-base-cilium", "bookworm", "essential", PACKAGES, [trim])
+    return images.system("image-base-cilium", PACKAGES)
 
 
 def agent_files(tree: Path) -> dict[str, Path]:

@@ -184,11 +184,19 @@ def _sha256(file: BinaryIO) -> tuple[str, int]:
     return f"sha256:{total.hexdigest()}", size
 
 
-def base() -> Path:
-    """Return a small system (tar) with the programs that handle packets."""
+def system(name: str, packages: Sequence[str], unwanted: Sequence[str] = ()) -> Path:
+    """Return a small system (tar) with packages, and without what nobody reads in a container.
+
+    :param unwanted: what of the packages goes as well.
+    """
     waste = ("/usr/share/doc", "/usr/share/man", "/usr/share/info", "/usr/share/locale", "/var/cache", "/var/lib/apt")
-    trim = f'--customize-hook=cd "$1" && rm -rf {" ".join(f".{path}" for path in waste)}'
-    return debian.system("image-base", "bookworm", "essential", BASE_PACKAGES, [trim])
+    trim = f'--customize-hook=cd "$1" && rm -rf {" ".join(f".{path}" for path in (*waste, *unwanted))}'
+    return debian.system(name, "bookworm", "essential", packages, [trim])
+
+
+def base() -> Path:
+    """Return the system with the programs that handle packets."""
+    return system("image-base", BASE_PACKAGES)
 
 
 def push(image: Image, registry: Registry) -> None:

@@ -12,9 +12,9 @@ import typing as t
 
 from ansible import constants
 from ansible.plugins.action import ActionBase
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import endpoint_with_port
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd_restore
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd.etcd_backup import BackupError
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import endpoint_with_port
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _etcd_archive
 
 ARGUMENTS = {

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import CONTROL_PLANE
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import CONTROL_PLANE
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _families, _node_identities
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._kubelet_configuration import parse, signs_itself
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen, stated, succeeded

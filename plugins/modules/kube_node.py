@@ -173,9 +173,9 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import CONTROL_PLANE
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import CONTROL_PLANE
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.cluster_memory import NODE_SETTINGS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module

@@ -130,9 +130,9 @@ import datetime
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import endpoint_of
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import endpoint_of
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import LONGEST, shown

@@ -84,9 +84,10 @@ import shutil
 import tempfile
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_endpoints
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_endpoints, api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_configuration, static_pods
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm import Kubeadm
@@ -107,7 +108,7 @@ class KubeadmApiserverCert:
         self._kubectl = Kubectl.of(context)
         self._folder = os.path.join(certificates.FOLDER, "pki")
         try:
-            self._sans = sorted({api_endpoints.canonical(name) for name in context.params["sans"]})
+            self._sans = sorted({_api_endpoints.canonical(name) for name in context.params["sans"]})
         except ValueError as error:
             raise SlipwayError(f"sans: {error}.") from error
 
@@ -128,7 +129,7 @@ class KubeadmApiserverCert:
         server["certSANs"] = self._sans
         try:
             present = sorted(_names(path))
-            wanted = api_endpoints.apiserver_names(cluster, cluster_configuration.node_name(), place[0])
+            wanted = _api_endpoints.apiserver_names(cluster, cluster_configuration.node_name(), place[0])
         except ValueError as error:
             raise SlipwayError(f"The names for {path} cannot be computed: {error}.") from error
         restarted = False

@@ -93,10 +93,10 @@ import re
 import stat
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_endpoints, _waiting
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_exactly, read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_endpoints, api_server, proxies
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server, proxies
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import KUBECTL_ARGUMENTS, Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_configuration
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
@@ -149,7 +149,7 @@ class KubeadmEndpoint:
         self._params = context.params
         self._runner = context.runner
         self._kubectl = Kubectl.of(context)
-        self._endpoint = api_endpoints.endpoint_with_port(context.params["endpoint"])
+        self._endpoint = _api_endpoints.endpoint_with_port(context.params["endpoint"])
         self._server = f"https://{self._endpoint}"
 
     def run(self) -> t.Dict[str, t.Any]:
@@ -182,7 +182,7 @@ class KubeadmEndpoint:
 
         :raises SlipwayError: when it does not, or with a certificate that is not right.
         """
-        host, port = api_endpoints.endpoint_place(self._endpoint)
+        host, port = _api_endpoints.endpoint_place(self._endpoint)
         answers = functools.partial(api_server.answers_ready, host, port, api_server.AUTHORITY)
         if not _waiting.until(answers, self._params["timeout"]):
             raise SlipwayError(
@@ -223,7 +223,7 @@ class KubeadmEndpoint:
         present = cluster.get("controlPlaneEndpoint") or ""
         return Client(
             "configmap/kube-system/kubeadm-config",
-            f"https://{api_endpoints.endpoint_with_port(present)}" if present else "",
+            f"https://{_api_endpoints.endpoint_with_port(present)}" if present else "",
             functools.partial(cluster_configuration.write, self._runner, wanted, place),
         )
 

@@ -95,11 +95,11 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _records, _waiting
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import CONTROL_PLANE
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd_learners
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import CONTROL_PLANE
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm as _kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm import Kubeadm

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_endpoints
 from ansible_collections.slipway.kubernetes.plugins.module_utils._documents import merged
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_endpoints
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.control_plane_files import DIRECTORY
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _families
 
@@ -118,9 +118,9 @@ def kubeadm_init_config(
     }
     names = [str(name) for name in settings.get("cert_sans") or [] if name]
     if settings.get("endpoint"):
-        cluster["controlPlaneEndpoint"] = api_endpoints.endpoint_with_port(str(settings["endpoint"]))
+        cluster["controlPlaneEndpoint"] = _api_endpoints.endpoint_with_port(str(settings["endpoint"]))
         # kubeadm knows it from the field above, but not in a cluster that got its endpoint later.
-        names.append(api_endpoints.endpoint_host(cluster["controlPlaneEndpoint"]))
+        names.append(_api_endpoints.endpoint_host(cluster["controlPlaneEndpoint"]))
     cluster["apiServer"] = {"certSANs": sorted(set(names))}
     kubelet: t.Dict[str, t.Any] = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -150,7 +150,7 @@ def kubeadm_apiserver_names(documents: t.Sequence[t.Mapping[str, t.Any]]) -> t.L
     kinds = {document["kind"]: document for document in documents}
     init = kinds["InitConfiguration"]
     address = init["localAPIEndpoint"]["advertiseAddress"]
-    return api_endpoints.apiserver_names(kinds["ClusterConfiguration"], init["nodeRegistration"]["name"], address)
+    return _api_endpoints.apiserver_names(kinds["ClusterConfiguration"], init["nodeRegistration"]["name"], address)
 
 
 def kubeadm_join_config(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import (
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import (
     endpoint_host,
     endpoint_with_port,
 )

@@ -50,7 +50,7 @@ class Fake(Runtime):
     """A runtime that there is not."""
 
     def state(self, runner: Runner, packages: PackageManager, program: str) -> t.Dict[str, t.Any]:
-        return {"path": program, "mood": "good"}
+        return {"mood": "good"}
 
     def containers(self, runner: Runner, cri_socket: str) -> t.List[str]:
         return runner.run(["testctl", "ps"]).stdout.split()
@@ -162,7 +162,15 @@ def test_what_a_machine_tells_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "/var/lib/testrun" in [mount["path"] for mount in mounts.look(str(tmp_path))]
     facts = node_facts.NodeFacts(FakeRunner({"config default": ""}, tools=())).collect()
     assert facts["runtime"]["testrun"] == {
-        **{"installed": False, "version": "", "active": False, "path": "", "mood": "good", "packages": {}}
+        **{
+            "installed": False,
+            "version": "",
+            "active": False,
+            "path": "",
+            "package": "",
+            "mood": "good",
+            "packages": {},
+        }
     }
 
 

@@ -14,8 +14,8 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _tls
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import endpoint_of, endpoint_place
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import endpoint_of, endpoint_place
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM, Layout
 
 MANIFEST = KUBEADM.manifest("kube-apiserver")

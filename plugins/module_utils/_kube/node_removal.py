@@ -11,8 +11,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _predicates as predicates
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import CONTROL_PLANE, endpoint_host
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import CONTROL_PLANE, endpoint_host
 
 
 def quorum(members: int) -> int:

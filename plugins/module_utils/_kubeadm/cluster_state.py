@@ -22,9 +22,9 @@ import ssl
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _tls
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import CONTROL_PLANE
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server, cluster_memory
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import CONTROL_PLANE
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.cluster_memory import POD_NETWORK_CHANGE
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, PodNetwork

@@ -17,10 +17,10 @@ import os
 import re
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes, _tls
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_endpoints, _processes, _tls
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile, read_text
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_endpoints, api_server
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_state
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM, Layout
 from ansible_collections.slipway.kubernetes.plugins.module_utils._systemd import Unit
@@ -173,13 +173,13 @@ def ask_for_node(name: str, timeout: float = 5) -> t.Optional[Node]:
 
     :param timeout: seconds for the connection, and for the answer.
     """
-    endpoint = api_endpoints.endpoint_of(read_text(KUBECONFIG))
+    endpoint = _api_endpoints.endpoint_of(read_text(KUBECONFIG))
     if not endpoint or not name:
         return None
     try:
         context = _tls.verified_by(api_server.AUTHORITY)
         context.load_cert_chain(CERTIFICATE)
-        place = api_endpoints.endpoint_place(endpoint)
+        place = _api_endpoints.endpoint_place(endpoint)
         connection = http.client.HTTPSConnection(*place, timeout=timeout, context=context)
         with contextlib.closing(connection):
             connection.request("GET", f"/api/v1/nodes/{name}")

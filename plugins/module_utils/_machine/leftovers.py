@@ -25,7 +25,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import LAYOUTS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network.ipvs import INTERFACE
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, PodNetwork
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, PodNetwork, these
 
 #: Folders of kubelets, each of which may lead by a link to another disk.
 _KUBELETS = tuple(sorted({layout.kubelet_folder for layout in LAYOUTS}))
@@ -40,10 +40,6 @@ _PATIENCE = 10
 
 #: Some pod networks, where a node goes on without them; otherwise it is about all that a node leaves.
 Networks = t.Optional[t.Sequence[PodNetwork]]
-
-
-def _rows(networks: Networks) -> t.Iterable[PodNetwork]:
-    return POD_NETWORKS.values() if networks is None else networks
 
 
 def parse_mounts(text: str) -> t.List[str]:
@@ -63,7 +59,7 @@ def mounts(text: t.Optional[str] = None, networks: Networks = None) -> t.List[st
     folders = [f"{re.escape(folder)}/.+" for folder in (*_KUBELETS, *map(os.path.realpath, _KUBELETS))]
     of_runtimes = filter(None, (one.mounts for one in _runtimes.RUNTIMES.values()))
     of_nodes = [*folders, _MOUNTS, *of_runtimes] if networks is None else []
-    patterns = [*of_nodes, *(pattern for network in _rows(networks) for pattern in network.left_mounts)]
+    patterns = [*of_nodes, *(pattern for network in these(networks) for pattern in network.left_mounts)]
     return [path for path in points if any(re.fullmatch(pattern, path) for pattern in patterns)]
 
 
@@ -160,7 +156,7 @@ def interfaces(root: str = "/sys/class/net", networks: Networks = None) -> t.Lis
     bridges = [_BRIDGE] if networks is None else [network.bridge for network in networks if network.bridge]
     ports = [name for name in names if os.path.basename(os.path.realpath(f"{root}/{name}/master")) in bridges]
     common = _INTERFACES if networks is None else tuple(map(re.escape, bridges))
-    patterns = [*common, *(pattern for network in _rows(networks) for pattern in network.left_interfaces)]
+    patterns = [*common, *(pattern for network in these(networks) for pattern in network.left_interfaces)]
     return ports + [name for name in names if any(re.fullmatch(pattern, name) for pattern in patterns)]
 
 
@@ -172,7 +168,7 @@ def pod_networks(root: str = "") -> t.List[str]:
 
 def routes(shown: str, networks: Networks = None) -> t.List[str]:
     """Routes of pod networks that no interface takes with it, among the lines that ``ip route`` shows."""
-    patterns = [pattern for network in _rows(networks) for pattern in network.left_routes]
+    patterns = [pattern for network in these(networks) for pattern in network.left_routes]
     lines = (line.strip() for line in shown.splitlines())
     return [line for line in lines if any(re.fullmatch(pattern, line) for pattern in patterns)]
 
@@ -203,8 +199,8 @@ def routing_rules(shown: str) -> t.List[str]:
 def cni_files(folder: str = "/etc/cni/net.d", networks: Networks = None) -> t.List[str]:
     """Configuration of pod networks; that of others (podman, a runtime's own) is left out."""
     names = os.listdir(folder) if os.path.isdir(folder) else []
-    words = [word for network in _rows(networks) for word in network.words]
-    whole = {name for network in _rows(networks) for name in network.left_cni_files}
+    words = [word for network in these(networks) for word in network.words]
+    whole = {name for network in these(networks) for name in network.left_cni_files}
     return sorted(f"{folder}/{name}" for name in names if name in whole or any(word in name for word in words))
 
 
@@ -222,7 +218,7 @@ def cni_state(networks: t.Iterable[str], folder: str = "/var/lib/cni", rows: Net
 
     :param networks: the names that they have for CNI.
     """
-    found = [path for network in _rows(rows) for name in network.cni_folders for path in glob.glob(f"{folder}/{name}")]
+    found = [path for network in these(rows) for name in network.cni_folders for path in glob.glob(f"{folder}/{name}")]
     for name in map(glob.escape, networks):
         found += glob.glob(f"{folder}/networks/{name}") + glob.glob(f"{folder}/results/{name}-*")
         found += glob.glob(f"{folder}/cache/results/{name}-*")
@@ -231,7 +227,7 @@ def cni_state(networks: t.Iterable[str], folder: str = "/var/lib/cni", rows: Net
 
 def own_files(networks: Networks = None, root: str = "") -> t.List[str]:
     """Files of pod networks in folders of others."""
-    patterns = [pattern for network in _rows(networks) for pattern in network.left_files]
+    patterns = [pattern for network in these(networks) for pattern in network.left_files]
     return sorted(path for pattern in patterns for path in glob.glob(root + pattern))
 
 

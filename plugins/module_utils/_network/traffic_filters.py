@@ -22,7 +22,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network import nfnetlink
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, PodNetwork
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import PodNetwork, these
 
 _DELETE_QDISC, _NEW_FILTER, _DELETE_FILTER, _GET_FILTER = 37, 44, 45, 46
 #: What the filters of both directions hang on, and these two.
@@ -78,13 +78,9 @@ def _programs(interface: str, index: int) -> t.Tuple[t.List[Filter], bool]:
     return found, has_others
 
 
-def _rows(rows: t.Optional[t.Sequence[PodNetwork]]) -> t.Iterable[PodNetwork]:
-    return POD_NETWORKS.values() if rows is None else rows
-
-
 def _interfaces(rows: t.Optional[t.Sequence[PodNetwork]]) -> t.List[t.Tuple[int, str]]:
     """Interfaces that stay when these pod networks go."""
-    going = [pattern for network in _rows(rows) for pattern in network.left_interfaces]
+    going = [pattern for network in these(rows) for pattern in network.left_interfaces]
     return [(index, name) for index, name in socket.if_nameindex() if not any(re.fullmatch(one, name) for one in going)]
 
 
@@ -93,7 +89,7 @@ def found(rows: t.Optional[t.Sequence[PodNetwork]] = None) -> t.List[Filter]:
 
     :param rows: pod networks that it is about alone.
     """
-    prefixes = tuple(prefix for network in _rows(rows) for prefix in network.traffic_filters)
+    prefixes = tuple(prefix for network in these(rows) for prefix in network.traffic_filters)
     filters: t.List[Filter] = []
     for index, name in _interfaces(rows) if prefixes else ():
         try:

@@ -27,10 +27,10 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _records,
     _runtimes,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import endpoint_of, endpoint_place
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import lines_of, read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.api_endpoints import endpoint_of, endpoint_place
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import cluster_state, upgrade
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet, serving_timer
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import (
@@ -365,6 +365,8 @@ class NodeFacts:
                     "installed": bool(asked.paths[runtime.program]),
                     "version": versions[runtime.program],
                     "active": runtime.is_active(),
+                    "path": asked.paths[runtime.program],
+                    "package": packages.owner(asked.paths[runtime.program]) if asked.paths[runtime.program] else "",
                     **runtime.state(self._runner, packages, asked.paths[runtime.program]),
                     "packages": packages.versions(runtime.packages),
                 }

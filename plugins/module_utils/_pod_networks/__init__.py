@@ -53,6 +53,11 @@ POD_NETWORKS: t.Dict[str, PodNetwork] = {
 }
 
 
+def these(networks: t.Optional[t.Sequence[PodNetwork]] = None) -> t.Iterable[PodNetwork]:
+    """These pod networks, or all of them where it is not said which."""
+    return POD_NETWORKS.values() if networks is None else networks
+
+
 def named(name: str) -> PodNetwork:
     """The pod network of that name; one without anything for ``none``, and for what is no name."""
     return POD_NETWORKS.get(name) or PodNetwork()

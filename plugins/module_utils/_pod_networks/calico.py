@@ -31,7 +31,9 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.p
     PodNetwork,
     Port,
     has_two_families,
+    mtu_findings,
     network_of_family,
+    number_of,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
@@ -63,8 +65,6 @@ WIREGUARD = (
     ("wireguardEnabled", "wireguardListeningPort", 51820),
     ("wireguardEnabledV6", "wireguardListeningPortV6", 51821),
 )
-#: What IPv6 wants, and what an interface can have.
-MTUS = (1280, 65535)
 VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+([-.+][-.+0-9A-Za-z]+)?")
 #: Keys of a pool that have variables of their own.
 POOL_KEYS = {
@@ -87,13 +87,6 @@ CONTAINERS: t.Dict[t.Tuple[str, str], t.Dict[str, t.Dict[str, str]]] = {
 TYPHA: t.Dict[t.Tuple[str, str], t.Dict[str, t.Dict[str, str]]] = {
     ("Deployment", "calico-typha"): {"containers": {"calico-typha": "typha"}},
 }
-
-
-def _number(value: t.Any, otherwise: int) -> int:
-    try:
-        return int(str(value))
-    except ValueError:
-        return otherwise
 
 
 def encapsulation_of(pool: t.Mapping[str, t.Any]) -> str:
@@ -251,18 +244,18 @@ class Calico(PodNetwork):
     def ports(self, settings: Settings) -> t.List[Port]:
         """That of its health on each node, and those of its traffic. IPIP is a protocol without ports."""
         felix, bgp = settings.mapping("cni_calico_felix"), settings.mapping("cni_calico_bgp")
-        health = _number(felix.get("healthPort"), 9099)
+        health = number_of(felix.get("healthPort"), 9099)
         found = [Port("tcp", health, "Calico's agent, for its health", is_shared=False, is_tried=False, is_asked=False)]
         if settings.number("cni_calico_typha_replicas") > 0:
             found.append(Port("tcp", 5473, "Calico's Typha", is_shared=False, is_tried=True))
         for enabled, listening, otherwise in WIREGUARD:
             if str(felix.get(enabled, "")).lower() == "true":
-                port = _number(felix.get(listening), otherwise)
+                port = number_of(felix.get(listening), otherwise)
                 found.append(Port("udp", port, "Calico's WireGuard", is_shared=False, is_tried=False))
         if settings.text("cni_calico_encapsulation") == VXLAN:
-            port = _number(felix.get("vxlanPort"), 4789)
+            port = number_of(felix.get("vxlanPort"), 4789)
             return [*found, Port("udp", port, "Calico's VXLAN", is_shared=True, is_tried=True)]
-        port = _number(bgp.get("listenPort"), 179)
+        port = number_of(bgp.get("listenPort"), 179)
         return [*found, Port("tcp", port, "Calico's BGP", is_shared=False, is_tried=True)]
 
     def protocols(self, settings: Settings) -> t.List[str]:
@@ -467,7 +460,7 @@ def _of_typha(settings: Settings) -> t.Iterator[Finding]:
 def _of_blocks(settings: Settings, version: int) -> t.Iterator[Finding]:
     variable, (largest, smallest) = BLOCK_SIZES[version], BLOCKS[version]
     # A text that is no number is reported by the checks on argument_specs.
-    size, network = _number(settings.text(variable), smallest), network_of(settings, version)
+    size, network = number_of(settings.text(variable), smallest), network_of(settings, version)
     if not largest <= size <= smallest:
         yield Finding(
             variable,
@@ -485,13 +478,11 @@ def _of_blocks(settings: Settings, version: int) -> t.Iterator[Finding]:
 def _of_network(settings: Settings) -> t.Iterator[Finding]:
     for version in versions(settings):
         yield from _of_blocks(settings, version)
-    mtu = settings.number("cni_calico_mtu")
-    if mtu and not MTUS[0] <= mtu <= MTUS[1]:
-        yield Finding(
-            "cni_calico_mtu",
-            f"is {mtu}, and has to be 0 or between {MTUS[0]} and {MTUS[1]}.",
-            "Leave it out: Calico takes that of the nodes' network without what its encapsulation needs.",
-        )
+    yield from mtu_findings(
+        "cni_calico_mtu",
+        settings.number("cni_calico_mtu"),
+        "Leave it out: Calico takes that of the nodes' network without what its encapsulation needs.",
+    )
     if settings.flag("cni_calico_cross_subnet") and settings.text("cni_calico_encapsulation") == NONE:
         yield Finding(
             "cni_calico_cross_subnet",

@@ -13,15 +13,21 @@ from __future__ import annotations
 import glob
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import endpoint_place
 from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, within
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 from ansible_collections.slipway.kubernetes.plugins.module_utils._findings import Finding
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube_proxy import PHASE as KUBE_PROXY
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube_proxy import has_kube_proxy
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.pod_network import (
     Lasting,
     PodNetwork,
     Port,
+    helm_release,
+    mtu_findings,
     network_of_family,
+    number_of,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
@@ -34,11 +40,6 @@ VXLAN, GENEVE = "vxlan", "geneve"
 #: The ports of its tunnels, and the bytes of each packet that they and WireGuard take.
 TUNNEL_PORTS = {VXLAN: 8472, GENEVE: 6081}
 TUNNEL_OVERHEAD, WIREGUARD_OVERHEAD = 50, 80
-#: What IPv6 wants, and what an interface can have.
-MTUS = (1280, 65535)
-#: Phases of kubeadm init without which there is no kube-proxy.
-KUBE_PROXY = "addon/kube-proxy"
-WITHOUT_KUBE_PROXY = frozenset(("addon", "addon/all", KUBE_PROXY))
 #: Values that have variables of their own, by their places.
 OWN_VALUES = {
     ("routingMode",): MODE,
@@ -59,10 +60,6 @@ def _flag(values: t.Mapping[str, t.Any], *path: str) -> bool:
     return _text(values, *path).lower() == "true"
 
 
-def _number(text: str, otherwise: int) -> int:
-    return int(text) if text.isascii() and text.isdigit() else otherwise
-
-
 def is_native(settings: Settings) -> bool:
     """Whether packets between nodes travel as they are."""
     return settings.text(MODE) == NATIVE
@@ -79,24 +76,13 @@ def is_encrypted(settings: Settings) -> bool:
     return _flag(values, "encryption", "enabled") and _text(values, "encryption", "type") == "wireguard"
 
 
-def has_kube_proxy(settings: Settings) -> bool:
-    """Whether kubeadm installs kube-proxy."""
-    skipped = {str(phase) for phase in settings.sequence("control_plane_skip_phases")}
-    cluster = settings.mapping("control_plane_cluster_configuration")
-    return not skipped & WITHOUT_KUBE_PROXY and not _flag(cluster, "proxy", "disabled")
-
-
 def api_server(settings: Settings) -> t.Tuple[str, int]:
     """Host and port of the API server, as nodes reach it before there are services."""
-    text, port = settings.text("cluster_endpoint"), KUBEADM.api_port
-    if not text:
-        own = settings.text("cluster_node_ip") or settings.text("default_address")
-        init = settings.mapping("control_plane_init_configuration")
-        return own, _number(_text(init, "localAPIEndpoint", "bindPort"), port)
-    host, colon, number = text.rpartition(":")
-    if not colon or text.endswith("]"):
-        host, number = text, str(port)
-    return host.strip("[]"), _number(number, port)
+    if settings.text("cluster_endpoint"):
+        return endpoint_place(settings.text("cluster_endpoint"))
+    own = settings.text("cluster_node_ip") or settings.text("default_address")
+    init = settings.mapping("control_plane_init_configuration")
+    return own, number_of(_text(init, "localAPIEndpoint", "bindPort"), KUBEADM.api_port)
 
 
 class Cilium(PodNetwork):
@@ -178,7 +164,7 @@ class Cilium(PodNetwork):
         if is_native(settings):
             return found
         protocol = tunnel(settings)
-        number = _number(_text(values, "tunnelPort"), TUNNEL_PORTS.get(protocol, TUNNEL_PORTS[VXLAN]))
+        number = number_of(_text(values, "tunnelPort"), TUNNEL_PORTS.get(protocol, TUNNEL_PORTS[VXLAN]))
         return [*found, Port("udp", number, "Cilium's tunnels", is_shared=protocol == VXLAN, is_tried=True)]
 
     def modules(self, settings: Settings) -> t.Set[str]:
@@ -243,24 +229,22 @@ class Cilium(PodNetwork):
 
     def state(self, kept: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
         """What its ConfigMap says."""
-        data, metadata = kept.get("data") or {}, kept.get("metadata") or {}
+        data = kept.get("data") or {}
         keys = ("routing-mode", "kube-proxy-replacement", "tunnel-protocol")
         return {
             **{key.replace("-", "_"): str(data.get(key) or "") for key in keys},
-            "release": str((metadata.get("annotations") or {}).get("meta.helm.sh/release-name") or ""),
+            "release": helm_release(kept.get("metadata") or {}),
         }
 
     def findings(self, settings: Settings) -> t.Iterator[Finding]:
         """What is wrong with who does services, and with what is passed through."""
         yield from _of_services(settings)
         yield from _of_values(settings)
-        mtu = settings.number("cni_cilium_mtu")
-        if mtu and not MTUS[0] <= mtu <= MTUS[1]:
-            yield Finding(
-                "cni_cilium_mtu",
-                f"is {mtu}, and has to be 0 or between {MTUS[0]} and {MTUS[1]}.",
-                "Leave it out: Cilium takes what its tunnels leave of that of the nodes' network.",
-            )
+        yield from mtu_findings(
+            "cni_cilium_mtu",
+            self.mtu(settings),
+            "Leave it out: Cilium takes what its tunnels leave of that of the nodes' network.",
+        )
 
 
 def _of_services(settings: Settings) -> t.Iterator[Finding]:

@@ -34,6 +34,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.p
     PodNetwork,
     Port,
     has_two_families,
+    helm_release,
     interface_with_address,
     network_of_family,
     slices,
@@ -298,7 +299,7 @@ class Flannel(PodNetwork):
                 "network": str(configuration.get("Network") or ""),
                 "ipv6_network": str(configuration.get("IPv6Network") or ""),
                 "backend": str(backend.get("Type") or ""),
-                "release": str((kept["metadata"].get("annotations") or {}).get("meta.helm.sh/release-name") or ""),
+                "release": helm_release(kept["metadata"]),
             }
         except (ValueError, AttributeError, KeyError):
             return {}

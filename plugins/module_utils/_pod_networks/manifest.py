@@ -14,7 +14,11 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Port
 from ansible_collections.slipway.kubernetes.plugins.module_utils._findings import Finding
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import declared
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.pod_network import Facts, PodNetwork
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.pod_network import (
+    Facts,
+    PodNetwork,
+    mtu_findings,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
 
 LIST = "cni_manifests"
@@ -32,7 +36,7 @@ _PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", re.ASCII)
 MOST_PORTS = 32
 #: What a tunnel takes at most: Geneve with options, or WireGuard in IPv6.
 MOST_OVERHEAD = 200
-MTUS = (576, 65535)
+SMALLEST_MTU = 576
 _MODULE = re.compile(r"[A-Za-z0-9][\w-]*", re.ASCII)
 
 
@@ -210,5 +214,4 @@ def _of_numbers(settings: Settings) -> t.Iterator[Finding]:
             f"is {overhead}, and has to be between 0 and {MOST_OVERHEAD}: bytes of each packet between nodes.",
             "VXLAN takes 50, IPIP 20, WireGuard 60.",
         )
-    if mtu and not MTUS[0] <= mtu <= MTUS[1]:
-        yield Finding(MTU, f"is {mtu}, and has to be 0 or between {MTUS[0]} and {MTUS[1]}.", "Leave it out.")
+    yield from mtu_findings(MTU, mtu, "Leave it out.", SMALLEST_MTU)

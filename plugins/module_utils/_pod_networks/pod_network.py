@@ -272,6 +272,29 @@ class PodNetwork:
         """
 
 
+#: The smallest MTU that IPv6 allows, and the largest that an interface can have.
+MTUS = (1280, 65535)
+
+
+def mtu_findings(variable: str, mtu: int, remedy: str, smallest: int = MTUS[0]) -> t.Iterator[Finding]:
+    """What is wrong with the MTU that interfaces of pods are told to have; 0 is none."""
+    if mtu and not smallest <= mtu <= MTUS[1]:
+        yield Finding(variable, f"is {mtu}, and has to be 0 or between {smallest} and {MTUS[1]}.", remedy)
+
+
+def number_of(value: t.Any, otherwise: int) -> int:
+    """A number that is passed through, or what it is without one; its type is not ours to report."""
+    try:
+        return int(str(value))
+    except ValueError:
+        return otherwise
+
+
+def helm_release(metadata: t.Mapping[str, t.Any]) -> str:
+    """The release of Helm that an object in the cluster is of; empty when it is of none."""
+    return str((metadata.get("annotations") or {}).get("meta.helm.sh/release-name") or "")
+
+
 def slices(node: t.Mapping[str, t.Any]) -> t.List[Network]:
     """The slices of the pod network that a Node has."""
     spec = node.get("spec") or {}

@@ -340,8 +340,6 @@ class Containerd(Runtime):
     def state(self, runner: Runner, packages: PackageManager, program: str) -> t.Dict[str, t.Any]:
         others = foreign_files(runner, packages, program)
         return {
-            "path": program,
-            "package": packages.owner(program) if program else "",
             "foreign_files": others,
             "foreign_hosts": {path: meaning(read_text(path)) for path in others if path != CONFIG},
             "drop_ins": drop_ins(),

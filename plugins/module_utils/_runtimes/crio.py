@@ -292,15 +292,17 @@ def _version_findings(settings: Settings, known: Values) -> t.Iterator[Finding]:
             f"is {text}, and {page}.",
             f"Set it to {fitting[0]}.* or {fitting[1]}.*, or leave it empty.",
         )
-    elif present and f"{present[0]}.{present[1]}" not in fitting:
-        moves = settings.flag("upgrade_container_runtime") and wanted
-        if not moves:
-            yield Finding(
-                "CRI-O",
-                f"{installed} is installed and stays, and {page}.",
-                f"Let upgrade.yml bring it along: container_runtime_version: {fitting[0]}.* and"
-                " -e upgrade_container_runtime=true.",
-            )
+    elif (
+        present
+        and f"{present[0]}.{present[1]}" not in fitting
+        and not (wanted and settings.flag("upgrade_container_runtime"))
+    ):
+        yield Finding(
+            "CRI-O",
+            f"{installed} is installed and stays, and {page}.",
+            f"Let upgrade.yml bring it along: container_runtime_version: {fitting[0]}.* and"
+            " -e upgrade_container_runtime=true.",
+        )
 
 
 def _runtime_findings(settings: Settings, known: Values) -> t.Iterator[Finding]:
@@ -403,8 +405,6 @@ class Crio(Runtime):
         said = _configuration()
         values = {name: value for name, (value, _path) in said.items()}
         return {
-            "path": program,
-            "package": packages.owner(program) if program else "",
             "registries": registries_of_others(packages),
             "cgroup_manager": list(said.get("crio.runtime.cgroup_manager", ("", ""))),
             "default_runtime": values.get("crio.runtime.default_runtime", _DEFAULT_RUNTIME),

@@ -99,12 +99,12 @@ class Runtime:
     # --- on nodes
 
     def state(self, runner: Runner, packages: PackageManager, program: str) -> t.Dict[str, t.Any]:
-        """What node_facts tells of it besides its version.
+        """What node_facts tells of it besides its version, its program and whose package that is.
 
         :param packages: the machine's package manager, which knows what is part of a package.
         :param program: where its program is; empty when it is not installed.
         """
-        return {"path": program}
+        return {}
 
     def has_image(self, runner: Runner, cri_socket: str, image: str) -> bool:
         """Whether it has an image already."""

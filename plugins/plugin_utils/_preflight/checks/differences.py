@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube_proxy import has_kube_proxy
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen, named, of_ours
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import (
@@ -273,26 +274,20 @@ def check_addons(hosts: Hosts) -> t.Iterable[Problem]:
     host = source(hosts)
     if host is None:
         return
-    skipped = {str(phase) for phase in host.sequence("control_plane_skip_phases")}
-    wanted = documents(host).get("ClusterConfiguration")
     has_proxy = "KubeProxyConfiguration" in kept.texts(host)
-    if wanted is not None:
-        wants_proxy = not skipped & {"addon", "addon/all", "addon/kube-proxy"}
-        wants_proxy = wants_proxy and not part_of(wanted, "proxy").get("disabled")
-        if wants_proxy != has_proxy:
-            there = (
-                ("is in the cluster", "not in the inventory")
-                if has_proxy
-                else ("is not in the cluster", "is in the inventory")
-            )
-            yield Problem(
-                CLUSTER,
-                "kube-proxy",
-                f"{there[0]} and {there[1]} (control_plane_skip_phases); site.yml does not change it on a built"
-                " cluster.",
-                f"Say in the inventory what is there, or change it by kubeadm init phase addon. See {_PAGE}.",
-                WARNING,
-            )
+    if "ClusterConfiguration" in documents(host) and has_kube_proxy(host) != has_proxy:
+        there = (
+            ("is in the cluster", "not in the inventory")
+            if has_proxy
+            else ("is not in the cluster", "is in the inventory")
+        )
+        yield Problem(
+            CLUSTER,
+            "kube-proxy",
+            f"{there[0]} and {there[1]} (control_plane_skip_phases); site.yml does not change it on a built cluster.",
+            f"Say in the inventory what is there, or change it by kubeadm init phase addon. See {_PAGE}.",
+            WARNING,
+        )
     for name, present in part_of(configuration(host), "pod_networks").items():
         if not chosen(host).name and _is_ours(name, present):
             yield Problem(

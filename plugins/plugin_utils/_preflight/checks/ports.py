@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube_proxy import has_kube_proxy
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network.peers import PROCESS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import (
     chosen,
@@ -30,17 +31,14 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.repo
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.sources import ADDONS
 
-#: Phases of kubeadm init without which there is no kube-proxy; what stands in for it may have its ports.
-KUBE_PROXY_PHASES = {"addon", "addon/all", "addon/kube-proxy"}
-
 #: The kernel keeps this many characters of a process name.
 COMM_LENGTH = 15
 
 
 def check_ports(hosts: Hosts) -> t.Iterable[Problem]:
     """Ports of Kubernetes that something else listens on."""
-    skipped = {str(phase) for host in hosts for phase in host.sequence("control_plane_skip_phases")}
-    absent = "kube-proxy" if skipped & KUBE_PROXY_PHASES else ""
+    # What stands in for kube-proxy may have its ports.
+    absent = "" if all(map(has_kube_proxy, hosts)) else "kube-proxy"
     for host, facts in with_facts(hosts):
         wanted = {port: process for port, process in NODE_PORTS if process != absent}
         if host.control_plane:

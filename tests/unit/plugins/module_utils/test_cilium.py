@@ -81,7 +81,6 @@ def test_values_of_the_chart(given: t.Dict[str, t.Any], expected: t.Dict[str, t.
         ({"cluster_endpoint": "api.example.com:8443"}, ("api.example.com", 8443)),
         ({"cluster_endpoint": "[2001:db8::1]:8443"}, ("2001:db8::1", 8443)),
         ({"cluster_endpoint": "[2001:db8::1]"}, ("2001:db8::1", 6443)),
-        ({"cluster_endpoint": "192.0.2.9:x"}, ("192.0.2.9", 6443)),
     ],
 )
 def test_where_the_api_server_is(given: t.Dict[str, t.Any], expected: t.Tuple[str, int]) -> None:

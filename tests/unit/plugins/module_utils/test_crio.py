@@ -185,8 +185,6 @@ def test_what_is_known_of_one(machine: Path) -> None:
     packages.pristine = (f"{machine}/registries.conf.d/crio.conf",)
     runner = FakeRunner({"crun --version": CRUN, "runc --version": RUNC}, tools=("sh",))
     assert crio.CRIO.state(runner, packages, "/usr/bin/crio") == {
-        "path": "/usr/bin/crio",
-        "package": "cri-o",
         "registries": {f"{machine}/registries.conf.d/50-site.conf": ["quay.io"]},
         "cgroup_manager": ["cgroupfs", f"{machine}/crio.conf.d/99-old"],
         "default_runtime": "crun",
@@ -196,8 +194,6 @@ def test_what_is_known_of_one(machine: Path) -> None:
 
 def test_what_is_known_where_it_is_not_installed(machine: Path) -> None:
     assert crio.CRIO.state(FakeRunner({}), Packages(FakeRunner({})), "") == {
-        "path": "",
-        "package": "",
         "registries": {},
         "cgroup_manager": ["", ""],
         "default_runtime": "crun",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_endpoints as names
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_endpoints as names
 
 KUBERNETES = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
 

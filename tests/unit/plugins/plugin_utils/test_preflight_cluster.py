@@ -109,6 +109,7 @@ def test_a_good_cluster_has_no_problem() -> None:
         ({"cluster_name": ""}, "cluster_name: (empty) is not a DNS label."),
         ({"cluster_endpoint": "https://api.example.com"}, "cluster_endpoint: https://api.example.com is not host"),
         ({"cluster_endpoint": "api.example.com:99999"}, "cluster_endpoint: api.example.com:99999 is not host"),
+        ({"cluster_endpoint": "192.0.2.9:x"}, "cluster_endpoint: 192.0.2.9:*** is not host"),
         ({"cluster_endpoint": "10.0.0.999"}, "cluster_endpoint: 10.0.0.999 is not host"),
         ({"cluster_endpoint": "API.example.com"}, "cluster_endpoint: API.example.com is not host"),
         ({"cluster_dns_domain": "cluster local"}, "cluster_dns_domain: cluster local is not a DNS domain."),
