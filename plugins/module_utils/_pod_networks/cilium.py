@@ -24,6 +24,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.p
     Lasting,
     PodNetwork,
     Port,
+    has_two_families,
     helm_release,
     mtu_findings,
     network_of_family,
@@ -45,6 +46,12 @@ OWN_VALUES = {
     ("routingMode",): MODE,
     ("kubeProxyReplacement",): REPLACEMENT,
     ("MTU",): "cni_cilium_mtu",
+    ("ipv6", "enabled"): "cluster_pod_subnet",
+}
+#: The networks of all pods by the versions of IP, as its ConfigMap and its values call them.
+ROUTED = {
+    4: ("ipv4-native-routing-cidr", "ipv4NativeRoutingCIDR"),
+    6: ("ipv6-native-routing-cidr", "ipv6NativeRoutingCIDR"),
 }
 #: Where the agent's pod has its configuration on the machine.
 CONFIGURATION = f"{KUBEADM.kubelet_folder}/pods/*/volumes/kubernetes.io~empty-dir/tmp/cilium/config-map"
@@ -93,6 +100,7 @@ class Cilium(PodNetwork):
     chart = Chart("cni_cilium", SPACE, "cilium", "quay.io/cilium/cilium")
     goes_by_slices = True
     has_policies = True
+    has_two_families = True
     overhead = TUNNEL_OVERHEAD
     alone = "takes addresses of the slices of Nodes whatever else does, and all packets of a machine go through it"
     #: Agents are ready when the operator has done its part, and its second pod may wait for a node.
@@ -143,9 +151,9 @@ class Cilium(PodNetwork):
     node_annotations = ("network.cilium.io/",)
 
     def network(self, root: str = "") -> str:
-        """The network of all pods. It is written down where routes to pods of other nodes are the machine's own."""
-        texts = (read_text(path) for path in sorted(glob.glob(f"{root}{CONFIGURATION}/ipv4-native-routing-cidr")))
-        return next((text.strip() for text in texts if text.strip()), "")
+        """Those of all pods. They are written down where routes to pods of other nodes are the machine's own."""
+        paths = [path for key, _value in ROUTED.values() for path in sorted(glob.glob(f"{root}{CONFIGURATION}/{key}"))]
+        return ",".join(dict.fromkeys(text for path in paths for text in [read_text(path).strip()] if text))
 
     def ports(self, settings: Settings) -> t.List[Port]:
         """Those of its traffic and of its health; the kernel's tunnels can be shared, WireGuard cannot."""
@@ -190,7 +198,8 @@ class Cilium(PodNetwork):
             "routingMode": settings.text(MODE),
             "kubeProxyReplacement": str(replaces).lower(),
             "ipam": {"mode": "kubernetes"},
-            "k8s": {"requireIPv4PodCIDR": True},
+            "ipv6": {"enabled": has_two_families(settings)},
+            "k8s": {"requireIPv4PodCIDR": True, "requireIPv6PodCIDR": has_two_families(settings)},
             # The files of others stay as they are, podman's too. Ports of the node are the plugin portmap's.
             "cni": {"exclusive": False, "chainingMode": "none" if replaces else "portmap"},
             "hubble": {"enabled": False},
@@ -209,7 +218,11 @@ class Cilium(PodNetwork):
             values["sessionAffinity"] = True
         if is_native(settings):
             values["autoDirectNodeRoutes"] = True
-            values["ipv4NativeRoutingCIDR"] = network_of_family(settings.text("cluster_pod_subnet"), 4)
+            networks = (
+                (value, network_of_family(settings.text("cluster_pod_subnet"), version))
+                for version, (_key, value) in ROUTED.items()
+            )
+            values.update({value: network for value, network in networks if network})
         else:
             values["tunnelProtocol"] = VXLAN
         return values
@@ -284,10 +297,4 @@ def _of_values(settings: Settings) -> t.Iterator[Finding]:
             VALUES,
             f"has tunnelProtocol {protocol}, and {MODE} is {NATIVE}, without tunnels.",
             f"Take it out, or set {MODE}: {TUNNEL}.",
-        )
-    if _flag(values, "ipv6", "enabled"):
-        yield Finding(
-            VALUES,
-            "has ipv6.enabled, and pods get one network of IPv4 with Cilium here.",
-            "Take it out; a cluster of two families has another pod network.",
         )

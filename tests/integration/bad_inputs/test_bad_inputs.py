@@ -803,12 +803,9 @@ CASES = [
         values={"tunnelProtocol": "geneve"},
     ),
     cilium(
-        "two-families",
-        ["cluster_cni: is cilium, and Cilium is not set up for two families yet."],
-        {
-            "cluster_pod_subnet": "10.244.0.0/16,fd00:10:244::/56",
-            "cluster_service_subnet": "10.96.0.0/12,fd00:10:96::/112",
-        },
+        "family-by-value",
+        ["cni_cilium_values: has ipv6.enabled, which has a variable of its own. Set cluster_pod_subnet."],
+        values={"ipv6": {"enabled": True}},
     ),
     Case(
         "cilium-unreachable",

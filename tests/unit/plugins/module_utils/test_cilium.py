@@ -30,6 +30,7 @@ DEFAULTS: t.Dict[str, t.Any] = {
     "cni_cilium_values": {},
 }
 NATIVE = {"cni_cilium_routing_mode": "native"}
+TWO = {"cluster_pod_subnet": "10.244.0.0/16,fd00:10:244::/56"}
 ALONE = {"cni_cilium_kube_proxy_replacement": True, "control_plane_skip_phases": ["addon/kube-proxy"]}
 
 
@@ -52,7 +53,9 @@ def values(**more: t.Any) -> t.Dict[str, t.Any]:
         ),
         ({}, {"hubble.enabled": False, "envoy.enabled": False, "l7Proxy": False, "MTU": None, "k8sServiceHost": None}),
         (NATIVE, {"routingMode": "native", "tunnelProtocol": None, "autoDirectNodeRoutes": True}),
-        (NATIVE, {"ipv4NativeRoutingCIDR": "10.244.0.0/16"}),
+        (NATIVE, {"ipv4NativeRoutingCIDR": "10.244.0.0/16", "ipv6NativeRoutingCIDR": None, "ipv6.enabled": False}),
+        (TWO, {"ipv6.enabled": True, "k8s.requireIPv6PodCIDR": True, "ipv6NativeRoutingCIDR": None}),
+        ({**NATIVE, **TWO}, {"ipv4NativeRoutingCIDR": "10.244.0.0/16", "ipv6NativeRoutingCIDR": "fd00:10:244::/56"}),
         (ALONE, {"kubeProxyReplacement": "true", "cni.chainingMode": "none", "sessionAffinity": None}),
         # Templates make texts of them.
         ({"cni_cilium_kube_proxy_replacement": "True"}, {"kubeProxyReplacement": "true"}),
@@ -201,7 +204,11 @@ def test_what_lasts() -> None:
             "cni_cilium_values",
             "is native, without tunnels",
         ),
-        ({"cni_cilium_values": {"ipv6": {"enabled": True}}}, "cni_cilium_values", "has ipv6.enabled, and pods get one"),
+        (
+            {"cni_cilium_values": {"ipv6": {"enabled": True}}},
+            "cni_cilium_values",
+            "has ipv6.enabled, which has a variable",
+        ),
     ],
 )
 def test_what_is_wrong(given: t.Dict[str, t.Any], subject: str, message: str) -> None:
@@ -218,7 +225,7 @@ def test_what_is_wrong(given: t.Dict[str, t.Any], subject: str, message: str) ->
         {"cni_cilium_kube_proxy_replacement": "true", "control_plane_skip_phases": ["addon"]},
         {"cni_cilium_mtu": 1280},
         {"cni_cilium_mtu": 65535},
-        {"cni_cilium_values": {"ipam": {"mode": "kubernetes"}, "tunnelProtocol": "geneve", "ipv6": {"enabled": False}}},
+        {"cni_cilium_values": {"ipam": {"mode": "kubernetes"}, "tunnelProtocol": "geneve"}},
         {"cni_cilium_values": {"hubble": {"enabled": True}, "l7Proxy": True}},
     ],
 )
@@ -235,6 +242,8 @@ def test_the_network_of_all_pods(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True)
         path.write_text(text, "utf-8")
     assert CILIUM.network(str(tmp_path)) == "10.244.0.0/16"
+    (path.parent / "ipv6-native-routing-cidr").write_text("fd00:10:244::/56", "utf-8")
+    assert CILIUM.network(str(tmp_path)) == "10.244.0.0/16,fd00:10:244::/56"
 
 
 def test_nothing_of_it_is_left(tmp_path: Path) -> None:
