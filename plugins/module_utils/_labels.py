@@ -20,6 +20,11 @@ except ImportError:
 _ATTRIBUTE = "security.selinux"
 
 
+def is_on() -> bool:
+    """Whether files have labels on this machine."""
+    return selinux is not None and bool(selinux.is_selinux_enabled() == 1)
+
+
 def give_label(path: str, place: str = "") -> None:
     """Give a file or folder the label of its place: that of what is there, or else what the policy says.
 
@@ -27,7 +32,7 @@ def give_label(path: str, place: str = "") -> None:
 
     :param place: where ``path`` will be, when that is elsewhere.
     """
-    if selinux is None or selinux.is_selinux_enabled() != 1:
+    if not is_on():
         return
     with contextlib.suppress(OSError):
         if place and os.path.lexists(place):

@@ -92,7 +92,10 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import r
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm as _kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm import Kubeadm
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import KubeadmFiles
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import (
+    KubeadmFiles,
+    make_etcd_data,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
@@ -198,6 +201,7 @@ class KubeadmInit:
         if not again:
             KubeadmFiles().record_given()
         _records.KUBEADM.begin("init", token_id=token_id)
+        make_etcd_data(self._etcd_data())
         if os.path.exists(etcd_restore.PENDING):
             self._restore(kubeadm, documents, cri_socket)
         skipped = ",".join(["preflight", *(phase for phase in self._skip_phases if phase != "preflight")])
@@ -208,6 +212,11 @@ class KubeadmInit:
     def _registration(self) -> t.Mapping[str, t.Any]:
         registration = _kubeadm.find_document(self._documents, "InitConfiguration").get("nodeRegistration")
         return t.cast(t.Mapping[str, t.Any], registration or {})
+
+    def _etcd_data(self) -> str:
+        """The folder of etcd's data; empty when etcd runs elsewhere."""
+        own = _kubeadm.find_document(self._documents, "ClusterConfiguration").get("etcd") or {}
+        return "" if "external" in own else str((own.get("local") or {}).get("dataDir") or KUBEADM.etcd_data)
 
     def _restore(self, kubeadm: Kubeadm, documents: t.Sequence[t.Mapping[str, t.Any]], cri_socket: str) -> None:
         """Make etcd's data out of the snapshot, for the member that kubeadm will start."""

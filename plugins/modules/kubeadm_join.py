@@ -103,7 +103,11 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import ap
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm as _kubeadm
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm import Kubeadm
-from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import KubeadmFiles
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.kubeadm_files import (
+    KubeadmFiles,
+    etcd_data,
+    make_etcd_data,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubelet import kubelet
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
@@ -205,6 +209,7 @@ class KubeadmJoin:
             if self._control_plane and not begun:
                 kubeadm.run(documents, "join", "phase", "control-plane-prepare", "all")
                 done.append("control-plane-prepare")
+                make_etcd_data(etcd_data())
                 self._expect_room_in_etcd()
             kubeadm.run(documents, "join", f"--skip-phases={','.join(done)}")
         finally:

@@ -17,6 +17,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._etcd import etcd, etcd_backup
+from ansible_collections.slipway.kubernetes.plugins.module_utils._files import make_folder
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 
@@ -104,7 +105,8 @@ def restore(
     :param kept: called when what was there has been kept, before the new data comes.
     :raises SlipwayError: when there is no room, or ``etcdutl`` refuses.
     """
-    os.makedirs(pod.data, mode=0o700, exist_ok=True)
+    make_folder(os.path.dirname(pod.data))
+    make_folder(pod.data, 0o700)
     # A copy of it, and what is made of that.
     expect_room(pod.data, 2 * os.path.getsize(snapshot))
     member, before, work = (os.path.join(pod.data, name) for name in ("member", KEPT, _WORK))

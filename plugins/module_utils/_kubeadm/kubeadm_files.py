@@ -19,7 +19,7 @@ import shutil
 import tempfile
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks, _records
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _labels, _marks, _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     UNFINISHED,
@@ -72,6 +72,18 @@ def etcd_data(kubernetes: str = KUBEADM.folder) -> str:
         return match.group(1)
     own = os.path.exists(manifest) or os.path.exists(f"{kubernetes}/pki/etcd/server.crt")
     return KUBEADM.etcd_data if own else ""
+
+
+def make_etcd_data(path: str) -> None:
+    """Make the folder of etcd's data before kubeadm does, whose own has the label of the folder above it.
+
+    Where SELinux is off it is left to kubeadm.
+
+    :param path: empty when the machine gets none.
+    """
+    if path and _labels.is_on():
+        make_folder(os.path.dirname(path))
+        make_folder(path, 0o700)
 
 
 def digest(path: str) -> str:

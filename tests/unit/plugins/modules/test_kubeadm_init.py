@@ -50,7 +50,7 @@ class Machine:
                 "config validate": "ok\n",
                 "kubeadm reset": self._reset,
                 "phase preflight": "",
-                "kubeadm init --": self._init,
+                "kubeadm init --": self.initialise,
                 READY: "ok",
                 "get ": "configmap/x\n",
                 "phase addon": "",
@@ -118,7 +118,7 @@ class Machine:
         self.kubeconfig.unlink()
         return ""
 
-    def _init(self, _argv: t.List[str]) -> str:
+    def initialise(self, _argv: t.List[str]) -> str:
         self.seen_markers.append(kubeadm.unfinished("init"))
         self.kubeconfig.write_text("secret")
         return "done"
@@ -454,3 +454,29 @@ def test_a_complete_init_with_a_snapshot_is_finished(machine: Machine) -> None:
 def test_an_interrupted_restore_is_left_alone(machine: Machine) -> None:
     machine.unfinished('{"operation": "restore", "started": "then"}')
     assert "An interrupted restore of etcd of then" in machine.run()["msg"]
+
+
+@pytest.mark.parametrize(
+    ("etcd_of_cluster", "made"),
+    [
+        ({"local": {"dataDir": "DATA"}}, True),
+        ({"local": {"extraArgs": []}}, False),
+        ({"external": {"endpoints": ["https://192.0.2.7:2379"]}}, False),
+    ],
+)
+def test_etcds_folder_is_there_before_kubeadm_makes_it(
+    machine: Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    etcd_of_cluster: t.Dict[str, t.Any],
+    made: bool,
+) -> None:
+    """With the label of its place, which kubeadm does not give it."""
+    data = tmp_path / "lib" / "etcd"
+    seen: t.List[bool] = []
+    monkeypatch.setattr(kubeadm_files, "_labels", types.SimpleNamespace(is_on=lambda: True))
+    monkeypatch.setattr(kubeadm_init, "KUBEADM", types.SimpleNamespace(etcd_data=""))
+    machine.runner.answers["kubeadm init --"] = lambda argv: [seen.append(data.is_dir()), machine.initialise(argv)][1]
+    cluster = json.loads(json.dumps({**CLUSTER, "etcd": etcd_of_cluster}).replace("DATA", str(data)))
+    assert machine.run(config=[cluster, INIT])["changed"] is True
+    assert seen == [made] and data.is_dir() is made

@@ -320,6 +320,15 @@ def test_a_control_plane_joins(machine: Machine) -> None:
     assert KEY not in json.dumps(machine.runner.calls) + json.dumps(CONTROL_PLANE)
 
 
+def test_etcds_folder_is_there_before_kubeadm_makes_it(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it will be is known when kubeadm has made etcd's certificates."""
+    made: t.List[t.Tuple[str, str]] = []
+    monkeypatch.setattr(kubeadm_join, "etcd_data", lambda: "/data")
+    monkeypatch.setattr(kubeadm_join, "make_etcd_data", lambda path: made.append((path, machine.called()[-1])))
+    machine.run(**JOIN)
+    assert made == [("/data", PREPARED)]
+
+
 def test_a_control_plane_needs_a_key(machine: Machine) -> None:
     assert machine.run(config=CONTROL_PLANE)["msg"].startswith("certificate_key: a control plane needs the key")
     assert machine.called() == []

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _files, _labels
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm_files
 from ansible_collections.slipway.kubernetes.plugins.module_utils._machine import selinux
 from ansible_collections.slipway.kubernetes.plugins.modules import selinux_mode
 
@@ -191,3 +192,18 @@ def test_files_are_written_where_nothing_is_known_of_labels(policy: Policy, tmp_
 def test_labels_that_are_none(policy: Policy, tmp_path: Path) -> None:
     policy.lsetfilecon(str(tmp_path), "odd")
     assert _labels.label_type(str(tmp_path)) == ""
+
+
+def test_etcds_data_has_the_label_of_its_place(policy: Policy, tmp_path: Path) -> None:
+    """kubeadm would make it with that of the folder above it."""
+    data = tmp_path / "lib" / "etcd"
+    policy.on = 0
+    kubeadm_files.make_etcd_data(str(data))
+    policy.on = 1
+    kubeadm_files.make_etcd_data("")
+    assert not data.parent.exists()
+    kubeadm_files.make_etcd_data(str(data))
+    assert (_labels.label_type(str(data)), data.stat().st_mode & 0o777) == ("etcd_t", 0o700)
+    policy.lsetfilecon(str(data), "system_u:object_r:mine_t:s0")
+    kubeadm_files.make_etcd_data(str(data))
+    assert _labels.label_type(str(data)) == "mine_t"
