@@ -9,12 +9,14 @@ disks, a pair of network devices for each network, a process.
 
 from __future__ import annotations
 
+import fcntl
 import io
 import ipaddress
 import json
 import os
 import shutil
 import tarfile
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -38,6 +40,12 @@ NEEDS = {
     **{"ip": "iproute2", "ethtool": "ethtool", "sfdisk": "fdisk", "mkswap": "util-linux"},
     **{"ssh-keygen": "openssh-client", "mke2fs": "e2fsprogs"},
 }
+
+# Those that it writes to.
+DISKS = {"ubd0": "root.img", "ubd1": "swap.img"}
+
+# Seconds until a machine that was killed has let go of them.
+LET_GO = 60
 
 SECTOR = 512
 SWAP_START = 2048
@@ -107,7 +115,7 @@ def command(machine: Machine) -> list[str | Path]:
         ours = machine.link(address)[1]
         # Other transports crash a kernel with several processors.
         networks.append(f"vec{number}:transport=raw,ifname={ours},depth=128,mac={mac}")
-    disks = {"ubd0": "root.img", "ubd1": "swap.img", "ubd2r": "seed.tar"}
+    disks = {**DISKS, "ubd2r": "seed.tar"}
     return [
         *("env", f"TMPDIR={MEMORY}", machine.folder / "linux", "seccomp=on"),
         *(f"mem={machine.memory}M", f"ncpus={machine.cpus}"),
@@ -278,11 +286,29 @@ def write_seed(path: Path, files: Mapping[str, str]) -> None:
 
 def switch_on(machine: Machine) -> None:
     """Let a machine start from its disks."""
+    for disk in DISKS.values():
+        _wait_for_disk(machine.folder / disk)
     # A process that was killed leaves its name taken.
     shutil.rmtree(machine.folder / "run", ignore_errors=True)
     for address, network in machine.networks.items():
         _connect(*machine.link(address), network)
     machine.process.start(lambda: True)
+
+
+def _wait_for_disk(path: Path) -> None:
+    """Wait until the last thread of a process that was killed has let go of a disk, or it would be locked."""
+    end = time.monotonic() + LET_GO
+    with path.open("rb+") as disk:
+        while True:
+            try:
+                # It is given back when the file is closed.
+                fcntl.lockf(disk, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if time.monotonic() > end:
+                    raise LabError(f"{path} is still in use: {error}") from error
+                time.sleep(0.1)
+            else:
+                return
 
 
 def _connect(theirs: str, ours: str, network: engine.Network) -> None:

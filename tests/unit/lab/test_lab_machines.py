@@ -7,7 +7,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 import tarfile
+import time
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -369,3 +372,26 @@ def test_no_source_that_is_new_enough(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_first_program_of_a_machine_can_run() -> None:
     for name in ("lab-machine", "prepare"):
         assert os.access(uml.CONFIG.parent / name, os.X_OK)
+
+
+def test_a_disk_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was killed is gone before its last thread has closed the disks."""
+    disk = tmp_path / "root.img"
+    disk.touch()
+    script = (
+        "import fcntl, sys; d = open(sys.argv[1], 'rb+'); fcntl.lockf(d, fcntl.LOCK_EX); print(flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, disk],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdin is not None and holder.stdout is not None
+        holder.stdout.readline()
+        monkeypatch.setattr(machines, "LET_GO", 0)
+        with pytest.raises(LabError, match=r"root.img is still in use"):
+            machines._wait_for_disk(disk)
+        monkeypatch.setattr(machines, "LET_GO", 60)
+        monkeypatch.setattr(machines, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda _s: holder.kill()))
+        machines._wait_for_disk(disk)
