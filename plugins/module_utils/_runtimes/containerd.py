@@ -54,6 +54,7 @@ _REGISTRIES = f"{FOLDER}/certs.d"
 _HOSTS = f"{_REGISTRIES}/*/hosts.toml"
 #: The CRI plugin of containerd 1.x.
 _CRI = "io.containerd.grpc.v1.cri"
+_DIFF = "io.containerd.service.v1.diff-service"
 #: What everybody who sets containerd up for kubeadm by hand changes, and what we set, too.
 _OURS_ANYWAY = re.compile(
     r"SystemdCgroup\s*=|sandbox(_image)?\s*=\s*[\"']registry\.k8s\.io/pause:"
@@ -160,16 +161,17 @@ def _document(
     overrides: t.Optional[t.Mapping[str, t.Any]],
     mirrors: t.Optional[Mirrors],
 ) -> t.Dict[str, t.Any]:
-    major = version.split(":")[-1].split(".")[0]
-    if not major.isdigit():
+    found = re.match(r"(?:\d+:)?(\d+)(?:\.(\d+))?", version)
+    if not found:
         raise ValueError(f"{version!r} is no version of containerd")
+    major, minor = int(found[1]), int(found[2] or 0)
     runtimes = {"runtimes": {"runc": {"runtime_type": "io.containerd.runc.v2", "options": {"SystemdCgroup": True}}}}
     registry: t.Dict[str, t.Any] = {"config_path": registry_config_path}
     logins = registry_logins(mirrors or {})
     if logins:
         registry["configs"] = {host: {"auth": login} for host, login in logins.items()}
     plugins: t.Dict[str, t.Any]
-    if int(major) >= 2:
+    if major >= 2:
         images: t.Dict[str, t.Any] = {"registry": registry}
         if sandbox_image:
             images["pinned_images"] = {"sandbox": sandbox_image}
@@ -186,7 +188,11 @@ def _document(
             registry=registry,
         )
         plugins = {_CRI: cri}
-    document = {"version": 3 if int(major) >= 2 else 2, "imports": [DROP_INS], "plugins": plugins}
+    if (major, minor) >= (1, 7):
+        # Unpacked layers are on the disk before they count as there: when power fails later they are not empty files,
+        # which no pull would mend.
+        plugins[_DIFF] = {"sync_fs": True}
+    document = {"version": 3 if major >= 2 else 2, "imports": [DROP_INS], "plugins": plugins}
     return t.cast(t.Dict[str, t.Any], merged(document, overrides or {}))
 
 

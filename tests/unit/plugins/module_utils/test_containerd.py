@@ -84,6 +84,19 @@ def test_config_of_generation_2(version):
     assert plugins["io.containerd.cri.v1.runtime"]["containerd"]["runtimes"]["runc"]["options"]["SystemdCgroup"] is True
 
 
+@pytest.mark.parametrize(
+    ("version", "synced"),
+    [("1.6.20~ds1-1+deb12u1", False), ("1.7.24", True), ("2.0.5-0ubuntu1", True), ("1:2.1.3", True)],
+)
+def test_layers_are_on_the_disk_when_they_are_there(version, synced):
+    """Power that fails after a pull would leave empty files, which no pull mends. 1.6 cannot be told."""
+    plugins = toml.loads(containerd.containerd_config(version))["plugins"]
+    assert plugins.get("io.containerd.service.v1.diff-service") == ({"sync_fs": True} if synced else None)
+    off = {"plugins": {"io.containerd.service.v1.diff-service": {"sync_fs": False}}}
+    plugins = toml.loads(containerd.containerd_config(version, overrides=off))["plugins"]
+    assert plugins["io.containerd.service.v1.diff-service"] == {"sync_fs": False}
+
+
 @pytest.mark.parametrize("version", ["1.7.24", "2.4.2"])
 def test_without_a_sandbox_image_containerd_keeps_its_own(version):
     assert "sandbox" not in containerd.containerd_config(version)
