@@ -206,6 +206,15 @@ def make_folder(path: str, mode: int = 0o755) -> None:
     give_label(path)
 
 
+def sync_files(folder: str) -> None:
+    """Have the files in a folder on the disk, so that they are whole when power fails later."""
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(folder):
+            if entry.is_file(follow_symlinks=False):
+                with open(entry.path, "rb") as stream:
+                    os.fsync(stream.fileno())
+
+
 def is_public(path: str) -> bool:
     """Whether everybody may read the file, or it is not there."""
     try:

@@ -30,6 +30,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import (
     read_exactly,
     read_text,
     replacing,
+    sync_files,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import (
     Fetched,
@@ -333,8 +334,13 @@ class Apt(PackageManager):
         return self.run("apt-get", ["--quiet", "update"])
 
     def refresh(self) -> str:
-        """apt ends well when it could not reach a server, and goes on with the index of that source that it has."""
+        """apt ends well when it could not reach a server, and goes on with the index of that source that it has.
+
+        It leaves it to the kernel when files come to the disk. One that was cut short when power failed it goes on
+        using, and fetches it again only when the server has a newer one.
+        """
         result = self.update()
+        sync_files(self.lists)
         output = result.stdout + result.stderr
         return complaints(output) if result.rc != 0 or _NOT_FETCHED.search(output) else ""
 

@@ -317,6 +317,23 @@ def test_an_index_that_was_fetched_in_part() -> None:
     assert Apt(FakeRunner({"update": (0, "Hit:1 http://mirror\n", "W: Target is configured twice\n")})).refresh() == ""
 
 
+def test_an_index_is_on_the_disk_when_it_has_been_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut short by power that failed, apt would go on using it."""
+    lists = tmp_path / "var/lib/apt/lists"
+    (lists / "partial").mkdir(parents=True)
+    for name in ("a_Packages", "b_InRelease"):
+        (lists / name).touch()
+    (lists / "link").symlink_to("/nonexistent")
+    synced: t.List[str] = []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(Path(f"/proc/self/fd/{number}").resolve().name))
+    apt = Apt(FakeRunner({"update": ""}))
+    monkeypatch.setattr(apt, "lists", str(lists), raising=False)
+    assert apt.refresh() == "" and sorted(synced) == ["a_Packages", "b_InRelease"]
+    # There need be none.
+    monkeypatch.setattr(apt, "lists", str(tmp_path / "none"), raising=False)
+    assert apt.refresh() == ""
+
+
 # Updates
 
 PHASED = {"bookworm": "kept back", "trixie": "deferred due to phasing"}
