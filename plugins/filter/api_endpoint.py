@@ -10,10 +10,13 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _families
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen, stated
 
 
-def api_endpoint_backends(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
+def api_endpoint_backends(
+    names: t.Sequence[str], hostvars: t.Mapping[str, t.Any], pod_subnet: str = ""
+) -> t.List[t.Dict[str, t.Any]]:
     """Name, address and port of the API servers, for a load balancer.
 
     A machine that is not looked at, because it is down, keeps its place when the inventory has its address.
@@ -24,7 +27,8 @@ def api_endpoint_backends(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any
     for name in names:
         variables = hostvars[name]
         facts = seen(variables) or {}
-        known = [stated(variables, "cluster_node_ip"), facts.get("default_address"), facts.get("default_address6")]
+        own = _families.node_address(facts, [pod_subnet])
+        known = [stated(variables, "cluster_node_ip"), own, facts.get("default_address6")]
         address = next((str(text) for text in [*known, variables.get("ansible_host", name)] if is_address(text)), "")
         own = (stated(variables, "control_plane_init_configuration") or {}).get("localAPIEndpoint") or {}
         if not address:

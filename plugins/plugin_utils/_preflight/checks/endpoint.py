@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import families
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
     CONTROL_PLANE_PORTS,
     KEEPALIVED,
@@ -20,6 +21,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addr
     api_port,
     networks_of,
     node_addresses,
+    own_addresses,
     parse_endpoint,
     parse_ip,
     parse_range,
@@ -83,12 +85,12 @@ def check_address(hosts: Hosts) -> t.Iterable[Problem]:
         host = first[text]
         if host.text("api_endpoint_provider") != KEEPALIVED or not host.text("cluster_endpoint"):
             continue
-        address = parse_ip(text)
-        if address is None or address.version != 4:
+        address, version = parse_ip(text), families(host)[0]
+        if address is None or address.version != version:
             yield Problem(
                 name,
                 "api_endpoint_vip",
-                f"{text or '(empty)'} is no IPv4 address, which keepalived needs.",
+                f"{text or '(empty)'} is no IPv{version} address, which keepalived needs.",
                 "Set it to a free address in the network of the control planes; cluster_endpoint may be a name for it.",
             )
             continue
@@ -140,8 +142,8 @@ def check_place(hosts: Hosts) -> t.Iterable[Problem]:
         present = [interface for _name, interface in node_addresses([host]) if interface.ip == address]
         # The one that keepalived has set has the whole length; while DHCP sets another anew it may be the only one.
         own = [item for item in present if item.network.num_addresses > 1 or not host.control_plane]
-        default = "" if present else str(facts.get("default_address"))
-        if own or str(address) in (host.text("cluster_node_ip"), default):
+        stated = parse_ip(host.text("cluster_node_ip"))
+        if own or address == stated or (not present and str(address) == own_addresses(host)[0]):
             yield host.problem(
                 "api_endpoint_vip",
                 f"{address} is the host's own address.",

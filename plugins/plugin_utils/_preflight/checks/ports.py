@@ -21,6 +21,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addr
     CONTROL_PLANE_PORTS,
     NODE_PORTS,
     api_port,
+    own_addresses,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import configuration, with_facts
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
@@ -97,7 +98,7 @@ def check_node_ip(hosts: Hosts) -> t.Iterable[Problem]:
         text = host.text("cluster_node_ip")
         facts = host.facts
         if not text:
-            default = (facts or {}).get("default_address") or (facts or {}).get("default_address6")
+            default = own_addresses(host)[0] or (facts or {}).get("default_address6")
             if default:
                 owners.setdefault(str(default), set()).add(host.name)
             elif facts is not None:
@@ -150,7 +151,7 @@ def check_pod_network_interface(hosts: Hosts) -> t.Iterable[Problem]:
         return
     for host, facts in known:
         network = chosen(host)
-        own = host.text("cluster_node_ip") or str(facts.get("default_address") or "")
+        own = own_addresses(host)[0]
         wanted = interface_with_address(facts, own)
         taken = network.interface(host, facts, *first)
         if wanted and taken not in ("", wanted, own):
