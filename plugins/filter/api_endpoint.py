@@ -9,6 +9,7 @@ import ipaddress
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import in_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _families
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen, stated
@@ -42,8 +43,7 @@ def api_endpoint_backends(
 
 def haproxy_server(backend: t.Mapping[str, t.Any]) -> str:
     """The line of haproxy's configuration for an API server."""
-    address = f"[{backend['address']}]" if ":" in backend["address"] else backend["address"]
-    return f"    server {backend['name']} {address}:{backend['port']}"
+    return f"    server {backend['name']} {in_url(backend['address'])}:{backend['port']}"
 
 
 def is_address(text: t.Any) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import in_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import families
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
@@ -73,7 +74,7 @@ def check_port(hosts: Hosts) -> t.Iterable[Problem]:
             yield host.problem(
                 "cluster_endpoint",
                 f"has port {endpoint[1]}, which {taken[endpoint[1]]} listens on; haproxy needs one of its own.",
-                f"Choose another one, such as {endpoint[0]}:8443.",
+                f"Choose another one, such as {in_url(endpoint[0])}:8443.",
             )
 
 
@@ -240,7 +241,7 @@ def check_existing(hosts: Hosts) -> t.Iterable[Problem]:
         wanted = parse_endpoint(text)
         if built is None or state.get("unfinished") or (text and wanted is None):
             continue
-        where = f"{built[0]}:{built[1]}"
+        where = f"{in_url(built[0])}:{built[1]}"
         if wanted is not None and built != wanted:
             yield host.problem(
                 "cluster_endpoint",
@@ -312,7 +313,8 @@ def _check_move(hosts: Hosts) -> t.Iterable[Problem]:
         if built and built[0] not in own and built != parse_endpoint(host.text("cluster_endpoint")):
             yield host.problem(
                 "cluster_endpoint",
-                f"is {host.text('cluster_endpoint')}, but the cluster has an endpoint already, {built[0]}:{built[1]}.",
+                f"is {host.text('cluster_endpoint')}, but the cluster has an endpoint already,"
+                f" {in_url(built[0])}:{built[1]}.",
                 "Point that one elsewhere, at your DNS server or load balancer: nodes that use it would be cut off.",
             )
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks on clusters with IPv6, beside IPv4 or alone: their networks, the nodes' addresses, what IPv6 needs of machines.
+"""Checks on families of addresses, IPv4, IPv6 or both: networks, the nodes' addresses, what IPv6 needs of machines.
 
 Where there is IPv4 it goes first. Private to this collection; runs on the controller.
 """
@@ -131,7 +131,7 @@ def check_networks_of_nodes(hosts: Hosts) -> t.Iterable[Problem]:
 
 
 def check_node_addresses(hosts: Hosts) -> t.Iterable[Problem]:
-    """The addresses of nodes: of IPv6 where there is it alone, else of IPv4, and of IPv6 where there are two families."""
+    """The addresses of nodes: one of the cluster's family, or of IPv4 and of IPv6 where it has two."""
     owners: t.Dict[str, t.List[str]] = {}
     for host in hosts:
         yield from _check_alone(host) if has_ipv6_alone(host) else _check_four(host)
