@@ -15,6 +15,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube_proxy imp
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network.peers import PROCESS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import (
     chosen,
+    has_ipv6_alone,
     interface_with_address,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
@@ -102,9 +103,10 @@ def check_node_ip(hosts: Hosts) -> t.Iterable[Problem]:
             if default:
                 owners.setdefault(str(default), set()).add(host.name)
             elif facts is not None:
+                of_six = " of IPv6" if has_ipv6_alone(host) else ""
                 yield host.problem(
                     "cluster_node_ip",
-                    "is empty and the host has no default route to take an address from.",
+                    f"is empty and the host has no default route{of_six} to take an address from.",
                     "Set it to the host's address in the network of the cluster.",
                 )
             continue
