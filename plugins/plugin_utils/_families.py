@@ -70,7 +70,12 @@ def address6(facts: t.Mapping[str, t.Any], beside: str, stated: str = "") -> Add
         return Address6(canonical(stated) or stated, interface, found)
     arguments = (facts.get("configuration") or {}).get("kubelet_arguments") or {}
     made = [canonical(part) for part in parts(arguments.get("node-ip")) if ":" in part]
-    chosen = [address for address in made if address in found] or (found if len(found) == 1 else [])
+    chosen = [address for address in made if address in found]
+    if ":" in beside and len(found) > 1:
+        # One without a network is the virtual address that keepalived has set, or comes from DHCP.
+        lonely = [canonical(entry.get("address")) for entry in own[0]["addresses"] if entry.get("prefix") == 128]
+        found = [address for address in found if address not in lonely] or found
+    chosen = chosen or (found if len(found) == 1 else [])
     return Address6(chosen[0] if chosen else "", interface, found)
 
 

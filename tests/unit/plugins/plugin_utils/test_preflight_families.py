@@ -35,9 +35,11 @@ ALONE = {"cluster_pod_subnet": "fd00:10:244::/56", "cluster_service_subnet": "fd
 
 def interface(*addresses: str, name: str = "eth0") -> t.Dict[str, t.Any]:
     entries = [
-        {"address": text.strip("~"), "prefix": 64 if ":" in text else 24, "temporary": text.startswith("~")}
+        {"address": text.strip("~^"), "prefix": 64 if ":" in text else 24, "temporary": text.startswith("~")}
         for text in addresses
     ]
+    for entry, text in zip(entries, addresses):
+        entry.update({"prefix": 128} if text.startswith("^") else {})
     return {"name": name, "addresses": entries}
 
 
@@ -189,6 +191,9 @@ def test_machines_of_ipv6_alone() -> None:
             "2001:db8::2",
         ),
         ([interface("192.0.2.1", "2001:db8::1")], {"cluster_node_ip": "2001:DB8:0::1"}, "2001:db8::1"),
+        # The virtual address, and one by DHCP.
+        ([interface("^2001:db8::9", "2001:db8::1")], {"default6": "2001:db8::9"}, "2001:db8::1"),
+        ([interface("^2001:db8::9")], {"default6": "2001:db8::9"}, "2001:db8::9"),
     ],
 )
 def test_the_address_of_a_node_with_ipv6_alone(
