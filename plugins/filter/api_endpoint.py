@@ -28,8 +28,8 @@ def api_endpoint_backends(
     for name in names:
         variables = hostvars[name]
         facts = seen(variables) or {}
-        own = _families.node_address(facts, [pod_subnet])
-        known = [stated(variables, "cluster_node_ip"), own, facts.get("default_address6")]
+        default = _families.node_address(facts, [pod_subnet])
+        known = [stated(variables, "cluster_node_ip"), default, facts.get("default_address6")]
         address = next((str(text) for text in [*known, variables.get("ansible_host", name)] if is_address(text)), "")
         own = (stated(variables, "control_plane_init_configuration") or {}).get("localAPIEndpoint") or {}
         if not address:

@@ -23,6 +23,7 @@ VARIABLES = {
     "cluster_name": "molecule-ipv6",
     "cluster_endpoint": f"[{VIP}]:8443",
     "api_endpoint_provider": "keepalived",
+    "node_prep_hosts": True,
     "metallb_address_pools": [{"name": "default", "addresses": ["fd30::223-fd30::223"]}],
     "kubeconfig_fetch_directory": str(ARTIFACTS),
     **NETWORKS,

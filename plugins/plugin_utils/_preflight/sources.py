@@ -17,7 +17,6 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
-from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import endpoint_host
 from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, Manifest, Port, within
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import sources as _sources
@@ -180,10 +179,10 @@ def sources(variables: Values, node: Values, name: str) -> t.List[Source]:
 def asks_one_of(source: t.Any, names: t.Collection[str]) -> bool:
     """Whether a source is at a server with one of the names."""
     texts = json.dumps(source).lower()
-    servers = {text.strip("[]") for text in re.findall(r"://(?:[^/@\s\"]*@)?(\[[^\]\s\"]*\]|[^/:\s\"]+)", texts)}
+    servers = set(re.findall(r"://(?:[^/@\s\"]*@)?([^/:\s\"]+)", texts))
     if isinstance(source, dict) and source.get("kind") == "image" and not source.get("endpoints"):
         registry = registry_of(str(source["image"]).lower())
-        servers.add(endpoint_host(_sources.SERVERS.get(registry, registry)))
+        servers.add(_sources.SERVERS.get(registry, registry).partition(":")[0])
     return not servers.isdisjoint(names)
 
 

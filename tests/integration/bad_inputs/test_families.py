@@ -15,6 +15,9 @@ PODS, SERVICES = "10.244.0.0/16,fd00:10:244::/56", "10.96.0.0/12,fd00:10:96::/11
 DUAL = {"cluster_pod_subnet": PODS, "cluster_service_subnet": SERVICES}
 ALONE = {"cluster_pod_subnet": "fd00:10:244::/56", "cluster_service_subnet": "fd00:10:96::/112"}
 NAMES = ("cp1", "worker1", "worker2")
+NAME_SERVERS = {
+    "resolver": {"path": "/etc/resolv.conf", "target": "", "exists": True, "nameservers": ["192.0.2.53"], "search": []}
+}
 
 
 def six(number: int, *addresses: str, **around: t.Any) -> t.Dict[str, t.Any]:
@@ -212,6 +215,12 @@ CASES = [
         "alone-with-a-pool-of-ipv4",
         "metallb_address_pools[default]: has no address of IPv6, which is what services have by cluster_service_subnet",
         pool("192.0.2.200-192.0.2.210"),
+    ),
+    six_alone(
+        "alone-with-name-servers-of-ipv4",
+        "worker1: /etc/resolv.conf: has name servers of IPv4 alone (192.0.2.53), which pods with IPv6 alone cannot ask",
+        facts={"worker1": {**alone(2), "surroundings": NAME_SERVERS}},
+        warning=True,
     ),
     six_alone(
         "alone-with-a-size-of-ipv4",
