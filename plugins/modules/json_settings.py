@@ -10,8 +10,8 @@ module: json_settings
 short_description: Settings in a JSON file that others have settings in, too
 version_added: 0.1.0
 description:
-  - Merges settings into a file with a JSON object. What others have written there stays, key by key, and of lists item by
-    item.
+  - Merges settings into a file with a JSON object. What others have written there stays, key by key, and of lists item
+    by item.
   - JSON has no comments. What of the file is ours stands in a second file, by which settings that are not asked for any
     more are taken out again.
   - Where a value of somebody else is replaced, a copy of the file is kept beside it (C(.before-slipway)), and a warning
