@@ -168,7 +168,8 @@ class JsonSettings:
         return TextFile(self._path, text_of(self._wanted), mode, str(status.st_uid), str(status.st_gid), secret=True)
 
     def _file_of_record(self, document: Object) -> TextFile:
-        return TextFile(self._record, text_of(document), 0o600 if self._secret else 0o644, secret=self._secret)
+        ordered = dict(sorted(document.items()))
+        return TextFile(self._record, text_of(ordered), 0o600 if self._secret else 0o644, secret=self._secret)
 
 
 ARGUMENTS: t.Dict[str, t.Any] = {
