@@ -95,9 +95,9 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._module import 
 Object = t.Dict[str, t.Any]
 
 
-def text_of(document: t.Mapping[str, t.Any]) -> str:
-    """A document as it is written."""
-    return json.dumps(document, indent=4) + "\n"
+def text_of(document: t.Mapping[str, t.Any], in_order: bool = False) -> str:
+    """A document as it is written: what others have written stays in their order."""
+    return json.dumps(document, indent=4, sort_keys=in_order) + "\n"
 
 
 class JsonSettings:
@@ -168,8 +168,8 @@ class JsonSettings:
         return TextFile(self._path, text_of(self._wanted), mode, str(status.st_uid), str(status.st_gid), secret=True)
 
     def _file_of_record(self, document: Object) -> TextFile:
-        ordered = dict(sorted(document.items()))
-        return TextFile(self._record, text_of(ordered), 0o600 if self._secret else 0o644, secret=self._secret)
+        text = text_of(document, in_order=True)
+        return TextFile(self._record, text, 0o600 if self._secret else 0o644, secret=self._secret)
 
 
 ARGUMENTS: t.Dict[str, t.Any] = {
