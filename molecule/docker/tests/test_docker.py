@@ -82,7 +82,8 @@ def pods() -> None:
             f"apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  nodeName: {NAME}\n  containers:\n"
             f'    - {{name: {name}, image: "{image}", {command}}}\n'
         )
-    CONTROL_PLANE.run_expect([0], f"cat <<'END' | {KUBECTL} apply --filename=-\n{'---\n'.join(documents)}\nEND")
+    text = "---\n".join(documents)
+    CONTROL_PLANE.run_expect([0], f"cat <<'END' | {KUBECTL} apply --filename=-\n{text}END")
     kubectl("wait --for=condition=Ready --timeout=90s pod/probe pod/private pod/echo")
 
 
