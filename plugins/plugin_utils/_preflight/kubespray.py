@@ -111,8 +111,6 @@ KUBESPRAY: t.Dict[str, str] = {
     "container_manager": f"container_runtime_provider ({' or '.join(RUNTIMES)})",
     **{name: ours for runtime in RUNTIMES.values() for name, ours in runtime.kubespray.items()},
     "deploy_container_engine": NOTHING,
-    "docker_insecure_registries": "cluster_registry_mirrors",
-    "docker_registry_mirrors": "cluster_registry_mirrors",
     # The kubelet
     "kubelet_max_pods": f"maxPods in {_KUBELET}",
     "kubelet_cgroup_driver": f"cgroupDriver in {_KUBELET}",
@@ -273,7 +271,6 @@ PREFIXES = (
     *(f"{name}_" for name in (*(word for network in POD_NETWORKS.values() for word in network.words), *RUNTIMES)),
     "coredns_",
     "credentials_dir",
-    "docker_",
     "enable_coredns_",
     "etcd_",
     "ingress_",
