@@ -141,6 +141,7 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.bootstrap_tokens import (
     GROUP,
     BootstrapTokens,
@@ -212,8 +213,15 @@ def meant(tokens: t.Iterable[Token], token_id: str, description: str) -> t.List[
 
 
 def documents(version: str, **init: t.Any) -> t.List[t.Dict[str, t.Any]]:
-    """The configuration that kubeadm reads. Without a version it would ask the internet for the newest one."""
+    """The configuration that kubeadm reads. Without a version it would ask the internet for the newest one.
+
+    Without the address of this machine's API server it would ask at that of the default route of IPv4, which need not be
+    in the server's certificate.
+    """
     head = {"apiVersion": _kubeadm.API_VERSION}
+    place = api_server.own_place()
+    if place:
+        init["localAPIEndpoint"] = {"advertiseAddress": place[0], "bindPort": place[1]}
     cluster = {"kind": "ClusterConfiguration", "kubernetesVersion": version}
     return [{**head, "kind": "InitConfiguration", **init}, {**head, **cluster}]
 

@@ -18,6 +18,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._command import
     CommandResult,
     SlipwayError,
 )
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import bootstrap_tokens as bootstrap
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm import kubeadm
 from ansible_collections.slipway.kubernetes.plugins.modules import kubeadm_token, kubeadm_token_info
@@ -183,6 +184,20 @@ def test_a_token_that_somebody_made_like_ours_stays(cluster: Cluster) -> None:
     cluster.has(OTHER, "slipway.kubernetes: for the autoscaler")
     assert not cluster.absent()
     assert sorted(cluster.secrets) == ["uvwxyz"]
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "fd00::1"])
+def test_kubeadm_asks_the_api_server_of_this_machine(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """Not at the default route of IPv4, which may lead through another network than the cluster's."""
+    monkeypatch.setattr(api_server, "own_place", lambda: (address, 6444))
+    cluster.run(control_plane=True)
+    given = [text for text in cluster.runner.stdins if text and "InitConfiguration" in text]
+    assert len(given) == 2
+    for text in given:
+        init = json.loads(text.partition("---\n")[0])
+        assert init["localAPIEndpoint"] == {"advertiseAddress": address, "bindPort": 6444}
 
 
 def test_certificates_are_uploaded_and_deleted(cluster: Cluster) -> None:
