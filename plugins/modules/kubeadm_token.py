@@ -215,8 +215,8 @@ def meant(tokens: t.Iterable[Token], token_id: str, description: str) -> t.List[
 def documents(version: str, **init: t.Any) -> t.List[t.Dict[str, t.Any]]:
     """The configuration that kubeadm reads. Without a version it would ask the internet for the newest one.
 
-    Without the address of this machine's API server it would ask at that of the default route of IPv4, which need not be
-    in the server's certificate.
+    Without the address of this machine's API server it would ask at that of the default route of IPv4, which need not
+    be in the server's certificate.
     """
     head = {"apiVersion": _kubeadm.API_VERSION}
     place = api_server.own_place()
