@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube_proxy import has_kube_proxy
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import (
     chosen,
     families,
@@ -275,10 +276,28 @@ def check_ipv6_of_machines(hosts: Hosts) -> t.Iterable[Problem]:
                 )
 
 
+def check_route_to_services(hosts: Hosts) -> t.Iterable[Problem]:
+    """Packets of the machine itself are sent on to a pod only if they could be sent at all."""
+    for host in hosts:
+        facts, mode = host.facts, host.text("cluster_kube_proxy_mode")
+        # With ipvs addresses of services are on the machine itself.
+        if facts is None or not has_ipv6_alone(host) or mode == "ipvs" or not has_kube_proxy(host):
+            continue
+        if not facts.get("default_address6"):
+            yield host.problem(
+                "cluster_service_subnet",
+                f"is {host.text('cluster_service_subnet')}, and the host has no default route of IPv6: unless another"
+                " route leads there, its API server and kubelet reach no service, such as a webhook.",
+                "Give it a default route, or one to that network by the interface of its cluster_node_ip.",
+                WARNING,
+            )
+
+
 CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_families,
     check_pod_network_of_families,
     check_networks_of_nodes,
     check_node_addresses,
     check_ipv6_of_machines,
+    check_route_to_services,
 )
