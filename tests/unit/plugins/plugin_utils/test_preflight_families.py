@@ -127,7 +127,7 @@ def test_networks_of_nodes_of_another_size() -> None:
     text = said(host(**sized("node-cidr-mask-size", "25")))
     assert "error node1: control_plane_cluster_configuration: has node-cidr-mask-size for the controller man" in text
     assert said(host(**SINGLE, **sized("node-cidr-mask-size", "25"))) == ""
-    assert said(host(**ALONE, **sized("node-cidr-mask-size", "72"))) == ""
+    assert said(host(default6="2001:db8::1", **ALONE, **sized("node-cidr-mask-size", "72"))) == ""
     assert "where pods have IPv4 alone. Write node-cidr-mask" in said(
         host(**SINGLE, **sized("node-cidr-mask-size-ipv6", "72"))
     )
@@ -181,6 +181,22 @@ def test_machines_of_ipv6_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "is_named"),
+    [
+        ({}, True),
+        ({"default6": "2001:db8::1"}, False),
+        ({"cluster_kube_proxy_mode": "ipvs"}, False),
+        ({"control_plane_skip_phases": ["addon/kube-proxy"]}, False),
+    ],
+)
+def test_no_route_to_services(given: t.Dict[str, t.Any], is_named: bool) -> None:
+    """Without one a machine does not send what kube-proxy would lead to a pod."""
+    text = said(host(cluster_node_ip="2001:db8::1", **ALONE, **given))
+    assert text.startswith("warning node1: cluster_service_subnet: is fd00:10:96::/112, and the ho") is is_named, text
+    assert said(host(cluster_node_ip="192.0.2.1")) == ""
+
+
+@pytest.mark.parametrize(
     ("interfaces", "given", "expected"),
     [
         ([interface("192.0.2.1", "2001:db8::1")], {"default6": "2001:db8::1"}, "2001:db8::1"),
@@ -190,7 +206,11 @@ def test_machines_of_ipv6_alone() -> None:
             {"default6": "2001:db8::1"},
             "2001:db8::2",
         ),
-        ([interface("192.0.2.1", "2001:db8::1")], {"cluster_node_ip": "2001:DB8:0::1"}, "2001:db8::1"),
+        (
+            [interface("192.0.2.1", "2001:db8::1")],
+            {"cluster_node_ip": "2001:DB8:0::1", "default6": "2001:db8::1"},
+            "2001:db8::1",
+        ),
         # The virtual address, and one by DHCP.
         ([interface("^2001:db8::9", "2001:db8::1")], {"default6": "2001:db8::9"}, "2001:db8::1"),
         ([interface("^2001:db8::9")], {"default6": "2001:db8::9"}, "2001:db8::9"),
