@@ -143,6 +143,8 @@ def containerd_config(
     """The text of ``/etc/containerd/config.toml`` for containerd ``version``.
 
     containerd 1.x reads ``version = 2`` with one CRI plugin, 2.x ``version = 3`` with that plugin split in two.
+    From 1.7 on unpacked layers are on the disk before they count as there: when power fails later they are not empty
+    files, which no pull would mend.
     Both import drop-ins; 2.x merges them key by key, 1.x takes each plugin's section from the last file that has it.
 
     :param version: the installed version, for example ``1.7.24`` or ``2.4.2-1``; only the part before the first dot
@@ -179,6 +181,7 @@ def _document(
         plugins = {
             "io.containerd.cri.v1.images": images,
             "io.containerd.cri.v1.runtime": {"containerd": runtimes},
+            _DIFF: {"sync_fs": True},
         }
     else:
         cri: t.Dict[str, t.Any] = {"sandbox_image": sandbox_image} if sandbox_image else {}
@@ -188,11 +191,9 @@ def _document(
             containerd=runtimes,
             registry=registry,
         )
+        if (major, minor) >= (1, 7):
+            cri["image_pull_with_sync_fs"] = True
         plugins = {_CRI: cri}
-    if (major, minor) >= (1, 7):
-        # Unpacked layers are on the disk before they count as there: when power fails later they are not empty files,
-        # which no pull would mend.
-        plugins[_DIFF] = {"sync_fs": True}
     document = {"version": 3 if major >= 2 else 2, "imports": [DROP_INS], "plugins": plugins}
     return t.cast(t.Dict[str, t.Any], merged(document, overrides or {}))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import http.server
 import json
+import socket
 import threading
 import typing as t
 import urllib.error
@@ -458,12 +459,14 @@ def test_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
-        assert cluster_verify.fetch(f"{address}/hostname") == "p�" * 2048
+        assert cluster_verify.fetch(f"{address}/hostname", 60) == "p�" * 2048
         with pytest.raises(OSError, match="503"):
-            cluster_verify.fetch(f"{address}/other")
+            cluster_verify.fetch(f"{address}/other", 60)
         server.shutdown()
-    with pytest.raises(OSError, match="refused"):
-        cluster_verify.fetch(f"{address}/hostname")
+    # A port that is taken, so that nobody else gets it, and at which nobody listens.
+    with socket.socket() as silent, pytest.raises(OSError, match="refused"):
+        silent.bind(("127.0.0.1", 0))
+        cluster_verify.fetch(f"http://127.0.0.1:{silent.getsockname()[1]}/hostname", 60)
 
 
 def test_pending_requests_of_kubelets_are_warnings(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
