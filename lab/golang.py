@@ -158,6 +158,9 @@ CONTAINERD = Component(
     " -X github.com/containerd/containerd/v2/version.Version=v{version}",
 )
 COREDNS = Component("coredns", "github.com/coredns/coredns")
+CRI_DOCKERD = Component(
+    "cri-dockerd", "github.com/Mirantis/cri-dockerd", "-X github.com/Mirantis/cri-dockerd/cmd/version.Version={version}"
+)
 CRI_TOOLS = Component("cri-tools", "sigs.k8s.io/cri-tools", "-X sigs.k8s.io/cri-tools/pkg/version.Version=v{version}")
 CRIO = Component(
     "cri-o",

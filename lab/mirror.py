@@ -48,6 +48,7 @@ MORE = {
     "calico": golang.CALICO,
     "cilium": golang.CILIUM,
     "crio": golang.CRIO,
+    "docker": golang.CRI_DOCKERD,
     "kube-network-policies": golang.KUBE_NETWORK_POLICIES,
     "kube-router": golang.KUBE_ROUTER,
 }
@@ -139,6 +140,8 @@ def build(versions: Sequence[str], more: Sequence[str] = ()) -> None:
             _cilium()
         if "crio" in more:
             link(WWW / crio.PLACE, crio.repository(debs.SigningKey("cri-o")))
+        if "docker" in more:
+            _cri_dockerd()
         if "kube-network-policies" in more:
             images.push(network_policies(), REGISTRY)
         if "kube-router" in more:
@@ -283,19 +286,31 @@ def tag_of(values: str, repository: str) -> str:
     raise LabError(f"the chart's values have no tag for {repository}")
 
 
-def _helm() -> None:
-    """Serve Helm's release archive and its checksum as upstream names them."""
-    name = f"helm-v{golang.HELM.version}-linux-amd64.tar.gz"
-    source = golang.build(golang.HELM)
+def _archive(component: Component, name: str, member: str) -> Path:
+    """Return a folder with a release archive that has the component's program, and its checksum beside it."""
+    source = golang.build(component)
 
     def build_into(folder: Path) -> None:
         archive = folder / name
         with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
-            tar.add(source / "helm", "linux-amd64/helm")
+            tar.add(source / component.name, member)
         total = hashlib.sha256(archive.read_bytes()).hexdigest()
         write(folder / f"{name}.sha256sum", f"{total}  {name}\n")
 
-    link(WWW / "helm", artifact("archive-helm", [source.name, name], build_into, what=f"archive {name}"))
+    return artifact(f"archive-{component.name}", [source.name, name], build_into, what=f"archive {name}")
+
+
+def _helm() -> None:
+    """Serve Helm's release archive and its checksum as upstream names them."""
+    name = f"helm-v{golang.HELM.version}-linux-amd64.tar.gz"
+    link(WWW / "helm", _archive(golang.HELM, name, "linux-amd64/helm"))
+
+
+def _cri_dockerd() -> None:
+    """Serve cri-dockerd's release archive as upstream names it. It has no checksum beside it there."""
+    version = golang.CRI_DOCKERD.version
+    folder = _archive(golang.CRI_DOCKERD, f"cri-dockerd-{version}.amd64.tgz", "cri-dockerd/cri-dockerd")
+    link(WWW / f"cri-dockerd/v{version}", folder)
 
 
 def trim() -> None:
@@ -308,12 +323,14 @@ def contents() -> dict[str, list[str]]:
     """Return what the mirror serves."""
     found: dict[str, list[str]] = {"files": [], "images": [], "charts": []}
     packages = ("core:/stable:/*/*", "isv:/cri-o:/stable:/*/*", "linux/*", "rocky/*/*/*/*")
-    places = (*packages, "helm", "calico", "kube-router")
+    places = (*packages, "helm", "calico", "cri-dockerd/*", "kube-router")
     for folder in [folder for place in places for folder in sorted(WWW.glob(place))]:
         if folder.exists():
             place = f"http://{FILES}/{folder.relative_to(WWW)}/"
             files = {file.name for file in folder.resolve().rglob("*")}
-            names = sorted(name for name in files if name.endswith((".deb", ".rpm", ".tar.gz", "-amd64", ".yaml")))
+            names = sorted(
+                name for name in files if name.endswith((".deb", ".rpm", ".tar.gz", ".tgz", "-amd64", ".yaml"))
+            )
             found["files"].append(f"{place} ({', '.join(names)})")
     if REGISTRY.alive():
         for repository in REGISTRY.repositories():

@@ -10,6 +10,7 @@ import urllib.request
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import in_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.verify import table
 
 _MODULE = "slipway.kubernetes.cluster_verify"
@@ -73,6 +74,5 @@ class ActionModule(ActionBase):
         """The check that is made from here."""
         if not address:
             return {"name": title, "ok": False, "detail": "the service got no address"}
-        url = f"http://[{address}]/hostname" if ":" in address else f"http://{address}/hostname"
-        problem = ask(url, pods, timeout)
+        problem = ask(f"http://{in_url(address)}/hostname", pods, timeout)
         return {"name": title, "ok": not problem, "detail": problem or address}

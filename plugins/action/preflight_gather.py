@@ -65,7 +65,7 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": str(error)}
 
     def _names(self, task_vars: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """The arguments of node_facts: names that the machine is to resolve, modules, and the users of a control plane.
+        """The arguments of node_facts: names that the machine is to resolve, modules, and users that it is to know.
 
         The endpoint's name, when it has one, and those that node_prep will write where the machine does not know them.
         """
@@ -75,9 +75,11 @@ class ActionModule(ActionBase):
         given = variables.get("kubeconfig_users")
         is_control_plane = task_vars.get("inventory_hostname") in (variables.get("cluster_control_plane_hosts") or [])
         users = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else []
-        users = [str(name) for name in users if name != "root"] if is_control_plane else []
         names = dict.fromkeys([*([place[0]] if place and named else []), *self._entries(variables)])
         settings = Settings(variables)
+        of_runtime = f"container_runtime_{settings.text('container_runtime_provider')}_users"
+        users = [*(users if is_control_plane else []), *settings.sequence(of_runtime)]
+        users = [name for name in dict.fromkeys(map(str, users)) if name != "root"]
         network, known = _pod_networks.chosen(settings), known_modules()
         given = [*map(str, settings.sequence("node_prep_kernel_modules")), *sorted(network.modules(settings))]
         modules = [name for name in dict.fromkeys(given) if name not in known]

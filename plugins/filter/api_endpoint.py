@@ -9,11 +9,15 @@ import ipaddress
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import in_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _families
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._look import seen, stated
 
 
-def api_endpoint_backends(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
+def api_endpoint_backends(
+    names: t.Sequence[str], hostvars: t.Mapping[str, t.Any], pod_subnet: str = ""
+) -> t.List[t.Dict[str, t.Any]]:
     """Name, address and port of the API servers, for a load balancer.
 
     A machine that is not looked at, because it is down, keeps its place when the inventory has its address.
@@ -24,7 +28,8 @@ def api_endpoint_backends(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any
     for name in names:
         variables = hostvars[name]
         facts = seen(variables) or {}
-        known = [stated(variables, "cluster_node_ip"), facts.get("default_address"), facts.get("default_address6")]
+        default = _families.node_address(facts, [pod_subnet])
+        known = [stated(variables, "cluster_node_ip"), default, facts.get("default_address6")]
         address = next((str(text) for text in [*known, variables.get("ansible_host", name)] if is_address(text)), "")
         own = (stated(variables, "control_plane_init_configuration") or {}).get("localAPIEndpoint") or {}
         if not address:
@@ -38,8 +43,7 @@ def api_endpoint_backends(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any
 
 def haproxy_server(backend: t.Mapping[str, t.Any]) -> str:
     """The line of haproxy's configuration for an API server."""
-    address = f"[{backend['address']}]" if ":" in backend["address"] else backend["address"]
-    return f"    server {backend['name']} {address}:{backend['port']}"
+    return f"    server {backend['name']} {in_url(backend['address'])}:{backend['port']}"
 
 
 def is_address(text: t.Any) -> bool:

@@ -63,9 +63,7 @@ def node_identities(
     networks = [*networks, *(stated(one, f"cluster_{kind}_subnet") for one in said for kind in ("pod", "service"))]
     machines, kubelets = {}, {}
     for name in everyone:
-        machines[name], kubelets[name] = _looked_at(
-            name, hostvars[name], name in control_planes, _families.has_ipv6(networks)
-        )
+        machines[name], kubelets[name] = _looked_at(name, hostvars[name], name in control_planes, networks)
     endpoints = [*endpoints, *(stated(one, key) for one in said for key in ("cluster_endpoint", "api_endpoint_vip"))]
     domains = [domain for one in said for domain in _node_identities.dns_domains(one)]
     owners = _node_identities.Owners(machines.values(), endpoints, networks, domains)
@@ -99,7 +97,7 @@ class _Kubelet(t.NamedTuple):
 
 
 def _looked_at(
-    name: str, variables: t.Mapping[str, t.Any], control_plane: bool, has_ipv6: bool
+    name: str, variables: t.Mapping[str, t.Any], control_plane: bool, networks: t.Sequence[t.Any]
 ) -> t.Tuple[_node_identities.Machine, _Kubelet]:
     """A host by its variables and what was seen of it. One that says what makes no sense has said nothing."""
     look = seen(variables) or {}
@@ -107,9 +105,9 @@ def _looked_at(
         found = look.get("configuration") or {}
         own, cluster = found.get("kubelet") or "", (found.get("config_maps") or {}).get("kubelet-config") or ""
         kubelet = _Kubelet(parse(own), parse(cluster), dict(found.get("kubelet_arguments") or {}))
-        return _node_identities.machine(name, variables, look, control_plane, has_ipv6), kubelet
+        return _node_identities.machine(name, variables, look, control_plane, networks), kubelet
     except (AttributeError, TypeError, ValueError):
-        return _node_identities.machine(name, variables, None, control_plane, has_ipv6), _Kubelet({}, {}, {})
+        return _node_identities.machine(name, variables, None, control_plane, networks), _Kubelet({}, {}, {})
 
 
 #: What the role node_join has registered on a host: the last that is done to it before it is a node.
@@ -135,12 +133,16 @@ def node_members(names: t.Sequence[str], hostvars: t.Mapping[str, t.Any], primar
     return members
 
 
+def node_address(facts: t.Mapping[str, t.Any], pod_subnet: str, node_ip: str = "") -> str:
+    """The address at which other nodes reach a machine; of IPv6 where pods have that alone."""
+    return _families.node_address(facts, [pod_subnet], node_ip)
+
+
 def node_address6(facts: t.Mapping[str, t.Any], pod_subnet: str, node_ip: str = "", node_ip6: str = "") -> str:
-    """The address of IPv6 that the kubelet of a machine announces; empty where pods have one family of addresses."""
-    if not _families.has_ipv6([pod_subnet]):
+    """The address of IPv6 beside that of IPv4; empty where pods have one family of addresses."""
+    if not _families.has_ipv6([pod_subnet]) or _families.is_ipv6_alone([pod_subnet]):
         return ""
-    own = node_ip or str(facts.get("default_address") or "")
-    return _families.address6(facts, own, node_ip6).address
+    return _families.address6(facts, node_address(facts, pod_subnet, node_ip), node_ip6).address
 
 
 class FilterModule:
@@ -148,6 +150,7 @@ class FilterModule:
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
         return {
+            "node_address": node_address,
             "node_address6": node_address6,
             "node_identities": node_identities,
             "node_members": node_members,

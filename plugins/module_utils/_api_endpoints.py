@@ -36,6 +36,11 @@ def canonical(name: str) -> str:
     return name
 
 
+def in_url(host: str) -> str:
+    """A host as URLs have it: an address of IPv6 between brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
 def endpoint_host(endpoint: str) -> str:
     """The host of ``host``, ``host:port`` or ``[address]:port``."""
     match = re.fullmatch(r"(\[.*\]|[^:]*):[0-9]+", endpoint)
@@ -47,8 +52,7 @@ def endpoint_with_port(endpoint: str) -> str:
     host, _colon, port = endpoint.rpartition(":")
     if host and port.isdigit() and (":" not in host or host.endswith("]")):
         return endpoint
-    name = f"[{endpoint}]" if ":" in endpoint and not endpoint.startswith("[") else endpoint
-    return f"{name}:{KUBEADM.api_port}"
+    return f"{in_url(endpoint)}:{KUBEADM.api_port}"
 
 
 def endpoint_place(endpoint: str) -> t.Tuple[str, int]:

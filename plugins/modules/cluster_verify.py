@@ -152,6 +152,7 @@ import urllib.parse
 import urllib.request
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _dns, _predicates, _waiting
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import in_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import spread
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import verify as _verify
@@ -451,7 +452,7 @@ class ClusterVerify:
             if family and not internal[name]:
                 return f"{name} announces no address of {family}"
             try:
-                answer = fetch(f"http://{_url_host(internal[name])}:{port}/hostname")
+                answer = fetch(f"http://{in_url(internal[name])}:{port}/hostname")
             except OSError as error:
                 return f"{name} ({internal[name]}:{port}): {error}"
             return "" if answer in names else f"{name} ({internal[name]}:{port}) answered {answer[:80]!r}"
@@ -489,11 +490,7 @@ def _by(family: str) -> str:
 def _dial_url(pod: str, host: str, port: int) -> str:
     """The address at which a pod is told to ask another one."""
     asked = {"host": host, "port": port, "request": "hostname", "protocol": "http", "tries": 1}
-    return f"http://{_url_host(pod)}:{_verify.PORT}/dial?{urllib.parse.urlencode(asked)}"
-
-
-def _url_host(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
+    return f"http://{in_url(pod)}:{_verify.PORT}/dial?{urllib.parse.urlencode(asked)}"
 
 
 ARGUMENTS: t.Dict[str, t.Any] = {

@@ -180,6 +180,10 @@ ansible_facts:
             - Of CRI-O C(registries) are files of others about registries, with the names of these, C(cgroup_manager) is
               what its configuration says, and in which file, C(default_runtime) the name of what runs containers, and
               C(oci_runtimes) are the programs that can, with their versions.
+            - Of Docker Engine C(configuration) is what its C(daemon.json) says, or why that cannot be read, C(engine)
+              what the engine that runs says of itself, with the number of running containers that are of C(others),
+              C(flags) are options on its command line that may not stand in C(daemon.json), too, and C(foreign_files)
+              units of cri-dockerd that others have written.
           returned: always
           type: dict
           sample:
@@ -205,6 +209,17 @@ ansible_facts:
               cgroup_manager: ["", ""]
               default_runtime: crun
               oci_runtimes: {}
+            docker:
+              installed: true
+              version: 20.10.24
+              active: true
+              path: /usr/sbin/dockerd
+              package: docker.io
+              packages: {docker.io: 20.10.24+dfsg1-1+deb12u1}
+              configuration: {error: "", cgroup_driver: systemd, log_driver: json-file, user_namespaces: ""}
+              engine: {cgroup_driver: systemd, live_restore: false, others: 0}
+              flags: []
+              foreign_files: []
         kubernetes:
           description:
             - Versions of C(kubeadm), C(kubelet) and C(kubectl), empty when absent, and what the installer has left here

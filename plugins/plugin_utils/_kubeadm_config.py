@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _api_endpoints
 from ansible_collections.slipway.kubernetes.plugins.module_utils._documents import merged
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kubeadm.control_plane_files import DIRECTORY
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import chosen
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _families
 
 API_VERSION = "kubeadm.k8s.io/v1beta4"
@@ -45,10 +46,16 @@ def _is_arguments(value: t.Any) -> bool:
 def node_registration(settings: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """NodeRegistrationOptions of an init or a join."""
     registration: t.Dict[str, t.Any] = {"name": settings["name"], "criSocket": settings["cri_socket"]}
+    arguments = {}
     if settings.get("node_ip"):
         # The first one is that of the family in which the cluster speaks to its nodes.
-        addresses = ",".join(filter(None, [settings["node_ip"], settings.get("node_ip6")]))
-        registration["kubeletExtraArgs"] = [{"name": "node-ip", "value": addresses}]
+        arguments["node-ip"] = ",".join(filter(None, [settings["node_ip"], settings.get("node_ip6")]))
+    gates = chosen(cri_socket=settings["cri_socket"]).gates_off(str(settings.get("version", "")))
+    if gates:
+        # Beside those of the configuration that all kubelets of the cluster share: they are merged.
+        arguments["feature-gates"] = ",".join(f"{gate}=false" for gate in gates)
+    if arguments:
+        registration["kubeletExtraArgs"] = [{"name": name, "value": value} for name, value in arguments.items()]
     if settings.get("ignore_preflight_errors"):
         registration["ignorePreflightErrors"] = list(settings["ignore_preflight_errors"])
     return registration
@@ -158,8 +165,8 @@ def kubeadm_join_config(
 ) -> t.Dict[str, t.Any]:
     """The JoinConfiguration of a node, without its token and the key of the certificates.
 
-    :param settings: name, endpoint, ca_cert_hashes, cri_socket, node_ip, node_ip6, control_plane, schedulable,
-        ignore_preflight_errors.
+    :param settings: name, version, endpoint, ca_cert_hashes, cri_socket, node_ip, node_ip6, control_plane,
+        schedulable, ignore_preflight_errors.
     :param overrides: fields merged over what is computed.
     """
     document: t.Dict[str, t.Any] = {

@@ -15,6 +15,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints 
     endpoint_host,
     endpoint_with_port,
 )
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _families
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host, Hosts
 
 
@@ -33,7 +34,7 @@ def _short(name: str) -> str:
 
 def _machine(host: Host, taken: t.Collection[str]) -> t.Dict[str, t.Any]:
     # What a machine says of itself is written into /etc/hosts of all others: it is an address, or nothing.
-    said = host.text("cluster_node_ip") or str((host.facts or {}).get("default_address") or "")
+    said = _families.node_address(host.facts or {}, [host.text("cluster_pod_subnet")], host.text("cluster_node_ip"))
     seen = said if _is_address(said) else ""
     reached = host.text("ansible_host")
     names = [host.name, *({_short(host.name)} - {host.name, *taken})]

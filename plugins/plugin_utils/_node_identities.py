@@ -90,19 +90,22 @@ def machine(
     variables: t.Mapping[str, t.Any],
     facts: t.Optional[t.Mapping[str, t.Any]],
     control_plane: bool = False,
-    has_ipv6: bool = False,
+    networks: t.Sequence[t.Any] = (),
 ) -> Machine:
     """The host ``name`` by its variables and by what node_facts found on it, if anything.
 
-    :param has_ipv6: whether its kubelet announces an address of IPv6, too.
+    :param networks: those of pods and services, by which its kubelet announces an address of IPv6, too, or alone.
     """
+    is_alone = _families.is_ipv6_alone(networks)
+    has_ipv6 = _families.has_ipv6(networks) and not is_alone
     node_ip = address_of(stated(variables, NODE_IP))
     node_ip6 = address_of(stated(variables, _families.NODE_IP6)) if has_ipv6 else ""
     extra = [str(entry).strip() for entry in _list(stated(variables, CERT_SANS))]
     own = facts or {}
     api_server = [*_list(stated(variables, API_SERVER_SANS)), *_list(own.get("kubernetes", {}).get("apiserver_names"))]
     names = (own.get("surroundings") or {}).get("names") or {}
-    announced = node_ip or address_of(own.get("default_address")) or address_of(own.get("default_address6"))
+    announced = address_of(_families.node_address(own, networks, node_ip))
+    announced = announced or ("" if is_alone else address_of(own.get("default_address6")))
     announced6 = address_of(_families.address6(own, announced, node_ip6).address) if has_ipv6 else ""
     return Machine(
         name=name,

@@ -29,6 +29,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runti
     Source,
 )
 from ansible_collections.slipway.kubernetes.plugins.modules.kubeadm_reset import KubeadmReset
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _kubeadm_config
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import sources as preflight_sources
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import (
     machines,
@@ -111,6 +112,39 @@ def test_a_source_that_it_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None
     )
     assert problem.remedy == "Set it to distribution."
     assert [*check_runtime([host({"container_runtime_source": source}) for source in ("distribution", "x", "")])] == []
+
+
+def test_an_archive_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = {"runtime": {"testrun": {"installed": True}}, "kubernetes": {"completed": True, "kubelet_version": "1.37.1"}}
+    given = {"container_runtime_provider": "testrun", "cluster_version": "1.37.1"}
+    archive = {"container_runtime_shim_url": "https://m/shim.tgz", "container_runtime_shim_checksum": "sha256:1"}
+    assert preflight_sources.sources({**given, **archive}, node, "w1") == []
+    monkeypatch.setitem(_runtimes.RUNTIMES, "testrun", dataclasses.replace(TESTRUN, archive="container_runtime_shim"))
+    assert preflight_sources.sources({**given, **archive}, node, "w1") == [
+        {
+            **{"subject": "container_runtime_shim_url", "kind": "archive", "name": "shim"},
+            **{"url": "https://m/shim.tgz", "checksum": "sha256:1"},
+        }
+    ]
+    assert preflight_sources.sources({**given, **archive, "container_runtime_shim_url": ""}, node, "w1") == []
+
+
+def test_gates_that_its_kubelets_are_told_to_turn_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    gates = (("Sings", (1, 36), (1, 38)), ("Dances", (1, 37), (1, 40)))
+    monkeypatch.setitem(_runtimes.RUNTIMES, "testrun", dataclasses.replace(TESTRUN, gates=gates))
+    settings = {"name": "w1", "cri_socket": SOCKET, "endpoint": "e", "ca_cert_hashes": []}
+    found = {}
+    for version in ("1.35.9", "1.36.0", "v1.37.1", "1.38.0", ""):
+        document = _kubeadm_config.kubeadm_join_config({**settings, "version": version})
+        told = document["nodeRegistration"].get("kubeletExtraArgs", [])
+        found[version] = [(item["name"], item["value"]) for item in told]
+    assert found == {
+        "1.35.9": [],
+        "1.36.0": [("feature-gates", "Sings=false")],
+        "v1.37.1": [("feature-gates", "Sings=false,Dances=false")],
+        "1.38.0": [("feature-gates", "Dances=false")],
+        "": [],
+    }
 
 
 def test_settings_machines_and_sources_by_preflight() -> None:
@@ -266,6 +300,7 @@ def test_the_socket_follows_the_runtime() -> None:
             "Release.key",
         ),
         ("crio", "crio", "1.36.*", "https://download.opensuse.org/repositories/isv:/cri-o:/stable:/v1.36/deb/", "Rel"),
+        ("docker", "docker", "", "https://download.docker.com/linux/debian", "/gpg"),
     ],
 )
 def test_where_repositories_are(provider: str, source: str, version: str, url: str, key: str) -> None:
@@ -300,7 +335,9 @@ def test_one_without_a_repository_needs_no_key() -> None:
 #: Where a runtime may be named: its file, the table, and what is public for everybody to read.
 OWN = ("module_utils/_runtimes/", "doc_fragments/cri_socket.py")
 PAGES = ("DOCUMENTATION", "EXAMPLES", "RETURN")
-NAMES = re.compile(rf"(?i:{'|'.join(_runtimes.RUNTIMES)})|\bctr\b")
+#: By their programs: docker is a registry, a bridge and a repository, too.
+PROGRAMS = [runtime.program for runtime in _runtimes.RUNTIMES.values()]
+NAMES = re.compile(rf"(?i:{'|'.join(PROGRAMS)})|\bctr\b")
 
 
 def named(text: str) -> t.List[str]:

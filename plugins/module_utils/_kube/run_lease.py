@@ -15,6 +15,7 @@ import json
 import time
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import in_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandResult, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import api_server
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl import Kubectl
@@ -185,7 +186,7 @@ def own_server(layout: Layout) -> t.List[str]:
     if place is None:
         return []
     host, port = place
-    return [f"--server=https://{f'[{host}]' if ':' in host else host}:{port}"]
+    return [f"--server=https://{in_url(host)}:{port}"]
 
 
 def is_fresh(found: Found, run: Record) -> bool:

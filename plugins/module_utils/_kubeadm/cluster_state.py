@@ -182,7 +182,8 @@ def pod_network(connection: http.client.HTTPSConnection, network: PodNetwork) ->
 
     :raises OSError: when the API server does not give it.
     """
-    found = _object(connection, network.path) if network.path else {}
+    paths = filter(None, (network.path, network.path6))
+    found = next(filter(None, (_object(connection, path) for path in paths)), {})
     return network.state(found) if found else {}
 
 

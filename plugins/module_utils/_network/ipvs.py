@@ -17,6 +17,7 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _netlink
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import in_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import read_text
 
@@ -45,8 +46,7 @@ def parse_services(text: str, interfaces: t.Mapping[str, t.Container[str]]) -> t
         number = int(port, 16)
         of_node = number in NODE_PORTS and any(str(address) in addresses for addresses in interfaces.values())
         if of_node or str(address) in interfaces[INTERFACE]:
-            host = f"[{address}]" if six else str(address)
-            found.append(Service(protocol.lower(), f"{host}:{number}"))
+            found.append(Service(protocol.lower(), f"{in_url(str(address))}:{number}"))
     return found
 
 

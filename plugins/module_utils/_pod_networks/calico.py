@@ -30,7 +30,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.p
     Lasting,
     PodNetwork,
     Port,
-    has_two_families,
+    families,
+    has_ipv6_alone,
     mtu_findings,
     network_of_family,
     number_of,
@@ -97,11 +98,6 @@ def encapsulation_of(pool: t.Mapping[str, t.Any]) -> str:
     return NONE
 
 
-def versions(settings: Settings) -> t.List[int]:
-    """The versions of IP that pods have."""
-    return [4, 6] if has_two_families(settings) else [4]
-
-
 def network_of(settings: Settings, version: int) -> t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network, None]:
     """The network of all pods of a version of IP; ``None`` when there is none, or it is no network."""
     try:
@@ -131,12 +127,13 @@ def pool(settings: Settings, version: int) -> t.Dict[str, t.Any]:
     }
 
 
-def plugins_with_two_families() -> str:
-    """The configuration of its CNI plugins, in which they are told to give each pod two addresses.
+def plugins_with_ipv6(settings: Settings) -> str:
+    """The configuration of its CNI plugins, in which they are told to give each pod two addresses, or that of IPv6.
 
     That of the manifest does not say so. What stands between underscores is filled in on each node, as there.
     """
-    addresses = {"type": "calico-ipam", "assign_ipv4": "true", "assign_ipv6": "true"}
+    has_ipv4 = str(not has_ipv6_alone(settings)).lower()
+    addresses = {"type": "calico-ipam", "assign_ipv4": has_ipv4, "assign_ipv6": "true"}
     own = {
         "type": "calico",
         "log_level": "info",
@@ -170,6 +167,7 @@ class Calico(PodNetwork):
     manifest = MANIFEST
     has_policies = True
     has_two_families = True
+    can_ipv6_alone = True
     overhead = OVERHEADS[4][VXLAN]
     conditions = (
         {"type": "rollout", "kind": "daemonset", "namespace": SPACE, "names": ["calico-node"]},
@@ -225,7 +223,7 @@ class Calico(PodNetwork):
     kept_files = ("/var/lib/slipway/calico.yaml",)
 
     ports_variable = "cni_calico_felix or cni_calico_bgp"
-    path = f"/apis/{API}/ippools/{POOLS[4]}"
+    path, path6 = (f"/apis/{API}/ippools/{POOLS[version]}" for version in (4, 6))
     agents = ((SPACE, "k8s-app in (calico-node, calico-kube-controllers, calico-typha)"),)
     #: Its agents say so in their preStop hook.
     voices = (("clusterrolebinding", "calico-node"),)
@@ -269,7 +267,7 @@ class Calico(PodNetwork):
     def overhead_with(self, settings: Settings) -> int:
         """That of its encapsulation, where it is the larger one."""
         encapsulation = settings.text("cni_calico_encapsulation")
-        return max(OVERHEADS[version].get(encapsulation, 0) for version in versions(settings))
+        return max(OVERHEADS[version].get(encapsulation, 0) for version in families(settings))
 
     def mtu(self, settings: Settings) -> int:
         """What it is told; it finds the right one itself otherwise."""
@@ -278,7 +276,7 @@ class Calico(PodNetwork):
     def objects(self, settings: Settings) -> t.List[Object]:
         """The pools of all pods, its settings, and what else the inventory has."""
         found = [
-            *(resource("IPPool", POOLS[version], pool(settings, version)) for version in versions(settings)),
+            *(resource("IPPool", POOLS[version], pool(settings, version)) for version in families(settings)),
             resource("FelixConfiguration", "default", {**FELIX, **settings.mapping("cni_calico_felix")}),
         ]
         bgp = settings.mapping("cni_calico_bgp")
@@ -298,8 +296,11 @@ class Calico(PodNetwork):
         is_vxlan = settings.text("cni_calico_encapsulation") == VXLAN
         config = {"calico_backend": VXLAN if is_vxlan else "bird", "veth_mtu": str(settings.number("cni_calico_mtu"))}
         addresses = [{"name": "IP_AUTODETECTION_METHOD", "value": "kubernetes-internal-ip"}]
-        if has_two_families(settings):
-            config["cni_network_config"] = plugins_with_two_families()
+        if has_ipv6_alone(settings):
+            # BGP wants a number of each node, which is its address of IPv4 otherwise.
+            addresses = [{"name": "IP", "value": "none"}, {"name": "CALICO_ROUTER_ID", "value": "hash"}]
+        if 6 in families(settings):
+            config["cni_network_config"] = plugins_with_ipv6(settings)
             addresses += [
                 {"name": "IP6", "value": "autodetect"},
                 {"name": "IP6_AUTODETECTION_METHOD", "value": "kubernetes-internal-ip"},
@@ -335,17 +336,18 @@ class Calico(PodNetwork):
 
     def lasting(self, settings: Settings) -> t.List[Lasting]:
         """Network, encapsulation and blocks: nodes would go on with what they have, and lose the others."""
-        network = network_of_family(settings.text("cluster_pod_subnet"), 4)
+        version = families(settings)[0]
+        network = network_of_family(settings.text("cluster_pod_subnet"), version)
         wanted = [Lasting("network", network, "cluster_pod_subnet", "Calico's network")]
         for key, variable, what in (
             ("encapsulation", "cni_calico_encapsulation", "encapsulation"),
-            ("block_size", "cni_calico_block_size", "size of blocks"),
+            ("block_size", BLOCK_SIZES[version], "size of blocks"),
         ):
             wanted.append(Lasting(key, settings.text(variable), variable, f"Calico's {what}"))
         return [setting for setting in wanted if setting.wanted]
 
     def state(self, kept: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-        """What its pool of IPv4 says. That the cluster has two families lasts without it."""
+        """What its first pool says. That the cluster has two families lasts without it."""
         spec = kept.get("spec") or {}
         return {
             "network": str(spec.get("cidr") or ""),
@@ -476,8 +478,15 @@ def _of_blocks(settings: Settings, version: int) -> t.Iterator[Finding]:
 
 
 def _of_network(settings: Settings) -> t.Iterator[Finding]:
-    for version in versions(settings):
+    for version in families(settings):
         yield from _of_blocks(settings, version)
+    if settings.text("cni_calico_encapsulation") == IPIP and has_ipv6_alone(settings):
+        yield Finding(
+            "cni_calico_encapsulation",
+            f"is ipip, and pods have addresses of IPv6 alone ({settings.text('cluster_pod_subnet')}), for which Calico"
+            " has no such tunnels.",
+            "Choose vxlan, or none for routes by BGP.",
+        )
     yield from mtu_findings(
         "cni_calico_mtu",
         settings.number("cni_calico_mtu"),

@@ -52,7 +52,7 @@ _SUCH_AS = _words(
 
 _CNI_FILE = re.compile(r"[A-Za-z0-9][\w.-]*\.(conf|conflist|json)", re.ASCII)
 #: Words in names of files that container runtimes and others have there for themselves.
-_CNI_FILES_OF_OTHERS = ("podman", *RUNTIMES, "nerdctl", "loopback", "docker", "buildkit")
+_CNI_FILES_OF_OTHERS = ("podman", *RUNTIMES, "nerdctl", "loopback", "buildkit")
 
 _CHAIN = re.compile(r"(?=.{3,28}$)[A-Za-z0-9][\w-]*", re.ASCII)
 #: How names of chains begin that the kernel, firewalls and container runtimes have.

@@ -33,7 +33,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks.p
     OwnNetwork,
     PodNetwork,
     Port,
-    has_two_families,
+    default_address,
+    families,
     helm_release,
     interface_with_address,
     network_of_family,
@@ -179,6 +180,7 @@ class Flannel(PodNetwork):
     goes_by_slices = True
     has_two_families = True
     takes_one_interface = True
+    can_ipv6_alone = True
     overhead = 50
     kubespray = {"flannel_backend_type": "cni_flannel_backend", "flannel_interface": "cni_flannel_interface"}
     kubespray_weak = ("flannel_interface",)
@@ -231,7 +233,8 @@ class Flannel(PodNetwork):
         And that of the metrics of kube-network-policies, on each node.
         """
         backend = settings.text("cni_flannel_backend")
-        known = {"vxlan": (8472,), "wireguard": (51820, 51821) if has_two_families(settings) else (51820,)}
+        of_wireguard = {4: 51820, 6: 51821}
+        known = {"vxlan": [8472], "wireguard": [of_wireguard[version] for version in families(settings)]}
         is_vxlan = backend == "vxlan"
         found = [
             Port("udp", number, f"Flannel's backend {backend}", is_shared=is_vxlan, is_tried=is_vxlan)
@@ -244,7 +247,7 @@ class Flannel(PodNetwork):
 
     def overhead_with(self, settings: Settings) -> int:
         """It makes room for the headers of IPv4 alone, and those of IPv6 have 20 bytes more."""
-        return self.overhead + (20 if has_two_families(settings) else 0)
+        return self.overhead + (20 if 6 in families(settings) else 0)
 
     def modules(self, settings: Settings) -> t.Set[str]:
         """That of its backend, and that of NetworkPolicy."""
@@ -254,15 +257,15 @@ class Flannel(PodNetwork):
     def interface(self, settings: Settings, facts: Facts, first: Settings, first_facts: Facts) -> str:
         """One name on all: that of cluster_node_ip's on the first; without one that of the default route.
 
-        With two families it is always told, since there need be no default route of IPv6.
+        With IPv6 it is always told, since there need be no default route of it.
         """
         if "--iface" in str(settings.variables.get("cni_flannel_values")):
             return ""
-        address, default = first.text("cluster_node_ip"), str(first_facts.get("default_address") or "")
-        is_told = address not in ("", default) or has_two_families(first)
+        address, default = first.text("cluster_node_ip"), default_address(first, first_facts)
+        is_told = address not in ("", default) or 6 in families(first)
         common = interface_with_address(first_facts, address or default) if is_told else ""
-        own = str(facts.get("default_address") or "")
-        return settings.text("cni_flannel_interface") or common or interface_with_address(facts, own)
+        own = interface_with_address(facts, default_address(first, facts))
+        return settings.text("cni_flannel_interface") or common or own
 
     def networks(self, settings: Settings) -> t.List[OwnNetwork]:
         """It does not start with one that Go cannot read, nor beside those that nodes have."""

@@ -8,6 +8,7 @@ Private to this collection.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import typing as t
 
@@ -74,6 +75,8 @@ class PodNetwork:
     #: Whether it can give pods addresses of two families, and sends those of both through one interface.
     has_two_families = False
     takes_one_interface = False
+    #: Whether it does without IPv4.
+    can_ipv6_alone = False
     #: Whether it holds to NetworkPolicy.
     has_policies = False
     #: Why it cannot run beside another one, so that none of both is changed for the other; empty where it can.
@@ -218,6 +221,9 @@ class PodNetwork:
     #: Namespace and name of the ConfigMap that it keeps in the cluster.
     config_map = ("", "")
 
+    #: Where that object is in clusters that have IPv6 alone, when it is another one.
+    path6 = ""
+
     @property
     def path(self) -> str:
         """Where the API server has what it keeps in the cluster; empty when it keeps nothing."""
@@ -307,14 +313,32 @@ def network_of_family(text: str, version: int) -> str:
     return next((part for part in parts if part and (6 if ":" in part else 4) == version), "")
 
 
+def families(settings: Settings) -> t.List[int]:
+    """The versions of IP that pods have, IPv4 first; that alone where nothing else is said."""
+    text = settings.text("cluster_pod_subnet")
+    return [version for version in (4, 6) if network_of_family(text, version)] or [4]
+
+
 def has_two_families(settings: Settings) -> bool:
     """Whether pods have addresses of IPv4 and of IPv6."""
-    text = settings.text("cluster_pod_subnet")
-    return all(network_of_family(text, version) for version in (4, 6))
+    return families(settings) == [4, 6]
+
+
+def has_ipv6_alone(settings: Settings) -> bool:
+    """Whether pods, and so nodes for each other, have addresses of IPv6 and none of IPv4."""
+    return families(settings) == [6]
+
+
+def default_address(settings: Settings, facts: Facts) -> str:
+    """The address at which other nodes reach a machine, by its default route; empty when it has none."""
+    return str(facts.get("default_address6" if has_ipv6_alone(settings) else "default_address") or "")
 
 
 def interface_with_address(facts: Facts, address: str) -> str:
     """The name of the interface that has the address; empty when there is none."""
+    with contextlib.suppress(ValueError):
+        # Machines write those of IPv6 in one way, inventories in many.
+        address = str(ipaddress.ip_address(address))
     return next(
         (
             str(interface["name"])

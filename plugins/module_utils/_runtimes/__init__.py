@@ -12,10 +12,11 @@ import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.containerd import CONTAINERD
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.crio import CRIO
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.docker import DOCKER
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runtime import Runtime, path_of
 
 #: By their names, as ``container_runtime_provider`` has them; the first one is the default.
-RUNTIMES: t.Dict[str, Runtime] = {runtime.name: runtime for runtime in (CONTAINERD, CRIO)}
+RUNTIMES: t.Dict[str, Runtime] = {runtime.name: runtime for runtime in (CONTAINERD, CRIO, DOCKER)}
 DEFAULT = CONTAINERD
 #: The option of modules that says where the runtime listens.
 CRI_SOCKET: t.Dict[str, t.Any] = {"type": "str", "default": f"unix://{DEFAULT.socket}"}

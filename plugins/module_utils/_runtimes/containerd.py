@@ -40,6 +40,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runti
     Runtime,
     Source,
     Values,
+    package_findings,
     path_of,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
@@ -254,28 +255,6 @@ def registry_hosts(mirrors: Mirrors, config_path: str = _REGISTRIES) -> t.List[t
 # Preflight
 
 
-def _package_findings(settings: Settings, known: Values) -> t.Iterator[Finding]:
-    """A containerd that is installed from elsewhere than the inventory says: the packages exclude each other."""
-    source, sources = settings.text("container_runtime_source"), CONTAINERD.sources
-    if not known.get("installed") or "package" not in known or source not in sources:
-        return
-    wanted, found = sources[source].package, known["package"]
-    others = {other.package: name for name, other in sources.items()}
-    if found == "":
-        yield Finding(
-            "containerd",
-            f"{known.get('path')} is part of no package, and {wanted} would be installed beside it.",
-            "Remove it together with its systemd unit.",
-        )
-    elif found in others and found != wanted:
-        yield Finding(
-            "container_runtime_source",
-            f"is {source}, whose package is {wanted}, but {found} is installed, and they exclude each other.",
-            f"Set container_runtime_source: {others[found]}, or remove {found} first (what runs in its containers,"
-            " Docker's too, stops then).",
-        )
-
-
 def _folders(upstream: str) -> t.Set[str]:
     """The folders that containerd looks for this registry in before it takes ours."""
     host, colon, port = upstream.rpartition(":")
@@ -387,7 +366,8 @@ class Containerd(Runtime):
         return os.path.basename(words[0]).startswith("containerd-shim") and "k8s.io" in words and ours
 
     def findings(self, settings: Settings, known: Values) -> t.Iterator[Finding]:
-        for look in (_package_findings, _file_findings, _drop_in_findings):
+        yield from package_findings(self, "containerd", settings, known)
+        for look in (_file_findings, _drop_in_findings):
             yield from look(settings, known)
         try:
             to_toml(settings.mapping("container_runtime_config"))

@@ -41,6 +41,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.runti
     Runtime,
     Source,
     Values,
+    package_findings,
     path_of,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._settings import Settings
@@ -267,16 +268,6 @@ def _minor(version: str) -> t.Optional[t.Tuple[int, int]]:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def _package_findings(settings: Settings, known: Values) -> t.Iterator[Finding]:
-    """A CRI-O that no package brought."""
-    if known.get("installed") and known.get("package") == "":
-        yield Finding(
-            "CRI-O",
-            f"{known.get('path')} is part of no package, and {CRIO.packages[0]} would be installed beside it.",
-            "Remove it together with its systemd unit.",
-        )
-
-
 def _version_findings(settings: Settings, known: Values) -> t.Iterator[Finding]:
     """A minor version that is neither that of Kubernetes nor the one before."""
     kubernetes = _minor(settings.text("cluster_version"))
@@ -429,8 +420,9 @@ class Crio(Runtime):
         return monitors and options.get("-n", "").startswith("k8s_") and ended == folder
 
     def findings(self, settings: Settings, known: Values) -> t.Iterator[Finding]:
+        yield from package_findings(self, "CRI-O", settings, known)
         for look in (
-            *(_package_findings, _version_findings, _runtime_findings),
+            *(_version_findings, _runtime_findings),
             *(_setting_findings, _mirror_findings, _file_findings),
         ):
             yield from look(settings, known)

@@ -9,6 +9,7 @@ Private to this collection.
 from __future__ import annotations
 
 import dataclasses
+import re
 import socket
 import typing as t
 import urllib.parse
@@ -59,6 +60,10 @@ class Runtime:
         (``ro`` or ``rw``) stand there once for each folder that it sees, ``{image}``, ``{name}`` and ``{socket}`` for
         these; the words follow.
     :param dropped: beginnings of versions, since which minor version the kubelet does not work with them, and a remedy.
+    :param archive: how the variables begin that say where a release archive comes from that it needs, too: ``_url``,
+        which is empty when it needs none, and ``_checksum``.
+    :param gates: feature gates that kubelets with it have to be told to turn off: from which minor version on, and
+        before which one.
     :param filters: filters that are public, by their names.
     :param kubespray: variables of Kubespray, and which of ours is meant.
     """
@@ -74,6 +79,8 @@ class Runtime:
     nft_tables: t.Sequence[str] = ()
     tool: t.Sequence[str] = ()
     dropped: t.Sequence[t.Tuple[str, Minor, str]] = ()
+    archive: str = ""
+    gates: t.Sequence[t.Tuple[str, Minor, Minor]] = ()
     filters: t.Mapping[str, t.Callable[..., t.Any]] = dataclasses.field(default_factory=dict)
     kubespray: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -95,6 +102,12 @@ class Runtime:
             except OSError:
                 return False
         return True
+
+    def gates_off(self, version: str) -> t.List[str]:
+        """The feature gates that a kubelet of that version has to be told to turn off."""
+        found = re.match(r"v?(\d+)\.(\d+)", version)
+        minor = (int(found[1]), int(found[2])) if found else (0, 0)
+        return [name for name, since, before in self.gates if since <= minor < before]
 
     # --- on nodes
 
@@ -136,3 +149,25 @@ class Runtime:
     def has_overlays(self, settings: Settings) -> bool:
         """Whether it lays images over each other by the kernel's overlays."""
         return True
+
+
+def package_findings(runtime: Runtime, title: str, settings: Settings, known: Values) -> t.Iterator[Finding]:
+    """A runtime that is installed from elsewhere than the inventory says: its packages exclude each other."""
+    source, sources = settings.text("container_runtime_source"), runtime.sources
+    if not known.get("installed") or "package" not in known or source not in sources:
+        return
+    wanted, found = sources[source].package, known["package"]
+    others = {other.package: name for name, other in sources.items()}
+    if found == "":
+        yield Finding(
+            title,
+            f"{known.get('path')} is part of no package, and {wanted} would be installed beside it.",
+            "Remove it together with its systemd unit.",
+        )
+    elif found in others and found != wanted:
+        yield Finding(
+            "container_runtime_source",
+            f"is {source}, whose package is {wanted}, but {found} is installed, and they exclude each other.",
+            f"Set container_runtime_source: {others[found]}, or remove {found} first (what runs in its containers,"
+            " Docker's too, stops then).",
+        )

@@ -81,8 +81,8 @@ def parse_networks(text: str) -> t.List[Network]:
 
 
 def own_addresses(host: Host) -> t.Tuple[str, str]:
-    """The addresses of IPv4 and of IPv6 that a host's kubelet announces; empty where it has none."""
-    own = host.text("cluster_node_ip") or str((host.facts or {}).get("default_address") or "")
+    """The address by which other nodes know a host, and that of IPv6 beside one of IPv4; empty where it has none."""
+    own = _families.node_address(host.facts or {}, [host.text("cluster_pod_subnet")], host.text("cluster_node_ip"))
     if not has_two_families(host):
         return own, ""
     return own, _families.address6(host.facts or {}, own, host.text(_families.NODE_IP6)).address
@@ -126,7 +126,7 @@ def node_addresses(hosts: Hosts) -> t.List[t.Tuple[str, ipaddress.IPv4Interface 
     """Every address on a real interface of a host, with the network it is in. The node's own may be on any."""
     found = []
     for host in hosts:
-        own = host.text("cluster_node_ip")
+        own = _families.canonical(host.text("cluster_node_ip"))
         for interface in (host.facts or {}).get("interfaces", []):
             addresses = interface.get("addresses", [])
             if interface.get("virtual") and own not in [address["address"] for address in addresses]:

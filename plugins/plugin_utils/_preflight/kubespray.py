@@ -14,7 +14,11 @@ import fnmatch
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import (
+    POD_NETWORKS,
+    default_address,
+    has_ipv6_alone,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import RUNTIMES
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import Host, Hosts
 
@@ -107,8 +111,6 @@ KUBESPRAY: t.Dict[str, str] = {
     "container_manager": f"container_runtime_provider ({' or '.join(RUNTIMES)})",
     **{name: ours for runtime in RUNTIMES.values() for name, ours in runtime.kubespray.items()},
     "deploy_container_engine": NOTHING,
-    "docker_insecure_registries": "cluster_registry_mirrors",
-    "docker_registry_mirrors": "cluster_registry_mirrors",
     # The kubelet
     "kubelet_max_pods": f"maxPods in {_KUBELET}",
     "kubelet_cgroup_driver": f"cgroupDriver in {_KUBELET}",
@@ -269,7 +271,6 @@ PREFIXES = (
     *(f"{name}_" for name in (*(word for network in POD_NETWORKS.values() for word in network.words), *RUNTIMES)),
     "coredns_",
     "credentials_dir",
-    "docker_",
     "enable_coredns_",
     "etcd_",
     "ingress_",
@@ -312,9 +313,9 @@ def words(host: Host) -> t.Set[str]:
     """Names of Kubespray's variables that the host has, without those that the user has said to ignore."""
     patterns = [str(pattern) for pattern in host.sequence("preflight_ignore_variables")]
     found = {name for name in host.variables if name in KUBESPRAY or name in COMMON}
-    if host.text("ip") in (host.text("cluster_node_ip"), (host.facts or {}).get("default_address")):
+    if host.text("ip") in (host.text("cluster_node_ip"), default_address(host, host.facts or {})):
         found.discard("ip")
-    if host.text("ip6") == host.text("cluster_node_ip6"):
+    if host.text("ip6") == host.text("cluster_node_ip" if has_ipv6_alone(host) else "cluster_node_ip6"):
         found.discard("ip6")
     return {name for name in found if not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)}
 

@@ -21,6 +21,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addr
     KEEPALIVED,
     api_port,
     node_addresses,
+    own_addresses,
     parse_endpoint,
     virtual_address,
 )
@@ -36,8 +37,7 @@ Key = t.Tuple[str, str, int]
 
 def _address(host: Host) -> str:
     """Where other nodes reach it; empty when that is not known."""
-    facts = host.facts or {}
-    return host.text("cluster_node_ip") or facts.get("default_address") or facts.get("default_address6") or ""
+    return own_addresses(host)[0] or str((host.facts or {}).get("default_address6") or "")
 
 
 def _is_bare(host: Host) -> bool:

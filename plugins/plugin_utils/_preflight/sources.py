@@ -163,6 +163,11 @@ def sources(variables: Values, node: Values, name: str) -> t.List[Source]:
     if control_plane and node.get("helm_version") != _text(variables, "helm_version"):
         archive = {key: _text(variables, f"helm_archive_{key}") for key in ("url", "checksum")}
         found.append({"subject": "helm_download_url", "kind": "archive", "name": "helm", **archive})
+    prefix = _runtimes.chosen(_text(variables, "container_runtime_provider")).archive
+    # What has no checksum is reported by the checks on the runtime.
+    if prefix and _text(variables, f"{prefix}_url") and _text(variables, f"{prefix}_checksum"):
+        archive = {key: _text(variables, f"{prefix}_{key}") for key in ("url", "checksum")}
+        found.append({"subject": f"{prefix}_url", "kind": "archive", "name": prefix.split("_", 2)[2], **archive})
     packages = _packages(variables, node, control_plane) if is_new else []
     if packages:
         found.append(

@@ -175,6 +175,18 @@ def crio(given: t.Optional[Values] = None, **more: t.Any) -> Values:
     return {"worker1": variables, "facts": {"worker1": {"runtime": {"crio": {**runtime, **more}}}}}
 
 
+def docker(given: t.Optional[Values] = None, **more: t.Any) -> Values:
+    """A case's worker with Docker Engine: its variables and its facts."""
+    runtime = {"installed": True, "version": "20.10.24", "path": "/usr/sbin/dockerd", "package": "docker.io"}
+    variables = {
+        "container_runtime_provider": "docker",
+        "container_runtime_cri_dockerd_checksum": f"sha256:{'0' * 64}",
+        "container_runtime_registry_mirrors": {},
+        **(given or {}),
+    }
+    return {"worker1": variables, "facts": {"worker1": {"runtime": {"docker": {**runtime, **more}}}}}
+
+
 def keepalived(vip: str = "192.0.2.100", port: int = 8443, **more: t.Any) -> Values:
     """Variables of three control planes behind keepalived."""
     return {"api_endpoint_provider": "keepalived", "cluster_endpoint": f"{vip}:{port}", **more}
@@ -646,6 +658,52 @@ CASES = [
         "socket-of-another-runtime",
         ["worker1: cluster_cri_socket: is unix:///run/containerd/containerd.sock, and container_runtime_provider is"],
         **crio({"cluster_cri_socket": "unix:///run/containerd/containerd.sock"}),
+    ),
+    Case(
+        "docker-control-plane",
+        ["cp1: container_runtime_provider: is docker on a control plane, where nothing of it runs etcd's tools"],
+        {"container_runtime_provider": "docker", "container_runtime_cri_dockerd_checksum": f"sha256:{'0' * 64}"},
+    ),
+    Case(
+        "docker-no-json",
+        ["worker1: /etc/docker/daemon.json: cannot be merged with ours: /etc/docker/daemon.json, line 3, column 1, is"],
+        **docker(configuration={"error": "/etc/docker/daemon.json, line 3, column 1, is no JSON: Extra data."}),
+    ),
+    Case(
+        "docker-cgroups",
+        ["worker1: /etc/docker/daemon.json: has native.cgroupdriver=cgroupfs in exec-opts, and the kubelet of this"],
+        **docker(configuration={"cgroup_driver": "cgroupfs"}),
+    ),
+    Case(
+        "docker-foreign-containers",
+        ["worker1: docker.service: runs with the cgroup driver cgroupfs and has to be restarted for systemd, which"],
+        **docker(engine={"cgroup_driver": "cgroupfs", "live_restore": False, "others": 2}),
+    ),
+    Case(
+        "docker-flags",
+        ["worker1: docker.service: is started with --log-driver, and the engine refuses to start with an option that"],
+        **docker(flags=["--log-driver"]),
+    ),
+    Case(
+        "docker-mirror-of-another-registry",
+        ["worker1: cluster_registry_mirrors[quay.io]: the mirror https://m.example.com is one of quay.io, and Docker"],
+        **docker({"container_runtime_registry_mirrors": {"quay.io": [{"url": "https://m.example.com"}]}}),
+    ),
+    Case(
+        "docker-without-checksum",
+        ["worker1: container_runtime_cri_dockerd_checksum: is empty, and upstream has no file of checksums beside its"],
+        **docker({"container_runtime_cri_dockerd_checksum": ""}),
+    ),
+    Case(
+        "docker-users",
+        ["worker1: container_runtime_docker_users: bob is no user of the host. Make them there"],
+        worker1=docker({"container_runtime_docker_users": ["bob"]})["worker1"],
+        facts={"worker1": {**docker()["facts"]["worker1"], "unknown_users": ["bob"]}},
+    ),
+    Case(
+        "docker-unit-of-others",
+        ["worker1: /etc/systemd/system/cri-docker.service: was not written by this collection, and the unit of"],
+        **docker(foreign_files=["/etc/systemd/system/cri-docker.service"]),
     ),
     Case(
         "foreign-config",

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clusters with two families of addresses that could not be built, each refused with one clear message."""
+"""Clusters with two families of addresses, or IPv6 alone, that could not be built, each refused with one message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from test_bad_inputs import WEAVE, Case, assert_said, machine, playbook, pool
 
 PODS, SERVICES = "10.244.0.0/16,fd00:10:244::/56", "10.96.0.0/12,fd00:10:96::/112"
 DUAL = {"cluster_pod_subnet": PODS, "cluster_service_subnet": SERVICES}
+ALONE = {"cluster_pod_subnet": "fd00:10:244::/56", "cluster_service_subnet": "fd00:10:96::/112"}
 NAMES = ("cp1", "worker1", "worker2")
+NAME_SERVERS = {
+    "resolver": {"path": "/etc/resolv.conf", "target": "", "exists": True, "nameservers": ["192.0.2.53"], "search": []}
+}
 
 
 def six(number: int, *addresses: str, **around: t.Any) -> t.Dict[str, t.Any]:
@@ -28,17 +32,31 @@ def six(number: int, *addresses: str, **around: t.Any) -> t.Dict[str, t.Any]:
 FACTS = {name: six(number) for number, name in enumerate(NAMES, start=1)}
 
 
+def alone(number: int, *addresses: str) -> t.Dict[str, t.Any]:
+    """Facts of a machine with a default route of IPv6, too, where the first of these addresses is."""
+    given = addresses or (f"2001:db8::{number}",)
+    return {**six(number, *given), "default_address6": given[0]}
+
+
 def case(name: str, expected: str, variables: t.Any = None, worker1: t.Any = None, **more: t.Any) -> Case:
     """A mistake on machines with two families."""
     facts = {**FACTS, **more.pop("facts", {})}
     return Case(name, [expected], {**DUAL, **(variables or {})}, worker1 or {}, facts, **more)
 
 
+def six_alone(name: str, expected: str, variables: t.Any = None, worker1: t.Any = None, **more: t.Any) -> Case:
+    """A mistake on machines that have an address of each family, in a cluster of IPv6 alone."""
+    facts = {host: alone(number) for number, host in enumerate(NAMES, start=1)}
+    facts.update(more.pop("facts", {}))
+    return Case(name, [expected], {**ALONE, **(variables or {})}, worker1 or {}, facts, **more)
+
+
 CASES = [
     case(
-        "ipv6-alone",
-        "cluster: cluster_pod_subnet: is fd00::/56, and clusters with IPv6 alone are not supported yet.",
+        "pods-of-ipv6-alone",
+        f"cluster: cluster_service_subnet: is {SERVICES}, and cluster_pod_subnet is fd00::/56: both have the same fam",
         {"cluster_pod_subnet": "fd00::/56"},
+        facts={name: alone(number) for number, name in enumerate(NAMES, start=1)},
     ),
     case(
         "ipv6-first",
@@ -57,7 +75,7 @@ CASES = [
     ),
     case(
         "services-of-one-family",
-        f"cluster_service_subnet: is 10.96.0.0/12, and cluster_pod_subnet is {PODS}: both have one family of addresses",
+        f"cluster_service_subnet: is 10.96.0.0/12, and cluster_pod_subnet is {PODS}: both have the same families of a",
         {"cluster_service_subnet": "10.96.0.0/12"},
     ),
     case(
@@ -153,11 +171,72 @@ CASES = [
         worker1={"cluster_node_ip6": "2001:db8::2"},
         warning=True,
     ),
+    six_alone(
+        "alone-with-an-address-of-ipv4",
+        "worker1: cluster_node_ip: 192.0.2.2 is IPv4, and cluster_pod_subnet fd00:10:244::/56 is IPv6 alone. Set it to",
+        worker1={"cluster_node_ip": "192.0.2.2"},
+    ),
+    six_alone(
+        "alone-with-several-addresses",
+        "worker2: cluster_node_ip: is empty, and eth0, the interface of the default route of IPv6, has several addres",
+        facts={"worker2": alone(3, "2001:db8::3", "2001:db8::33")},
+    ),
+    six_alone(
+        "alone-without-a-route",
+        "worker2: cluster_node_ip: is empty and the host has no default route of IPv6 to take an address from.",
+        facts={"worker2": six(3)},
+    ),
+    six_alone(
+        "alone-with-one-address-twice",
+        "worker1, worker2: cluster_node_ip: 2001:db8::2 is the same on worker1 and worker2.",
+        facts={"worker2": alone(3, "2001:db8::2")},
+    ),
+    six_alone(
+        "alone-with-cilium",
+        "cluster: cluster_cni: is cilium, and Cilium is not set up for IPv6 alone yet.",
+        {"cluster_cni": "cilium"},
+    ),
+    six_alone(
+        "alone-with-a-manifest",
+        "cluster: cluster_cni: is manifest, and weave is not set up for IPv6 alone yet.",
+        {"cluster_cni": "manifest", "cni_manifests": [WEAVE]},
+    ),
+    six_alone(
+        "alone-with-ipip",
+        "cni_calico_encapsulation: is ipip, and pods have addresses of IPv6 alone (fd00:10:244::/56), for which Calico",
+        {"cluster_cni": "calico", "cni_calico_encapsulation": "ipip"},
+    ),
+    six_alone(
+        "alone-with-a-vip-of-ipv4",
+        "api_endpoint_vip: 192.0.2.100 is no IPv6 address, which keepalived needs.",
+        {"api_endpoint_provider": "keepalived", "cluster_endpoint": "192.0.2.100:8443"},
+    ),
+    six_alone(
+        "alone-with-a-pool-of-ipv4",
+        "metallb_address_pools[default]: has no address of IPv6, which is what services have by cluster_service_subnet",
+        pool("192.0.2.200-192.0.2.210"),
+    ),
+    six_alone(
+        "alone-with-name-servers-of-ipv4",
+        "worker1: /etc/resolv.conf: has name servers of IPv4 alone (192.0.2.53), which pods with IPv6 alone cannot ask",
+        facts={"worker1": {**alone(2), "surroundings": NAME_SERVERS}},
+        warning=True,
+    ),
+    six_alone(
+        "alone-with-a-size-of-ipv4",
+        "cp1: control_plane_cluster_configuration: has node-cidr-mask-size-ipv4 for the controller manager, which does",
+        {
+            "control_plane_cluster_configuration": {
+                "controllerManager": {"extraArgs": [{"name": "node-cidr-mask-size-ipv4", "value": "24"}]}
+            }
+        },
+    ),
 ]
 
 
-def test_good_machines_pass(tmp_path: pathlib.Path) -> None:
-    rc, output = playbook("report.yml", case("good", "").inventory(), tmp_path)
+@pytest.mark.parametrize("good", [case("both", ""), six_alone("alone", "")], ids=lambda good: good.name)
+def test_good_machines_pass(good: Case, tmp_path: pathlib.Path) -> None:
+    rc, output = playbook("report.yml", good.inventory(), tmp_path)
     assert rc == 0 and "WARNING" not in output, output
 
 

@@ -231,3 +231,18 @@ def test_contents_name_every_repository(tmp_path: Path, monkeypatch: pytest.Monk
     assert mirror.contents()["files"] == [
         f"http://{mirror.FILES}/{folder}/ ({Path(files[0]).name})" for folder, files in served.items()
     ]
+
+
+def test_cri_dockerd_is_served_as_upstream_releases_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "built"
+    write(program / "cri-dockerd", "program")
+    monkeypatch.setattr(golang, "build", lambda _component: program)
+    monkeypatch.setattr(mirror, "WWW", tmp_path / "www")
+    mirror._cri_dockerd()
+    version = golang.CRI_DOCKERD.version
+    assert mirror.MORE["docker"] is golang.CRI_DOCKERD and version == "0.4.3"
+    archive = tmp_path / f"www/cri-dockerd/v{version}/cri-dockerd-{version}.amd64.tgz"
+    with tarfile.open(archive) as tar:
+        assert tar.getnames() == ["cri-dockerd/cri-dockerd"]
+    total = hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert archive.with_name(f"{archive.name}.sha256sum").read_text() == f"{total}  {archive.name}\n"

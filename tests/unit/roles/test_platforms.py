@@ -157,10 +157,25 @@ def test_each_machine_gets_helm_for_its_architecture() -> None:
         )
 
 
+def test_each_machine_gets_cri_dockerd_for_its_architecture() -> None:
+    defaults = of_role("container_runtime", "defaults")
+    url = jinja2.Environment(autoescape=False).from_string(defaults["container_runtime_cri_dockerd_url"])
+    name = of_role("container_runtime")["__container_runtime_architecture"]
+    for architecture in ARCHITECTURES:
+        known = jinja2.Environment(autoescape=False).from_string(name)
+        given = {
+            **{key: value for key, value in defaults.items() if "cri_dockerd" in key},
+            "__container_runtime_architecture": known.render(cluster_node={"os": {"architecture": architecture}}),
+        }
+        version = defaults["container_runtime_cri_dockerd_version"]
+        assert url.render(given).endswith(f"/download/v{version}/cri-dockerd-{version}.{architecture}.tgz")
+        assert url.render({**given, "container_runtime_cri_dockerd_package": "cri-dockerd"}) == ""
+
+
 def test_nothing_else_names_an_architecture() -> None:
     """Repositories of apt give what dpkg asks for, those of dnf have $basearch, images have one index for all."""
     words = re.compile(r"amd64|arm64|x86_64|aarch64")
     files = [*ROLES.glob("*/*/*"), *ROLES.parent.glob("playbooks/**/*.yml")]
     texts = {path: path.read_text(encoding="utf-8") for path in files if path.is_file()}
     found = {str(path.relative_to(ROLES)) for path, text in texts.items() if words.search(text)}
-    assert found == {"cni/vars/main.yml", "helm/vars/main.yml"}
+    assert found == {"cni/vars/main.yml", "container_runtime/vars/main.yml", "helm/vars/main.yml"}

@@ -19,9 +19,10 @@ ROLES = Path(__file__).resolve().parents[3] / "roles"
 
 
 def package_of(tasks: str) -> t.Dict[str, t.Any]:
-    """The package that these tasks name."""
+    """The package of the runtime that these tasks name."""
     found = yaml.safe_load((ROLES / "container_runtime/tasks" / tasks).read_text(encoding="utf-8"))
-    ((package,),) = [task[PACKAGE_SET]["packages"] for task in found if PACKAGE_SET in task]
+    packages = [package for task in found if PACKAGE_SET in task for package in task[PACKAGE_SET]["packages"]]
+    (package,) = [package for package in packages if "__container_runtime_package" in package["name"]]
     return dict(package)
 
 

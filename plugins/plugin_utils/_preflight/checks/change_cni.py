@@ -16,6 +16,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks i
     POD_NETWORKS,
     PodNetwork,
     chosen,
+    has_ipv6_alone,
     of_ours,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._configuration_differences import printable
@@ -109,9 +110,17 @@ def _alone(network: PodNetwork, old: t.Sequence[PodNetwork]) -> t.Iterable[Probl
 
 def _addresses(host: Host, network: PodNetwork, present: t.Mapping[str, t.Any]) -> t.Iterable[Problem]:
     """The network of all pods stays as it is."""
+    if has_ipv6_alone(host):
+        yield Problem(
+            CLUSTER,
+            "cluster_cni",
+            f"is {network.name}, and cluster_pod_subnet is {host.text('cluster_pod_subnet')}: how a pod network is"
+            " changed where there is IPv6 alone is not known yet.",
+            "Set it to what the cluster has, or build another cluster.",
+        )
     for other in _old(host):
         state = present.get(other.name) or {}
-        if state.get("ipv6_network"):
+        if state.get("ipv6_network") and not has_ipv6_alone(host):
             yield Problem(
                 CLUSTER,
                 "cluster_cni",

@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import in_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import families
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
     CONTROL_PLANE_PORTS,
     KEEPALIVED,
@@ -20,6 +22,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addr
     api_port,
     networks_of,
     node_addresses,
+    own_addresses,
     parse_endpoint,
     parse_ip,
     parse_range,
@@ -71,7 +74,7 @@ def check_port(hosts: Hosts) -> t.Iterable[Problem]:
             yield host.problem(
                 "cluster_endpoint",
                 f"has port {endpoint[1]}, which {taken[endpoint[1]]} listens on; haproxy needs one of its own.",
-                f"Choose another one, such as {endpoint[0]}:8443.",
+                f"Choose another one, such as {in_url(endpoint[0])}:8443.",
             )
 
 
@@ -83,12 +86,12 @@ def check_address(hosts: Hosts) -> t.Iterable[Problem]:
         host = first[text]
         if host.text("api_endpoint_provider") != KEEPALIVED or not host.text("cluster_endpoint"):
             continue
-        address = parse_ip(text)
-        if address is None or address.version != 4:
+        address, version = parse_ip(text), families(host)[0]
+        if address is None or address.version != version:
             yield Problem(
                 name,
                 "api_endpoint_vip",
-                f"{text or '(empty)'} is no IPv4 address, which keepalived needs.",
+                f"{text or '(empty)'} is no IPv{version} address, which keepalived needs.",
                 "Set it to a free address in the network of the control planes; cluster_endpoint may be a name for it.",
             )
             continue
@@ -140,8 +143,8 @@ def check_place(hosts: Hosts) -> t.Iterable[Problem]:
         present = [interface for _name, interface in node_addresses([host]) if interface.ip == address]
         # The one that keepalived has set has the whole length; while DHCP sets another anew it may be the only one.
         own = [item for item in present if item.network.num_addresses > 1 or not host.control_plane]
-        default = "" if present else str(facts.get("default_address"))
-        if own or str(address) in (host.text("cluster_node_ip"), default):
+        stated = parse_ip(host.text("cluster_node_ip"))
+        if own or address == stated or (not present and str(address) == own_addresses(host)[0]):
             yield host.problem(
                 "api_endpoint_vip",
                 f"{address} is the host's own address.",
@@ -238,7 +241,7 @@ def check_existing(hosts: Hosts) -> t.Iterable[Problem]:
         wanted = parse_endpoint(text)
         if built is None or state.get("unfinished") or (text and wanted is None):
             continue
-        where = f"{built[0]}:{built[1]}"
+        where = f"{in_url(built[0])}:{built[1]}"
         if wanted is not None and built != wanted:
             yield host.problem(
                 "cluster_endpoint",
@@ -310,7 +313,8 @@ def _check_move(hosts: Hosts) -> t.Iterable[Problem]:
         if built and built[0] not in own and built != parse_endpoint(host.text("cluster_endpoint")):
             yield host.problem(
                 "cluster_endpoint",
-                f"is {host.text('cluster_endpoint')}, but the cluster has an endpoint already, {built[0]}:{built[1]}.",
+                f"is {host.text('cluster_endpoint')}, but the cluster has an endpoint already,"
+                f" {in_url(built[0])}:{built[1]}.",
                 "Point that one elsewhere, at your DNS server or load balancer: nodes that use it would be cut off.",
             )
 

@@ -1,16 +1,22 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks on clusters with two families of addresses: their networks, the nodes' addresses, what IPv6 needs of machines.
+"""Checks on families of addresses, IPv4, IPv6 or both: networks, the nodes' addresses, what IPv6 needs of machines.
 
-IPv4 goes first, and IPv6 alone is not set up by the roles. Private to this collection; runs on the controller.
+Where there is IPv4 it goes first. Private to this collection; runs on the controller.
 """
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen, has_two_families
+from ansible_collections.slipway.kubernetes.plugins.module_utils._kube_proxy import has_kube_proxy
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import (
+    chosen,
+    families,
+    has_ipv6_alone,
+    has_two_families,
+)
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _families
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._families import NODE_IP6
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
@@ -39,22 +45,27 @@ SAMPLES = {
 #: kubeadm refuses a network of pods from which more networks of nodes could be made, 2 to this power.
 #: Source: PodSubnetNodeMaskMaxDiff in Kubernetes' cmd/kubeadm/app/constants/constants.go.
 NODE_BITS_MAX = 16
+#: What sizes of nodes' networks the controller manager does not start with, by the versions of IP that pods have, and
+#: what takes their place. Source: setNodeCIDRMaskSizes in Kubernetes' cmd/kube-controller-manager/app/core.go.
+WRONG_SIZES = {
+    (4,): ("node-cidr-mask-size-ipv6", "IPv4 alone", "node-cidr-mask-size"),
+    (6,): ("node-cidr-mask-size-ipv4", "IPv6 alone", "node-cidr-mask-size"),
+    (4, 6): ("node-cidr-mask-size", "two families", "node-cidr-mask-size-ipv4 and node-cidr-mask-size-ipv6"),
+}
 
 
 def check_families(hosts: Hosts) -> t.Iterable[Problem]:
-    """IPv4 alone, or IPv4 and IPv6 in this order, for pods and services alike."""
+    """One family, or IPv4 and IPv6 in this order, for pods and services alike."""
     refused = False
     for name, (four, six) in SAMPLES.items():
         for text, owner in distinct(hosts, name):
-            families = _versions(text)
-            if families and families[0] == 6:
+            if _versions(text) == [6, 4]:
                 refused = True
-                what = "IPv6 first" if len(families) > 1 else "IPv6 alone"
                 yield Problem(
                     owner,
                     name,
-                    f"is {text}, and clusters with {what} are not supported yet.",
-                    f"Write a network of IPv4, {four}, or one of each family with IPv4 first: {four},{six}.",
+                    f"is {text}, and clusters with IPv6 first are not supported yet.",
+                    f"Write one network of each family with IPv4 first, {four},{six}, or one alone: {four} or {six}.",
                 )
     pairs = {tuple(host.text(name) for name in SAMPLES): host.name for host in reversed(hosts)}
     for (pods, services), owner in pairs.items() if not refused else ():
@@ -62,7 +73,7 @@ def check_families(hosts: Hosts) -> t.Iterable[Problem]:
             yield Problem(
                 CLUSTER if len(pairs) == 1 else owner,
                 "cluster_service_subnet",
-                f"is {services}, and cluster_pod_subnet is {pods}: both have one family of addresses, or two.",
+                f"is {services}, and cluster_pod_subnet is {pods}: both have the same families of addresses.",
                 f"Write networks of the same families, such as {','.join(SAMPLES['cluster_service_subnet'])} beside"
                 f" {','.join(SAMPLES['cluster_pod_subnet'])}.",
             )
@@ -77,14 +88,18 @@ def _versions(text: str) -> t.List[int]:
 
 
 def check_pod_network_of_families(hosts: Hosts) -> t.Iterable[Problem]:
-    """A pod network that gives pods addresses of one family."""
+    """A pod network that gives pods addresses of one family, or does not do without IPv4."""
     for host in hosts:
-        network = chosen(host)
-        if host.control_plane and has_two_families(host) and network.name and not network.has_two_families:
+        network, lacking = chosen(host), ""
+        if has_two_families(host) and not network.has_two_families:
+            lacking = "two families"
+        elif has_ipv6_alone(host) and not network.can_ipv6_alone:
+            lacking = "IPv6 alone"
+        if host.control_plane and lacking and network.name:
             yield Problem(
                 CLUSTER,
                 "cluster_cni",
-                f"is {network.name}, and {network.title} is not set up for two families yet.",
+                f"is {network.name}, and {network.title} is not set up for {lacking} yet.",
                 "Choose another pod network, or write one network of IPv4 into cluster_pod_subnet and"
                 " cluster_service_subnet.",
             )
@@ -107,20 +122,20 @@ def check_networks_of_nodes(hosts: Hosts) -> t.Iterable[Problem]:
         manager = host.mapping("control_plane_cluster_configuration").get("controllerManager")
         items = manager.get("extraArgs") if isinstance(manager, dict) else None
         arguments = [item["name"] for item in items or () if is_argument(item)] if isinstance(items, list) else []
-        if host.control_plane and has_two_families(host) and "node-cidr-mask-size" in arguments:
+        wrong, kind, right = WRONG_SIZES[tuple(families(host))]
+        if host.control_plane and wrong in arguments:
             yield host.problem(
                 "control_plane_cluster_configuration",
-                "has node-cidr-mask-size for the controller manager, which does not start with it where there are two"
-                " families.",
-                "Write node-cidr-mask-size-ipv4 and node-cidr-mask-size-ipv6.",
+                f"has {wrong} for the controller manager, which does not start with it where pods have {kind}.",
+                f"Write {right}.",
             )
 
 
 def check_node_addresses(hosts: Hosts) -> t.Iterable[Problem]:
-    """The addresses of nodes: of IPv4 in any case, of IPv6 where there are two families."""
+    """The addresses of nodes: one of the cluster's family, or of IPv4 and of IPv6 where it has two."""
     owners: t.Dict[str, t.List[str]] = {}
     for host in hosts:
-        yield from _check_four(host)
+        yield from _check_alone(host) if has_ipv6_alone(host) else _check_four(host)
         if has_two_families(host):
             yield from _check_six(host)
             own6 = own_addresses(host)[1]
@@ -146,15 +161,46 @@ def _check_four(host: Host) -> t.Iterable[Problem]:
     if address is not None and address.version == 6:
         yield host.problem(
             "cluster_node_ip",
-            f"{own} is IPv6, and clusters with IPv6 first, or alone, are not supported yet.",
+            f"{own} is IPv6, and cluster_pod_subnet {host.text('cluster_pod_subnet')} begins with IPv4.",
             "Set it to an IPv4 address of the host; that of IPv6 is cluster_node_ip6.",
         )
     elif not own and not default and default6:
         yield host.problem(
             "cluster_node_ip",
-            f"is empty and the host has a default route for IPv6 only ({default6}), which is not supported yet.",
-            "Give the host an IPv4 address in the network of the cluster, and set this variable to it.",
+            f"is empty and the host has a default route for IPv6 only ({default6}), but cluster_pod_subnet"
+            f" {host.text('cluster_pod_subnet')} begins with IPv4.",
+            "Give the host an IPv4 address in the network of the cluster, and set this variable to it; or build the"
+            " cluster with IPv6 alone.",
         )
+
+
+def _check_alone(host: Host) -> t.Iterable[Problem]:
+    """The address of a node where there is IPv6 alone. That there is none at all is reported with those of IPv4."""
+    own, address = host.text("cluster_node_ip"), parse_ip(host.text("cluster_node_ip"))
+    default = str((host.facts or {}).get("default_address6") or "")
+    if address is not None and address.version == 4:
+        yield host.problem(
+            "cluster_node_ip",
+            f"{own} is IPv4, and cluster_pod_subnet {host.text('cluster_pod_subnet')} is IPv6 alone.",
+            "Set it to an address of IPv6 that the host has in the network of the cluster.",
+        )
+    elif not own and default and not host.joined:
+        found = _families.address6(host.facts or {}, default)
+        if not found.address:
+            why, remedy = _why_none(found)
+            place = f"{found.interface}, the interface of the default route of IPv6,"
+            yield host.problem("cluster_node_ip", f"is empty, and {place} {why}.", remedy)
+
+
+def _why_none(found: _families.Address6) -> t.Tuple[str, str]:
+    """Why no address of IPv6 was found, and what to do."""
+    if found.candidates:
+        several = f"has several addresses of IPv6 ({', '.join(found.candidates)}), of which none is the one by itself"
+        return several, "Set it to the one that other nodes reach the host at."
+    return (
+        "has no lasting address of IPv6",
+        "Give the host one in the network of the cluster, by hand or by DHCP; link-local ones (fe80::) do not count.",
+    )
 
 
 def _check_six(host: Host) -> t.Iterable[Problem]:
@@ -184,20 +230,9 @@ def _check_six(host: Host) -> t.Iterable[Problem]:
             f"Set it to one of that interface ({_listed(found.candidates)}), or give the interface one.",
         )
     elif not found.address and own and not host.joined:
-        why = (
-            f"has several addresses of IPv6 ({', '.join(found.candidates)}), of which none is the one by itself"
-            if found.candidates
-            else "has no lasting address of IPv6"
-        )
+        why, remedy = _why_none(found)
         place = f"{found.interface}, the interface with {own}," if found.interface else f"the interface with {own}"
-        yield host.problem(
-            NODE_IP6,
-            f"is empty, and {place} {why}.",
-            "Set it to the one that other nodes reach the host at."
-            if found.candidates
-            else "Give the host one in the network of the cluster, by hand or by DHCP; link-local ones (fe80::) do"
-            " not count.",
-        )
+        yield host.problem(NODE_IP6, f"is empty, and {place} {why}.", remedy)
 
 
 def _is_local(address: t.Any) -> bool:
@@ -218,7 +253,7 @@ def check_ipv6_of_machines(hosts: Hosts) -> t.Iterable[Problem]:
     """IPv6 that is off, and a default route that goes when the machine forwards."""
     for host, around in looked_at(hosts):
         found = around.get("ipv6") or {}
-        if not has_two_families(host):
+        if 6 not in families(host):
             continue
         name = "net.ipv6.conf.default.disable_ipv6"
         if found.get("disabled") and _extra_sysctl(host, name) != "0":
@@ -241,10 +276,28 @@ def check_ipv6_of_machines(hosts: Hosts) -> t.Iterable[Problem]:
                 )
 
 
+def check_route_to_services(hosts: Hosts) -> t.Iterable[Problem]:
+    """Packets of the machine itself are sent on to a pod only if they could be sent at all."""
+    for host in hosts:
+        facts, mode = host.facts, host.text("cluster_kube_proxy_mode")
+        # With ipvs addresses of services are on the machine itself.
+        if facts is None or not has_ipv6_alone(host) or mode == "ipvs" or not has_kube_proxy(host):
+            continue
+        if not facts.get("default_address6"):
+            yield host.problem(
+                "cluster_service_subnet",
+                f"is {host.text('cluster_service_subnet')}, and the host has no default route of IPv6: unless another"
+                " route leads there, its API server and kubelet reach no service, such as a webhook.",
+                "Give it a default route, or one to that network by the interface of its cluster_node_ip.",
+                WARNING,
+            )
+
+
 CHECKS: t.Tuple[t.Callable[[Hosts], t.Iterable[Problem]], ...] = (
     check_families,
     check_pod_network_of_families,
     check_networks_of_nodes,
     check_node_addresses,
     check_ipv6_of_machines,
+    check_route_to_services,
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import default_address
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._node_identities import NODE_IP
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import bad_key, bad_value
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import ERROR, WARNING, Hosts, Problem
@@ -47,7 +48,7 @@ def check_places(hosts: Hosts) -> t.Iterable[Problem]:
     for host in hosts:
         for variable in sorted(host.of_play):
             # Control planes take that one when they are told none.
-            if variable == NODE_IP and host.text(NODE_IP) == (host.facts or {}).get("default_address"):
+            if variable == NODE_IP and host.text(NODE_IP) == default_address(host, host.facts or {}):
                 continue
             yield host.problem(
                 variable,

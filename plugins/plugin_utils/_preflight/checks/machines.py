@@ -136,12 +136,17 @@ def check_hostnames(hosts: Hosts) -> t.Iterable[Problem]:
 
 
 def check_users(hosts: Hosts) -> t.Iterable[Problem]:
-    """Users that get a kubeconfig, which is when the cluster is there already."""
+    """Users that get a kubeconfig, which is when the cluster is there already, and those of the container runtime."""
     for host, facts in with_facts(hosts):
-        unknown = facts.get("unknown_users") or []
-        if host.control_plane and unknown:
+        of_runtime = f"container_runtime_{host.text('container_runtime_provider')}_users"
+        asked = facts.get("unknown_users") or []
+        own = [name for name in asked if name in host.sequence(of_runtime)]
+        others = [name for name in asked if name not in own and host.control_plane]
+        for variable, unknown in (("kubeconfig_users", others), (of_runtime, own)):
+            if not unknown:
+                continue
             yield host.problem(
-                "kubeconfig_users",
+                variable,
                 f"{conjoined(unknown)} {'is no user' if len(unknown) == 1 else 'are no users'} of the host.",
                 "Make them there, or take them out of the list.",
             )

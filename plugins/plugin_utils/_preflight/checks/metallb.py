@@ -67,7 +67,9 @@ def _check_pools(
     """What is wrong with one list of pools."""
     names: t.Set[str] = set()
     seen: t.List[t.Tuple[str, Network]] = []
+    services = {network.version for variable, network in own if variable == "cluster_service_subnet"}
     for pool in pools:
+        versions: t.Set[int] = set()
         # A pool without a name or addresses is reported by the checks on argument_specs.
         name, addresses = _pool_addresses(pool)
         subject = f"metallb_address_pools[{name}]"
@@ -89,6 +91,13 @@ def _check_pools(
                 if severity == ERROR or "l2" in _protocols(pool)
             )
             seen.extend((text, network) for network in networks)
+            versions |= {network.version for network in networks}
+        if versions and services and not versions & services:
+            yield host.problem(
+                subject,
+                f"has no address of IPv{min(services)}, which is what services have by cluster_service_subnet.",
+                "Give it some, or leave it out: no service would get an address of it.",
+            )
 
 
 def _check_pool(

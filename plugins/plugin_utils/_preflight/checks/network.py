@@ -11,7 +11,11 @@ from __future__ import annotations
 import ipaddress
 import typing as t
 
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import (
+    POD_NETWORKS,
+    chosen,
+    has_ipv6_alone,
+)
 from ansible_collections.slipway.kubernetes.plugins.module_utils._proxies import Exceptions, parse_address
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._openings import is_handled
@@ -51,6 +55,15 @@ def check_resolver(hosts: Hosts) -> t.Iterable[Problem]:
             continue
         for message, remedy, severity in _resolver_problems(resolver):
             yield host.problem(str(resolver["path"]), message, remedy, WARNING if host.joined else severity)
+        servers = [] if host.sequence("coredns_upstreams") else [str(server) for server in resolver["nameservers"]]
+        if has_ipv6_alone(host) and servers and all(":" not in server for server in servers):
+            yield host.problem(
+                str(resolver["path"]),
+                f"has name servers of IPv4 alone ({', '.join(servers)}), which pods with IPv6 alone cannot ask: CoreDNS"
+                " would answer for names of the cluster only.",
+                "Write one of IPv6, or name some in coredns_upstreams.",
+                WARNING,
+            )
 
 
 def _resolver_problems(resolver: t.Mapping[str, t.Any]) -> t.Iterable[t.Tuple[str, str, str]]:

@@ -17,7 +17,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._machine.sysctl
     key_path,
     normalised,
 )
-from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen, has_two_families
+from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import chosen, families
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._openings import closed_firewalls, is_of_iptables
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.inventory import DNS_NAME
@@ -114,7 +114,7 @@ def check_extra_sysctls(hosts: Hosts) -> t.Iterable[Problem]:
 
 def _check_forwarding(host: Host) -> t.Iterable[Problem]:
     """Sysctls that take the network away from pods, also from those of a node that works."""
-    forwarding = (*FORWARDING, *(FORWARDING6 if has_two_families(host) else ()))
+    forwarding = (*FORWARDING, *(FORWARDING6 if 6 in families(host) else ()))
     for variable in ("node_prep_extra_sysctls", "node_prep_sysctls"):
         for name, value in host.mapping(variable).items():
             is_said = variable == "node_prep_sysctls" and name in host.mapping("node_prep_extra_sysctls")

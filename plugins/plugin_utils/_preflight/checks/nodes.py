@@ -45,6 +45,7 @@ def registrations(host: Host) -> t.List[Document]:
     address, address6 = own_addresses(host)
     settings: t.Dict[str, t.Any] = {
         "name": host.name,
+        "version": host.text("cluster_version"),
         "cri_socket": host.text("cluster_cri_socket"),
         "node_ip": address,
         "node_ip6": address6,

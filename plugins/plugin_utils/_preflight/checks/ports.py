@@ -15,12 +15,14 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube_proxy imp
 from ansible_collections.slipway.kubernetes.plugins.module_utils._network.peers import PROCESS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import (
     chosen,
+    has_ipv6_alone,
     interface_with_address,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import (
     CONTROL_PLANE_PORTS,
     NODE_PORTS,
     api_port,
+    own_addresses,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import configuration, with_facts
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
@@ -97,13 +99,14 @@ def check_node_ip(hosts: Hosts) -> t.Iterable[Problem]:
         text = host.text("cluster_node_ip")
         facts = host.facts
         if not text:
-            default = (facts or {}).get("default_address") or (facts or {}).get("default_address6")
+            default = own_addresses(host)[0] or (facts or {}).get("default_address6")
             if default:
                 owners.setdefault(str(default), set()).add(host.name)
             elif facts is not None:
+                of_six = " of IPv6" if has_ipv6_alone(host) else ""
                 yield host.problem(
                     "cluster_node_ip",
-                    "is empty and the host has no default route to take an address from.",
+                    f"is empty and the host has no default route{of_six} to take an address from.",
                     "Set it to the host's address in the network of the cluster.",
                 )
             continue
@@ -150,7 +153,7 @@ def check_pod_network_interface(hosts: Hosts) -> t.Iterable[Problem]:
         return
     for host, facts in known:
         network = chosen(host)
-        own = host.text("cluster_node_ip") or str(facts.get("default_address") or "")
+        own = own_addresses(host)[0]
         wanted = interface_with_address(facts, own)
         taken = network.interface(host, facts, *first)
         if wanted and taken not in ("", wanted, own):

@@ -16,6 +16,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM, LAYOUTS
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS, chosen
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import own_addresses
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.facts import Surroundings, looked_at
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.report import (
     ERROR,
@@ -340,7 +341,7 @@ def check_selinux(hosts: Hosts) -> t.Iterable[Problem]:
 def _node_mtu(host: Host, around: Surroundings) -> t.Tuple[str, int]:
     """The interface that has the node's address, and its MTU; 0 when it is not known."""
     facts = host.facts or {}
-    own = host.text("cluster_node_ip") or facts.get("default_address")
+    own = own_addresses(host)[0]
     for interface in facts.get("interfaces", []):
         if any(entry["address"] == own for entry in interface.get("addresses", [])):
             return str(interface["name"]), int((around.get("mtus") or {}).get(interface["name"], 0))

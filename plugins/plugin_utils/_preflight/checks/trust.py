@@ -30,9 +30,9 @@ def owners_of(hosts: Hosts) -> Owners:
     for host in hosts:
         endpoints.update(dict.fromkeys([host.text("cluster_endpoint"), host.text("api_endpoint_vip")]))
         networks.update(dict.fromkeys([host.text("cluster_pod_subnet"), host.text("cluster_service_subnet")]))
-    has_ipv6 = _families.has_ipv6(networks)
     machines = [
-        _node_identities.machine(host.name, host.variables, host.facts, host.control_plane, has_ipv6) for host in hosts
+        _node_identities.machine(host.name, host.variables, host.facts, host.control_plane, list(networks))
+        for host in hosts
     ]
     domains = {domain for host in hosts for domain in _node_identities.dns_domains(host.variables)}
     return Owners(machines, endpoints, networks, domains)

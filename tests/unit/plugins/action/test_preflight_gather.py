@@ -199,6 +199,15 @@ def test_users_that_get_a_kubeconfig_are_known_to_control_planes(monkeypatch: py
         assert called["node_facts"] == arguments
 
 
+def test_users_of_the_container_runtime_are_known_to_its_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"kubeconfig_users": ["alice"], "container_runtime_docker_users": ["bob", "alice"]}
+    for provider, arguments in (("docker", {"users": ["bob", "alice"]}), ("containerd", {})):
+        variables = {**given, "container_runtime_provider": provider, "inventory_hostname": "worker1"}
+        _facts, called = gather(monkeypatch, {"node_facts": node("1.37.1")}, **variables)
+        assert called["node_facts"] == arguments
+    assert given["kubeconfig_users"] == ["alice"]
+
+
 def test_all_sources_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     failure = {"subject": "metallb_chart", "message": "lost.", "severity": "error"}
     results = {

@@ -37,6 +37,13 @@ def test_backends(variables: t.Dict[str, t.Any], expected: t.Tuple[str, int]) ->
     assert found == [{"name": "cp1", "address": expected[0], "port": expected[1]}]
 
 
+def test_backends_of_ipv6_alone() -> None:
+    addresses = [{"address": "192.0.2.1"}, {"address": "2001:db8::1"}]
+    node = {"default_address": "192.0.2.1", "default_address6": "2001:db8::1", "interfaces": [{"addresses": addresses}]}
+    found = api_endpoint.api_endpoint_backends(["cp1"], {"cp1": as_seen({"slipway_node": node})}, "fd00::/56")
+    assert found == [{"name": "cp1", "address": "2001:db8::1", "port": 6443}]
+
+
 @pytest.mark.parametrize("variables", [{"ansible_host": "cp2.example.org"}, {}])
 def test_no_backend_is_forgotten(variables: t.Dict[str, t.Any]) -> None:
     with pytest.raises(AnsibleFilterError, match="the address of cp2 is not known: it was not looked at"):

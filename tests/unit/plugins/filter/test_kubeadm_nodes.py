@@ -188,6 +188,21 @@ def test_the_address_of_ipv6_for_kubeadm() -> None:
     assert of(facts, DUAL[0]) == of(facts, DUAL[0], "192.0.2.1") == "2001:db8::1"
     assert of(facts, DUAL[0], "", "2001:DB8::2") == "2001:db8::2"
     assert of(facts, "10.244.0.0/16") == of({}, DUAL[0]) == of(facts, DUAL[0], "198.51.100.1") == ""
+    assert of(facts, "fd00::/56", "2001:db8::1") == ""
+
+
+def test_the_address_of_a_node() -> None:
+    variables = looked("192.0.2.1", "2001:db8::1")
+    facts = variables["cluster_look"]["ansible_facts"]["slipway_node"]
+    facts["default_address6"] = "2001:db8::1"
+    of = nodes.FilterModule().filters()["node_address"]
+    assert of(facts, DUAL[0]) == of(facts, "10.244.0.0/16") == "192.0.2.1"
+    assert of(facts, "fd00::/56") == of({}, "fd00::/56", "2001:DB8:0::1") == "2001:db8::1"
+    networks = ["fd00::/56", "fd01::/112"]
+    [found] = nodes.node_identities(["n1"], {"n1": variables}, networks=networks, workers=["n1"])
+    assert found["addresses"] == ["2001:db8::1"]
+    facts["default_address6"] = ""
+    assert nodes.node_identities(["n1"], {"n1": variables}, networks=networks, workers=["n1"])[0]["addresses"] == []
 
 
 def test_a_worker_does_not_speak_for_the_cluster() -> None:

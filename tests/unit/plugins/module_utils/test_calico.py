@@ -32,7 +32,9 @@ DEFAULTS: t.Dict[str, t.Any] = {
     "cni_calico_calicoctl": True,
     "cni_calico_calicoctl_checksum": "sha256:https://example.com/SHA256SUMS",
 }
+NETWORK = "cluster_pod_subnet"
 TWO = {"cluster_pod_subnet": "10.244.0.0/16,fd00:10:244::/56"}
+SIX = {"cluster_pod_subnet": "fd00:10:244::/56"}
 EXTRA_POOL = {"apiVersion": "crd.projectcalico.org/v1", "kind": "IPPool", "metadata": {"name": "more"}, "spec": {}}
 
 
@@ -123,6 +125,24 @@ def test_the_manifest_with_two_families() -> None:
     assert "IP6" not in names[0] and "FELIX_IPV6SUPPORT" not in names[0]
     assert (names[1]["IP6"], names[1]["FELIX_IPV6SUPPORT"]) == ("autodetect", "true")
     assert names[1]["IP6_AUTODETECTION_METHOD"] == names[1]["IP_AUTODETECTION_METHOD"] == "kubernetes-internal-ip"
+
+
+def test_the_manifest_with_ipv6_alone() -> None:
+    found = patches(**SIX)
+    own, *_others = json.loads(found["ConfigMap"]["data"]["cni_network_config"].replace("__CNI_MTU__", "0"))["plugins"]
+    assert own["ipam"] == {"type": "calico-ipam", "assign_ipv4": "false", "assign_ipv6": "true"}
+    agent = found["DaemonSet"]["spec"]["template"]["spec"]["containers"][0]["env"]
+    values = {item["name"]: item["value"] for item in agent}
+    assert (values["IP"], values["IP6"], values["CALICO_ROUTER_ID"]) == ("none", "autodetect", "hash")
+    assert "IP_AUTODETECTION_METHOD" not in values
+    pools = objects(**SIX)
+    assert "IPPool default-ipv4-ippool" not in pools
+    assert (pools["IPPool default-ipv6-ippool"]["cidr"], CALICO.overhead_with(settings(**SIX))) == (SIX[NETWORK], 70)
+    lasting = {item.key: (item.wanted, item.variable) for item in CALICO.lasting(settings(**SIX))}
+    assert lasting["network"] == (SIX[NETWORK], NETWORK)
+    assert lasting["block_size"] == ("122", "cni_calico_block_size6")
+    said = [finding.subject for finding in CALICO.findings(settings(**SIX, cni_calico_encapsulation="ipip"))]
+    assert said == ["cni_calico_encapsulation"] and not list(CALICO.findings(settings(**SIX)))
 
 
 def test_images_are_of_one_repository() -> None:

@@ -154,6 +154,11 @@ def test_the_cluster_is_asked_by_one_connection(server: t.Type[ApiServer]) -> No
     assert cluster_state.cluster("cp2") == cluster_state.cluster() == expected
 
 
+def test_calicos_pool_of_ipv6_alone_is_seen(server: t.Type[ApiServer]) -> None:
+    server.maps["/apis/crd.projectcalico.org/v1/ippools/default-ipv6-ippool"] = {}
+    assert cluster_state.cluster()["pod_networks"]["calico"]["encapsulation"] == "none"
+
+
 @pytest.mark.parametrize(("entries", "found"), [('{"name": "a"}\n', True), ("", False)])
 def test_addons_that_were_made_are_seen(server: t.Type[ApiServer], entries: str, found: bool) -> None:
     """A list that has become empty removes them, and one that was never there asks for nothing."""

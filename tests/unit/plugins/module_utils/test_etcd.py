@@ -33,6 +33,13 @@ def test_pod() -> None:
     assert (pod.endpoint, pod.peer_url) == ("https://127.0.0.1:2379", "https://172.30.0.45:2380")
     assert pod.flags["feature-gates"] == "InitialCorruptCheck=true"
     assert _etcd.Pod("image", {}).endpoint == "https://127.0.0.1:2379"
+    # As kubeadm 1.37.1 writes them where the API server announces an address of IPv6.
+    flags = {
+        "listen-client-urls": "https://[::1]:2379,https://[fd00::1]:2379",
+        "initial-advertise-peer-urls": "https://[fd00::1]:2380",
+    }
+    six = _etcd.Pod("image", flags)
+    assert (six.endpoint, six.peer_url) == ("https://[::1]:2379", "https://[fd00::1]:2380")
     with pytest.raises(SlipwayError, match="names no image"):
         _etcd.parse_pod("spec: {}")
 

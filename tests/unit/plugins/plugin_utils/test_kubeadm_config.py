@@ -73,6 +73,16 @@ def test_two_families() -> None:
     assert joined["controlPlane"]["localAPIEndpoint"] == {"advertiseAddress": "192.0.2.1"}
 
 
+def test_ipv6_alone() -> None:
+    networks = {"pod_subnet": "fd00:1::/56", "service_subnet": "fd00:2::/112", "endpoint": "[fd00::9]:6443"}
+    init, cluster, *_more = config.kubeadm_init_config({**SETTINGS, **networks, "node_ip": "fd00::1", "node_ip6": ""})
+    assert init["localAPIEndpoint"] == {"advertiseAddress": "fd00::1"}
+    assert init["nodeRegistration"]["kubeletExtraArgs"] == [{"name": "node-ip", "value": "fd00::1"}]
+    assert (cluster["controlPlaneEndpoint"], cluster["apiServer"]) == ("[fd00::9]:6443", {"certSANs": ["fd00::9"]})
+    names = config.kubeadm_apiserver_names([init, cluster])
+    assert {"fd00::1", "fd00::9", "fd00:2::1"} <= set(names) and not any("[" in name for name in names)
+
+
 def test_ipvs_answers_for_no_address_of_others() -> None:
     settings = {**SETTINGS, "kube_proxy_mode": "ipvs"}
     *_others, proxy = config.kubeadm_init_config(settings, {"kube_proxy": {"ipvs": {"scheduler": "lc"}}})

@@ -89,6 +89,27 @@ def test_nodes_of_two_families_open_both() -> None:
     assert _openings.openings(hosts)["cp1"]["keep"]
 
 
+def test_nodes_of_ipv6_alone_open_it_alone() -> None:
+    networks = {"cluster_pod_subnet": "fd00:1::/56", "cluster_service_subnet": "fd00:2::/112"}
+    hosts = [host("cp1", "2001:db8::1", prefix=64, **networks), host("worker1", "2001:db8::2", prefix=64, **networks)]
+    for one in hosts:
+        facts = t.cast(t.Dict[str, t.Any], one.facts)
+        facts["default_address6"] = facts["default_address"]
+        facts["interfaces"][0]["addresses"].append({"address": "192.0.2.1", "prefix": 24})
+    found = _openings.openings(hosts)
+    assert texts(found, "worker1") == [
+        "tcp 10250 2001:db8::/64 - -",
+        "tcp 10250 fd00:1::/56 - -",
+        "udp 8472 2001:db8::/64 - -",
+        # What else the interface of the pod network is in.
+        "udp 8472 192.0.2.0/24 - -",
+        "icmpv6 - - - -",
+        "- - fd00:1::/56 - True",
+        "- - - fd00:1::/56 True",
+    ]
+    assert "tcp 2379-2380 2001:db8::1/128 - -" in texts(found, "cp1") and not found["cp1"]["keep"]
+
+
 def test_a_worker_opens_nothing_but_its_own_address() -> None:
     # It says that its network is all of the internet.
     found = _openings.openings([host("cp1", "192.0.2.11"), host("worker1", "198.51.100.7", prefix=0)])

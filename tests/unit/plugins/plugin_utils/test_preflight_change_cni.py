@@ -90,6 +90,11 @@ def test_what_may_be_done(networks: t.Mapping[str, t.Any], more: t.Mapping[str, 
             "error  cluster_cni: is calico, and Flannel gives pods addresses of fd00::/56, too, which would be lost.",
         ),
         (
+            {"flannel": {**FLANNEL, "network": "", "ipv6_network": "fd00::/56"}},
+            {"cluster_pod_subnet": "fd00::/56"},
+            "error  cluster_cni: is calico, and cluster_pod_subnet is fd00::/56: how a pod network is changed where",
+        ),
+        (
             {"flannel": FLANNEL},
             {"cluster_pod_subnet": "10.1.0.0/16"},
             "error  cluster_pod_subnet: is 10.1.0.0/16 in the inventory, and Flannel has 10.244.0.0/16: the network of",

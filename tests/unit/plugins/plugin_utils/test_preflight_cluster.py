@@ -278,6 +278,13 @@ def test_a_broken_variable_is_reported_once_elsewhere() -> None:
     assert said(everything(broken)) == ""
 
 
+def test_a_pool_of_a_family_that_services_have_not() -> None:
+    text = said(everything(host(**pool("2001:db8::1-2001:db8::9"))))
+    assert "error cp1: metallb_address_pools[p]: has no address of IPv4, which is what services have by cluster" in text
+    both = {**pool("2001:db8::/126", "192.0.2.16/28"), "cluster_service_subnet": "fd00:10:96::/112"}
+    assert "which is what services have" not in said(everything(host(**both)))
+
+
 def test_subnets_of_two_hosts_and_two_families() -> None:
     dual = {"cluster_pod_subnet": "10.244.0.0/16, fd00:1::/56", "cluster_service_subnet": "10.96.0.0/12,fd00:2::/112"}
     assert said(everything(host(**dual))) == ""

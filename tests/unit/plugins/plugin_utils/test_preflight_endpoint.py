@@ -70,6 +70,7 @@ def test_the_vip_of_a_cluster_that_runs_is_on_a_control_plane() -> None:
         ),
         ({"api_endpoint_vip": "api.example.com"}, "api_endpoint_vip", "api.example.com is no IPv4 address"),
         ({"api_endpoint_vip": "fd00::9"}, "api_endpoint_vip", "fd00::9 is no IPv4 address"),
+        ({"cluster_pod_subnet": "fd00:1::/56"}, "api_endpoint_vip", "192.0.2.100 is no IPv6 address"),
         ({"api_endpoint_vip": "192.0.2.101"}, "api_endpoint_vip", "192.0.2.101 is not where cluster_endpoint"),
         ({"cluster_pod_subnet": "192.0.2.96/28"}, "api_endpoint_vip", "192.0.2.100 is in cluster_pod_subnet 192"),
         ({"cluster_service_subnet": "192.0.2.96/28"}, "api_endpoint_vip", "is in cluster_service_subnet 192"),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, slipway.kubernetes contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks on clusters with two families of addresses."""
+"""Checks on families of addresses: two of them, or IPv6 alone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import typing as t
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.module_utils._pod_networks import POD_NETWORKS
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.addresses import own_addresses
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import (
     families,
     network,
@@ -28,13 +30,16 @@ GOOD: t.Dict[str, t.Any] = {
     "cni_flannel_backend": "vxlan",
 }
 SINGLE = {"cluster_pod_subnet": "10.244.0.0/16", "cluster_service_subnet": "10.96.0.0/12"}
+ALONE = {"cluster_pod_subnet": "fd00:10:244::/56", "cluster_service_subnet": "fd00:10:96::/112"}
 
 
 def interface(*addresses: str, name: str = "eth0") -> t.Dict[str, t.Any]:
     entries = [
-        {"address": text.strip("~"), "prefix": 64 if ":" in text else 24, "temporary": text.startswith("~")}
+        {"address": text.strip("~^"), "prefix": 64 if ":" in text else 24, "temporary": text.startswith("~")}
         for text in addresses
     ]
+    for entry, text in zip(entries, addresses):
+        entry.update({"prefix": 128} if text.startswith("^") else {})
     return {"name": name, "addresses": entries}
 
 
@@ -42,6 +47,7 @@ def host(number: int = 1, *interfaces: t.Dict[str, t.Any], **given: t.Any) -> Ho
     """A host with an address of each family, unless it is said which."""
     facts: t.Dict[str, t.Any] = {
         "default_address": f"192.0.2.{number}",
+        "default_address6": given.pop("default6", ""),
         "interfaces": list(interfaces) or [interface(f"192.0.2.{number}", f"2001:db8::{number}")],
         "kubernetes": {"joined": given.pop("joined", False)},
         "surroundings": {"ipv6": {"disabled": False, "advertised": [], **given.pop("ipv6", {})}},
@@ -68,20 +74,16 @@ def test_good_hosts_have_no_problem() -> None:
     ("given", "expected"),
     [
         (
-            {"cluster_pod_subnet": "fd00::/56", "cluster_service_subnet": "fd01::/112"},
-            "error : cluster_pod_subnet: is fd00::/56, and clusters with IPv6 alone are not supported yet.",
-        ),
-        (
             {"cluster_pod_subnet": "fd00::/56,10.244.0.0/16"},
             "error : cluster_pod_subnet: is fd00::/56,10.244.0.0/16, and clusters with IPv6 first are not supported",
         ),
         (
             {"cluster_service_subnet": "10.96.0.0/12"},
-            f"error : cluster_service_subnet: is 10.96.0.0/12, and cluster_pod_subnet is {PODS}: both have one family",
+            f"error : cluster_service_subnet: is 10.96.0.0/12, and cluster_pod_subnet is {PODS}: both have the same",
         ),
         (
             {"cluster_pod_subnet": "10.244.0.0/16"},
-            f"error : cluster_service_subnet: is {SERVICES}, and cluster_pod_subnet is 10.244.0.0/16: both have one",
+            f"error : cluster_service_subnet: is {SERVICES}, and cluster_pod_subnet is 10.244.0.0/16: both have the",
         ),
         (
             {"cluster_pod_subnet": "10.244.0.0/16,fd00::/47"},
@@ -89,7 +91,21 @@ def test_good_hosts_have_no_problem() -> None:
             " /48 or a smaller one.",
         ),
         ({"cluster_cni": "manifest"}, "error : cluster_cni: is manifest, and cni_manifests is not set up for two"),
-        ({"cluster_node_ip": "2001:db8::1"}, "error node1: cluster_node_ip: 2001:db8::1 is IPv6, and clusters with"),
+        (
+            {"cluster_node_ip": "2001:db8::1"},
+            f"error node1: cluster_node_ip: 2001:db8::1 is IPv6, and cluster_pod_subnet {PODS} begins with IPv4.",
+        ),
+        (
+            {**ALONE, "cluster_service_subnet": "10.96.0.0/12"},
+            "error : cluster_service_subnet: is 10.96.0.0/12, and cluster_pod_subnet is fd00:10:244::/56: both have",
+        ),
+        ({**ALONE, "cluster_cni": "cilium"}, "error : cluster_cni: is cilium, and Cilium is not set up for IPv6 alone"),
+        ({**ALONE, "cluster_cni": "manifest"}, "cluster_cni: is manifest, and cni_manifests is not set up for IPv6 al"),
+        (
+            {**ALONE, "cluster_node_ip": "192.0.2.1"},
+            "error node1: cluster_node_ip: 192.0.2.1 is IPv4, and cluster_pod_subnet fd00:10:244::/56 is IPv6 alone.",
+        ),
+        ({**ALONE, "cluster_node_ip6": "2001:db8::1"}, "warning node1: cluster_node_ip6: is 2001:db8::1, and counts"),
         ({"cluster_node_ip6": "192.0.2.1"}, "error node1: cluster_node_ip6: 192.0.2.1 is no address of IPv6."),
         ({"cluster_node_ip6": "x"}, "error node1: cluster_node_ip6: x is no address of IPv6."),
         ({"cluster_node_ip6": "fe80::1"}, "error node1: cluster_node_ip6: fe80::1 cannot be reached from other nodes."),
@@ -111,6 +127,13 @@ def test_networks_of_nodes_of_another_size() -> None:
     text = said(host(**sized("node-cidr-mask-size", "25")))
     assert "error node1: control_plane_cluster_configuration: has node-cidr-mask-size for the controller man" in text
     assert said(host(**SINGLE, **sized("node-cidr-mask-size", "25"))) == ""
+    assert said(host(default6="2001:db8::1", **ALONE, **sized("node-cidr-mask-size", "72"))) == ""
+    assert "where pods have IPv4 alone. Write node-cidr-mask" in said(
+        host(**SINGLE, **sized("node-cidr-mask-size-ipv6", "72"))
+    )
+    assert "where pods have IPv6 alone. Write node-cidr-mask" in said(
+        host(**ALONE, **sized("node-cidr-mask-size-ipv4", "25"))
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,9 +173,87 @@ def test_two_hosts_with_one_address() -> None:
 
 
 def test_machines_of_ipv6_alone() -> None:
-    alone = host(**SINGLE)
-    t.cast(t.Dict[str, t.Any], alone.facts).update(default_address="", default_address6="2001:db8::1")
-    assert "cluster_node_ip: is empty and the host has a default route for IPv6 only (2001:db8::1)" in said(alone)
+    alone = host(default6="2001:db8::1", **SINGLE)
+    t.cast(t.Dict[str, t.Any], alone.facts).update(default_address="")
+    assert "cluster_node_ip: is empty and the host has a default route for IPv6 only (2001:db8::1), but clus" in said(
+        alone
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "is_named"),
+    [
+        ({}, True),
+        ({"default6": "2001:db8::1"}, False),
+        ({"cluster_kube_proxy_mode": "ipvs"}, False),
+        ({"control_plane_skip_phases": ["addon/kube-proxy"]}, False),
+    ],
+)
+def test_no_route_to_services(given: t.Dict[str, t.Any], is_named: bool) -> None:
+    """Without one a machine does not send what kube-proxy would lead to a pod."""
+    text = said(host(cluster_node_ip="2001:db8::1", **ALONE, **given))
+    assert text.startswith("warning node1: cluster_service_subnet: is fd00:10:96::/112, and the ho") is is_named, text
+    assert said(host(cluster_node_ip="192.0.2.1")) == ""
+
+
+@pytest.mark.parametrize(
+    ("interfaces", "given", "expected"),
+    [
+        ([interface("192.0.2.1", "2001:db8::1")], {"default6": "2001:db8::1"}, "2001:db8::1"),
+        # Those of one day do not count, and neither does the interface of IPv4.
+        (
+            [interface("192.0.2.1"), interface("~2001:db8::1", "2001:db8::2", name="eth1")],
+            {"default6": "2001:db8::1"},
+            "2001:db8::2",
+        ),
+        (
+            [interface("192.0.2.1", "2001:db8::1")],
+            {"cluster_node_ip": "2001:DB8:0::1", "default6": "2001:db8::1"},
+            "2001:db8::1",
+        ),
+        # The virtual address, and one by DHCP.
+        ([interface("^2001:db8::9", "2001:db8::1")], {"default6": "2001:db8::9"}, "2001:db8::1"),
+        ([interface("^2001:db8::9")], {"default6": "2001:db8::9"}, "2001:db8::9"),
+    ],
+)
+def test_the_address_of_a_node_with_ipv6_alone(
+    interfaces: t.List[t.Dict[str, t.Any]], given: t.Dict[str, t.Any], expected: str
+) -> None:
+    one = host(1, *interfaces, **ALONE, **given)
+    assert (said(one), list(ports.check_node_ip([one]))) == ("", [])
+    assert own_addresses(one) == (expected, "")
+    assert _machines.addresses([one])[0]["address"] == expected
+    flannel, facts = POD_NETWORKS["flannel"], t.cast(t.Dict[str, t.Any], one.facts)
+    name = next(item["name"] for item in interfaces for entry in item["addresses"] if entry["address"] == expected)
+    assert flannel.interface(one, facts, one, facts) == name
+    assert list(ports.check_pod_network_interface([one])) == []
+
+
+@pytest.mark.parametrize(
+    ("interfaces", "expected"),
+    [
+        (
+            [interface("192.0.2.1", "2001:db8::1", "2001:db8::2")],
+            "error node1: cluster_node_ip: is empty, and eth0, the interface of the default route of IPv6, has several",
+        ),
+        (
+            [interface("192.0.2.1", "~2001:db8::1")],
+            "of the default route of IPv6, has no lasting address of IPv6. Give",
+        ),
+    ],
+)
+def test_no_address_of_a_node_with_ipv6_alone(interfaces: t.List[t.Dict[str, t.Any]], expected: str) -> None:
+    assert expected in said(host(1, *interfaces, default6="2001:db8::1", **ALONE))
+    assert said(host(1, *interfaces, default6="2001:db8::1", joined=True, **ALONE)) == ""
+    [problem] = ports.check_node_ip([host(1, *interfaces, **ALONE)])
+    assert problem.message == "is empty and the host has no default route of IPv6 to take an address from."
+
+
+def test_what_a_node_was_made_with_stays_with_ipv6_alone() -> None:
+    one = host(1, interface("2001:db8::1", "2001:db8::2"), default6="2001:db8::1", joined=True, **ALONE)
+    facts = t.cast(t.Dict[str, t.Any], one.facts)
+    facts["configuration"] = {"kubelet_arguments": {"node-ip": "2001:db8::2"}}
+    assert own_addresses(one) == ("2001:db8::2", "")
 
 
 def test_ipv6_that_is_off() -> None:
@@ -177,6 +278,7 @@ def test_forwarding_of_ipv6_is_not_turned_off() -> None:
     off = {"node_prep_extra_sysctls": {"net.ipv6.conf.all.forwarding": 0}}
     found = [problem.message for problem in node_prep.check_extra_sysctls([host(**off)])]
     assert found == ["sets net.ipv6.conf.all.forwarding to 0, without which pods have no network."]
+    assert len(list(node_prep.check_extra_sysctls([host(**off, **ALONE)]))) == 1
     assert list(node_prep.check_extra_sysctls([host(**off, **SINGLE)])) == []
 
 
@@ -202,7 +304,9 @@ def test_what_flannel_has_of_two_families() -> None:
     flannel, one = POD_NETWORKS["flannel"], host(cni_flannel_backend="wireguard")
     assert [port.number for port in flannel.ports(one)] == [51820, 51821]
     assert [port.number for port in flannel.ports(host(cni_flannel_backend="wireguard", **SINGLE))] == [51820]
-    assert (flannel.overhead_with(host()), flannel.overhead_with(host(**SINGLE))) == (70, 50)
+    assert [port.number for port in flannel.ports(host(cni_flannel_backend="wireguard", **ALONE))] == [51821]
+    assert [flannel.overhead_with(host(**given)) for given in ({}, ALONE, SINGLE)] == [70, 70, 50]
+    assert [item.key for item in flannel.lasting(host(**ALONE))] == ["backend", "ipv6_network"]
     lasting = {item.key: (item.wanted, item.variable) for item in flannel.lasting(host())}
     assert lasting["network"] == ("10.244.0.0/16", "cluster_pod_subnet")
     assert lasting["ipv6_network"] == ("fd00:10:244::/56", "cluster_pod_subnet")

@@ -177,6 +177,18 @@ def test_what_stands_in_the_way(around: t.Dict[str, t.Any], expected: str) -> No
     assert "error" not in said(host(joined=True, **around))
 
 
+def test_name_servers_that_pods_cannot_ask() -> None:
+    alone = {"cluster_pod_subnet": "fd00::/56"}
+    text = "warning node1: /etc/resolv.conf: has name servers of IPv4 alone (192.0.2.53), which pods with IPv6 alone"
+    assert text in said(host(given=alone, **resolver()))
+    for given, servers in (
+        (alone, ["192.0.2.53", "2001:db8::53"]),
+        ({**alone, "coredns_upstreams": ["2001:db8::53"]}, ["192.0.2.53"]),
+        ({"cluster_pod_subnet": "10.244.0.0/16"}, ["192.0.2.53"]),
+    ):
+        assert "name servers" not in said(host(given=given, **resolver(nameservers=servers)))
+
+
 @pytest.mark.parametrize(
     ("found", "joined", "wanted", "expected"),
     [
