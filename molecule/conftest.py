@@ -98,6 +98,12 @@ def play(playbook: str | Path, *arguments: str, rc: int = 0, variables: t.Mappin
     return output
 
 
+def left(node: Host, scripts: t.Mapping[str, str]) -> dict[str, str]:
+    """What scripts print that look for what should be gone from a machine; without those that print nothing."""
+    found = {kind: str(node.run(script).stdout).strip() for kind, script in scripts.items()}
+    return {kind: text for kind, text in found.items() if text}
+
+
 def changes(output: str) -> int:
     """How many tasks changed something, by the recap."""
     return sum(map(int, re.findall(r"changed=(\d+)", output)))

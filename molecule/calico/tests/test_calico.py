@@ -11,7 +11,7 @@ import typing as t
 from urllib.parse import quote
 
 import pytest
-from conftest import ARTIFACTS, SCENARIO, changes, connect, list_sets, names, play
+from conftest import ARTIFACTS, SCENARIO, changes, connect, left, list_sets, names, play
 from testinfra.host import Host
 
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
@@ -131,17 +131,11 @@ def test_network_policy(pods: dict[str, list[str]]) -> None:
     assert dial(stranger, name) == {"responses": ["server"]}
 
 
-def left(node: Host) -> dict[str, str]:
-    """What of the pod network is on a machine."""
-    found = {kind: str(node.run(script).stdout).strip() for kind, script in LEFT.items()}
-    return {kind: text for kind, text in found.items() if text}
-
-
 @pytest.mark.last
 def test_reset_leaves_nothing() -> None:
     machines = {name: connect(name) for name in names()}
-    assert all({"interfaces", "rules", "sets", "files"} <= set(left(machine)) for machine in machines.values())
+    assert all({"interfaces", "rules", "sets", "files"} <= set(left(machine, LEFT)) for machine in machines.values())
     confirmed = ("--extra-vars", "reset_confirm=true")
     assert changes(play("reset.yml", *confirmed, variables=VARIABLES)) == len(machines) + 1
-    assert {name: left(machine) for name, machine in machines.items() if left(machine)} == {}
+    assert {name: left(machine, LEFT) for name, machine in machines.items() if left(machine, LEFT)} == {}
     assert changes(play("reset.yml", *confirmed, variables=VARIABLES)) == 0

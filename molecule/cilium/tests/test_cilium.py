@@ -9,7 +9,7 @@ import json
 import typing as t
 
 import pytest
-from conftest import ARTIFACTS, changes, connect, list_sets, names, play
+from conftest import ARTIFACTS, changes, connect, left, list_sets, names, play
 from testinfra.host import Host
 
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
@@ -55,12 +55,6 @@ def agents() -> dict[str, t.Any]:
     return found
 
 
-def left(node: Host) -> dict[str, str]:
-    """What of the pod network is on a machine."""
-    found = {kind: str(node.run(script).stdout).strip() for kind, script in LEFT.items()}
-    return {kind: text for kind, text in found.items() if text}
-
-
 def test_the_agents_run(machines: set[str]) -> None:
     assert agents()["status"]["numberReady"] == len(machines)
     # What the inventory says goes over what is computed.
@@ -79,7 +73,7 @@ def test_pods_have_addresses_of_their_node(node: Host) -> None:
     own = int(node.check_output("cat /sys/class/net/eth0/mtu"))
     shown = node.check_output("ip route show dev cilium_host")
     assert f"mtu {own - 50}" in shown, shown
-    assert left(node)["filters"].count("cil_from_overlay-cilium_vxlan") == 1
+    assert left(node, LEFT)["filters"].count("cil_from_overlay-cilium_vxlan") == 1
 
 
 def test_the_cluster_is_verified() -> None:
@@ -92,9 +86,9 @@ def test_the_cluster_is_verified() -> None:
 def test_reset_leaves_nothing_and_it_takes_the_place_of_kube_proxy() -> None:
     machines = {name: connect(name) for name in names()}
     kinds = {"interfaces", "filters", "routes", "rules", "mounts", "pins", "files"}
-    assert all(kinds <= set(left(machine)) for machine in machines.values())
+    assert all(kinds <= set(left(machine, LEFT)) for machine in machines.values())
     assert changes(play("reset.yml", *CONFIRMED, variables=VARIABLES)) == len(machines) + 1
-    assert {name: left(machine) for name, machine in machines.items() if left(machine)} == {}
+    assert {name: left(machine, LEFT) for name, machine in machines.items() if left(machine, LEFT)} == {}
     assert changes(play("reset.yml", *CONFIRMED, variables=VARIABLES)) == 0
 
     assert "failed=0" in play("site.yml", variables=ALONE)
@@ -104,9 +98,9 @@ def test_reset_leaves_nothing_and_it_takes_the_place_of_kube_proxy() -> None:
     assert [item["metadata"]["name"] for item in shown] == ["cilium"]
     assert "10.244." in CONTROL_PLANE.check_output("ip route show dev eth0")
     # The machine's own interface has programs now, which have to go before what they call.
-    assert left(CONTROL_PLANE)["filters"].count("cil_from_netdev-eth0") == 1
+    assert left(CONTROL_PLANE, LEFT)["filters"].count("cil_from_netdev-eth0") == 1
     assert changes(play("site.yml", variables=ALONE)) == 0
     output = play("verify.yml", variables=ALONE)
     assert "failed=0" in output and "ok      a NetworkPolicy denies and lets through" in output
     assert changes(play("reset.yml", *CONFIRMED, variables=ALONE)) == len(machines) + 1
-    assert {name: left(machine) for name, machine in machines.items() if left(machine)} == {}
+    assert {name: left(machine, LEFT) for name, machine in machines.items() if left(machine, LEFT)} == {}

@@ -9,10 +9,9 @@ import json
 import typing as t
 
 import pytest
-from conftest import ARTIFACTS, CONVERGE, changes, connect, names, play
-from testinfra.host import Host
+import streams
+from conftest import ARTIFACTS, CONVERGE, changes, connect, left, names, play
 
-KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
 CONTROL_PLANE = connect(names("kube_control_plane")[0])
 WORKER = connect(names("kube_node")[0])
 NAME = names("kube_node")[0]
@@ -43,10 +42,7 @@ metadata: {{name: echo}}
 spec:
   nodeName: {NAME}
   containers:
-    - name: echo
-      image: registry.k8s.io/kube-proxy:v1.37.1
-      stdin: true
-      command: [sh, -c, "echo begun; while read word; do echo got $word; done; sleep 3600"]
+    - {{name: echo, image: "registry.k8s.io/kube-proxy:v1.37.1", {streams.ECHO}}}
 """
 
 # Each prints what is left; nothing is right.
@@ -67,7 +63,7 @@ LEFT = {
 
 def kubectl(words: str) -> str:
     """What kubectl prints on the control plane."""
-    return str(CONTROL_PLANE.check_output(f"{KUBECTL} {words}"))
+    return str(CONTROL_PLANE.check_output(f"{streams.KUBECTL} {words}"))
 
 
 def get(what: str) -> t.Any:
@@ -75,16 +71,10 @@ def get(what: str) -> t.Any:
     return json.loads(kubectl(f"get {what} --output=json"))
 
 
-def left(node: Host) -> dict[str, str]:
-    """What of Kubernetes is on the worker."""
-    found = {kind: str(node.run(script).stdout).strip() for kind, script in LEFT.items()}
-    return {kind: text for kind, text in found.items() if text}
-
-
 @pytest.fixture(scope="module")
 def pods() -> None:
     """Pods on the worker."""
-    CONTROL_PLANE.run_expect([0], f"cat <<'END' | {KUBECTL} apply --filename=-\n{PODS}\nEND")
+    CONTROL_PLANE.run_expect([0], f"cat <<'END' | {streams.KUBECTL} apply --filename=-\n{PODS}\nEND")
     kubectl("wait --for=condition=Ready --timeout=90s pod/probe pod/echo")
 
 
@@ -117,28 +107,15 @@ def test_the_login_is_used_and_hidden(pods: None) -> None:
 
 
 def test_exec(pods: None) -> None:
-    assert kubectl("exec echo -- cat /proc/1/comm") == "sh"
-    assert CONTROL_PLANE.check_output(f"echo said | {KUBECTL} exec --stdin echo -- cat") == "said"
-    failed = CONTROL_PLANE.run(f"{KUBECTL} exec echo -- sh -c 'exit 7'")
-    assert failed.rc == 7, failed.stderr
+    streams.expect_exec(CONTROL_PLANE)
 
 
 def test_attach_and_logs(pods: None) -> None:
-    attached = CONTROL_PLANE.run(f"(echo word; sleep 2) | timeout 20 {KUBECTL} attach --stdin echo")
-    assert "got word" in attached.stdout, attached.stderr
-    assert kubectl("logs echo").splitlines() == ["begun", "got word"]
+    streams.expect_attach_and_logs(CONTROL_PLANE)
 
 
 def test_port_forward(pods: None) -> None:
-    script = f"""
-    {KUBECTL} port-forward pod/probe 18080:8080 >/dev/null &
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        sleep 1
-        curl --silent --fail http://127.0.0.1:18080/hostname && break
-    done
-    kill %1
-    """
-    assert CONTROL_PLANE.run(f"bash -c '{script}'").stdout.strip() == "probe"
+    streams.expect_port_forward(CONTROL_PLANE)
 
 
 def test_the_cluster_is_verified() -> None:
@@ -164,8 +141,8 @@ def test_what_is_refused_on_a_built_cluster(more: dict[str, t.Any], expected: st
 
 @pytest.mark.last
 def test_reset_leaves_nothing() -> None:
-    assert {"pods", "monitors", "mounts", "files"} <= set(left(WORKER))
+    assert {"pods", "monitors", "mounts", "files"} <= set(left(WORKER, LEFT))
     assert changes(play("reset.yml", *CONFIRMED, variables=VARIABLES)) == 3
-    assert left(WORKER) == {}
+    assert left(WORKER, LEFT) == {}
     assert WORKER.service("crio").is_running and WORKER.package("cri-o").is_installed
     assert changes(play("reset.yml", *CONFIRMED, variables=VARIABLES)) == 0

@@ -9,10 +9,10 @@ import json
 import typing as t
 
 import pytest
-from conftest import ARTIFACTS, CONVERGE, changes, connect, names, play
+import streams
+from conftest import ARTIFACTS, CONVERGE, changes, connect, left, names, play
 from testinfra.host import Host
 
-KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
 CONTROL_PLANE = connect(names("kube_control_plane")[0])
 WORKER = connect(names("kube_node")[0])
 NAME = names("kube_node")[0]
@@ -50,13 +50,7 @@ THEIRS = {
 
 def kubectl(words: str) -> str:
     """What kubectl prints on the control plane."""
-    return str(CONTROL_PLANE.check_output(f"{KUBECTL} {words}"))
-
-
-def left(node: Host) -> dict[str, str]:
-    """What of Kubernetes is on the worker."""
-    found = {kind: str(node.run(script).stdout).strip() for kind, script in LEFT.items()}
-    return {kind: text for kind, text in found.items() if text}
+    return str(CONTROL_PLANE.check_output(f"{streams.KUBECTL} {words}"))
 
 
 def theirs(node: Host) -> dict[str, str]:
@@ -75,7 +69,7 @@ def pods() -> None:
         (
             "echo",
             "172.30.0.1:5000/registry.k8s.io/kube-proxy:v1.37.1",
-            'stdin: true, command: [sh, -c, "echo begun; while read word; do echo got $word; done; sleep 3600"]',
+            streams.ECHO,
         ),
     ):
         documents.append(
@@ -83,7 +77,7 @@ def pods() -> None:
             f'    - {{name: {name}, image: "{image}", {command}}}\n'
         )
     text = "---\n".join(documents)
-    CONTROL_PLANE.run_expect([0], f"cat <<'END' | {KUBECTL} apply --filename=-\n{text}END")
+    CONTROL_PLANE.run_expect([0], f"cat <<'END' | {streams.KUBECTL} apply --filename=-\n{text}END")
     kubectl("wait --for=condition=Ready --timeout=90s pod/probe pod/private pod/echo")
 
 
@@ -132,28 +126,15 @@ def test_the_login_is_used_and_hidden(pods: None) -> None:
 
 
 def test_exec(pods: None) -> None:
-    assert kubectl("exec echo -- cat /proc/1/comm") == "sh"
-    assert CONTROL_PLANE.check_output(f"echo said | {KUBECTL} exec --stdin echo -- cat") == "said"
-    failed = CONTROL_PLANE.run(f"{KUBECTL} exec echo -- sh -c 'exit 7'")
-    assert failed.rc == 7, failed.stderr
+    streams.expect_exec(CONTROL_PLANE)
 
 
 def test_attach_and_logs(pods: None) -> None:
-    attached = CONTROL_PLANE.run(f"(echo word; sleep 2) | timeout 20 {KUBECTL} attach --stdin echo")
-    assert "got word" in attached.stdout, attached.stderr
-    assert kubectl("logs echo").splitlines() == ["begun", "got word"]
+    streams.expect_attach_and_logs(CONTROL_PLANE)
 
 
 def test_port_forward(pods: None) -> None:
-    script = f"""
-    {KUBECTL} port-forward pod/probe 18080:8080 >/dev/null &
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-        sleep 1
-        curl --silent --fail http://127.0.0.1:18080/hostname && break
-    done
-    kill %1
-    """
-    assert CONTROL_PLANE.run(f"bash -c '{script}'").stdout.strip() == "probe"
+    streams.expect_port_forward(CONTROL_PLANE)
 
 
 def test_the_cluster_is_verified() -> None:
@@ -177,9 +158,9 @@ def test_what_is_refused_on_a_built_cluster(more: dict[str, t.Any], expected: st
 @pytest.mark.last
 def test_reset_leaves_nothing_of_ours_and_all_of_others() -> None:
     before = theirs(WORKER)
-    assert {"containers", "mounts", "files"} <= set(left(WORKER))
+    assert {"containers", "mounts", "files"} <= set(left(WORKER, LEFT))
     assert changes(play("reset.yml", *CONFIRMED, variables=VARIABLES)) == 3
-    assert left(WORKER) == {}
+    assert left(WORKER, LEFT) == {}
     assert theirs(WORKER) == before
     assert WORKER.service("docker").is_running and WORKER.package("docker.io").is_installed
     assert changes(play("reset.yml", *CONFIRMED, variables=VARIABLES)) == 0

@@ -10,7 +10,7 @@ import json
 import typing as t
 
 import pytest
-from conftest import ARTIFACTS, CONVERGE, changes, connect, names, play
+from conftest import ARTIFACTS, CONVERGE, changes, connect, left, names, play
 from testinfra.host import Host
 
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
@@ -33,13 +33,6 @@ TRIED = (
     "each node answers on a NodePort by",
     "the load balancer answers from the controller by",
 )
-# Each prints what is left; nothing is right.
-LEFT = {
-    "interfaces": "ls /sys/class/net | grep -E '^(flannel|veth|cni|kube)'",
-    "routes": "ip -6 route | grep fd00; ip route | grep 10.244",
-    "rules": "{ iptables-save; ip6tables-save; } | grep -E '(KUBE|FLANNEL|CNI)-|flanneld'",
-    "files": "ls -d /run/flannel /etc/cni/net.d/*flannel* /opt/cni/bin/flannel /var/lib/cni/networks/* 2>/dev/null",
-}
 # `nft` is not on the lab's machines.
 LIST_TABLES = """
 import re, socket, struct
@@ -48,6 +41,14 @@ kernel.settimeout(2)
 kernel.send(struct.pack("=IHHII", 20, 10 << 8 | 1, 0x301, 1, 0) + bytes(4))
 print(*re.findall(rb"kube-proxy|flannel-ipv[46]", kernel.recv(1 << 16)))
 """
+# Each prints what is left; nothing is right.
+LEFT = {
+    "interfaces": "ls /sys/class/net | grep -E '^(flannel|veth|cni|kube)'",
+    "routes": "ip -6 route | grep fd00; ip route | grep 10.244",
+    "rules": "{ iptables-save; ip6tables-save; } | grep -E '(KUBE|FLANNEL|CNI)-|flanneld'",
+    "tables": f"python3 -c '{LIST_TABLES}'",
+    "files": "ls -d /run/flannel /etc/cni/net.d/*flannel* /opt/cni/bin/flannel /var/lib/cni/networks/* 2>/dev/null",
+}
 
 
 def get(what: str) -> t.Any:
@@ -111,20 +112,13 @@ def test_a_family_cannot_be_taken_away() -> None:
         assert expected in output, output
 
 
-def left(node: Host) -> dict[str, str]:
-    """What of the cluster is on a machine."""
-    found = {kind: str(node.run(script).stdout).strip() for kind, script in LEFT.items()}
-    found["tables"] = str(node.run(f"python3 -c '{LIST_TABLES}'").stdout).strip()
-    return {kind: text for kind, text in found.items() if text}
-
-
 @pytest.mark.last
 def test_reset_leaves_nothing() -> None:
     machines = {name: connect(name) for name in names()}
-    assert all({"interfaces", "routes", "rules", "files", "tables"} <= set(left(node)) for node in machines.values())
+    assert all(set(LEFT) <= set(left(node, LEFT)) for node in machines.values())
     addresses = {name: own_addresses(node) for name, node in machines.items()}
     confirmed = ("--extra-vars", "reset_confirm=true")
     assert changes(play("reset.yml", *confirmed, variables=VARIABLES)) == len(machines) + 1
-    assert {name: left(node) for name, node in machines.items() if left(node)} == {}
+    assert {name: left(node, LEFT) for name, node in machines.items() if left(node, LEFT)} == {}
     assert {name: own_addresses(node) for name, node in machines.items()} == addresses
     assert changes(play("reset.yml", *confirmed, variables=VARIABLES)) == 0

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 import yaml
-from conftest import ARTIFACTS, CONVERGE, changes, connect, names, play
+from conftest import ARTIFACTS, CONVERGE, changes, connect, left, names, play
 from testinfra.host import Host
 
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
@@ -124,17 +124,11 @@ def test_a_family_cannot_be_added() -> None:
         assert f"{name}: is {wanted} in the inventory and {NETWORKS[name]} in the cluster" in output, output
 
 
-def left(node: Host) -> dict[str, str]:
-    """What of the cluster is on a machine."""
-    found = {kind: str(node.run(script).stdout).strip() for kind, script in LEFT.items()}
-    return {kind: text for kind, text in found.items() if text}
-
-
 @pytest.mark.last
 def test_reset_leaves_nothing() -> None:
     machines = {name: connect(name) for name in names()}
-    assert all({"interfaces", "routes", "rules", "files"} <= set(left(node)) for node in machines.values())
+    assert all({"interfaces", "routes", "rules", "files"} <= set(left(node, LEFT)) for node in machines.values())
     confirmed = ("--extra-vars", "reset_confirm=true")
     play("reset.yml", *confirmed, variables=VARIABLES)
-    assert {name: left(node) for name, node in machines.items() if left(node)} == {}
+    assert {name: left(node, LEFT) for name, node in machines.items() if left(node, LEFT)} == {}
     assert changes(play("reset.yml", *confirmed, variables=VARIABLES)) == 0

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 import yaml
-from conftest import CONVERGE, changes, connect, list_sets, names, play
+from conftest import CONVERGE, changes, connect, left, list_sets, names, play
 from testinfra.host import Host
 
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf"
@@ -74,12 +74,6 @@ def test_what_is_refused_on_a_built_cluster(more: dict[str, t.Any], expected: st
     assert expected in " ".join(output.split()), output
 
 
-def left(node: Host) -> dict[str, str]:
-    """What of the pod network is on a machine."""
-    found = {kind: str(node.run(script).stdout).strip() for kind, script in LEFT.items()}
-    return {kind: text for kind, text in found.items() if text}
-
-
 @pytest.mark.last
 def test_reset_takes_no_interface_of_the_machine() -> None:
     """Also one whose name no list has: the default route tells."""
@@ -98,7 +92,7 @@ def test_reset_takes_no_interface_of_the_machine() -> None:
 @pytest.mark.last
 def test_reset_leaves_nothing() -> None:
     machines = {name: connect(name) for name in names()}
-    assert all({"interfaces", "rules", "sets", "files"} <= set(left(machine)) for machine in machines.values())
+    assert all({"interfaces", "rules", "sets", "files"} <= set(left(machine, LEFT)) for machine in machines.values())
     assert changes(play("reset.yml", *CONFIRMED, variables=VARIABLES)) == len(machines) + 1
-    assert {name: left(machine) for name, machine in machines.items() if left(machine)} == {}
+    assert {name: left(machine, LEFT) for name, machine in machines.items() if left(machine, LEFT)} == {}
     assert changes(play("reset.yml", *CONFIRMED, variables=VARIABLES)) == 0
