@@ -923,9 +923,7 @@ CASES = [
     ),
     # Variables
     Case("unknown-cni", ["cluster_cni: flanel is none of flannel, ", "none. Did you mean"], {"cluster_cni": "flanel"}),
-    Case(
-        "unknown-runtime", ["container_runtime_provider: rkt is none of"], {"container_runtime_provider": "rkt"}
-    ),
+    Case("unknown-runtime", ["container_runtime_provider: rkt is none of"], {"container_runtime_provider": "rkt"}),
     Case("unknown-proxy", ["cluster_kube_proxy_mode: ipsv is none of"], {"cluster_kube_proxy_mode": "ipsv"}),
     Case("typing-error", ["Did you mean cluster_version?"], {"cluster_verison": "1.36.4"}),
     # Files of control planes
