@@ -18,6 +18,10 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _familie
 
 API_VERSION = "kubeadm.k8s.io/v1beta4"
 
+#: kubeadm's own is one minute for each step that asks the API server, also for those right after it has started. A slow
+#: machine passes that ("could not bootstrap the admin user"), and then all of init or join has to be begun again.
+TIMEOUTS = {"kubernetesAPICall": "3m0s"}
+
 #: The folder of control_plane_files, as static pods see it.
 FILES_VOLUME = {
     "name": "slipway-files",
@@ -105,6 +109,7 @@ def kubeadm_init_config(
         "apiVersion": API_VERSION,
         "kind": "InitConfiguration",
         "nodeRegistration": node_registration(settings),
+        "timeouts": dict(TIMEOUTS),
     }
     if settings.get("node_ip"):
         init["localAPIEndpoint"] = {"advertiseAddress": settings["node_ip"]}
@@ -179,6 +184,7 @@ def kubeadm_join_config(
             }
         },
         "nodeRegistration": node_registration(settings),
+        "timeouts": dict(TIMEOUTS),
     }
     if settings.get("control_plane"):
         document["controlPlane"] = {}
