@@ -15,7 +15,7 @@ SCENARIOS ?= default single reuse ha lifecycle upgrade
 MORE_SCENARIOS = backup_restore bgp calico cilium crio dns docker dual_stack ipv6 machines manifest options patch platforms reset two_nics
 FAULTS ?= bad_machines drift
 FAILURES ?= clients_of_a_reconfiguration clients_of_an_upgrade failures five_control_planes killed_upgrades late_control_planes
-MORE_FAULTS = certificates change_cni control_plane_joins facts_cache firewalls foreign_files healed interruptions move_endpoint other_inventory power_cuts reconfigure registries restore secrets taken_over trust two_runs upgrade
+MORE_FAULTS = certificates change_cni control_plane_joins facts_cache firewalls foreign_files healed interruptions move_endpoint other_inventory power_cuts reconfigure registries restore secrets selinux taken_over trust two_runs upgrade
 ENVIRONMENT = $(PYTHON) tests/gates/environments.py
 # Virtual environments lie in the cache, named by what is in them; the first use makes them.
 WITH_MAIN = bin="$$($(ENVIRONMENT) main)/bin"; export PATH="$$bin:$$PATH";
