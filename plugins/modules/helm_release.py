@@ -14,6 +14,7 @@ description:
   - Differs from M(kubernetes.core.helm) in what a cluster under construction needs. It works in check mode on a machine
     that has neither helm nor a cluster yet, finishes what a killed run left behind (a release that is C(pending) for
     ever), asks no chart repository when nothing has to change, and needs no PyYAML on the node.
+  - When the API server is lost while helm works, helm is run again, for a minute.
   - A pending revision is taken out of the way only when no helm is at work on it. One that a helm of this collection
     has begun on this host is known by a record in C(/var/lib/slipway), and a helm that still runs here is waited for.
     Where somebody else may be at work on another machine, it is waited until the revision is older than O(timeout) and

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import time
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _waiting
-from ansible_collections.slipway.kubernetes.plugins.module_utils._command import Runner, SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._command import CommandError, Runner, SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube import kube_objects as kube
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.bootstrap_tokens import parse_time
 from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.helm_work import HelmWork
@@ -23,6 +24,12 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl i
 
 #: Seconds that a helm of somebody else gets besides its timeout.
 _MINUTE = 60
+#: What helm and kubectl say when an API server went away in the middle, or is away: one that has just started, or that
+#: a proxy has given up. A registry of charts that refuses is something else, and so is a time that is over.
+_LOST = re.compile(
+    r"unexpected EOF|connection reset by peer|cluster unreachable|etcdserver: |was refused - did you specify",
+    re.IGNORECASE,
+)
 
 
 def chart_name(chart: str, version: str) -> str:
@@ -111,7 +118,7 @@ class HelmRelease:
             if current and str(current["status"]).startswith("pending-"):
                 result["recovered"] = current["status"]
             if not self._check_mode:
-                self._upgrade(self._runner.path("helm"), revision if "recovered" in result else "")
+                self._insist(self._runner.path("helm"), revision if "recovered" in result else "")
         return result
 
     def _current(self, helm: str) -> t.Optional[t.Dict[str, t.Any]]:
@@ -157,6 +164,25 @@ class HelmRelease:
                     f" has not ended in {patience} seconds: nothing was changed. Run again when it has ended."
                 )
             wait.sleep()
+
+    def _insist(self, helm: str, pending_revision: str) -> None:
+        """Run helm, and again when the API server was lost meanwhile, for a minute."""
+        wait = _waiting.Wait(_MINUTE, pause=2, growth=2, longest=10)
+        tried = False
+        while True:
+            try:
+                self._upgrade(helm, self._left(helm) if tried else pending_revision)
+                return
+            except CommandError as error:
+                if wait.is_over or not _LOST.search(error.result.stderr):
+                    raise
+            tried = True
+            wait.sleep()
+
+    def _left(self, helm: str) -> str:
+        """The revision that a helm has left behind pending; empty when there is none."""
+        current = self._settled(helm)
+        return str(current["revision"]) if current and str(current["status"]).startswith("pending-") else ""
 
     def _created(self, revision: str) -> t.Optional[float]:
         """When a revision was begun, by the API server's clock; ``None`` when it is gone."""

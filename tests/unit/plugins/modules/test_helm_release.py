@@ -310,6 +310,37 @@ def test_failure_leaves_no_file_with_values(cluster: Cluster) -> None:
     assert "--timeout=7s" in failed["cmd"]
 
 
+LOST = "Error: unexpected error when reading response body. Please retry. Original error: unexpected EOF"
+
+
+def lose(argv: t.List[str]) -> CommandError:
+    return CommandError(LOST, CommandResult(argv, 1, "", LOST))
+
+
+@pytest.mark.parametrize("left", ["failed", "pending-install"])
+def test_an_api_server_that_is_lost_meanwhile_is_asked_again(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, left: str
+) -> None:
+    clock = Time(monkeypatch)
+    half = json.dumps([{**LISTED[0], "status": left, "revision": "1"}])
+    cluster.runner.answers.update({"helm upgrade": [lose([]), "deployed"], "helm list": ["[]", half]})
+    cluster.runner.answers = {"creationTimestamp": clock.stamp(), **cluster.runner.answers}
+    assert cluster.run()["action"] == "installed"
+    # What was left behind is of our own helm, so that nobody waits for it.
+    deleted = ["kubectl delete secret sh.helm.release.v1.flannel.v1"] if left.startswith("pending") else []
+    assert cluster.changes() == [NAMESPACE, UPGRADE, *deleted, NAMESPACE, UPGRADE]
+
+
+def test_an_api_server_that_stays_away_is_not_waited_for_long(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Time(monkeypatch)
+    begun = clock.now
+    cluster.runner.answers["helm upgrade"] = lose
+    assert cluster.run()["msg"] == LOST
+    assert 60 <= clock.now - begun < 90
+
+
 def test_options_of_the_command_line(cluster: Cluster) -> None:
     cluster.run()
     (plain,) = cluster.runner.called("upgrade")
