@@ -82,15 +82,14 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Install runc
+- name: Install Helm beside its earlier versions
   slipway.kubernetes.release_set:
     releases:
-      - name: runc
-        version: 1.5.2
-        url: "{{ runc_url | default('https://github.com/opencontainers/runc/releases/download/v1.5.2/runc.amd64') }}"
+      - name: helm
+        version: 3.22.0
+        url: "{{ helm_url | default('https://get.helm.sh/helm-v3.22.0-linux-amd64.tar.gz') }}"
         checksum: >-
-          {{ runc_checksum
-             | default('sha256:https://github.com/opencontainers/runc/releases/download/v1.5.2/runc.sha256sum') }}
+          {{ helm_checksum | default('sha256:https://get.helm.sh/helm-v3.22.0-linux-amd64.tar.gz.sha256sum') }}
 """
 
 RETURN = r"""
