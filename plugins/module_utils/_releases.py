@@ -33,12 +33,14 @@ class Record(t.NamedTuple):
 
     :param sha256: of what was downloaded.
     :param files: the SHA-256 of each program by its name.
+    :param place: the folder in which they are found.
     """
 
     url: str
     checksum: str
     sha256: str
     files: t.Dict[str, str]
+    place: str
 
 
 def read_record(folder: str) -> t.Optional[Record]:
@@ -47,7 +49,7 @@ def read_record(folder: str) -> t.Optional[Record]:
         with open(f"{folder}/{RECORD}", encoding="utf-8") as stream:
             known = json.load(stream)
         files = {str(name): str(digest) for name, digest in known["files"].items()}
-        return Record(str(known["url"]), str(known["checksum"]), str(known["sha256"]), files)
+        return Record(str(known["url"]), str(known["checksum"]), str(known["sha256"]), files, str(known["place"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -38,7 +38,7 @@ options:
       - The releases.
     type: list
     elements: dict
-    required: true
+    default: []
     suboptions:
       name:
         description:
@@ -69,6 +69,12 @@ options:
           - Others may replace the copies, as pod networks do with plugins of CNI. These stay until there is another
             version.
         type: path
+  absent:
+    description:
+      - Names of releases that are removed, with all their versions, their links, and copies that nobody has replaced.
+    type: list
+    elements: str
+    default: []
   keep:
     description:
       - Whether a release that is installed stays at its version.
@@ -110,6 +116,11 @@ upgraded:
   elements: str
 downgraded:
   description: Names of releases that went back to an older version.
+  returned: success
+  type: list
+  elements: str
+removed:
+  description: Names of removed releases.
   returned: success
   type: list
   elements: str
@@ -165,7 +176,8 @@ RELEASE: t.Dict[str, t.Any] = {
     "copy_to": {"type": "path"},
 }
 ARGUMENTS: t.Dict[str, t.Any] = {
-    "releases": {"type": "list", "elements": "dict", "required": True, "options": RELEASE},
+    "releases": {"type": "list", "elements": "dict", "default": [], "options": RELEASE},
+    "absent": {"type": "list", "elements": "str", "default": []},
     "keep": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 30},
 }
@@ -290,7 +302,7 @@ class Release:
             raise SlipwayError(f"{url_shown(self.url)} cannot be read as a tar archive: {error}.") from error
         except SlipwayError as error:
             raise SlipwayError(f"{url_shown(self.url)}: {error.msg} Nothing was installed.") from error
-        self.record = self.known = Record(self.url, self.checksum, digest, files)
+        self.record = self.known = Record(self.url, self.checksum, digest, files, self.place)
         # The URLs may have a password in them.
         with replacing(f"{self.home}/{RECORD}", 0o600) as stream:
             stream.write(json.dumps(self.record._asdict(), indent=2).encode())
@@ -347,6 +359,20 @@ class Release:
         return f"{self.name}: {version or 'not installed'}{' (not as it was installed)' if lost and version else ''}\n"
 
 
+def remove(name: str, root: str, place: str) -> None:
+    """Remove all of a release. Its folder goes last, so that a call after one that was killed finds what is left."""
+    folder = f"{root}/{name}"
+    record = _releases.read_record(f"{folder}/{_releases.linked(name, root)}")
+    for entry in os.scandir(place) if os.path.isdir(place) else ():
+        if _releases.is_ours(entry.path, folder):
+            os.unlink(entry.path)
+    if record and record.place != place:
+        for program, digest in record.files.items():
+            if file_sha256(f"{record.place}/{program}") == digest:
+                os.unlink(f"{record.place}/{program}")
+    shutil.rmtree(folder)
+
+
 def put_link(path: str, target: str) -> None:
     """Have a link there, which takes the place of another one or of a file at once."""
     temporary = f"{path}.slipway-new"
@@ -366,20 +392,30 @@ def free_name(path: str) -> str:
 
 
 class ReleaseSet:
-    """Releases that are installed together.
+    """Releases that are installed together, and others that go.
 
     :param fetch: downloads a URL to a path; raises SlipwayError.
     """
 
     def __init__(
-        self, releases: t.Sequence[t.Mapping[str, t.Any]], keep: bool, fetch: Fetch, root: str = "", place: str = ""
+        self,
+        releases: t.Sequence[t.Mapping[str, t.Any]],
+        keep: bool,
+        fetch: Fetch,
+        root: str = "",
+        place: str = "",
+        absent: t.Sequence[str] = (),
     ) -> None:
-        self.fetch = fetch
-        self.releases = [Release(asked, keep, root or ROOT, place or PLACE) for asked in releases]
-        names = [release.name for release in self.releases]
+        self.fetch, self.root, self.place = fetch, root or ROOT, place or PLACE
+        self.releases = [Release(asked, keep, self.root, self.place) for asked in releases]
+        names = [*(release.name for release in self.releases), *absent]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise SlipwayError(f"releases: {', '.join(twice)} is there twice.")
+        wrong = [name for name in absent if not NAME.fullmatch(name)]
+        if wrong:
+            raise SlipwayError(f"absent: {wrong[0]!r} cannot be the name of a release.")
+        self.lost = {name: _releases.linked(name, self.root) for name in absent if os.path.isdir(f"{self.root}/{name}")}
 
     def run(self, check_mode: bool, temporary: str) -> t.Dict[str, t.Any]:
         """Install what differs. Downloads go to the directory ``temporary``.
@@ -397,6 +433,8 @@ class ReleaseSet:
         result = self._result(changed, wrong)
         for release in [] if check_mode else changed:
             release.switch()
+        for name in [] if check_mode else self.lost:
+            remove(name, self.root, self.place)
         result["downloaded"] = [] if check_mode else [release.name for release in missing]
         return result
 
@@ -413,14 +451,25 @@ class ReleaseSet:
             for name in (release.names() if release.moves or not release.was_whole else wrong[release.name])
         ]
         return {
-            "changed": bool(changed),
+            "changed": bool(changed or self.lost),
             **kinds,
+            "removed": list(self.lost),
             "versions": {release.name: release.version for release in self.releases},
             "changed_paths": paths,
             "foreign_paths": [path for release in self.releases for path in release.replaced()],
             "diff": {
-                "before": "".join(one.described(one.before, not one.moves) for one in changed),
-                "after": "".join(one.described(one.version, lost=False) for one in changed),
+                "before": "".join(
+                    [
+                        *(one.described(one.before, not one.moves) for one in changed),
+                        *(f"{name}: {version or 'in part'}\n" for name, version in self.lost.items()),
+                    ]
+                ),
+                "after": "".join(
+                    [
+                        *(one.described(one.version, lost=False) for one in changed),
+                        *(f"{name}: not installed\n" for name in self.lost),
+                    ]
+                ),
             },
         }
 
@@ -433,7 +482,7 @@ def run(context: Context) -> t.Dict[str, t.Any]:
     params = context.params
     for release in params["releases"]:
         context.hide_credentials(release["url"], release["checksum"].partition(":")[2])
-    releases = ReleaseSet(params["releases"], params["keep"], fetcher(context), ROOT, PLACE)
+    releases = ReleaseSet(params["releases"], params["keep"], fetcher(context), ROOT, PLACE, absent=params["absent"])
     with tempfile.TemporaryDirectory(prefix="slipway-", dir=context.module.tmpdir) as temporary:
         result = releases.run(context.check_mode, temporary)
     for path in result["foreign_paths"]:

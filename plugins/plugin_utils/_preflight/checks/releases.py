@@ -22,6 +22,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.sour
 RELEASE = "release"
 #: Programs that packages of Kubernetes and releases of it both have.
 PROGRAMS = ("kubeadm", "kubelet")
+_ANEW = "or remove the node with its programs (remove_node.yml with node_reset_packages: absent), and add it again."
 _NAMES = ("kubeadm", "kubelet", "kubectl")
 #: The whole version of a release, which is part of its address.
 _VERSION = re.compile(r"\d+\.\d+\.\d+(-[a-z]+\.\d+)?")
@@ -42,16 +43,14 @@ def check_two_sources(hosts: Hosts) -> t.Iterable[Problem]:
             yield host.problem(
                 "kube_packages_source",
                 f"is {source}, but packages have brought {', '.join(packaged)}, and both would be there.",
-                "Set it to packages; or remove the node (remove_node.yml), then the packages kubeadm, kubelet and"
-                " kubectl, and add the node again.",
+                f"Set it to packages; {_ANEW}",
             )
         elif source == "packages" and released:
             yield host.problem(
                 "kube_packages_source",
                 f"is {source}, but {' and '.join(released)} of a release {'are' if released[1:] else 'is'} there, and"
                 " found before those of packages.",
-                "Set it to release; or remove the node (remove_node.yml), then what docs/runtimes.md names, and add the"
-                " node again.",
+                f"Set it to release; {_ANEW}",
             )
 
 

@@ -277,6 +277,39 @@ def test_what_a_killed_call_has_left(site: Site) -> None:
     assert not (site.root / "kubelet/current.slipway-new").is_symlink()
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_is_removed(site: Site, killed: bool) -> None:
+    site.archive("cni-1.tgz", {"./bridge": (b"bridge 1", 0o755), "./loopback": (b"loopback 1", 0o755)})
+    plugins = site.release("cni-plugins", "1", "cni-1.tgz", copy_to=str(site.plugins))
+    site.both("1.36.4")
+    site.both("1.37.1")
+    site.run(plugins)
+    (site.plugins / "loopback").write_bytes(b"loopback of a pod network")
+    (site.place / "helm").symlink_to("/nowhere")
+    if killed:
+        (site.root / "kubelet/current").unlink()
+        (site.place / "kubelet").unlink()
+
+    def remove(check: bool = False) -> Result:
+        names = ["kubelet", "cni-plugins", "runc"]
+        return module.ReleaseSet([], False, site.fetch, str(site.root), str(site.place), absent=names).run(check, "")
+
+    predicted = remove(check=True)
+    assert predicted["changed"] and (site.root / "kubelet").exists()
+    result = remove()
+    assert result["removed"] == ["kubelet", "cni-plugins"] and result["diff"] == predicted["diff"]
+    before = f"kubelet: {'in part' if killed else '1.37.1'}\ncni-plugins: 1\n"
+    after = "kubelet: not installed\ncni-plugins: not installed\n"
+    assert result["diff"] == {"before": before, "after": after}
+    assert sorted(os.listdir(site.place)) == ["helm", "kubeadm"] and os.listdir(site.root) == ["kubeadm"]
+    assert os.listdir(site.plugins) == ["loopback"]
+    assert not remove()["changed"]
+    with pytest.raises(SlipwayError, match=r"absent: '\.\./x' cannot be the name"):
+        module.ReleaseSet([], False, site.fetch, absent=["../x"])
+    with pytest.raises(SlipwayError, match="kubelet is there twice"):
+        module.ReleaseSet([site.release("kubelet", "1")], False, site.fetch, str(site.root), absent=["kubelet"])
+
+
 def test_main(site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(module, "ROOT", str(site.root))
     monkeypatch.setattr(module, "PLACE", str(site.place))
@@ -285,7 +318,7 @@ def test_main(site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     url = f"file://{site.files}/kubelet-1.37.1"
     asked = {"name": "kubelet", "version": "1.37.1", "url": url, "checksum": f"sha256:{url}.sha256"}
     result = run_main(module.main, {"releases": [asked]}, monkeypatch, capsys)
-    assert result["changed"] and "was somebody else's" in str(result["warnings"])
+    assert result["changed"] and result["foreign_paths"] == [str(site.place / "kubelet")]
     assert not run_main(module.main, {"releases": [asked]}, monkeypatch, capsys)["changed"]
     failed = run_main(module.main, {"releases": [{**asked, "version": "2", "url": f"{url}0"}]}, monkeypatch, capsys)
     assert failed["failed"] and "has no SHA-256 of kubelet-1.37.10" in failed["msg"]
