@@ -34,7 +34,13 @@ LEFT = {
     "cgroups": "find /sys/fs/cgroup -maxdepth 2 -name 'kubepods*'",
     "chains": "iptables-save | grep -E '^:(KUBE|FLANNEL|CNI)'",
     "files": "find /etc/kubernetes /var/lib/kubelet /var/lib/cni /run/flannel /var/log/pods /var/log/containers"
-    " /var/lib/slipway -type f -not -path '*/archives/*' 2>/dev/null",
+    " /var/lib/slipway -type f -not -path '*/etcd-backup/*' -not -path '*/archives/*' 2>/dev/null",
+}
+# After the programs have gone, too.
+GONE = {
+    "programs": "ls /usr/local/bin | grep -E 'kube|crictl'; ls /opt/cni/bin/bridge /opt/cni/bin/loopback",
+    "units": "ls /usr/local/lib/systemd/system | grep kubelet",
+    "configuration": "ls /etc/crictl.yaml",
 }
 
 
@@ -158,3 +164,11 @@ def test_reset_leaves_the_programs_as_it_leaves_packages() -> None:
         assert node.service("containerd").is_running and not node.service("kubelet").is_running
     assert versions(WORKER) == before
     assert changes(play("reset.yml", "--extra-vars", "reset_confirm=true", variables=UPGRADE)) == 0
+    # Those of Kubernetes go when it is asked for, the container runtime stays.
+    gone = {**UPGRADE, "reset_confirm": True, "node_reset_packages": "absent"}
+    assert changes(play("reset.yml", variables=gone)) > 0
+    for node in (CONTROL_PLANE, WORKER):
+        assert versions(node) == {name: RELEASES[name] for name in ("containerd", "runc")}
+        assert left(node, GONE) == {}
+        assert node.service("containerd").is_running
+    assert changes(play("reset.yml", variables=gone)) == 0
