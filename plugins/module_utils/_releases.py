@@ -63,13 +63,16 @@ def linked(name: str, root: str = ROOT) -> str:
 
 
 def installed(root: str = ROOT) -> t.Dict[str, str]:
-    """The versions that count, by the names of releases, of those that are whole."""
+    """The versions that count, by the names of releases.
+
+    One that is damaged or has no record is still ours: release_set mends it.
+    """
     try:
         names = sorted(entry.name for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False))
     except OSError:
         return {}
     found = {name: linked(name, root) for name in names}
-    return {name: version for name, version in found.items() if version and read_record(f"{root}/{name}/{version}")}
+    return {name: version for name, version in found.items() if version and os.path.isdir(f"{root}/{name}/{version}")}
 
 
 def is_ours(path: str, root: str = ROOT) -> bool:

@@ -145,6 +145,7 @@ def test_what_is_damaged_is_mended(site: Site, damage: str) -> None:
         (site.place / "kubelet").unlink()
     if damage == "file":
         (site.place / "kubelet").write_bytes(b"mine")
+    assert _releases.installed(str(site.root))["kubelet"] == "1.37.1"
     predicted = site.both("1.37.1", check=True)
     assert kinds(predicted) == {"repaired": ["kubelet"]} and not site.fetched
     assert "kubelet: 1.37.1 (not as it was installed)\n" in predicted["diff"]["before"]
