@@ -15,7 +15,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import calico, charts, cilium, crio, debian, debs, engine, golang, images, kube_router, rpms
+from . import calico, charts, cilium, crio, debian, debs, engine, golang, images, kube_router, releases, rpms
 from .daemon import Daemon
 from .golang import Component
 from .images import Image, Registry
@@ -51,6 +51,7 @@ MORE = {
     "docker": golang.CRI_DOCKERD,
     "kube-network-policies": golang.KUBE_NETWORK_POLICIES,
     "kube-router": golang.KUBE_ROUTER,
+    "releases": golang.CRI_TOOLS,
 }
 
 
@@ -147,6 +148,9 @@ def build(versions: Sequence[str], more: Sequence[str] = ()) -> None:
         if "kube-router" in more:
             images.push(kube_router.image(), REGISTRY)
             link(WWW / "kube-router", kube_router.downloads())
+        if "releases" in more:
+            for place, folder in releases.downloads(kubernetes).items():
+                link(WWW / place, folder)
         _helm()
 
 
@@ -323,13 +327,17 @@ def contents() -> dict[str, list[str]]:
     """Return what the mirror serves."""
     found: dict[str, list[str]] = {"files": [], "images": [], "charts": []}
     packages = ("core:/stable:/*/*", "isv:/cri-o:/stable:/*/*", "linux/*", "rocky/*/*/*/*")
-    places = (*packages, "helm", "calico", "cri-dockerd/*", "kube-router")
+    downloads = ("dl.k8s.io/*/bin/linux/amd64", "containerd/*", "runc/*", "cni-plugins/*", "cri-tools/*")
+    places = (*packages, "helm", "calico", "cri-dockerd/*", "kube-router", *downloads)
     for folder in [folder for place in places for folder in sorted(WWW.glob(place))]:
         if folder.exists():
             place = f"http://{FILES}/{folder.relative_to(WWW)}/"
             files = {file.name for file in folder.resolve().rglob("*")}
             names = sorted(
-                name for name in files if name.endswith((".deb", ".rpm", ".tar.gz", ".tgz", "-amd64", ".yaml"))
+                name
+                for name in files
+                if name.endswith((".deb", ".rpm", ".tar.gz", ".tgz", "-amd64", ".amd64", ".yaml"))
+                or name in releases.PROGRAMS
             )
             found["files"].append(f"{place} ({', '.join(names)})")
     if REGISTRY.alive():

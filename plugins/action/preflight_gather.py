@@ -138,8 +138,9 @@ class ActionModule(ActionBase):
         asked = str(variables.get("kube_packages_version"))
         installed = {node["kubernetes"][fact] for fact in VERSION_FACTS}
         url = variables.get("kube_packages_repository_url")
-        # A version that is malformed, or a family without packages, is reported as that.
-        if parse_version(asked) is None:
+        # A version that is malformed, or a family without packages, is reported as that. Releases are asked for by
+        # source_probe.
+        if parse_version(asked) is None or variables.get("kube_packages_source") == "release":
             return ""
         if installed == {asked} and not sources.has_other_source(node, url):
             return ""

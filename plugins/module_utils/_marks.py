@@ -24,9 +24,12 @@ _HEAD = 512
 #: Files that roles write and that others may have under the same name (shell patterns); node_facts looks at them. Those
 #: whose names have "slipway" in them are ours by their names.
 WRITTEN = (
+    "/etc/crictl.yaml",
     "/etc/haproxy/haproxy.cfg",
     "/etc/keepalived/keepalived.conf",
     "/usr/local/bin/k",
+    "/usr/local/lib/systemd/system/kubelet.service",
+    "/usr/local/lib/systemd/system/kubelet.service.d/10-kubeadm.conf",
     "/usr/local/share/zsh/site-functions/_helm",
     "/usr/local/share/zsh/site-functions/_kubeadm",
     "/usr/local/share/zsh/site-functions/_kubectl",

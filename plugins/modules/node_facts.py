@@ -170,7 +170,7 @@ ansible_facts:
           description:
             - Of each container runtime whether it is installed and answers on its socket, its version, C(path) and
               C(package) (null when the package manager is not known), and the installed C(packages) that bring one,
-              with their versions.
+              with their versions. C(release) is the version of one that M(slipway.kubernetes.release_set) has brought.
             - C(foreign_files) are C(config.toml) and files C(hosts.toml) that neither this collection nor a package has
               written. A C(config.toml) that says only what C(containerd config default) says, but for what we set, too,
               is none of them. C(foreign_hosts) has a checksum of what each of these C(hosts.toml) says.
@@ -192,6 +192,7 @@ ansible_facts:
               version: 1.6.20
               active: true
               path: /usr/bin/containerd
+              release: ""
               package: containerd
               packages: {containerd: 1.6.20~ds1-1+deb12u1}
               foreign_files: []
@@ -203,6 +204,7 @@ ansible_facts:
               version: ""
               active: false
               path: ""
+              release: ""
               package: ""
               packages: {}
               registries: {}
@@ -214,6 +216,7 @@ ansible_facts:
               version: 20.10.24
               active: true
               path: /usr/sbin/dockerd
+              release: ""
               package: docker.io
               packages: {docker.io: 20.10.24+dfsg1-1+deb12u1}
               configuration: {error: "", cgroup_driver: systemd, log_driver: json-file, user_namespaces: ""}
@@ -225,6 +228,7 @@ ansible_facts:
             - Versions of C(kubeadm), C(kubelet) and C(kubectl), empty when absent, and what the installer has left here
               that has made a node of this machine.
             - C(installer) is its name, V(kubeadm) or V(RKE2); empty on a machine that is no node.
+            - C(packaged) are the programs of these where packages bring them.
             - C(unfinished) is the record of a kubeadm command of this collection that has not come to its end, or null.
             - C(completed) says that the machine is a node without such a record.
             - C(node_name) is the name of the node that it is, by its kubelet's certificate; C(told_name) is the one
@@ -246,6 +250,7 @@ ansible_facts:
             kubeadm_version: 1.37.1
             kubelet_version: 1.37.1
             kubectl_version: 1.37.1
+            packaged: [/usr/bin/kubeadm, /usr/bin/kubelet]
             installer: kubeadm
             control_plane: false
             api_ready: false
@@ -279,6 +284,11 @@ ansible_facts:
           description:
             - C(name) of another installer that has made a node of this machine, and the file that tells (C(trace)).
             - A program that was installed by hand may be C(beside) the kubelet of a package.
+          returned: always
+          type: dict
+          sample: {}
+        releases:
+          description: Versions of what M(slipway.kubernetes.release_set) has installed, by the names of releases.
           returned: always
           type: dict
           sample: {}

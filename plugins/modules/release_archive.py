@@ -125,28 +125,23 @@ copies:
 
 import json
 import os
-import posixpath
 import re
 import shutil
 import stat
 import tempfile
 import typing as t
-from urllib.parse import unquote
 
-from ansible.module_utils.urls import fetch_url
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _marks, _records
 from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import (
-    copy_hashed,
     extract,
     file_sha256,
-    find_checksum,
     parse_checksum,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
+from ansible_collections.slipway.kubernetes.plugins.module_utils._downloads import Fetch, download, fetcher
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import make_folder, replacing
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 from ansible_collections.slipway.kubernetes.plugins.module_utils._shown import url_shown
-from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import split_url
 
 ARGUMENTS: t.Dict[str, t.Any] = {
     "name": {"type": "str", "required": True},
@@ -166,8 +161,6 @@ ARGUMENTS: t.Dict[str, t.Any] = {
 }
 
 RECORDS = _records.ARCHIVES
-
-Fetch = t.Callable[[str, str], None]
 
 
 class File(t.NamedTuple):
@@ -231,7 +224,7 @@ class ReleaseArchive:
             raise SlipwayError(f"name: {name!r} cannot be part of a file name (letters, digits, '-', '_', '.').")
         self.url = url
         self.checksum = checksum
-        self.digest, self.checksum_url = parse_checksum(checksum)
+        self.digest, _place = parse_checksum(checksum)
         self.files = files
         self.fetch = fetch
         self.record_path = os.path.join(records, f"{name}.json")
@@ -315,20 +308,7 @@ class ReleaseArchive:
 
         :raises SlipwayError: when the archive is not what it should be; nothing has been installed then.
         """
-        try:
-            name = posixpath.basename(unquote(split_url(self.url).path))
-        except ValueError as error:
-            raise SlipwayError(f"url: {url_shown(self.url)} is malformed. Nothing was installed.") from error
-        archive = os.path.join(temporary, "archive")
-        digest = self.digest if self.checksum_url is None else self._published_digest(temporary, name)
-        self.fetch(self.url, archive)
-        found = file_sha256(archive)
-        if found != digest:
-            raise SlipwayError(
-                f"{url_shown(self.url)} has the SHA-256 {found} instead of {digest} ({url_shown(self.checksum)})."
-                " Nothing was installed."
-            )
-        self.digest = digest
+        archive, self.digest = download(self.fetch, self.url, self.checksum, temporary)
         members = list(dict.fromkeys(file.member for file in self.files))
         paths = {member: os.path.join(temporary, f"member{number}") for number, member in enumerate(members)}
         try:
@@ -336,15 +316,6 @@ class ReleaseArchive:
         except SlipwayError as error:
             raise SlipwayError(f"{url_shown(self.url)}: {error.msg} Nothing was installed.") from error
         return {file.dest: (paths[file.member], digests[file.member]) for file in self.files}
-
-    def _published_digest(self, temporary: str, name: str) -> str:
-        path = os.path.join(temporary, "checksum")
-        self.fetch(t.cast(str, self.checksum_url), path)
-        with open(path, encoding="utf-8", errors="replace") as file:
-            digest = find_checksum(file.read(CHECKSUM_LIMIT), name)
-        if digest is None:
-            raise SlipwayError(f"{url_shown(self.checksum_url)} has no SHA-256 of {name}. Nothing was installed.")
-        return digest
 
     @staticmethod
     def _install(file: File, source: t.Optional[str]) -> None:
@@ -368,25 +339,6 @@ class ReleaseArchive:
         # The URLs may have a password in them.
         with replacing(self.record_path, 0o600) as file:
             file.write(json.dumps(record, indent=2).encode())
-
-
-CHECKSUM_LIMIT = 1024 * 1024
-"""Characters read of a checksum file."""
-
-
-def fetcher(context: Context) -> Fetch:
-    """Downloads with the proxy settings of the task's environment."""
-
-    def fetch(url: str, path: str) -> None:
-        response, info = fetch_url(context.module, url, timeout=context.params["timeout"])
-        if response is None or info["status"] not in (200, None):
-            raise SlipwayError(
-                f"{url_shown(url)} cannot be fetched: {info.get('msg', info['status'])}. Nothing was installed."
-            )
-        with open(path, "wb") as file:
-            copy_hashed(response, file)
-
-    return fetch
 
 
 def run(context: Context) -> t.Dict[str, t.Any]:

@@ -40,7 +40,9 @@ options:
     elements: path
     default: []
   restart_replaced:
-    description: Whether the unit is restarted when the program that its main process runs has been replaced on disk.
+    description:
+      - Whether the unit is restarted when the program that its main process runs has been replaced on disk, or when the
+        link by whose name it was started leads to another program now.
     type: bool
     default: false
   reload_after:
@@ -85,6 +87,7 @@ import os
 import time
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _processes
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._files import TextFile
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
@@ -102,12 +105,17 @@ _VERBS = {"started": "start", "restarted": "restart", "reloaded": "reload"}
 _RELOADS = "/run/slipway/reloads"
 
 
-def is_replaced(pid: str, proc: str = "/proc") -> bool:
-    """Whether the program that a process runs is not the file any more that has its name."""
+def is_replaced(pid: str, proc: str = _processes.PROC) -> bool:
+    """Whether the program that a process runs is not the file any more that has its name.
+
+    Its name may be a link to a version of the program, which leads to another one now.
+    """
     try:
-        return os.readlink(f"{proc}/{pid}/exe").endswith(" (deleted)")
+        runs, named = os.readlink(f"{proc}/{pid}/exe"), _processes.words(pid, proc)[0]
     except OSError:
         return False
+    is_elsewhere = os.path.isabs(named) and os.path.exists(named) and os.path.realpath(named) != runs
+    return runs.endswith(" (deleted)") or is_elsewhere
 
 
 class SystemdUnit:

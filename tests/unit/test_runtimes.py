@@ -201,6 +201,7 @@ def test_what_a_machine_tells_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             "version": "",
             "active": False,
             "path": "",
+            "release": "",
             "package": "",
             "mood": "good",
             "packages": {},
@@ -261,7 +262,7 @@ def test_the_role_has_the_runtimes_of_the_table(monkeypatch: pytest.MonkeyPatch)
     platforms = role("container_runtime", "vars/main.yml")["__container_runtime_platforms"]
     for name, runtime in _runtimes.RUNTIMES.items():
         assert (ROOT / f"roles/container_runtime/tasks/main_{name}.yml").exists()
-        packages = {source: entry.package for source, entry in runtime.sources.items()}
+        packages = {source: entry.package for source, entry in runtime.sources.items() if entry.package}
         assert {family: entry["packages"] for family, entry in platforms[name].items()}["debian"] == packages
     repositories = role("container_runtime", "vars/main.yml")["__container_runtime_repositories"]
     assert {name: set(entry) for name, entry in repositories.items()} == {

@@ -31,6 +31,7 @@ ON_BUILDER = {
     "peer_listen",
     "peer_probe",
     "release_archive",
+    "release_set",
     "source_probe",
     "swap",
     "sysctl_settings",

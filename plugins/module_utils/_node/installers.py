@@ -11,12 +11,14 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ansible_collections.slipway.kubernetes.plugins.module_utils import _releases
 from ansible_collections.slipway.kubernetes.plugins.module_utils._layout import KUBEADM, RKE2
 
 #: Programs that no package has brought.
 BY_HAND = "by hand"
 #: Where packages bring the kubelet.
 PACKAGED = "/usr/bin/kubelet"
+_PACKAGED = ("/usr/bin/kubeadm", PACKAGED)
 #: Installers whose nodes are nodes of kubeadm, too.
 WITH_KUBEADM = ("Kubespray", BY_HAND)
 #: Name of the installer and what only it leaves. All paths of one tuple have to be there.
@@ -82,10 +84,17 @@ def found(root: str = "") -> t.Dict[str, str]:
     """
     for name, traces in _TRACES:
         for paths in traces:
+            if name == BY_HAND and any(_releases.is_ours(root + path) for path in paths):
+                continue
             if _all_there(root, paths):
                 packaged = name == BY_HAND and _all_there(root, (PACKAGED,))
                 return {"name": name, "trace": paths[0], **({"beside": PACKAGED} if packaged else {})}
     return {}
+
+
+def packaged(root: str = "") -> t.List[str]:
+    """The programs that packages have brought, by their paths."""
+    return [path for path in _PACKAGED if _all_there(root, (path,))]
 
 
 def _all_there(root: str, paths: t.Iterable[str]) -> bool:

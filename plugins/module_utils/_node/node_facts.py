@@ -25,6 +25,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils import (
     _netlink,
     _processes,
     _records,
+    _releases,
     _runtimes,
 )
 from ansible_collections.slipway.kubernetes.plugins.module_utils._api_endpoints import endpoint_of, endpoint_place
@@ -357,6 +358,7 @@ class NodeFacts:
         own = [str(entry["name"]) for entry in facts["interfaces"] if not entry["virtual"]]
         around = look_around(own, os.environ, modules=self._modules, layout=layout)
         versions = asked.result()
+        releases = _releases.installed()
         return {
             **facts,
             "surroundings": {**around, "names": lookups.result()},
@@ -366,6 +368,9 @@ class NodeFacts:
                     "version": versions[runtime.program],
                     "active": runtime.is_active(),
                     "path": asked.paths[runtime.program],
+                    "release": releases.get(runtime.name, "")
+                    if _releases.is_ours(asked.paths[runtime.program])
+                    else "",
                     "package": packages.owner(asked.paths[runtime.program]) if asked.paths[runtime.program] else "",
                     **runtime.state(self._runner, packages, asked.paths[runtime.program]),
                     "packages": packages.versions(runtime.packages),
@@ -375,11 +380,13 @@ class NodeFacts:
             "kubernetes": {
                 **kubernetes,
                 **{f"{name}_version": versions[name] for name in ("kubeadm", "kubelet", "kubectl")},
+                "packaged": installers.packaged(),
             },
             "configuration": cluster_state.look(
                 kubernetes["joined"] and layout is KUBEADM, kubernetes["api_ready"], kubernetes["node_name"]
             ),
             "installer": installers.found(),
+            "releases": releases,
             "helm_version": versions["helm"],
             "run": run_record.read_record() or {},
             "time_sync": time_sync(),

@@ -49,6 +49,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._urls import sp
 
 FOLDER = "/etc/containerd"
 CONFIG = f"{FOLDER}/config.toml"
+#: Where software lies that is not of a package; what administrators write in /etc counts before it.
+_UNIT = "/usr/local/lib/systemd/system/containerd.service"
 #: Files that our config.toml imports; the same ones that containerd 2.2 and later import by default.
 DROP_INS = f"{FOLDER}/conf.d/*.toml"
 _REGISTRIES = f"{FOLDER}/certs.d"
@@ -209,13 +211,42 @@ def containerd_files(
     mirrors: Mirrors,
     sandbox_image: str = "",
     overrides: t.Optional[t.Mapping[str, t.Any]] = None,
+    program: str = "",
 ) -> t.List[t.Dict[str, t.Any]]:
     """config.toml, one hosts.toml for each upstream registry and CA files, as ``files`` of ``config_files``.
 
+    :param program: where containerd is when no package has brought it; then its unit is one of the files.
     :raises ValueError: when the version is none, or a mirror is not usable.
     """
     document = _document(version, sandbox_image, _REGISTRIES, overrides, mirrors)
-    return [_file(CONFIG, to_toml(document), _has_secret(document)), *registry_hosts(mirrors)]
+    units = [_file(_UNIT, _unit(program), secret=False)] if program else []
+    return [_file(CONFIG, to_toml(document), _has_secret(document)), *registry_hosts(mirrors), *units]
+
+
+def _unit(program: str) -> str:
+    """The unit of a containerd that no package has brought. Containers go on when it ends."""
+    return f"""[Unit]
+Description=The container runtime containerd
+Documentation=https://containerd.io
+After=network.target local-fs.target dbus.service
+
+[Service]
+Type=notify
+ExecStartPre=-/sbin/modprobe overlay
+ExecStart={program}
+Delegate=yes
+KillMode=process
+Restart=always
+RestartSec=5
+LimitNOFILE=infinity
+LimitNPROC=infinity
+LimitCORE=infinity
+TasksMax=infinity
+OOMScoreAdjust=-999
+
+[Install]
+WantedBy=multi-user.target
+"""
 
 
 def _file(path: str, text: str, secret: bool) -> t.Dict[str, t.Any]:
@@ -384,7 +415,7 @@ CONTAINERD = Containerd(
     service="containerd",
     program="containerd",
     data="/var/lib/containerd",
-    sources={"distribution": Source("containerd"), "docker": Source("containerd.io", "docker")},
+    sources={"distribution": Source("containerd"), "docker": Source("containerd.io", "docker"), "release": Source()},
     mounts=r"(/var)?/run/containerd/(io\.containerd\.grpc\.v1\.cri|io\.containerd\.runtime\.v2\.task/k8s\.io)/.+",
     tool=(
         *("ctr", "--address={socket}", "--namespace=k8s.io", "run", "--rm", "--net-host"),

@@ -30,11 +30,11 @@ Values = t.Mapping[str, t.Any]
 class Source(t.NamedTuple):
     """Where a runtime's package comes from.
 
-    :param package: its name, on Debian and its like.
+    :param package: its name, on Debian and its like; empty where it comes as a release.
     :param repository: the name of the repository that is added for it; empty where the distribution has the package.
     """
 
-    package: str
+    package: str = ""
     repository: str = ""
 
 
@@ -87,7 +87,7 @@ class Runtime:
     @property
     def packages(self) -> t.List[str]:
         """All packages that bring it."""
-        return [source.package for source in self.sources.values()]
+        return [source.package for source in self.sources.values() if source.package]
 
     def tool_at(self, cri_socket: str) -> t.List[str]:
         """:attr:`tool` for the runtime at that socket."""
@@ -156,12 +156,28 @@ def package_findings(runtime: Runtime, title: str, settings: Settings, known: Va
     source, sources = settings.text("container_runtime_source"), runtime.sources
     if not known.get("installed") or "package" not in known or source not in sources:
         return
-    wanted, found = sources[source].package, known["package"]
-    others = {other.package: name for name, other in sources.items()}
-    if found == "":
+    wanted, found, released = sources[source].package, known["package"], known.get("release")
+    others = {other.package: name for name, other in sources.items() if other.package}
+    if not wanted and known.get("packages"):
+        found = next(iter(known["packages"]))
+        yield Finding(
+            "container_runtime_source",
+            f"is {source}, but the package {found} is installed, and both would be there.",
+            f"Set container_runtime_source: {others[found]}; or remove the node (remove_node.yml), then the package,"
+            " and add the node again.",
+        )
+    elif wanted and released:
+        yield Finding(
+            "container_runtime_source",
+            f"is {source}, whose package is {wanted}, but {known.get('path')} is of the release {released}, and both"
+            " would be there.",
+            "Set container_runtime_source: release; or remove the node (remove_node.yml), then what docs/runtimes.md"
+            " names, and add the node again.",
+        )
+    elif found == "" and not released:
         yield Finding(
             title,
-            f"{known.get('path')} is part of no package, and {wanted} would be installed beside it.",
+            f"{known.get('path')} is part of no package, and {wanted or 'a release'} would be installed beside it.",
             "Remove it together with its systemd unit.",
         )
     elif found in others and found != wanted:

@@ -36,22 +36,22 @@ def configuration(host: Host) -> t.Mapping[str, t.Any]:
     return facts.get("configuration") or {} if is_node else {}
 
 
-def _installed_runtimes(hosts: Hosts) -> t.Iterable[t.Tuple[Host, str, t.Mapping[str, str]]]:
-    """Nodes with the package of the container runtime that they shall have, and those that they have."""
-    if any(host.flag("preflight_moves_endpoint") for host in hosts):
-        return  # it leaves the runtime alone
-    for host in hosts:
-        installed = [entry.get("packages") or {} for entry in ((host.facts or {}).get("runtime") or {}).values()]
-        packages = {name: printable(str(version)) for entry in installed for name, version in entry.items()}
-        package = str(host.variables.get("__container_runtime_package") or "")
-        if configuration(host) and packages and package:
-            yield host, package, packages
-
-
 def other_runtimes(hosts: Hosts) -> t.Iterable[t.Tuple[Host, str]]:
     """Nodes that shall have another version of the container runtime that they have, and the one that they have."""
-    for host, package, packages in _installed_runtimes(hosts):
-        manager = package_manager_named(str((host.facts or {}).get("package_manager")))
-        wanted = host.text("container_runtime_version")
+    if any(host.flag("preflight_moves_endpoint") for host in hosts):
+        return  # it leaves the runtime alone
+    for host in filter(configuration, hosts):
+        facts = host.facts or {}
+        runtimes = facts.get("runtime") or {}
+        wanted, name = host.text("container_runtime_version"), host.text("container_runtime_provider")
+        release = printable(str((runtimes.get(name) or {}).get("release") or ""))
+        if release and host.text("container_runtime_source") == "release":
+            if wanted not in ("", release):
+                yield host, f"{name} {release}"
+            continue
+        installed = [entry.get("packages") or {} for entry in runtimes.values()]
+        packages = {name: printable(str(version)) for entry in installed for name, version in entry.items()}
+        package = str(host.variables.get("__container_runtime_package") or "")
+        manager = package_manager_named(str(facts.get("package_manager")))
         if package in packages and not manager.version_matches(wanted, packages[package]):
             yield host, f"{package} {packages[package]}"

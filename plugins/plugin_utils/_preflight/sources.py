@@ -17,6 +17,7 @@ import re
 import typing as t
 
 from ansible_collections.slipway.kubernetes.plugins.module_utils import _runtimes
+from ansible_collections.slipway.kubernetes.plugins.module_utils._archive import parse_checksum
 from ansible_collections.slipway.kubernetes.plugins.module_utils._charts import Chart, Manifest, Port, within
 from ansible_collections.slipway.kubernetes.plugins.module_utils._command import SlipwayError
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages import sources as _sources
@@ -52,6 +53,9 @@ ADDONS = (
     ),
 )
 
+
+#: Roles that may download releases, by the beginning of their variables.
+RELEASES = ("kube_packages", "container_runtime")
 
 #: The list of addons, whose role describes what entries have.
 DESCRIBED = "addons_list"
@@ -168,6 +172,7 @@ def sources(variables: Values, node: Values, name: str) -> t.List[Source]:
     if prefix and _text(variables, f"{prefix}_url") and _text(variables, f"{prefix}_checksum"):
         archive = {key: _text(variables, f"{prefix}_{key}") for key in ("url", "checksum")}
         found.append({"subject": f"{prefix}_url", "kind": "archive", "name": prefix.split("_", 2)[2], **archive})
+    found += _releases(variables, node)
     packages = _packages(variables, node, control_plane) if is_new else []
     if packages:
         found.append(
@@ -208,6 +213,29 @@ def _charts(variables: Values, pod_network_alone: bool = False) -> t.List[Source
             }
         )
     return found
+
+
+def _releases(variables: Values, node: Values) -> t.List[Source]:
+    """Releases that no package brings, of versions that are not there yet."""
+    return [
+        {
+            "subject": f"{prefix}_download_url",
+            "kind": "archive",
+            **{key: entry[key] for key in ("name", "url", "checksum")},
+        }
+        for prefix in RELEASES
+        for entry in variables.get(f"__{prefix}_releases") or []
+        if within(node, "releases", entry["name"]) != entry["version"] and _is_checksum(entry["checksum"])
+    ]
+
+
+def _is_checksum(text: str) -> bool:
+    """Whether that can be asked for; what cannot is reported by the checks on releases."""
+    try:
+        parse_checksum(text)
+    except SlipwayError:
+        return False
+    return True
 
 
 def _manifests(variables: Values) -> t.List[Source]:

@@ -564,6 +564,103 @@ CASES = [
         ["kube_packages_repository: https://a/b c is malformed."],
         {"kube_packages_repository": "https://a/b c"},
     ),
+    # Releases without packages
+    Case(
+        "release-beside-packages",
+        [
+            "worker1: kube_packages_source: is release, but packages have brought /usr/bin/kubeadm, /usr/bin/kubelet,",
+            "worker1: container_runtime_source: is release, but the package containerd is installed, and both would be",
+        ],
+        {
+            "kube_packages_source": "release",
+            "container_runtime_source": "release",
+            "container_runtime_version": "2.4.2",
+        },
+        facts={
+            "worker1": {
+                "kubernetes": {"packaged": ["/usr/bin/kubeadm", "/usr/bin/kubelet"]},
+                "runtime": {
+                    "containerd": {
+                        **{"installed": True, "path": "/usr/bin/containerd", "package": "containerd"},
+                        **{"version": "1.7.24", "release": "", "packages": {"containerd": "1.7.24~ds1-6"}},
+                    }
+                },
+            }
+        },
+    ),
+    Case(
+        "packages-beside-release",
+        [
+            "worker1: kube_packages_source: is packages, but kubeadm and kubelet of a release are there, and found",
+            "worker1: container_runtime_source: is distribution, whose package is containerd, but",
+        ],
+        facts={
+            "worker1": {
+                "releases": {"kubeadm": "1.37.1", "kubelet": "1.37.1", "containerd": "2.4.2"},
+                "runtime": {
+                    "containerd": {
+                        **{"installed": True, "path": "/usr/local/bin/containerd", "package": ""},
+                        **{"version": "2.4.2", "release": "2.4.2", "packages": {}},
+                    }
+                },
+            }
+        },
+    ),
+    Case(
+        "release-checksums",
+        [
+            "all hosts: kube_packages_checksums[kubelet]: 1234 is neither a SHA-256 nor the address of a file with",
+            "all hosts: kube_packages_checksums[kubeadm]: (empty) is neither a SHA-256 nor the address of a file with",
+            "all hosts: kube_packages_checksums[cni]: is of nothing that is downloaded. There are kubeadm, kubelet,",
+        ],
+        {
+            "kube_packages_source": "release",
+            "kube_packages_checksums": {"kubelet": "1234", "kubeadm": "", "cni": "sha256:" + "0" * 64},
+        },
+    ),
+    Case(
+        "release-of-containerd-not-named",
+        [
+            "all hosts: container_runtime_version: (empty) is not the version of a release. Name one with all three",
+            "all hosts: container_runtime_runc_version: v1.5 is not the version of a release.",
+        ],
+        {"container_runtime_source": "release", "container_runtime_runc_version": "v1.5"},
+    ),
+    Case(
+        "release-of-crio",
+        ["worker1: container_runtime_source: is release, from which there is no crio. Set it to crio."],
+        worker1={
+            "container_runtime_provider": "crio",
+            "container_runtime_source": "release",
+            "container_runtime_version": "1.36.3",
+        },
+    ),
+    Case(
+        "release-names-and-address",
+        [
+            "all hosts: kube_packages_names: has cri-tools, of which there is no release. Leave it out",
+            "all hosts: kube_packages_download_url: https://a/b c is malformed.",
+        ],
+        {
+            "kube_packages_source": "release",
+            "kube_packages_names": ["kubeadm", "kubelet", "kubectl", "cri-tools"],
+            "kube_packages_download_url": "https://a/b c",
+        },
+    ),
+    Case(
+        "release-files-of-others",
+        [
+            "worker1: /etc/crictl.yaml: would be replaced, and somebody else has written it.",
+            "worker1: kubernetes: has /usr/local/bin/kubelet, which no package has brought",
+        ],
+        {"kube_packages_source": "release"},
+        facts={
+            "worker1": {
+                "foreign_files": ["/etc/crictl.yaml"],
+                "installer": {"name": "by hand", "trace": "/usr/local/bin/kubelet"},
+            }
+        },
+    ),
     Case("helm-checksum", ["helm_archive_checksum: is neither a"], {"helm_archive_checksum": "sha256:abc"}),
     Case(
         "runtime-config",

@@ -105,6 +105,72 @@ def test_roles_alone(site: Site, injected: str, monkeypatch: pytest.MonkeyPatch)
     assert arguments(site, "package_source", "for-container-runtime")["url"].endswith("/linux/ubuntu")
 
 
+def test_releases_without_packages(site: Site) -> None:
+    machines = {"os": {"id": "debian", "family": "debian", "architecture": "arm64"}}
+    runtime = {"containerd": {"installed": False, "version": "", "active": False}}
+    node = merged(machine(1), {**machines, "runtime": runtime})
+    versions = {"containerd": "2.4.2", "runc": "1.5.2"}
+    lists = ("installed", "upgraded", "downgraded", "repaired", "changed_paths")
+    site.answers = {
+        **site.answers,
+        **ANSWERS,
+        "node_facts": {"changed": False, "ansible_facts": {"slipway_node": node}},
+        "release_set": {"changed": False, "versions": versions, **{name: [] for name in lists}},
+    }
+    site.control_planes = ["cp1"]
+    sources = ("kube_packages_source", "container_runtime_source")
+    given = {
+        **dict.fromkeys(sources, "release"),
+        "cluster_version": "1.37.1",
+        "container_runtime_version": "2.4.2",
+        "kube_packages_names": ["kubeadm", "kubelet"],
+        "kube_packages_checksums": {"kubelet": "sha256:" + "1" * 64},
+    }
+    roles = [f"slipway.kubernetes.{role}" for role in ("kube_packages", "container_runtime")]
+    compare = {"name": "slipway.kubernetes.container_runtime", "tasks_from": "compare"}
+    tasks = [{"name": "Compare", "ansible.builtin.import_role": compare}]
+    play = {"name": "Releases", "hosts": "cp1", "gather_facts": False, "vars": given, "roles": roles, "tasks": tasks}
+    playbook = site.folder / "collections/ansible_collections/slipway/kubernetes/playbooks/releases.yml"
+    playbook.write_text(yaml.safe_dump([play], sort_keys=False))
+    site.play("releases")
+    log = [json.loads(line) for line in Path(site.folder / "log").read_text().splitlines()]
+    assert not [module for _host, module, _given in log if module in ("package_set", "package_source")]
+    kube, runtime, compared = [given["releases"] for _host, module, given in log if module == "release_set"]
+    assert compared == runtime
+    assert [(entry["name"], entry["url"].partition("://")[2], entry["checksum"]) for entry in kube] == [
+        (
+            "kubeadm",
+            "dl.k8s.io/v1.37.1/bin/linux/arm64/kubeadm",
+            "sha256:https://dl.k8s.io/v1.37.1/bin/linux/arm64/kubeadm.sha256",
+        ),
+        ("kubelet", "dl.k8s.io/v1.37.1/bin/linux/arm64/kubelet", "sha256:" + "1" * 64),
+        *((entry["name"], entry["url"].partition("://")[2], f"sha256:{entry['url']}.sha256") for entry in kube[2:]),
+    ]
+    assert [entry["url"].rpartition("/")[2] for entry in kube[2:]] == [
+        "crictl-v1.37.0-linux-arm64.tar.gz",
+        "cni-plugins-linux-arm64-v1.9.1.tgz",
+    ]
+    assert [entry.get("copy_to") for entry in kube] == [None, None, None, "/opt/cni/bin"]
+    place = "github.com/containerd/containerd/releases/download/v2.4.2/containerd-2.4.2-linux-arm64.tar.gz"
+    runc = "github.com/opencontainers/runc/releases/download/v1.5.2"
+    assert [(entry["url"], entry["checksum"]) for entry in runtime] == [
+        (f"https://{place}", f"sha256:https://{place}.sha256sum"),
+        (f"https://{runc}/runc.arm64", f"sha256:https://{runc}/runc.sha256sum"),
+    ]
+    files = {
+        file["path"]: file["content"]
+        for _host, module, given in log
+        if module == "config_files"
+        for file in given["files"]
+    }
+    units = "/usr/local/lib/systemd/system"
+    assert "ExecStart=/usr/local/bin/containerd\n" in files[f"{units}/containerd.service"]
+    assert "ExecStart=/usr/local/bin/kubelet\n" in files[f"{units}/kubelet.service"]
+    assert "$KUBELET_EXTRA_ARGS\n" in files[f"{units}/kubelet.service.d/10-kubeadm.conf"]
+    assert 'runtime-endpoint: "unix:///run/containerd/containerd.sock"\n' in files["/etc/crictl.yaml"]
+    assert arguments(site, "systemd_unit")["restart_replaced"] is True
+
+
 def arguments(site: Site, module: str, host: str = "") -> dict[str, t.Any]:
     """Those of the only call of a module."""
     log = [json.loads(line) for line in Path(site.folder / "log").read_text().splitlines()]

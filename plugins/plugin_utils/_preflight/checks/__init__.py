@@ -40,6 +40,7 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.chec
     pod_networks,
     ports,
     reconfigure,
+    releases,
     runtime,
     sources,
     surroundings,
@@ -76,6 +77,7 @@ CHECKS: t.Tuple[Check, ...] = (
     *peers.CHECKS,
     *trust.CHECKS,
     *runtime.CHECKS,
+    *releases.CHECKS,
     # What a built cluster is.
     *differences.CHECKS,
     *nodes.CHECKS,

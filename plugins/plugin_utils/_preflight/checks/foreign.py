@@ -42,6 +42,10 @@ def _has_short_name(host: Host) -> bool:
     return host.control_plane and host.flag("kubeconfig_k_alias")
 
 
+def _has_release(host: Host) -> bool:
+    return host.text("kube_packages_source") == "release"
+
+
 _OTHER_ENDPOINT = (
     "The endpoint of the cluster needs this service for itself. Use another machine or an external load balancer"
     " (api_endpoint_provider: external), or move the file away if nobody needs it."
@@ -58,6 +62,10 @@ FILES = (
         "/usr/local/bin/k",
         _has_short_name,
         "Set kubeconfig_k_alias: false, or move the program away if nobody needs it.",
+    ),
+    *(
+        Written(path, _has_release, "Move it away if nobody needs it, or set kube_packages_source: packages.")
+        for path in ("/etc/crictl.yaml", "/usr/local/lib/systemd/system/kubelet.service*")
     ),
 )
 

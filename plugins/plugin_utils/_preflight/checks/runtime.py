@@ -62,7 +62,8 @@ def _source_of_platform(host: Host, runtime: Runtime, source: str) -> t.Iterator
     system = (host.facts or {}).get("os") or {}
     platforms = host.mapping("__container_runtime_platforms").get(runtime.name) or {}
     packages = (platforms.get(platform_name(platforms, system)) or {}).get("packages") or {}
-    if packages and source in runtime.sources and source not in packages:
+    has_package = source in runtime.sources and runtime.sources[source].package
+    if packages and has_package and source not in packages:
         yield host.problem(
             "container_runtime_source",
             f"is {source}, and {system.get('pretty_name') or system['family']} has no {runtime.name} from there.",

@@ -21,6 +21,10 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.sour
 
 _REMEDIES = {
     "cluster_image_repository": "Check cluster_version, cluster_image_repository and cluster_registry_mirrors.",
+    "kube_packages_download_url": "Check cluster_version, kube_packages_download_url, and the versions and addresses of"
+    " crictl and the plugins of CNI.",
+    "container_runtime_download_url": "Check container_runtime_version, container_runtime_download_url, and the version"
+    " and address of runc.",
     "container_runtime_repository": "Check container_runtime_repository and container_runtime_version.",
     "helm_download_url": "Check helm_version and helm_download_url, or what is between the host and the server.",
     "packages": "Correct the host's package sources or container_runtime_version, or what is between the"
@@ -55,6 +59,11 @@ ADDRESSES = (
     ("kube_packages_repository", "kube_packages_repository_url", "kube_packages_repository_key"),
     ("container_runtime_repository", "container_runtime_repository_url", "container_runtime_repository_key"),
     ("helm_download_url", "helm_archive_url"),
+    ("kube_packages_download_url",),
+    ("kube_packages_crictl_download_url",),
+    ("kube_packages_cni_plugins_download_url",),
+    ("container_runtime_download_url",),
+    ("container_runtime_runc_download_url",),
 )
 
 

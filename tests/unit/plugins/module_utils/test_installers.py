@@ -39,6 +39,16 @@ def test_an_installer(tmp_path: Path, paths: t.Sequence[str], name: str) -> None
     assert any(path.startswith(found["trace"]) for path in paths)
 
 
+def test_programs_of_a_release_are_ours(tmp_path: Path) -> None:
+    (tmp_path / "usr/local/bin").mkdir(parents=True)
+    for name in ("kubeadm", "kubelet"):
+        (tmp_path / "usr/local/bin" / name).symlink_to(f"/opt/slipway/{name}/current/bin/{name}")
+    assert installers.found(str(tmp_path)) == {} and installers.packaged(str(tmp_path)) == []
+    (tmp_path / "usr/bin").mkdir()
+    (tmp_path / "usr/bin/kubelet").touch()
+    assert installers.packaged(str(tmp_path)) == ["/usr/bin/kubelet"]
+
+
 def test_a_copy_beside_the_packages(tmp_path: Path) -> None:
     for path in ("usr/local/bin/kubeadm", "usr/bin/kubelet"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)

@@ -124,6 +124,24 @@ def test_a_program_that_was_replaced(machine: Machine, tmp_path: Path, monkeypat
     assert is_replaced("78", str(tmp_path / "proc")) is False
 
 
+def test_a_link_that_leads_to_another_program(tmp_path: Path) -> None:
+    for version in ("1", "2"):
+        (tmp_path / version).touch()
+    link, process = tmp_path / "kubelet", tmp_path / "proc" / "77"
+    process.mkdir(parents=True)
+    (process / "exe").symlink_to(tmp_path / "1")
+    for named, target, expected in (
+        (str(link), "1", False),
+        (str(link), "2", True),
+        (str(link), "none", False),
+        ("kubelet:", "2", False),
+    ):
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        (process / "cmdline").write_text(f"{named}\0--config=x\0")
+        assert systemd_unit.is_replaced("77", str(tmp_path / "proc")) is expected, (named, target)
+
+
 def test_configuration_from_the_future_does_not_restart_for_ever(machine: Machine) -> None:
     assert outcome(machine.run(restart_after=[machine.file("new", age=-60)])) == (False, "none")
 

@@ -88,6 +88,8 @@ def test_a_distribution_without_its_package() -> None:
         ({"installed": False, "package": "", "path": ""}, {}),
         ({"package": "containerd.io"}, {"container_runtime_source": "docker"}),
         ({"package": "containerd-app"}, {}),
+        ({"package": "", "release": "2.4.2", "packages": {}}, {"container_runtime_source": "release"}),
+        ({"installed": False, "package": "", "path": "", "packages": {}}, {"container_runtime_source": "release"}),
         # The machine's package manager is not known.
         ({"package": None}, {}),
         # A registry without a mirror in the inventory keeps what somebody wrote for it.
@@ -119,6 +121,23 @@ def test_what_is_all_right(facts: t.Dict[str, t.Any], given: t.Dict[str, t.Any])
         ),
         ({}, {"container_runtime_source": "docker"}, "Set container_runtime_source: distribution, or remove"),
         ({"package": ""}, {}, "error: containerd: /usr/bin/containerd is part of no package"),
+        (
+            {"package": ""},
+            {"container_runtime_source": "release"},
+            "error: containerd: /usr/bin/containerd is part of no package, and a release would be installed beside it.",
+        ),
+        (
+            {"packages": {"containerd": "1.7.24-1"}},
+            {"container_runtime_source": "release"},
+            "error: container_runtime_source: is release, but the package containerd is installed, and both would be"
+            " there. Set container_runtime_source: distribution; or remove the node",
+        ),
+        (
+            {"package": "", "release": "2.4.2"},
+            {},
+            "error: container_runtime_source: is distribution, whose package is containerd, but /usr/bin/containerd is"
+            " of the release 2.4.2, and both would be there. Set container_runtime_source: release",
+        ),
         ({"foreign_files": [CONFIG]}, {}, f"error: {CONFIG}: was not written by this collection"),
         ({"foreign_files": [QUAY]}, mirrors("quay.io", MIRROR), f"error: {QUAY}: was not written by this"),
         (
