@@ -45,14 +45,6 @@ def check_runtime(hosts: Hosts) -> t.Iterable[Problem]:
             )
         yield from _source_of_platform(host, runtime, source)
         yield from _socket_of_another(host, runtime)
-        if host.control_plane and runtime.name and not runtime.tool:
-            able = " or ".join(one.name for one in RUNTIMES.values() if one.tool)
-            yield host.problem(
-                "container_runtime_provider",
-                f"is {runtime.name} on a control plane, where nothing of it runs etcd's tools, which backups, restores"
-                " and removals need.",
-                f"Set it to {able} for control planes; workers may have {runtime.name}.",
-            )
         for finding in runtime.findings(host, known):
             yield host.problem(*finding)
 
