@@ -421,6 +421,12 @@ class Crio(Runtime):
     def remove(self, runner: Runner, cri_socket: str, container: str) -> None:
         runner.run(self._crictl(runner, cri_socket, "rmp", "--force", container), check=False)
 
+    def image_users(self, runner: Runner) -> str:
+        return "podman" if runner.which("podman", required=False) else ""
+
+    def idle_units(self, runner: Runner) -> t.Sequence[str]:
+        return (f"{self.service}.service",)
+
     def holds_pod(self, words: t.Sequence[str], cri_socket: str) -> bool:
         """A monitor of a container says where it writes down how that ended: beside the socket of its runtime."""
         options = dict(zip(words, words[1:]))

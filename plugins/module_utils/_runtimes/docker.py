@@ -451,6 +451,15 @@ class Docker(Runtime):
         """Remove it with the volumes that have no name, as cri-dockerd does."""
         ask(f"/containers/{urllib.parse.quote(container)}?force=1&v=1", "DELETE", timeout=60)
 
+    def image_users(self, runner: Runner) -> str:
+        """Who has no container there may still have images, but then those can be had again."""
+        others = sum(not _is_ours(entry) for entry in _containers(everywhere=True))
+        return f"{others} container{'s' * (others > 1)} of others" if others else ""
+
+    def idle_units(self, runner: Runner) -> t.Sequence[str]:
+        """Those of cri-dockerd. The engine goes on: it is everybody's."""
+        return ("cri-docker.socket", "cri-docker.service")
+
     def remove_ended(self, runner: Runner, cri_socket: str, prefix: str) -> None:
         """The engine removes those that end by themselves, unless it was ended before."""
         for entry in _containers(everywhere=True):
@@ -478,7 +487,10 @@ DOCKER = Docker(
     service="docker",
     program="dockerd",
     data="/var/lib/docker",
-    sources={"distribution": Source("docker.io"), "docker": Source("docker-ce", "docker")},
+    sources={
+        "distribution": Source("docker.io", excludes=("containerd.io",)),
+        "docker": Source("docker-ce", "docker", excludes=("containerd",)),
+    },
     tool=(
         *("docker", "--config=/nonexistent", f"--host=unix://{_API}", "run", "--rm", "--pull=never", "--network=host"),
         *("--log-driver=none", "--entrypoint=", f"--label={TOOL_LABEL}", "--volume={path}:{path}:{access}"),

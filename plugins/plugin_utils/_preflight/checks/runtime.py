@@ -45,6 +45,7 @@ def check_runtime(hosts: Hosts) -> t.Iterable[Problem]:
             )
         yield from _source_of_platform(host, runtime, source)
         yield from _socket_of_another(host, runtime)
+        yield from _package_of_another(host, runtime, source)
         for finding in runtime.findings(host, known):
             yield host.problem(*finding)
 
@@ -72,6 +73,24 @@ def _socket_of_another(host: Host, runtime: Runtime) -> t.Iterator[Problem]:
             " listen there.",
             "Leave it out: it follows container_runtime_provider.",
         )
+
+
+def _package_of_another(host: Host, runtime: Runtime, source: str) -> t.Iterator[Problem]:
+    """A package of another runtime that the one of the inventory would put out, under whatever runs in it."""
+    if source not in runtime.sources or ((host.facts or {}).get("runtime") or {}).get(runtime.name, {}).get(
+        "installed"
+    ):
+        return
+    wanted = runtime.sources[source]
+    for known in ((host.facts or {}).get("runtime") or {}).values():
+        if known.get("package") and known["package"] in wanted.excludes:
+            fitting = [name for name, one in runtime.sources.items() if known["package"] not in one.excludes]
+            yield host.problem(
+                "container_runtime_source",
+                f"is {source}, and {wanted.package} cannot be installed beside {known['package']}, which is there.",
+                f"Set it to {' or '.join(fitting)}, or remove {known['package']} first (what runs in its containers"
+                " stops then).",
+            )
 
 
 def _mirrors(host: Host) -> t.Iterator[t.Tuple[str, Values]]:
