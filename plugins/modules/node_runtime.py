@@ -73,6 +73,11 @@ before:
   type: str
   returned: success
   sample: unix:///run/containerd/containerd.sock
+runtime:
+  description: The name of the container runtime at O(cri_socket).
+  type: str
+  returned: success
+  sample: crio
 stopped:
   description: Whether the kubelet did not run when the module began, as after a call that was killed.
   type: bool
@@ -154,6 +159,7 @@ class NodeRuntime:
             "changed": bool(found),
             "msg": summary(found),
             "before": self._before,
+            "runtime": self._runtime.name,
             "stopped": self._stopped,
             "done": found,
             "lacking": [] if self._runner.which(_CRICTL, required=False) else [_CRICTL],
@@ -319,7 +325,7 @@ class NodeRuntime:
             if properties.get("ActiveState") in RUNNING or properties.get("UnitFileState") == "enabled":
                 found.append(unit)
         for unit in found if not self._context.check_mode else ():
-            unit.systemctl("disable", "--now", "--quiet", unit.name)
+            unit.systemctl("disable", "--now", unit.name)
         return [unit.name for unit in found]
 
 

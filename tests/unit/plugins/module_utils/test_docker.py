@@ -195,6 +195,7 @@ def test_etcd_s_tools(engine: t.List[str], monkeypatch: pytest.MonkeyPatch) -> N
     assert [path[len("/containers/") :][:2] for path in engine] == ["e5", "a7"]
     # Reset takes them all, and they are none of others.
     assert docker.DOCKER.containers(runner, SOCKET) == ["e5", "f6", "a7", "b8", "c9"]
+    assert docker.DOCKER.image_users(runner) == "1 container of others"
     assert docker.DOCKER.tool_at(SOCKET)[:4] == [
         *("docker", "--config=/nonexistent", "--host=unix:///var/run/docker.sock", "run"),
     ]
