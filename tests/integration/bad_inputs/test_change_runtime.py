@@ -207,7 +207,7 @@ def test_the_only_control_plane_that_was_left_on_its_way(site: Site) -> None:
 def test_a_node_that_fails_names_the_way_on(site: Site) -> None:
     site.answers["kube_wait"] = {"failed": True, "msg": "node w1: NotReady"}
     output = said(change(site, "w1", *YES, rc=2))
-    assert "w1 could not be given crio; what is wrong is said above." in output
+    assert "w1 could not be given crio; what is wrong is said above, at" in output
     assert not [call for call in done(site) if "uncordoned" in call or "alone" in call]
 
 
