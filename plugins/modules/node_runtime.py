@@ -58,7 +58,7 @@ author:
 EXAMPLES = r"""
 - name: Give the kubelet the container runtime of the inventory
   slipway.kubernetes.node_runtime:
-    cri_socket: "{{ cluster_cri_socket }}"
+    cri_socket: unix:///run/containerd/containerd.sock
     state: moved
 """
 
