@@ -10,7 +10,6 @@ import http.server
 import json
 import socketserver
 import threading
-import time
 import typing as t
 from pathlib import Path
 
@@ -49,7 +48,7 @@ CONTAINERS = [
 TOOL = {"Labels": {docker.TOOL_LABEL: ""}, "Names": ["/slipway-etcd-7"]}
 TOOLS = [
     {**TOOL, "Id": "e5", "State": "exited"},
-    {**TOOL, "Id": "f6", "State": "created", "Created": time.time()},
+    {**TOOL, "Id": "f6", "State": "created", "Created": 4000000000},
     {**TOOL, "Id": "a7", "State": "created", "Created": 1700000000},
     {**TOOL, "Id": "b8", "State": "running"},
     {**TOOL, "Id": "c9", "State": "exited", "Names": ["/theirs"]},
