@@ -12,7 +12,7 @@ SCENARIO ?= default
 # The scenarios that `make test` runs; each brings nodes of its own and removes them.
 SCENARIOS ?= default single reuse ha lifecycle upgrade
 # Those that only `make test-all` runs, and its fault runs: together they take hours.
-MORE_SCENARIOS = backup_restore bgp calico cilium crio dns docker dual_stack ipv6 machines manifest options patch platforms release reset two_nics
+MORE_SCENARIOS = backup_restore bgp calico cilium crio dns docker dual_stack ipv6 machines manifest options patch platforms release reset runtimes runtimes_crio two_nics
 FAULTS ?= bad_machines drift
 FAILURES ?= clients_of_a_reconfiguration clients_of_an_upgrade failures five_control_planes killed_upgrades late_control_planes
 MORE_FAULTS = certificates change_cni control_plane_joins facts_cache firewalls foreign_files healed interruptions move_endpoint other_inventory power_cuts reconfigure registries restore secrets selinux taken_over trust two_runs upgrade

@@ -13,8 +13,10 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight impo
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import (
     REPORTS,
     REPORTS_BESIDE_CONFIGURATION,
+    REPORTS_BESIDE_RUNTIME,
     checks_of,
     checks_of_a_change,
+    checks_of_another_runtime,
     checks_of_reconfiguration,
     checks_of_updates,
 )
@@ -38,6 +40,7 @@ ARGUMENTS = {
     "patch": {"type": "dict"},
     "reconfigure": {"type": "dict"},
     "change_cni": {"type": "dict"},
+    "change_runtime": {"type": "dict"},
 }
 
 
@@ -85,6 +88,9 @@ class ActionModule(HostsAction):
             return checks_of_updates(catalogue, run, arguments["patch"]), ()
         if arguments["change_cni"] is not None:
             return checks_of_a_change(catalogue, run, check, arguments["change_cni"]), REPORTS
+        if arguments["change_runtime"] is not None:
+            asked = checks_of_another_runtime(catalogue, run, check, arguments["change_runtime"])
+            return asked, REPORTS_BESIDE_RUNTIME
         if arguments["reconfigure"] is not None:
             asked = checks_of_reconfiguration(catalogue, run, check, arguments["reconfigure"])
             return asked, REPORTS_BESIDE_CONFIGURATION

@@ -43,12 +43,14 @@ def nodes_ready(
     count: int = 0,
     version: t.Optional[str] = None,
     boot_ids: t.Optional[t.Mapping[str, str]] = None,
+    runtimes: t.Optional[t.Mapping[str, str]] = None,
 ) -> t.List[str]:
     """Nodes that are absent, not Ready or not of the ``version`` (such as ``1.37.1``).
 
     :param names: the nodes asked for; without names all nodes.
     :param count: how many nodes there must be at least.
     :param boot_ids: by the names of nodes the boot that their machines are in: a Ready of an earlier one is none.
+    :param runtimes: by the names of nodes the container runtime that their kubelets have: the same.
     """
     found = {node["metadata"]["name"]: node for node in nodes}
     missing = []
@@ -65,6 +67,11 @@ def nodes_ready(
             problem = f"kubelet has version {kubelet.lstrip('v')}, not {version.lstrip('v')}"
         if not problem and boot and info.get("bootID") != boot:
             problem = "its kubelet has not reported since its machine was started"
+        # CRI-O is a cri-o there.
+        runtime = str(info.get("containerRuntimeVersion", "")).partition(":")[0].replace("-", "")
+        wanted = (runtimes or {}).get(name, runtime)
+        if not problem and runtime != wanted:
+            problem = f"its kubelet has last reported {runtime or 'no container runtime'}, not {wanted}"
         if problem:
             missing.append(f"node {name}: {problem}")
         else:

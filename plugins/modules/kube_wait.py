@@ -38,7 +38,8 @@ options:
         description:
           - V(nodes_ready), the nodes O(conditions[].names) are Ready, or without names all nodes;
             at least O(conditions[].count) nodes are Ready; their kubelets have the version O(conditions[].version),
-            and have reported since the boots O(conditions[].boot_ids).
+            and have reported since the boots O(conditions[].boot_ids) and with the container runtimes
+            O(conditions[].runtimes).
           - V(rollout), the newest version of each of the workloads O(conditions[].names) of the kind
             O(conditions[].kind) in O(conditions[].namespace) is available on all replicas or nodes.
           - V(apiservice), the aggregated APIs O(conditions[].names) are available.
@@ -77,6 +78,11 @@ options:
         description:
           - By the names of nodes the identifier of the boot that their machines are in
             (C(/proc/sys/kernel/random/boot_id)). After a reboot a node looks Ready for a while, since it was before.
+        type: dict
+      runtimes:
+        description:
+          - By the names of nodes the name of the container runtime that their kubelets have been given, such as
+            V(containerd). For a while a node looks Ready with the one before.
         type: dict
       selector:
         description:
@@ -171,7 +177,8 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl i
 from ansible_collections.slipway.kubernetes.plugins.module_utils._module import Context, run_module
 
 #: An addon, which has conditions as well, is not about machines.
-_CONDITION = {**CONDITION_ARGUMENTS, "options": {**CONDITION_ARGUMENTS["options"], "boot_ids": {"type": "dict"}}}
+_OF_MACHINES = {"boot_ids": {"type": "dict"}, "runtimes": {"type": "dict"}}
+_CONDITION = {**CONDITION_ARGUMENTS, "options": {**CONDITION_ARGUMENTS["options"], **_OF_MACHINES}}
 ARGUMENTS: t.Dict[str, t.Any] = {
     **KUBECTL_ARGUMENTS,
     "conditions": {"type": "list", "elements": "dict", "required": True, **_CONDITION},

@@ -54,6 +54,14 @@ options:
       - With it the report is about a change of the pod network to C(cluster_cni). Without it, another pod network than
         the cluster has, and a change that has not come to its end, are a problem.
     type: dict
+  change_runtime:
+    description:
+      - What M(slipway.kubernetes.kubeadm_upgrade_info) has returned as C(cluster). C(node) is the name of the host that
+        gets another container runtime, C(pending) has it when it will be drained, and C(plan) is what
+        M(slipway.kubernetes.node_runtime) has found there, C(lacking) and C(stopped) of it.
+      - With it the report is about that change. Without it, nodes that use another container runtime than the inventory
+        has are a problem.
+    type: dict
 seealso:
   - module: slipway.kubernetes.preflight_gather
 """

@@ -263,6 +263,7 @@ def test_the_role_has_the_runtimes_of_the_table(monkeypatch: pytest.MonkeyPatch)
     for name, runtime in _runtimes.RUNTIMES.items():
         assert (ROOT / f"roles/container_runtime/tasks/main_{name}.yml").exists()
         packages = {source: entry.package for source, entry in runtime.sources.items() if entry.package}
+        assert runtime.tool, "etcd's tools have to be run somehow"
         assert {family: entry["packages"] for family, entry in platforms[name].items()}["debian"] == packages
     repositories = role("container_runtime", "vars/main.yml")["__container_runtime_repositories"]
     assert {name: set(entry) for name, entry in repositories.items()} == {

@@ -43,6 +43,7 @@ OF_A_RUN = {
     "patch": "the cluster is asked about its state",
     "reconfigure": "the cluster is asked about its state",
     "change_cni": "the cluster is asked about its state",
+    "change_runtime": "the cluster is asked about its state",
 }
 
 

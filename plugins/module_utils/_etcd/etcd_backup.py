@@ -30,6 +30,8 @@ import typing as t
 import zlib
 
 FORMAT = 1
+#: Where the timer has its settings.
+SETTINGS = "/etc/slipway/etcd-backup.json"
 #: Seconds that one command may take: a snapshot of a large etcd on a slow disk is a matter of minutes.
 COMMAND_TIMEOUT = 900
 #: Kubernetes' own files of the PKI that another control plane cannot make anew.

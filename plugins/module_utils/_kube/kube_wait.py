@@ -130,8 +130,8 @@ class KubeWait:
         if kind == "nodes_ready":
             names = condition["names"] or []
             nodes = [item for item in self._found.values() if item["kind"] == "Node"] if names else self._list("nodes")
-            boot_ids = condition.get("boot_ids")
-            return predicates.nodes_ready(nodes, names, _count(condition), condition["version"], boot_ids)
+            since = (condition.get("boot_ids"), condition.get("runtimes"))
+            return predicates.nodes_ready(nodes, names, _count(condition), condition["version"], *since)
         missing = []
         for item in named_objects(condition):
             place = kube.reference(item)

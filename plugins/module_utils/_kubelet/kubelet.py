@@ -173,6 +173,17 @@ def ask_for_node(name: str, timeout: float = 5) -> t.Optional[Node]:
 
     :param timeout: seconds for the connection, and for the answer.
     """
+    return _request(name, "GET", timeout)
+
+
+def annotate_node(name: str, annotations: t.Mapping[str, str], timeout: float = 5) -> bool:
+    """Give this machine's Node object annotations, as its kubelet may; whether the API server has done it."""
+    return bool(_request(name, "PATCH", timeout, {"metadata": {"annotations": annotations}}))
+
+
+def _request(
+    name: str, method: str, timeout: float, body: t.Optional[t.Mapping[str, t.Any]] = None
+) -> t.Optional[Node]:
     endpoint = _api_endpoints.endpoint_of(read_text(KUBECONFIG))
     if not endpoint or not name:
         return None
@@ -182,7 +193,8 @@ def ask_for_node(name: str, timeout: float = 5) -> t.Optional[Node]:
         place = _api_endpoints.endpoint_place(endpoint)
         connection = http.client.HTTPSConnection(*place, timeout=timeout, context=context)
         with contextlib.closing(connection):
-            connection.request("GET", f"/api/v1/nodes/{name}")
+            patch = {"Content-Type": "application/merge-patch+json"} if body else {}
+            connection.request(method, f"/api/v1/nodes/{name}", json.dumps(body) if body else None, patch)
             answer = connection.getresponse()
             return node_of(answer.status, json.loads(answer.read()))
     except (OSError, http.client.HTTPException, ValueError):

@@ -390,6 +390,18 @@ class Containerd(Runtime):
                 runner.run(self._ctr(runner, cri_socket, "tasks", "rm", name), check=False)
             runner.run(self._ctr(runner, cri_socket, "containers", "rm", name), check=False)
 
+    def idle_units(self, runner: Runner) -> t.Sequence[str]:
+        """It stays for Docker Engine, and where somebody has containers in other namespaces."""
+        ctr = runner.which("ctr", required=False)
+        if ctr is None or runner.which("dockerd", required=False):
+            return ()
+        namespaces = runner.run([ctr, "namespaces", "ls", "--quiet"], check=False).stdout.split()
+        for name in namespaces:
+            argv = [ctr, f"--namespace={name}", "containers", "ls", "--quiet"]
+            if name != "k8s.io" and runner.run(argv, check=False).stdout.split():
+                return ()
+        return (f"{self.service}.service",)
+
     def holds_pod(self, words: t.Sequence[str], cri_socket: str) -> bool:
         """A shim names the socket of its runtime, or none."""
         named = [words[index + 1] for index, word in enumerate(words[:-1]) if word in ("-address", "--address")]

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CRI-O: what of it a machine has, its configuration, what is wrong with it, how it is asked.
 
-It has no client of its own. What it has is asked for by crictl, which kubeadm's package of upstream depends on. Its
-configuration is merged from drop-ins key by key, the last one wins; ours is one of them. How registries are asked is
-that of all programs of the containers project: registries.conf, its drop-ins, certs.d and policy.json.
+It has no client of its own. What it has is asked for by crictl, which kubeadm's package of upstream depends on; a
+program of ours, ``crio_run.py`` beside this file, runs programs of images. Its configuration is merged from drop-ins
+key by key, the last one wins; ours is one of them. How registries are asked is that of all programs of the containers
+project: registries.conf, its drop-ins, certs.d and policy.json.
 
 Each release belongs to the release of Kubernetes with the same minor version, and has a repository of its own.
 
@@ -29,6 +30,7 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._files import r
 from ansible_collections.slipway.kubernetes.plugins.module_utils._findings import Finding
 from ansible_collections.slipway.kubernetes.plugins.module_utils._marks import is_foreign
 from ansible_collections.slipway.kubernetes.plugins.module_utils._packages.interface import PackageManager
+from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes import crio_run
 from ansible_collections.slipway.kubernetes.plugins.module_utils._runtimes.registry_mirrors import (
     ANY_REGISTRY,
     Mirrors,
@@ -402,6 +404,14 @@ class Crio(Runtime):
             "oci_runtimes": _oci_runtimes(runner, values) if program else {},
         }
 
+    def has_image(self, runner: Runner, cri_socket: str, image: str) -> bool:
+        try:
+            return bool(crio_run.layers(crio_run.storage(path_of(cri_socket)), image))
+        except crio_run.NoImage:
+            return False
+        except crio_run.RunError as error:
+            raise SlipwayError(str(error)) from error
+
     def containers(self, runner: Runner, cri_socket: str) -> t.List[str]:
         """Its pods, which take their containers with them: it has no containers outside of pods."""
         if not runner.which("crictl", required=False):
@@ -410,6 +420,12 @@ class Crio(Runtime):
 
     def remove(self, runner: Runner, cri_socket: str, container: str) -> None:
         runner.run(self._crictl(runner, cri_socket, "rmp", "--force", container), check=False)
+
+    def image_users(self, runner: Runner) -> str:
+        return "podman" if runner.which("podman", required=False) else ""
+
+    def idle_units(self, runner: Runner) -> t.Sequence[str]:
+        return (f"{self.service}.service",)
 
     def holds_pod(self, words: t.Sequence[str], cri_socket: str) -> bool:
         """A monitor of a container says where it writes down how that ended: beside the socket of its runtime."""
@@ -442,6 +458,7 @@ CRIO = Crio(
     mounts=rf"(/var)?/run/(ipc|net|pid|user|uts)ns/{_UUID}",
     chains=("CRIO-",),
     nft_tables=("crio-hostports",),
+    tool=("python3", crio_run.PLACE, "--socket={socket}", "--folder={access}:{path}", "{image}"),
     filters={"crio_files": crio_files},
     kubespray={
         "crio_version": "container_runtime_version",

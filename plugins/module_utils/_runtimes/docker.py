@@ -4,7 +4,8 @@
 """Docker Engine, to which cri-dockerd gives the kubelet's interface.
 
 The engine may have containers, images, networks and volumes of others, which are none of ours: what cri-dockerd has
-made has a label. It is asked by its own API, since some distributions have the client in a package of its own.
+made has a label. It is asked by its own API, since some distributions have the client in a package of its own. That
+client runs programs of images, on control planes; its own settings, and those of whoever calls it, do not count.
 
 daemon.json is shared with whoever else has settings there. It has no comments, so what of it is ours stands beside it
 (the module json_settings): in one file what the engine reads when it starts, in another one what it reads again when it
@@ -25,6 +26,7 @@ import json
 import os
 import re
 import socket
+import time
 import typing as t
 import urllib.parse
 
@@ -65,6 +67,10 @@ _LISTENER = "/etc/systemd/system/cri-docker.socket"
 _API = "/var/run/docker.sock"
 #: What cri-dockerd writes on each container of its own, those that hold pods among them.
 LABEL = "io.kubernetes.docker.type"
+#: What :attr:`Docker.tool` writes on its containers.
+TOOL_LABEL = "io.slipway.tool"
+#: Seconds until a container that has been made and not started is one that a call was killed over.
+_STARTING = 60
 #: The only registry that Docker knows mirrors of.
 _HUB = "docker.io"
 _CGROUPS = "native.cgroupdriver"
@@ -110,7 +116,8 @@ def _containers(everywhere: bool) -> t.List[t.Dict[str, t.Any]]:
 
 
 def _is_ours(container: t.Mapping[str, t.Any]) -> bool:
-    return LABEL in (container.get("Labels") or {})
+    labels = container.get("Labels") or {}
+    return LABEL in labels or TOOL_LABEL in labels
 
 
 def _engine() -> t.Dict[str, t.Any]:
@@ -434,12 +441,33 @@ class Docker(Runtime):
             "foreign_files": foreign(packages.is_pristine, (_UNIT, _LISTENER)),
         }
 
+    def has_image(self, runner: Runner, cri_socket: str, image: str) -> bool:
+        return ask(f"/images/{urllib.parse.quote(image)}/json") is not None
+
     def containers(self, runner: Runner, cri_socket: str) -> t.List[str]:
         return [str(entry["Id"]) for entry in _containers(everywhere=True) if _is_ours(entry)]
 
     def remove(self, runner: Runner, cri_socket: str, container: str) -> None:
         """Remove it with the volumes that have no name, as cri-dockerd does."""
         ask(f"/containers/{urllib.parse.quote(container)}?force=1&v=1", "DELETE", timeout=60)
+
+    def image_users(self, runner: Runner) -> str:
+        """Who has no container there may still have images, but then those can be had again."""
+        others = sum(not _is_ours(entry) for entry in _containers(everywhere=True))
+        return f"{others} container{'s' * (others > 1)} of others" if others else ""
+
+    def idle_units(self, runner: Runner) -> t.Sequence[str]:
+        """Those of cri-dockerd. The engine goes on: it is everybody's."""
+        return ("cri-docker.socket", "cri-docker.service")
+
+    def remove_ended(self, runner: Runner, cri_socket: str, prefix: str) -> None:
+        """The engine removes those that end by themselves, unless it was ended before."""
+        for entry in _containers(everywhere=True):
+            names = [str(name) for name in entry.get("Names") or []]
+            ours = TOOL_LABEL in (entry.get("Labels") or {}) and any(name.startswith(f"/{prefix}") for name in names)
+            age = time.time() - float(entry.get("Created") or 0)
+            if ours and (entry["State"] in ("exited", "dead") or (entry["State"] == "created" and age > _STARTING)):
+                self.remove(runner, cri_socket, str(entry["Id"]))
 
     def findings(self, settings: Settings, known: Values) -> t.Iterator[Finding]:
         yield from package_findings(self, "Docker Engine", settings, known)
@@ -459,7 +487,15 @@ DOCKER = Docker(
     service="docker",
     program="dockerd",
     data="/var/lib/docker",
-    sources={"distribution": Source("docker.io"), "docker": Source("docker-ce", "docker")},
+    sources={
+        "distribution": Source("docker.io", excludes=("containerd.io",)),
+        "docker": Source("docker-ce", "docker", excludes=("containerd",)),
+    },
+    tool=(
+        *("docker", "--config=/nonexistent", f"--host=unix://{_API}", "run", "--rm", "--pull=never", "--network=host"),
+        *("--log-driver=none", "--entrypoint=", f"--label={TOOL_LABEL}", "--volume={path}:{path}:{access}"),
+        *("--name={name}", "{image}"),
+    ),
     archive="container_runtime_cri_dockerd",
     # In 1.36 and 1.37 it is on by default and may be turned off. Others do not start with a gate that they do not know.
     gates=((GATE, (1, 36), (1, 38)),),

@@ -32,10 +32,12 @@ class Source(t.NamedTuple):
 
     :param package: its name, on Debian and its like; empty where it comes as a release.
     :param repository: the name of the repository that is added for it; empty where the distribution has the package.
+    :param excludes: packages of other runtimes that its own would put out.
     """
 
     package: str = ""
     repository: str = ""
+    excludes: t.Sequence[str] = ()
 
 
 def path_of(cri_socket: str) -> str:
@@ -136,6 +138,14 @@ class Runtime:
     def holds_pod(self, words: t.Sequence[str], cri_socket: str) -> bool:
         """Whether that is the command line of a process that holds a pod's container for the runtime there."""
         return False
+
+    def image_users(self, runner: Runner) -> str:
+        """Who else may have images among those that it shows to the kubelet; empty when nobody has."""
+        return ""
+
+    def idle_units(self, runner: Runner) -> t.Sequence[str]:
+        """Units that nobody needs once this machine's kubelet has another runtime, in the order of their end."""
+        return ()
 
     # --- on the controller
 

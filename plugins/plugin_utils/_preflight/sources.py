@@ -173,7 +173,11 @@ def sources(variables: Values, node: Values, name: str) -> t.List[Source]:
         archive = {key: _text(variables, f"{prefix}_{key}") for key in ("url", "checksum")}
         found.append({"subject": f"{prefix}_url", "kind": "archive", "name": prefix.split("_", 2)[2], **archive})
     found += _releases(variables, node)
+    # A node that has another runtime than the inventory is about to be given that.
+    used = _runtimes.chosen(cri_socket=str(within(node, "configuration", "cri_socket") or "")).name
+    is_moved = used not in ("", _text(variables, "container_runtime_provider"))
     packages = _packages(variables, node, control_plane) if is_new else []
+    packages += _runtime_package(variables, node) if is_moved and not is_new else []
     if packages:
         found.append(
             {
@@ -294,11 +298,16 @@ def has_runtime(variables: Values, node: Values) -> bool:
     return bool(within(node, "runtime", _text(variables, "container_runtime_provider"), "installed"))
 
 
-def _packages(variables: Values, node: Values, control_plane: bool) -> t.List[str]:
-    """The packages of the distribution that the roles install on a machine that has none of them."""
+def _runtime_package(variables: Values, node: Values) -> t.List[str]:
+    """The package of the container runtime, where the distribution has it and the machine does not."""
     runtime = runtime_source(variables)
     is_there = has_runtime(variables, node)
-    found = [runtime.package] if runtime and not runtime.repository and not is_there else []
+    return [runtime.package] if runtime and not runtime.repository and not is_there else []
+
+
+def _packages(variables: Values, node: Values, control_plane: bool) -> t.List[str]:
+    """The packages of the distribution that the roles install on a machine that has none of them."""
+    found = _runtime_package(variables, node)
     if control_plane and _text(variables, "api_endpoint_provider") == "keepalived":
         found += variables.get("__api_endpoint_packages") or []
     if control_plane and _flag(variables, "kubeconfig_bash_completion"):

@@ -709,11 +709,6 @@ CASES = [
         facts={"worker2": containerd(path="/usr/local/bin/containerd", package="")},
     ),
     Case(
-        "crio-control-plane",
-        ["cp1: container_runtime_provider: is crio on a control plane, where nothing of it runs etcd's tools"],
-        {"container_runtime_provider": "crio", "container_runtime_source": "crio"},
-    ),
-    Case(
         "crio-source",
         ["worker1: container_runtime_source: is distribution, from which there is no crio. Set it to crio."],
         worker1={"container_runtime_provider": "crio"},
@@ -755,11 +750,6 @@ CASES = [
         "socket-of-another-runtime",
         ["worker1: cluster_cri_socket: is unix:///run/containerd/containerd.sock, and container_runtime_provider is"],
         **crio({"cluster_cri_socket": "unix:///run/containerd/containerd.sock"}),
-    ),
-    Case(
-        "docker-control-plane",
-        ["cp1: container_runtime_provider: is docker on a control plane, where nothing of it runs etcd's tools"],
-        {"container_runtime_provider": "docker", "container_runtime_cri_dockerd_checksum": f"sha256:{'0' * 64}"},
     ),
     Case(
         "docker-no-json",

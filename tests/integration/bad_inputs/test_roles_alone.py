@@ -37,6 +37,7 @@ ANSWERS: dict[str, t.Any] = {
     "kubeconfig_copy": {"changed": False, "content": ""},
     "kubeadm_reconfigure": {"changed": False, "action": "none", "components": []},
     "node_pod_network": {"changed": False, "pods": [], "removed": {}},
+    "node_runtime": {"changed": False, "done": {"kubelet": ["started"]}, "stopped": False, "lacking": []},
     "kubeadm_images": {"changed": False, "sandbox_image": "registry.k8s.io/pause:3.10"},
 }
 #: What is only said about it, and refused, before anything is done.

@@ -16,6 +16,7 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import (
     addons,
     change_cni,
+    change_runtime,
     cluster,
     controller,
     coredns,
@@ -94,6 +95,11 @@ _UPGRADES: t.Tuple[Check, ...] = (membership.check_installed, nodes.check_runtim
 #: What a build leaves to a change of the pod network. Files of both are on the machines meanwhile.
 _CHANGES: t.Tuple[Check, ...] = (differences.check_other_pod_network, surroundings.check_pod_networks)
 
+#: What a build leaves to a change of the container runtime. Other nodes that shall have another one wait for it.
+_RUNTIME_CHANGES: t.Tuple[Check, ...] = (nodes.check_sockets, nodes.check_runtime_version)
+#: Arguments of the kubelet go with the container runtime.
+REPORTS_BESIDE_RUNTIME: t.Tuple[Check, ...] = tuple(check for check in REPORTS if check is not nodes.check_arguments)
+
 
 def checks_of(
     catalogue: Catalogue, run: t.Mapping[str, t.Any], check_mode: bool, cluster_state: t.Optional[upgrade.Cluster]
@@ -124,6 +130,20 @@ def checks_of_a_change(
     """
     found = checks_of(catalogue, run, check_mode, None)
     return [*(check for check in found if check not in _CHANGES), *change_cni.checks(cluster_state)]
+
+
+def checks_of_another_runtime(
+    catalogue: Catalogue, run: t.Mapping[str, t.Any], check_mode: bool, cluster_state: change_runtime.Cluster
+) -> t.List[Check]:
+    """The checks before a node gets another container runtime: those of a build, and on how the cluster is.
+
+    :param catalogue: what the collection documents.
+    :param run: this run.
+    :param check_mode: whether it changes nothing.
+    :param cluster_state: what kubeadm_upgrade_info returns.
+    """
+    found = checks_of(catalogue, run, check_mode, None)
+    return [*(check for check in found if check not in _RUNTIME_CHANGES), *change_runtime.checks(cluster_state)]
 
 
 def checks_of_updates(

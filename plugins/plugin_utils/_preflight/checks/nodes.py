@@ -72,7 +72,7 @@ def _arguments(document: Document) -> t.Dict[str, str]:
 
 
 def check_nodes(hosts: Hosts) -> t.Iterable[Problem]:
-    """Names, addresses and sockets that nodes were made with."""
+    """Names and addresses that nodes were made with."""
     names = {host.name for host in hosts}
     for host in hosts:
         known = configuration(host)
@@ -83,7 +83,6 @@ def check_nodes(hosts: Hosts) -> t.Iterable[Problem]:
             made = registrations(host)
             yield from _check_address(host, known, made)
             yield from _check_port(host, known, made)
-            yield from _check_socket(host, known, made)
 
 
 def _check_name(host: Host, names: t.Collection[str]) -> t.Iterable[Problem]:
@@ -183,15 +182,20 @@ def _check_port(host: Host, known: t.Mapping[str, t.Any], made: t.Sequence[Docum
         )
 
 
-def _check_socket(host: Host, known: t.Mapping[str, t.Any], made: t.Sequence[Document]) -> t.Iterable[Problem]:
-    present = printable(str(known.get("cri_socket") or ""))
-    wanted = [str(part_of(document, "nodeRegistration").get("criSocket") or "") for document in made]
-    if present and all(_path(socket) != _path(present) for socket in wanted):
-        yield host.problem(
-            "cluster_cri_socket",
-            f"is {wanted[0]} in the inventory, and the kubelet of the host uses {present}; a node keeps its runtime.",
-            f"Set it to {present}; a node with another runtime is removed and added again. See {_PAGE}.",
-        )
+def check_sockets(hosts: Hosts) -> t.Iterable[Problem]:
+    """Nodes that use another container runtime than the inventory has."""
+    for host in hosts:
+        known = configuration(host)
+        present = printable(str(known.get("cri_socket") or ""))
+        made = registrations(host) if present and host.joined else []
+        wanted = [str(part_of(document, "nodeRegistration").get("criSocket") or "") for document in made]
+        if wanted and all(_path(socket) != _path(present) for socket in wanted):
+            yield host.problem(
+                "cluster_cri_socket",
+                f"is {wanted[0]} in the inventory, and the kubelet of the host uses {present}.",
+                f"Set it to {present} (container_runtime_provider); or give the node another container runtime by"
+                f" playbooks/change_runtime.yml -e node={host.name}. See docs/runtimes.md#change-it.",
+            )
 
 
 def _path(socket: str) -> str:
@@ -347,6 +351,6 @@ def check_runtime_version(hosts: Hosts) -> t.Iterable[Problem]:
             )
 
 
-CHECKS: t.Tuple[Check, ...] = (check_nodes, check_runtime_version)
+CHECKS: t.Tuple[Check, ...] = (check_nodes, check_sockets, check_runtime_version)
 #: What differs and stops nothing.
 REPORTS: t.Tuple[Check, ...] = (check_arguments, check_taints, check_registered_taints, check_balancers)

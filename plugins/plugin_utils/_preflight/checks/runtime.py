@@ -45,14 +45,7 @@ def check_runtime(hosts: Hosts) -> t.Iterable[Problem]:
             )
         yield from _source_of_platform(host, runtime, source)
         yield from _socket_of_another(host, runtime)
-        if host.control_plane and runtime.name and not runtime.tool:
-            able = " or ".join(one.name for one in RUNTIMES.values() if one.tool)
-            yield host.problem(
-                "container_runtime_provider",
-                f"is {runtime.name} on a control plane, where nothing of it runs etcd's tools, which backups, restores"
-                " and removals need.",
-                f"Set it to {able} for control planes; workers may have {runtime.name}.",
-            )
+        yield from _package_of_another(host, runtime, source)
         for finding in runtime.findings(host, known):
             yield host.problem(*finding)
 
@@ -81,6 +74,24 @@ def _socket_of_another(host: Host, runtime: Runtime) -> t.Iterator[Problem]:
             " listen there.",
             "Leave it out: it follows container_runtime_provider.",
         )
+
+
+def _package_of_another(host: Host, runtime: Runtime, source: str) -> t.Iterator[Problem]:
+    """A package of another runtime that the one of the inventory would put out, under whatever runs in it."""
+    if source not in runtime.sources or ((host.facts or {}).get("runtime") or {}).get(runtime.name, {}).get(
+        "installed"
+    ):
+        return
+    wanted = runtime.sources[source]
+    for known in ((host.facts or {}).get("runtime") or {}).values():
+        if known.get("package") and known["package"] in wanted.excludes:
+            fitting = [name for name, one in runtime.sources.items() if known["package"] not in one.excludes]
+            yield host.problem(
+                "container_runtime_source",
+                f"is {source}, and {wanted.package} cannot be installed beside {known['package']}, which is there.",
+                f"Set it to {' or '.join(fitting)}, or remove {known['package']} first (what runs in its containers"
+                " stops then).",
+            )
 
 
 def _mirrors(host: Host) -> t.Iterator[t.Tuple[str, Values]]:

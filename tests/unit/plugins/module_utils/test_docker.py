@@ -44,6 +44,16 @@ CONTAINERS = [
     {"Id": "c3", "State": "running", "Labels": {"io.x-k8s.kind.cluster": "kind"}},
     {"Id": "d4", "State": "running", "Labels": None},
 ]
+#: As `docker run` of etcd's tools makes them: one that ended, one that has just been made, one that was long ago.
+TOOL = {"Labels": {docker.TOOL_LABEL: ""}, "Names": ["/slipway-etcd-7"]}
+TOOLS = [
+    {**TOOL, "Id": "e5", "State": "exited"},
+    {**TOOL, "Id": "f6", "State": "created", "Created": 4000000000},
+    {**TOOL, "Id": "a7", "State": "created", "Created": 1700000000},
+    {**TOOL, "Id": "b8", "State": "running"},
+    {**TOOL, "Id": "c9", "State": "exited", "Names": ["/theirs"]},
+    {"Id": "d0", "State": "exited", "Names": ["/slipway-etcd-8"]},
+]
 
 
 class Engine(http.server.BaseHTTPRequestHandler):
@@ -61,6 +71,7 @@ class Engine(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         running = [entry for entry in CONTAINERS if entry["State"] == "running"]
         bodies = {"/info": INFO, "/containers/json?all=1": CONTAINERS, "/containers/json?all=0": running}
+        bodies["/images/registry.k8s.io/etcd%3A3.7.0-0/json"] = {"Id": "sha256:1"}
         body = bodies.get(self.path)
         self._answer(200 if body else 404, body or {"message": "page not found"})
 
@@ -172,6 +183,21 @@ def test_its_containers_are_those_with_its_label(engine: t.List[str]) -> None:
     docker.DOCKER.remove(runner, SOCKET, "a1")
     assert engine == ["/containers/a1?force=1&v=1"]
     assert docker.ask("/nothing") is None
+
+
+def test_etcd_s_tools(engine: t.List[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = FakeRunner({})
+    assert docker.DOCKER.has_image(runner, SOCKET, "registry.k8s.io/etcd:3.7.0-0")
+    assert not docker.DOCKER.has_image(runner, SOCKET, "registry.k8s.io/etcd:1")
+    monkeypatch.setitem(globals(), "CONTAINERS", TOOLS)
+    docker.DOCKER.remove_ended(runner, SOCKET, "slipway-etcd-")
+    assert [path[len("/containers/") :][:2] for path in engine] == ["e5", "a7"]
+    # Reset takes them all, and they are none of others.
+    assert docker.DOCKER.containers(runner, SOCKET) == ["e5", "f6", "a7", "b8", "c9"]
+    assert docker.DOCKER.image_users(runner) == "1 container of others"
+    assert docker.DOCKER.tool_at(SOCKET)[:4] == [
+        *("docker", "--config=/nonexistent", "--host=unix:///var/run/docker.sock", "run"),
+    ]
 
 
 def test_an_engine_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -188,6 +188,12 @@ class ApiServer(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_PATCH(self) -> None:
+        patch = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        assert self.headers["Content-Type"] == "application/merge-patch+json"
+        assert patch == {"metadata": {"annotations": {"a": "b"}}}
+        self.do_GET()
+
     def log_message(self, *_arguments: t.Any) -> None:
         """Say nothing."""
 
@@ -214,6 +220,11 @@ def test_the_api_server_is_asked_with_the_certificate_of_the_kubelet(place: Path
     assert kubelet.ask_for_node("w2") is None
     place.unlink()
     assert kubelet.ask_for_node("w2") is None
+
+
+def test_the_kubelet_annotates_its_own_node(place: Path) -> None:
+    assert kubelet.annotate_node("w1", {"a": "b"})
+    assert not kubelet.annotate_node("w2", {"a": "b"})
 
 
 def test_without_a_certificate_nothing_is_known(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

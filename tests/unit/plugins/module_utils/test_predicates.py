@@ -67,6 +67,16 @@ def test_a_ready_of_before_the_boot_is_none() -> None:
     assert predicates.nodes_ready(unready, ["kapi1"], boot_ids={"kapi1": "b-3"}) == [f"node kapi1: {NO_CNI}"]
 
 
+def test_a_ready_with_the_runtime_of_before_is_none() -> None:
+    nodes = ready_nodes()
+    for node, version in zip(nodes, ("containerd://2.1.4", "cri-o://1.36.3")):
+        node["status"]["nodeInfo"]["containerRuntimeVersion"] = version
+    assert predicates.nodes_ready(nodes, runtimes={"kapi1": "containerd", "kapi2": "crio"}) == []
+    assert predicates.nodes_ready(nodes, runtimes={"kapi1": "crio"}) == [
+        "node kapi1: its kubelet has last reported containerd, not crio"
+    ]
+
+
 # Workloads
 
 

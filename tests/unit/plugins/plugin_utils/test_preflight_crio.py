@@ -127,12 +127,6 @@ def test_what_is_all_right(facts: t.Dict[str, t.Any], given: t.Dict[str, t.Any])
             {"cluster_cri_socket": "unix:///run/containerd/containerd.sock"},
             "cluster_cri_socket: is unix:///run/containerd/containerd.sock, and container_runtime_provider is crio",
         ),
-        (
-            {},
-            {"control_plane": True},
-            "error: container_runtime_provider: is crio on a control plane, where nothing of it runs etcd's tools,"
-            " which backups, restores and removals need. Set it to containerd for control planes; workers",
-        ),
     ],
 )
 def test_one_thing_wrong(facts: t.Dict[str, t.Any], given: t.Dict[str, t.Any], expected: str) -> None:

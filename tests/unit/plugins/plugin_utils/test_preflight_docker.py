@@ -135,7 +135,6 @@ def test_what_is_all_right(facts: Values, given: Values) -> None:
             {"cluster_cri_socket": "unix:///run/containerd/containerd.sock"},
             "is unix:///run/containerd/containerd.sock, and container_runtime_provider is docker, which does not",
         ),
-        ({}, {"control_plane": True}, "is docker on a control plane, where nothing of it runs etcd's tools, which"),
         (
             {},
             {"cluster_version": "1.38.0"},
