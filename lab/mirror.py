@@ -15,7 +15,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import calico, charts, cilium, crio, debian, debs, engine, golang, images, kube_router, rpms
+from . import calico, charts, cilium, crio, debian, debs, engine, golang, images, kube_router, rke2, rpms
 from .daemon import Daemon
 from .golang import Component
 from .images import Image, Registry
@@ -51,6 +51,7 @@ MORE = {
     "docker": golang.CRI_DOCKERD,
     "kube-network-policies": golang.KUBE_NETWORK_POLICIES,
     "kube-router": golang.KUBE_ROUTER,
+    "rke2": golang.RKE2,
 }
 
 
@@ -122,6 +123,8 @@ def build(versions: Sequence[str], more: Sequence[str] = ()) -> None:
     """
     kubernetes = [golang.kubernetes(version) for version in versions]
     components = [*COMPONENTS, *(MORE[name] for name in more), *kubernetes]
+    if "rke2" in more:
+        components += rke2.components(versions)
     with lock("mirror"):
         _check_disk(components)
         start()
@@ -147,6 +150,9 @@ def build(versions: Sequence[str], more: Sequence[str] = ()) -> None:
         if "kube-router" in more:
             images.push(kube_router.image(), REGISTRY)
             link(WWW / "kube-router", kube_router.downloads())
+        if "rke2" in more:
+            for version in versions:
+                _rke2(version)
         _helm()
 
 
@@ -273,6 +279,14 @@ def _cilium() -> None:
     charts.push(charts.package(charts.CILIUM, helm), REGISTRY, helm)
 
 
+def _rke2(version: str) -> None:
+    """Serve a release of the lab's RKE2: its downloads, and its images."""
+    named = rke2.release_images(version)
+    for image in named.values():
+        images.push(image, REGISTRY)
+    link(WWW / "rke2" / rke2.release_name(version), rke2.release(version, named))
+
+
 def tag_of(values: str, repository: str) -> str:
     """Return the tag that a chart's values.yaml has below a repository.
 
@@ -323,7 +337,7 @@ def contents() -> dict[str, list[str]]:
     """Return what the mirror serves."""
     found: dict[str, list[str]] = {"files": [], "images": [], "charts": []}
     packages = ("core:/stable:/*/*", "isv:/cri-o:/stable:/*/*", "linux/*", "rocky/*/*/*/*")
-    places = (*packages, "helm", "calico", "cri-dockerd/*", "kube-router")
+    places = (*packages, "helm", "calico", "cri-dockerd/*", "kube-router", "rke2/*")
     for folder in [folder for place in places for folder in sorted(WWW.glob(place))]:
         if folder.exists():
             place = f"http://{FILES}/{folder.relative_to(WWW)}/"
