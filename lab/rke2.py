@@ -72,7 +72,7 @@ def release_images(version: str) -> dict[str, Image]:
             named("hardened-kubernetes", f"{tag}-{BUILD}"), placed("/usr/local/bin", programs, *parts), [], base=base
         ),
         "etcd": Image(named("hardened-etcd", f"v{etcd.version}-k3s1-{BUILD}"), {
-            **placed("/usr/local/bin", golang.build(etcd), "etcd"),
+            **placed("/usr/local/bin", golang.build(etcd), "etcd", "etcdutl"),
         }, []),
         "pause": Image(named("mirrored-pause", "3.6"), placed("", golang.build(golang.PAUSE), "pause"), ["/pause"]),
         "coredns": Image(named("hardened-coredns", f"v{golang.COREDNS.version}-{BUILD}"), {

@@ -293,6 +293,35 @@ func TestMembersOfEtcd(t *testing.T) {
 	}
 }
 
+func TestWhatServersShareIsInEtcd(t *testing.T) {
+	server, _ := aServer(t, nil)
+	texts, _ := bundle()
+	sealed, _ := sealer("word")
+	value := sealed.Seal(make([]byte, sealed.NonceSize()), make([]byte, sealed.NonceSize()), texts, nil)
+	encode := base64.StdEncoding.EncodeToString
+	answers := map[string]string{"kv/range": fmt.Sprintf(`{"kvs": [{"key": %q, "value": %q}]}`,
+		encode([]byte(bootstrapKey("word"))), encode(value))}
+	there, _ := etcdAt(etcdFake(t, answers))
+	places(t)
+	if err := readBootstrap(there, "word"); err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := bundle(); string(again) != string(texts) {
+		t.Error("other files come out of etcd")
+	}
+	if err := readBootstrap(there, "other"); err == nil || !strings.Contains(err.Error(), "encrypted with different token") {
+		t.Errorf("got %v", err)
+	}
+	answers["kv/range"] = "{}"
+	if err := readBootstrap(there, "word"); err == nil || !strings.Contains(err.Error(), "no bootstrap data") {
+		t.Errorf("got %v", err)
+	}
+	put(t, resetFlag(), "")
+	if err := server.reset(context.Background()); err == nil || !strings.Contains(err.Error(), "was reset") {
+		t.Errorf("a second reset before a start: %v", err)
+	}
+}
+
 func TestNodesOfTheCluster(t *testing.T) {
 	server, _ := aServer(t, nil)
 	kept := fakeAPI(t, server)
@@ -430,7 +459,7 @@ func TestFaults(t *testing.T) {
 		"--token is required":       {},
 		"--server is required":      {"token": {"word"}},
 		"failed to get runtime":     {"token": {"word"}, "server": {"https://127.0.0.1:1"}, "private-registry": {"x"}},
-		"the lab's program has no ": {"cluster-reset": {"true"}},
+		"there is no etcd on this ": {"cluster-reset": {"true"}},
 	} {
 		err := newNode(release{Images: map[string]string{"runtime": "127.0.0.1:1/x:1"}}, settings, settings["cluster-reset"] != nil).run(context.Background())
 		if err == nil || !strings.Contains(err.Error(), said) {

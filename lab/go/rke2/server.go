@@ -6,9 +6,6 @@ package main
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -21,10 +18,10 @@ import (
 	"time"
 )
 
-//go:embed manifests/canal.yaml
+//go:embed manifests/canal.yaml.tmpl
 var canal string
 
-//go:embed manifests/coredns.yaml
+//go:embed manifests/coredns.yaml.tmpl
 var coredns string
 
 func (n *node) adminKubeconfig() string { return n.config.one("write-kubeconfig") }
@@ -79,6 +76,10 @@ func (n *node) serverToken() (token, error) {
 		return with, err
 	}
 	with.user = "server"
+	if n.config.one("cluster-reset-restore-path") != "" {
+		// The data that lies here will go.
+		return with, nil
+	}
 	// What is kept in etcd is encrypted with the token: its mark lies beside the data.
 	mark, err := os.ReadFile(filepath.Join(etcdFolder(), "lab-token"))
 	if err == nil && hasEtcd() && string(mark) != digestOf(with.password) {
@@ -212,8 +213,9 @@ func (n *node) writeKubeconfigs() error {
 
 func (n *node) runServer(ctx context.Context) error {
 	if n.config.flag("cluster-reset") {
-		return errors.New("the lab's program has no --cluster-reset")
+		return n.reset(ctx)
 	}
+	_ = os.Remove(resetFlag())
 	servers, err := n.prepareServer()
 	if err != nil {
 		return err
@@ -273,30 +275,6 @@ func (n *node) keepPassword() {
 	if err != nil || !known {
 		say("error", "Node password of %s is not that of its Secret: %v", n.name, err)
 	}
-}
-
-// keepBootstrap puts what servers share into etcd, encrypted with the token, so that a snapshot has it.
-func (n *node) keepBootstrap() error {
-	text, err := bundle()
-	if err != nil {
-		return err
-	}
-	block, err := aes.NewCipher([]byte(digestOf(n.supervisor.server))[:32])
-	if err != nil {
-		return err
-	}
-	sealed, err := cipher.NewGCM(block)
-	if err != nil {
-		return err
-	}
-	nonce := make([]byte, sealed.NonceSize())
-	_, _ = rand.Read(nonce)
-	own, err := etcdAt("https://127.0.0.1:2379")
-	if err != nil {
-		return err
-	}
-	key := "/bootstrap/" + digestOf(digestOf(n.supervisor.server))[:12]
-	return own.put(key, sealed.Seal(nonce, nonce, text, nil))
 }
 
 func (n *node) startEtcd(ctx context.Context, servers []string) error {

@@ -29,6 +29,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "containerd": ["containerd", "ctr"],
             "kubernetes-1.37.1-rke2r1": ["kubeadm", "kubectl", "kubelet", *(f"kube-{part}" for part in parts)],
             "cri-tools": ["crictl"],
+            "etcd-3.7.0": ["etcd", "etcdutl"],
         }
         for name in names.get(component.artifact, [component.name.partition("-")[0]]):
             write(folder / name, name, 0o755)
