@@ -14,6 +14,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -163,9 +164,24 @@ def _digest(path: Path) -> str:
     return total.hexdigest()
 
 
+def image_archive(version: str, named: Mapping[str, Image]) -> Path:
+    """Return the archive with the images of a release."""
+    inputs: list[str] = []
+    for name, image in named.items():
+        places = (f"{place} {source.parent.name}" for place, source in image.programs.items())
+        inputs += [name, image.reference, *image.entrypoint, *places, image.base.parent.name if image.base else ""]
+    archive = "rke2-images.linux-amd64.tar.gz"
+    what = f"images of {release_name(version)} of RKE2"
+
+    def build(folder: Path) -> None:
+        write_images(folder / archive, list(named.values()))
+
+    return artifact(f"rke2-images-{version}", inputs, build, what=what) / archive
+
+
 def release(version: str, named: Mapping[str, Image]) -> Path:
     """Return the folder with what a release has for download."""
-    program = golang.build(golang.RKE2) / "rke2"
+    program, archive = golang.build(golang.RKE2) / "rke2", image_archive(version, named)
 
     def build(folder: Path) -> None:
         files = tree(stamped(program.read_bytes(), version, named))
@@ -173,14 +189,12 @@ def release(version: str, named: Mapping[str, Image]) -> Path:
         bare = folder / "rke2.linux-amd64"
         bare.write_bytes(files["bin/rke2"][0])
         bare.chmod(0o755)
-        write_images(folder / "rke2-images.linux-amd64.tar.gz", list(named.values()))
+        # Not a symbolic link: the archive may be made anew while this release is served.
+        os.link(archive, folder / archive.name)
         references = "".join(f"{image.reference}\n" for image in named.values())
         write(folder / "rke2-images.linux-amd64.txt", references)
         sums = "".join(f"{_digest(path)}  {path.name}\n" for path in sorted(folder.iterdir()))
         write(folder / "sha256sum-amd64.txt", sums)
 
-    inputs: list[str | Path] = [program.parent.name, version, debs.PACKAGES / "rke2", Path(__file__)]
-    for name, image in named.items():
-        places = (f"{place} {source.parent.name}" for place, source in image.programs.items())
-        inputs += [name, image.reference, *image.entrypoint, *places, image.base.parent.name if image.base else ""]
+    inputs: list[str | Path] = [program.parent.name, archive.parent.name, debs.PACKAGES / "rke2", Path(__file__)]
     return artifact(f"rke2-release-{version}", inputs, build, what=f"release {release_name(version)} of RKE2")

@@ -172,7 +172,11 @@ func again(error) error { return nil }
 // programPath has our own programs first. A machine without all capabilities has something before runc, which looks
 // for the real one in the system's folders only: there it gets a link.
 func programPath() string {
-	path := data("bin") + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	own, err := filepath.EvalSymlinks(data("bin"))
+	if err != nil {
+		own = data("bin")
+	}
+	path := own + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	if _, err := os.Stat("/usr/local/sbin/runc"); err == nil {
 		_ = os.Symlink(data("bin/runc"), "/usr/sbin/runc")
 		return "/usr/local/sbin:" + path

@@ -13,7 +13,7 @@ done
 # Shims and what runs below them. In a container there may be processes of others with such names: the paths are ours.
 shims() {
     for cmdline in /proc/[0-9]*/cmdline; do
-        if tr '\0' ' ' <"$cmdline" 2>/dev/null | grep -q "^$data/data/[^ ]*/bin/containerd-shim"; then
+        if tr '\0' ' ' <"$cmdline" 2>/dev/null | grep -q "^$data/[^ ]*bin/containerd-shim"; then
             basename "$(dirname "$cmdline")"
         fi
     done
