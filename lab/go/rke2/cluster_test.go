@@ -425,7 +425,11 @@ func TestReadyIsSaid(t *testing.T) {
 	}
 	defer socket.Close()
 	t.Setenv("NOTIFY_SOCKET", path)
-	notifyReady()
+	agent := newNode(release{}, config{}, false)
+	if os.Getenv("NOTIFY_SOCKET") != "" {
+		t.Error("the programs that it runs are told")
+	}
+	agent.notifyReady()
 	text := make([]byte, 100)
 	_ = socket.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if count, err := socket.Read(text); err != nil || string(text[:count]) != "READY=1\n" {

@@ -38,10 +38,12 @@ type node struct {
 	supervisor *supervisor
 	children   sync.WaitGroup
 	failed     chan error
+	notify     string
 }
 
 func newNode(own release, settings config, isServer bool) *node {
 	made := &node{release: own, config: settings, isServer: isServer, api: &api{}, failed: make(chan error, 1)}
+	made.notify = takeNotifySocket()
 	made.name = settings.one("node-name")
 	if made.name == "" {
 		host, _ := os.Hostname()
@@ -451,10 +453,17 @@ func (n *node) kubeletArguments() []string {
 	return withArguments(found, n.config["kubelet-arg"])
 }
 
-// notifyReady tells systemd that the start is over.
-func notifyReady() {
-	say("info", "rke2 is up and running")
+// takeNotifySocket keeps where systemd listens from the programs that we run, which would say that they are ready.
+func takeNotifySocket() string {
 	name := os.Getenv("NOTIFY_SOCKET")
+	_ = os.Unsetenv("NOTIFY_SOCKET")
+	return name
+}
+
+// notifyReady tells systemd that the start is over.
+func (n *node) notifyReady() {
+	say("info", "rke2 is up and running")
+	name := n.notify
 	if name == "" {
 		return
 	}
@@ -524,7 +533,7 @@ func (n *node) runAgent(ctx context.Context) error {
 			return nil
 		}
 	}
-	notifyReady()
+	n.notifyReady()
 	for pause(ctx, 10*time.Second) {
 		follow()
 	}

@@ -229,7 +229,11 @@ func (n *node) runServer(ctx context.Context) error {
 	if err := n.supervisor.listen(); err != nil {
 		return err
 	}
-	local := token{"", "server", n.supervisor.server}
+	authority, err := os.ReadFile(data("server/tls/server-ca.crt"))
+	if err != nil {
+		return err
+	}
+	local := token{digestOf(string(authority)), "server", n.supervisor.server}
 	if _, err := n.waitToJoin(ctx, "https://127.0.0.1:"+joinPort, local); err != nil {
 		return err
 	}
@@ -260,7 +264,7 @@ func (n *node) runServer(ctx context.Context) error {
 	}
 	n.supervisor.ready.Store(true)
 	n.keepPassword()
-	notifyReady()
+	n.notifyReady()
 	n.control(ctx)
 	return nil
 }
