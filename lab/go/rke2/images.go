@@ -32,18 +32,21 @@ func archives() []string {
 	})
 }
 
+func unzipped(source io.Reader) (io.Reader, error) {
+	buffered := bufio.NewReaderSize(source, 1<<20)
+	if magic, _ := buffered.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
+		return gzip.NewReader(buffered)
+	}
+	return buffered, nil
+}
+
 var errEnough = errors.New("enough was read")
 
 // eachEntry calls a function with each file of an archive that may be compressed, until it has had enough.
 func eachEntry(source io.Reader, visit func(*tar.Header, io.Reader) error) error {
-	buffered := bufio.NewReaderSize(source, 1<<20)
-	var plain io.Reader = buffered
-	if magic, _ := buffered.Peek(2); len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
-		unzipped, err := gzip.NewReader(buffered)
-		if err != nil {
-			return err
-		}
-		plain = unzipped
+	plain, err := unzipped(source)
+	if err != nil {
+		return err
 	}
 	reader := tar.NewReader(plain)
 	for {
@@ -262,14 +265,30 @@ func ensureRuntime(image string) error {
 
 func containerdSocket() string { return filepath.Join(runDir, "containerd/containerd.sock") }
 
+// importArchive gives an archive to containerd as it was before it was compressed: ctr takes nothing else.
+func importArchive(name string) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	argv := []string{"--address", containerdSocket(), "--namespace", "k8s.io", "images", "import", "--local", "-"}
+	command := exec.Command(data("bin/ctr"), argv...)
+	if command.Stdin, err = unzipped(file); err != nil {
+		return err
+	}
+	if output, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, output)
+	}
+	return nil
+}
+
 // importImages gives all archives to containerd.
 func importImages() error {
 	for _, name := range archives() {
 		start := time.Now()
-		argv := []string{"--address", containerdSocket(), "--namespace", "k8s.io", "images", "import", "--local", name}
-		output, err := exec.Command(data("bin/ctr"), argv...).CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("failed to import %s: %w: %s", name, err, output)
+		if err := importArchive(name); err != nil {
+			return fmt.Errorf("failed to import %s: %w", name, err)
 		}
 		say("info", "Imported images from %s in %s", name, time.Since(start))
 	}
