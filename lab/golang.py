@@ -17,13 +17,16 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import debian
 from .util import LOGS, SOURCE, LabError, artifact, artifact_folder, lock, run, step, write
 
 MODULES = SOURCE / "go"
+
+# RKE2's releases of a Kubernetes are numbered; the lab has the first one of each.
+RKE2_REVISION = "rke2r1"
 
 # The first release that fetches the toolchain which a go.mod asks for.
 OLDEST_GO = (1, 21)
@@ -45,6 +48,7 @@ class Component:
     rename: programs that are not called like their package's folder.
     release: the version without v, where the module's own is another.
     replaced: files of the module that are the lab's own here, below the component's folder, by their places.
+    kind: what follows the name of what is built where a folder is built in more than one way.
     """
 
     name: str
@@ -55,6 +59,12 @@ class Component:
     rename: tuple[tuple[str, str], ...] = ()
     release: str = ""
     replaced: Mapping[str, str] = field(default_factory=dict)
+    kind: str = ""
+
+    @property
+    def artifact(self) -> str:
+        """The name of what is built."""
+        return f"{self.name}{self.kind}"
 
     @property
     def folder(self) -> Path:
@@ -94,6 +104,12 @@ def kubernetes(version: str) -> Component:
     if version not in known:
         raise LabError(f"Kubernetes {version} is not pinned in {MODULES}; there are {', '.join(known)}")
     return Component(f"kubernetes-{version}", "k8s.io/kubernetes", _KUBERNETES_FLAGS)
+
+
+def kubernetes_of_rke2(version: str) -> Component:
+    """Return the component of a Kubernetes release whose programs say, as RKE2's do, which release of RKE2 has them."""
+    flags = _KUBERNETES_FLAGS.replace("gitVersion=v{version}", f"gitVersion=v{{version}}+{RKE2_REVISION}")
+    return replace(kubernetes(version), ldflags=flags, kind=f"-{RKE2_REVISION}")
 
 
 def etcd(tag: str) -> Component:
@@ -195,6 +211,7 @@ METRICS_SERVER = Component(
 )
 PAUSE = Component("pause")
 PROBE = Component("probe")
+RKE2 = Component("rke2")
 RUNC = Component(
     "runc",
     "github.com/opencontainers/runc",
@@ -249,7 +266,7 @@ def _cgo(component: Component) -> str:
 
 def is_built(component: Component) -> bool:
     """Tell whether building would do nothing."""
-    return artifact_folder(component.name, _inputs(component)).exists()
+    return artifact_folder(component.artifact, _inputs(component)).exists()
 
 
 def _tree(component: Component) -> Path:
@@ -293,10 +310,10 @@ def build(component: Component) -> Path:
         what = "tool" if component.module else "."
         with _go_mod(component) as options:
             argv = ["go", "build", *component.arguments(), *options, "-o", f"{folder}/", what]
-            run(argv, log=LOGS / f"build-{component.name}.log", env=environment, cwd=component.folder)
+            run(argv, log=LOGS / f"build-{component.artifact}.log", env=environment, cwd=component.folder)
         for old, new in component.rename:
             (folder / old).rename(folder / new)
 
-    name = component.name if component.version in component.name else f"{component.name} {component.version}"
-    with lock(f"build-{component.name}"):
-        return artifact(component.name, _inputs(component), build_into, what=f"build {name}")
+    name = component.artifact if component.version in component.name else f"{component.name} {component.version}"
+    with lock(f"build-{component.artifact}"):
+        return artifact(component.artifact, _inputs(component), build_into, what=f"build {name}")

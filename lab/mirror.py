@@ -15,7 +15,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import calico, charts, cilium, crio, debian, debs, engine, golang, images, kube_router, releases, rpms
+from . import calico, charts, cilium, crio, debian, debs, engine, golang, images, kube_router, releases, rke2, rpms
 from .daemon import Daemon
 from .golang import Component
 from .images import Image, Registry
@@ -52,6 +52,7 @@ MORE = {
     "kube-network-policies": golang.KUBE_NETWORK_POLICIES,
     "kube-router": golang.KUBE_ROUTER,
     "releases": golang.CRI_TOOLS,
+    "rke2": golang.RKE2,
 }
 
 
@@ -123,6 +124,8 @@ def build(versions: Sequence[str], more: Sequence[str] = ()) -> None:
     """
     kubernetes = [golang.kubernetes(version) for version in versions]
     components = [*COMPONENTS, *(MORE[name] for name in more), *kubernetes]
+    if "rke2" in more:
+        components += rke2.components(versions)
     with lock("mirror"):
         _check_disk(components)
         start()
@@ -151,6 +154,9 @@ def build(versions: Sequence[str], more: Sequence[str] = ()) -> None:
         if "releases" in more:
             for place, folder in releases.downloads(kubernetes).items():
                 link(WWW / place, folder)
+        if "rke2" in more:
+            for version in versions:
+                _rke2(version)
         _helm()
 
 
@@ -277,6 +283,14 @@ def _cilium() -> None:
     charts.push(charts.package(charts.CILIUM, helm), REGISTRY, helm)
 
 
+def _rke2(version: str) -> None:
+    """Serve a release of the lab's RKE2: its downloads, and its images."""
+    named = rke2.release_images(version)
+    for image in named.values():
+        images.push(image, REGISTRY)
+    link(WWW / "rke2" / rke2.release_name(version), rke2.release(version, named))
+
+
 def tag_of(values: str, repository: str) -> str:
     """Return the tag that a chart's values.yaml has below a repository.
 
@@ -328,7 +342,7 @@ def contents() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {"files": [], "images": [], "charts": []}
     packages = ("core:/stable:/*/*", "isv:/cri-o:/stable:/*/*", "linux/*", "rocky/*/*/*/*")
     downloads = ("dl.k8s.io/*/bin/linux/amd64", "containerd/*", "runc/*", "cni-plugins/*", "cri-tools/*")
-    places = (*packages, "helm", "calico", "cri-dockerd/*", "kube-router", *downloads)
+    places = (*packages, "helm", "calico", "cri-dockerd/*", "kube-router", "rke2/*", *downloads)
     for folder in [folder for place in places for folder in sorted(WWW.glob(place))]:
         if folder.exists():
             place = f"http://{FILES}/{folder.relative_to(WWW)}/"

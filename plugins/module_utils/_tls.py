@@ -25,15 +25,15 @@ def _as_go_does() -> ssl.SSLContext:
     return context
 
 
-def verified_by(ca_file: str) -> ssl.SSLContext:
-    """Servers must present a certificate of a CA in ``ca_file`` that is valid for the name they are reached by.
+def verified_by(ca_file: str = "", ca_content: str = "") -> ssl.SSLContext:
+    """Servers must present a certificate of a CA in the file or the text, valid for the name they are reached by.
 
     A cluster's CA may be an intermediate one.
 
     :raises OSError: when the file cannot be read or holds no certificate (``ssl.SSLError`` is one, too).
     """
     context = _as_go_does()
-    context.load_verify_locations(cafile=ca_file)
+    context.load_verify_locations(cafile=ca_file or None, cadata=ca_content or None)
     return context
 
 

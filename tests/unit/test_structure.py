@@ -30,6 +30,7 @@ LAYERS = (
     "_etcd",
     "_kubeadm",
     "_kubelet",
+    "_rke2",
     "_node",
 )
 #: Kinds of plugins that others import; each may import those before it.

@@ -16,7 +16,7 @@ from lab.rpms import Rpm
 from lab.util import write
 
 
-@pytest.mark.parametrize("name", ["probe", "runc-node"])
+@pytest.mark.parametrize("name", ["probe", "rke2", "runc-node"])
 def test_go_programs(name: str) -> None:
     golang.go_version()
     subprocess.run(["go", "test", "./..."], cwd=golang.MODULES / name, check=True)

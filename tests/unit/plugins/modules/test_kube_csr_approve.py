@@ -45,7 +45,7 @@ def build(kubectl: FakeKubectl, probes: t.Any = None, check: bool = False, **par
 
 @pytest.fixture(autouse=True)
 def any_ca(monkeypatch: pytest.MonkeyPatch) -> None:
-    def load_verify_locations(_context: ssl.SSLContext, cafile: str) -> None:
+    def load_verify_locations(_context: ssl.SSLContext, cafile: str, cadata: None) -> None:
         if cafile != "/ca":
             raise FileNotFoundError(2, "No such file or directory")
 

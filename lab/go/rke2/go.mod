@@ -1,0 +1,3 @@
+module lab.invalid/rke2
+
+go 1.26.0
