@@ -138,26 +138,31 @@ def build(versions: Sequence[str], more: Sequence[str] = ()) -> None:
             _kubernetes(component, kubernetes_key)
         _docker(docker_key)
         _addons()
-        if "calico" in more:
-            _calico()
-        if "cilium" in more:
-            _cilium()
-        if "crio" in more:
-            link(WWW / crio.PLACE, crio.repository(debs.SigningKey("cri-o")))
-        if "docker" in more:
-            _cri_dockerd()
-        if "kube-network-policies" in more:
-            images.push(network_policies(), REGISTRY)
-        if "kube-router" in more:
-            images.push(kube_router.image(), REGISTRY)
-            link(WWW / "kube-router", kube_router.downloads())
-        if "releases" in more:
-            for place, folder in releases.downloads(kubernetes).items():
-                link(WWW / place, folder)
-        if "rke2" in more:
-            for version in versions:
-                _rke2(version)
+        _more(more, versions)
         _helm()
+
+
+def _more(names: Sequence[str], versions: Sequence[str]) -> None:
+    """Serve what was asked for by names of `MORE`."""
+    if "calico" in names:
+        _calico()
+    if "cilium" in names:
+        _cilium()
+    if "crio" in names:
+        link(WWW / crio.PLACE, crio.repository(debs.SigningKey("cri-o")))
+    if "docker" in names:
+        _cri_dockerd()
+    if "kube-network-policies" in names:
+        images.push(network_policies(), REGISTRY)
+    if "kube-router" in names:
+        images.push(kube_router.image(), REGISTRY)
+        link(WWW / "kube-router", kube_router.downloads())
+    if "releases" in names:
+        for place, folder in releases.downloads([golang.kubernetes(version) for version in versions]).items():
+            link(WWW / place, folder)
+    if "rke2" in names:
+        for version in versions:
+            _rke2(version)
 
 
 def _check_disk(components: Sequence[Component]) -> None:
