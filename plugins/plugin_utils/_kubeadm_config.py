@@ -18,9 +18,10 @@ from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _familie
 
 API_VERSION = "kubeadm.k8s.io/v1beta4"
 
-#: kubeadm's own is one minute for each step that asks the API server, also for those right after it has started. A slow
-#: machine passes that ("could not bootstrap the admin user"), and then all of init or join has to be begun again.
-TIMEOUTS = {"kubernetesAPICall": "3m0s"}
+#: kubeadm's own are one and two minutes for each step that asks the API server and etcd, also right after these have
+#: started. A slow machine passes that ("could not bootstrap the admin user", "error creating local etcd static pod
+#: manifest file"), and then all of init or join has to be begun again.
+TIMEOUTS = {"kubernetesAPICall": "3m0s", "etcdAPICall": "5m0s"}
 
 #: The folder of control_plane_files, as static pods see it.
 FILES_VOLUME = {

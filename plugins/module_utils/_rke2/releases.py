@@ -52,7 +52,6 @@ class Release:
             "kubernetes": self.kubernetes,
             "folder": quote(str(self), safe=""),
             "tag": str(self).replace("+", "-"),
-            "rpm": str(self)[1:].replace("+", "~"),
             "tarball": TARBALL.format(architecture),
             "images": IMAGES.format(architecture),
             "sums": SUMS.format(architecture),

@@ -140,7 +140,7 @@ def test_container() -> None:
     assert argv[7].endswith("src=/b,dst=/b,options=rbind:rw")
     assert argv[8] == "registry.k8s.io/etcd:3.7.0-0" and argv[9].startswith("slipway-etcd-")
     with pytest.raises(SlipwayError, match="not its socket"):
-        _etcd.Tools(runner, "image", "unix:///var/run/crio/crio.sock")
+        _etcd.Tools(runner, "image", "unix:///run/other/other.sock")
 
 
 def test_leftovers() -> None:

@@ -39,7 +39,6 @@ def test_names_of_a_release() -> None:
         "kubernetes": "v1.36.3",
         "folder": "v1.36.3%2Brke2r1",
         "tag": "v1.36.3-rke2r1",
-        "rpm": "1.36.3~rke2r1",
         "tarball": "rke2.linux-amd64.tar.gz",
         "images": "rke2-images.linux-amd64.tar.gz",
         "sums": "sha256sum-amd64.txt",

@@ -35,7 +35,7 @@ def test_init_config_of_few_settings() -> None:
         "apiVersion": "kubeadm.k8s.io/v1beta4",
         "kind": "InitConfiguration",
         "nodeRegistration": {"name": "cp1", "criSocket": "unix:///run/containerd/containerd.sock"},
-        "timeouts": {"kubernetesAPICall": "3m0s"},
+        "timeouts": config.TIMEOUTS,
     }
     assert cluster == {
         "apiVersion": "kubeadm.k8s.io/v1beta4",
@@ -190,11 +190,11 @@ def test_join_config() -> None:
             "kubeletExtraArgs": [{"name": "node-ip", "value": "192.0.2.2"}],
             "ignorePreflightErrors": ["Swap"],
         },
-        "timeouts": {"kubernetesAPICall": "3m0s"},
+        "timeouts": config.TIMEOUTS,
     }
     over = config.kubeadm_join_config(JOIN, {"nodeRegistration": {"taints": []}, "timeouts": {"discovery": "1m0s"}})
     assert over["nodeRegistration"] == {"name": "w1", "criSocket": "unix:///c.sock", "taints": []}
-    assert over["timeouts"] == {"kubernetesAPICall": "3m0s", "discovery": "1m0s"}
+    assert over["timeouts"] == {**config.TIMEOUTS, "discovery": "1m0s"}
 
 
 @pytest.mark.parametrize("schedulable", [True, False])
