@@ -4,8 +4,8 @@
 """Machines with kernels of their own are started anew by patch_nodes.yml: what clients notice of it.
 
 The promise is that of upgrades: no failed write through the endpoint, no failed request to a service of two replicas
-with a budget. Three control planes carry pods, and two of them are such machines; the third one is a container, since
-more would be too much for a small host.
+with a budget. The machines are the control plane that has the endpoint's address, and a worker. Two more control planes
+are containers, which cannot be started anew: a second control plane of that kind is too much for a small host.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import pytest
 from clients import LONG, notice_nothing
 from lab_support import Site, behind
 
-NAMES = ["patched1", "patched2", "patched3"]
+CONTROL_PLANES, WORKER = ["patched1", "patched2", "patched3"], "patched4"
+NAMES = [*CONTROL_PLANES, WORKER]
 #: Those that can be started anew.
-REBOOTED = NAMES[:2]
+REBOOTED = [CONTROL_PLANES[0], WORKER]
 VIP = "172.30.0.231"
 PLAYBOOK = "playbooks/patch_nodes.yml"
 #: Seconds until an answer counts as none: these machines are slow, and they share this one's processors.
@@ -32,7 +33,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Site]:
     """The cluster, which has to be started anew."""
     made = Site(
         tmp_path_factory.mktemp("patched"),
-        NAMES,
+        CONTROL_PLANES,
         NAMES,
         systems=dict.fromkeys(NAMES, "debian13"),
         variables={
