@@ -64,7 +64,7 @@ def runtimes() -> dict[str, str]:
 
 def change(runtime: str, *arguments: str, rc: int = 0) -> str:
     """Give the worker that container runtime."""
-    return play("change_runtime.yml", *NODE, *arguments, rc=rc, variables={**CHANGE, "worker_runtime": runtime})
+    return play("change_runtime.yml", *NODE, *arguments, rc=rc, variables={**CHANGE, "molecule_runtime": runtime})
 
 
 def images(socket: str) -> str:
@@ -104,12 +104,12 @@ def test_a_backup() -> None:
 
 
 def test_another_runtime_is_refused_by_a_build() -> None:
-    output = " ".join(play(CONVERGE, "--check", rc=2, variables={**VARIABLES, "worker_runtime": "crio"}).split())
+    output = " ".join(play(CONVERGE, "--check", rc=2, variables={**VARIABLES, "molecule_runtime": "crio"}).split())
     assert "playbooks/change_runtime.yml -e node=runtimes-worker" in output, output
 
 
 def test_without_a_yes_nothing_is_changed() -> None:
-    variables = {**VARIABLES, "worker_runtime": "crio"}
+    variables = {**VARIABLES, "molecule_runtime": "crio"}
     output = " ".join(play("change_runtime.yml", *NODE, rc=2, variables=variables).split())
     assert "the name of the node was not typed" in output and changes(output) == 0
     dry = change("crio", "--check")
@@ -123,7 +123,7 @@ def test_a_worker_changes_its_runtime_and_goes_back(service: str) -> None:
         assert runtimes()["runtimes-worker"] == "cri-o"
         assert not WORKER.service("containerd").is_running
         assert changes(change("crio")) == 0
-        assert changes(play(CONVERGE, variables={**VARIABLES, "worker_runtime": "crio"})) == 0
+        assert changes(play(CONVERGE, variables={**VARIABLES, "molecule_runtime": "crio"})) == 0
         change("containerd")
         assert runtimes()["runtimes-worker"] == "containerd"
         assert not WORKER.service("crio").is_running and not WORKER.service("crio").is_enabled
@@ -135,7 +135,7 @@ def test_a_worker_changes_its_runtime_and_goes_back(service: str) -> None:
 
 @pytest.mark.last
 def test_a_run_that_was_killed_is_finished() -> None:
-    process = start("change_runtime.yml", *NODE, variables={**CHANGE, "worker_runtime": "crio"})
+    process = start("change_runtime.yml", *NODE, variables={**CHANGE, "molecule_runtime": "crio"})
     for _tenth in range(6000):
         if WORKER.run("systemctl is-active kubelet").stdout.strip() == "inactive":
             break

@@ -101,12 +101,12 @@ def test_an_upgrade_and_a_renewal() -> None:
 def test_the_control_plane_changes_its_runtime_and_goes_back() -> None:
     more: t.Dict[str, t.Any] = {"cluster_version": "1.37.1", "change_runtime_confirm": True}
     for runtime, said in (("containerd", "containerd"), ("crio", "cri-o")):
-        run("change_runtime", *NODE, control_plane_runtime=runtime, **more)
+        run("change_runtime", *NODE, molecule_runtime=runtime, **more)
         assert info("containerRuntimeVersion").startswith(f"{said}://")
         tool = json.loads(CONTROL_PLANE.check_output("cat /etc/slipway/etcd-backup.json"))["tool"]
         assert tool[0] == ("python3" if runtime == "crio" else "ctr")
         CONTROL_PLANE.check_output("systemctl start slipway-etcd-backup.service")
-        assert changes(run("change_runtime", *NODE, control_plane_runtime=runtime, **more)) == 0
+        assert changes(run("change_runtime", *NODE, molecule_runtime=runtime, **more)) == 0
 
 
 @pytest.mark.last
