@@ -169,7 +169,7 @@ def package_findings(runtime: Runtime, title: str, settings: Settings, known: Va
     wanted, found, released = sources[source].package, known["package"], known.get("release")
     others = {other.package: name for name, other in sources.items() if other.package}
     if not wanted and known.get("packages"):
-        found = next(iter(known["packages"]))
+        found = sorted(known["packages"])[0]
         yield Finding(
             "container_runtime_source",
             f"is {source}, but the package {found} is installed, and both would be there.",

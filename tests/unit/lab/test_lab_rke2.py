@@ -91,7 +91,7 @@ def test_release(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert {"Type=notify", "Restart=always", "KillMode=process", "TimeoutStartSec=0"} <= set(text.splitlines())
     assert "share/rke2/rke2-cis-sysctl.conf" in modes
 
-    program, _, release = (folder / "rke2.linux-amd64").read_bytes().partition(rke2.MARK)
+    program, _mark, release = (folder / "rke2.linux-amd64").read_bytes().partition(rke2.MARK)
     assert program == b"rke2"
     assert json.loads(release)["version"] == "v1.37.1+rke2r1"
     assert set(json.loads(release)["images"]) == set(rke2.release_images("1.37.1"))
