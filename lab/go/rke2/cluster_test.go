@@ -35,16 +35,22 @@ func aServer(t *testing.T, more config) (*node, *httptest.Server) {
 		t.Fatal(err)
 	}
 	fakeAPI(t, made)
-	served := httptest.NewUnstartedServer(made.supervisor.handler())
-	path := data("server/tls/serving-supervisor")
+	return made, serve(t, made.supervisor.handler(), "server/tls/serving-supervisor")
+}
+
+// serve answers with a certificate of the cluster until the test ends.
+func serve(t *testing.T, handler http.Handler, certificate string) *httptest.Server {
+	t.Helper()
+	path := data(certificate)
 	pair, err := tls.LoadX509KeyPair(path+".crt", path+".key")
 	if err != nil {
 		t.Fatal(err)
 	}
+	served := httptest.NewUnstartedServer(handler)
 	served.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
 	served.StartTLS()
 	t.Cleanup(served.Close)
-	return made, served
+	return served
 }
 
 // fakeAPI keeps Secrets and what Nodes are told.
@@ -242,23 +248,15 @@ func TestCertificates(t *testing.T) {
 // etcdFake answers as etcd's gateway does.
 func etcdFake(t *testing.T, answers map[string]string) string {
 	t.Helper()
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
+	handler := http.HandlerFunc(func(response http.ResponseWriter, request *http.Request) {
 		answer, known := answers[strings.TrimPrefix(request.URL.Path, "/v3/")]
 		if !known {
 			response.WriteHeader(http.StatusBadRequest)
 			fmt.Fprint(response, `{"code": 9, "message": "etcdserver: too many learner members in cluster"}`)
 		}
 		fmt.Fprint(response, answer)
-	}))
-	path := data("server/tls/etcd/server-client")
-	pair, err := tls.LoadX509KeyPair(path+".crt", path+".key")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	return server.URL
+	})
+	return serve(t, handler, "server/tls/etcd/server-client").URL
 }
 
 func TestMembersOfEtcd(t *testing.T) {
