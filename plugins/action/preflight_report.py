@@ -11,13 +11,10 @@ import typing as t
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _machines, _openings
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import kept
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import (
+    CHANGES,
     REPORTS,
-    REPORTS_BESIDE_CONFIGURATION,
-    REPORTS_BESIDE_RUNTIME,
     checks_of,
     checks_of_a_change,
-    checks_of_another_runtime,
-    checks_of_reconfiguration,
     checks_of_updates,
 )
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks.options import check_group_names
@@ -86,12 +83,7 @@ class ActionModule(HostsAction):
         catalogue, run, check = collection_roles(), this_run(os.getppid()), self._task.check_mode
         if arguments["patch"] is not None:
             return checks_of_updates(catalogue, run, arguments["patch"]), ()
-        if arguments["change_cni"] is not None:
-            return checks_of_a_change(catalogue, run, check, arguments["change_cni"]), REPORTS
-        if arguments["change_runtime"] is not None:
-            asked = checks_of_another_runtime(catalogue, run, check, arguments["change_runtime"])
-            return asked, REPORTS_BESIDE_RUNTIME
-        if arguments["reconfigure"] is not None:
-            asked = checks_of_reconfiguration(catalogue, run, check, arguments["reconfigure"])
-            return asked, REPORTS_BESIDE_CONFIGURATION
+        for name, change in CHANGES.items():
+            if arguments[name] is not None:
+                return checks_of_a_change(change, catalogue, run, check, arguments[name]), change.reports
         return checks_of(catalogue, run, check, arguments["upgrade"]), REPORTS

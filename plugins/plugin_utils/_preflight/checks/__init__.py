@@ -92,13 +92,34 @@ REPORTS_BESIDE_CONFIGURATION: t.Tuple[Check, ...] = (
 )
 #: What a build leaves to an upgrade, and so refuses.
 _UPGRADES: t.Tuple[Check, ...] = (membership.check_installed, nodes.check_runtime_version)
-#: What a build leaves to a change of the pod network. Files of both are on the machines meanwhile.
-_CHANGES: t.Tuple[Check, ...] = (differences.check_other_pod_network, surroundings.check_pod_networks)
-
-#: What a build leaves to a change of the container runtime. Other nodes that shall have another one wait for it.
-_RUNTIME_CHANGES: t.Tuple[Check, ...] = (nodes.check_sockets, nodes.check_runtime_version)
 #: Arguments of the kubelet go with the container runtime.
 REPORTS_BESIDE_RUNTIME: t.Tuple[Check, ...] = tuple(check for check in REPORTS if check is not nodes.check_arguments)
+
+
+class Change(t.NamedTuple):
+    """A change of a built cluster that a build refuses.
+
+    :param left: checks of a build that are left out, since it is what they refuse.
+    :param checks: on how the cluster is, by what kubeadm_upgrade_info returns.
+    :param reports: what is reported besides.
+    """
+
+    left: t.Tuple[Check, ...]
+    checks: t.Callable[..., t.Sequence[Check]]
+    reports: t.Tuple[Check, ...]
+
+
+#: By the option of preflight_report. Files of both pod networks are on the machines while one takes the other's place;
+#: nodes that shall have another runtime wait while one gets it.
+CHANGES: t.Dict[str, Change] = {
+    "change_cni": Change(
+        (differences.check_other_pod_network, surroundings.check_pod_networks), change_cni.checks, REPORTS
+    ),
+    "change_runtime": Change(
+        (nodes.check_sockets, nodes.check_runtime_version), change_runtime.checks, REPORTS_BESIDE_RUNTIME
+    ),
+    "reconfigure": Change((), reconfigure.checks, REPORTS_BESIDE_CONFIGURATION),
+}
 
 
 def checks_of(
@@ -119,9 +140,13 @@ def checks_of(
 
 
 def checks_of_a_change(
-    catalogue: Catalogue, run: t.Mapping[str, t.Any], check_mode: bool, cluster_state: change_cni.Cluster
+    change: Change,
+    catalogue: Catalogue,
+    run: t.Mapping[str, t.Any],
+    check_mode: bool,
+    cluster_state: t.Mapping[str, t.Any],
 ) -> t.List[Check]:
-    """The checks before the pod network of a cluster is changed: those of a build, and on how the cluster is.
+    """The checks before a built cluster is changed: those of a build, and on how the cluster is.
 
     :param catalogue: what the collection documents.
     :param run: this run.
@@ -129,21 +154,7 @@ def checks_of_a_change(
     :param cluster_state: what kubeadm_upgrade_info returns.
     """
     found = checks_of(catalogue, run, check_mode, None)
-    return [*(check for check in found if check not in _CHANGES), *change_cni.checks(cluster_state)]
-
-
-def checks_of_another_runtime(
-    catalogue: Catalogue, run: t.Mapping[str, t.Any], check_mode: bool, cluster_state: change_runtime.Cluster
-) -> t.List[Check]:
-    """The checks before a node gets another container runtime: those of a build, and on how the cluster is.
-
-    :param catalogue: what the collection documents.
-    :param run: this run.
-    :param check_mode: whether it changes nothing.
-    :param cluster_state: what kubeadm_upgrade_info returns.
-    """
-    found = checks_of(catalogue, run, check_mode, None)
-    return [*(check for check in found if check not in _RUNTIME_CHANGES), *change_runtime.checks(cluster_state)]
+    return [*(check for check in found if check not in change.left), *change.checks(cluster_state)]
 
 
 def checks_of_updates(
@@ -156,16 +167,3 @@ def checks_of_updates(
     :param cluster_state: what kubeadm_upgrade_info returns.
     """
     return [*options.checks(catalogue), *patch.checks(cluster_state, str(run.get("machine_id") or ""))]
-
-
-def checks_of_reconfiguration(
-    catalogue: Catalogue, run: t.Mapping[str, t.Any], check_mode: bool, cluster_state: upgrade.Cluster
-) -> t.List[Check]:
-    """The checks before a built cluster is given the configuration of the inventory: those of a build, and its health.
-
-    :param catalogue: what the collection documents.
-    :param run: this run.
-    :param check_mode: whether it changes nothing.
-    :param cluster_state: what kubeadm_upgrade_info returns.
-    """
-    return [*checks_of(catalogue, run, check_mode, None), *reconfigure.checks(cluster_state)]

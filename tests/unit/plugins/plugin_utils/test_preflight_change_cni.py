@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils import _openings
-from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import sources
+from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import checks, sources
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import (
     CHECKS,
     change_cni,
@@ -151,7 +151,7 @@ def test_a_cluster_that_could_not_be_read() -> None:
 
 def test_what_a_build_refuses_is_not_refused() -> None:
     """All else that a build looks at is."""
-    found = checks_of_a_change(collection_roles(), {}, False, WELL)
+    found = checks_of_a_change(checks.CHANGES["change_cni"], collection_roles(), {}, False, WELL)
     left_out = {differences.check_other_pod_network, surroundings.check_pod_networks}
     assert set(CHECKS) - set(found) == left_out
 

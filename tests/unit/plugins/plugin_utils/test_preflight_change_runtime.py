@@ -10,10 +10,10 @@ import typing as t
 import pytest
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight import sources
 from ansible_collections.slipway.kubernetes.plugins.plugin_utils._preflight.checks import (
-    REPORTS_BESIDE_RUNTIME,
+    CHANGES,
     change_runtime,
     checks_of,
-    checks_of_another_runtime,
+    checks_of_a_change,
     nodes,
     runtime,
 )
@@ -108,11 +108,11 @@ def test_a_build_refuses_another_runtime_and_names_the_playbook() -> None:
     assert "playbooks/change_runtime.yml -e node=w1" in problem.remedy
     catalogue = collection_roles()
     build = checks_of(catalogue, {}, False, None)
-    change = checks_of_another_runtime(catalogue, {}, False, cluster())
+    change = checks_of_a_change(CHANGES["change_runtime"], catalogue, {}, False, cluster())
     assert {nodes.check_sockets, nodes.check_runtime_version} <= {*build} - {*change}
     # Those two, and two of them are made for the run.
     assert len(change) == len(build) - 2 + len(change_runtime.checks(cluster()))
-    assert nodes.check_arguments not in REPORTS_BESIDE_RUNTIME
+    assert nodes.check_arguments not in CHANGES["change_runtime"].reports
 
 
 PROVIDER = {"container_runtime_provider": "docker", "container_runtime_source": "docker"}
