@@ -68,17 +68,25 @@ def foreign(is_pristine: Test, patterns: t.Optional[t.Iterable[str]] = None) -> 
     return sorted(path for path in paths if is_foreign(path, is_pristine))
 
 
-def keep(path: str) -> str:
-    """Keep a copy of a file beside it, with its mode and owner; returns where.
+def kept_as(path: str, is_same: Test = lambda _copy: False) -> str:
+    """Where a file is kept, beside it.
 
     A copy that is there already is another one's, or of an earlier time: it stays, and this one gets a number.
+
+    :param is_same: whether a copy has what the file has.
     """
-    status = os.stat(path)
-    content = read_exactly(path)
     target, number = path + KEPT, 1
-    while os.path.lexists(target) and read_exactly(target) != content:
+    while os.path.lexists(target) and not is_same(target):
         number += 1
         target = f"{path}{KEPT}.{number}"
+    return target
+
+
+def keep(path: str) -> str:
+    """Keep a copy of a file beside it, with its mode and owner; returns where."""
+    status = os.stat(path)
+    content = read_exactly(path)
+    target = kept_as(path, lambda copy: read_exactly(copy) == content)
     file = TextFile(target, content, status.st_mode & 0o777, str(status.st_uid), str(status.st_gid))
     if file.differs():
         file.write()

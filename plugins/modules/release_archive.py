@@ -202,10 +202,7 @@ def file_mode(path: str) -> t.Optional[int]:
 
 def keep(path: str) -> str:
     """Keep a copy of a file beside it, as :func:`_marks.keep` does with texts; returns where."""
-    target, number = path + _marks.KEPT, 1
-    while os.path.lexists(target) and file_sha256(target) != file_sha256(path):
-        number += 1
-        target = f"{path}{_marks.KEPT}.{number}"
+    target = _marks.kept_as(path, lambda copy: file_sha256(copy) == file_sha256(path))
     if not os.path.lexists(target):
         with open(path, "rb") as stream, replacing(target, stat.S_IMODE(os.stat(path).st_mode)) as copy:
             shutil.copyfileobj(stream, copy)

@@ -339,7 +339,7 @@ class Release:
         for name in [] if self.copies else self.wrong():
             path = f"{self.place}/{name}"
             if path in self.foreign:
-                os.rename(path, free_name(path))
+                os.rename(path, _marks.kept_as(path))
             put_link(path, self._target(name))
         if self.moves:
             self._forget()
@@ -380,15 +380,6 @@ def put_link(path: str, target: str) -> None:
         os.unlink(temporary)
     os.symlink(target, temporary)
     os.replace(temporary, path)
-
-
-def free_name(path: str) -> str:
-    """Where a file of somebody else is kept."""
-    target, count = path + _marks.KEPT, 1
-    while os.path.lexists(target):
-        count += 1
-        target = f"{path}{_marks.KEPT}.{count}"
-    return target
 
 
 class ReleaseSet:
