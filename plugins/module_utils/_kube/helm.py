@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tempfile
 import time
 import typing as t
@@ -24,12 +23,6 @@ from ansible_collections.slipway.kubernetes.plugins.module_utils._kube.kubectl i
 
 #: Seconds that a helm of somebody else gets besides its timeout.
 _MINUTE = 60
-#: What helm and kubectl say when an API server went away in the middle, or is away: one that has just started, or that
-#: a proxy has given up. A registry of charts that refuses is something else, and so is a time that is over.
-_LOST = re.compile(
-    r"unexpected EOF|connection reset by peer|cluster unreachable|etcdserver: |was refused - did you specify",
-    re.IGNORECASE,
-)
 
 
 def chart_name(chart: str, version: str) -> str:
@@ -166,7 +159,7 @@ class HelmRelease:
             wait.sleep()
 
     def _insist(self, helm: str, pending_revision: str) -> None:
-        """Run helm, and again when the API server was lost meanwhile, for a minute."""
+        """Run helm, and again when the API server went away meanwhile, for a minute."""
         wait = _waiting.Wait(_MINUTE, pause=2, growth=2, longest=10)
         tried = False
         while True:
@@ -174,7 +167,7 @@ class HelmRelease:
                 self._upgrade(helm, self._left(helm) if tried else pending_revision)
                 return
             except CommandError as error:
-                if wait.is_over or not _LOST.search(error.result.stderr):
+                if wait.is_over or not kube.is_away(error.result.stderr):
                     raise
             tried = True
             wait.sleep()

@@ -28,13 +28,18 @@ _FIRST_KINDS = ("Namespace", "CustomResourceDefinition")
 
 _NO_KIND = re.compile(r'no matches for kind "([^"]+)" in version "([^"]+)"')
 _NO_NAMESPACE = re.compile(r'namespaces "([^"]+)" not found')
+#: What kubectl and helm print when an API server, or its etcd, went away in the middle, or is away.
+_AWAY = (
+    r"was refused - did you specify|cluster unreachable|connection reset by peer|unexpected EOF|TLS handshake timeout"
+    r"|etcdserver: (?:leader changed|no leader|request timed out)"
+)
 #: What kubectl prints while the API server, an aggregated API, a webhook or a CustomResourceDefinition is coming up. An
 #: API server that has just started refuses everybody until it knows its roles, kubeadm's administrator, too.
 _TRANSIENT = re.compile(
-    r"failed calling webhook|no endpoints available|connection refused|was refused - did you specify"
+    rf"{_AWAY}|failed calling webhook|no endpoints available|connection refused"
     r"|no matches for kind|ensure CRDs are installed first|could not find the requested resource"
-    r"|currently unable to handle the request|connection reset by peer|unexpected EOF|TLS handshake timeout"
-    r"|i/o timeout|context deadline exceeded|request timed out|etcdserver: leader changed|no route to host"
+    r"|currently unable to handle the request"
+    r"|i/o timeout|context deadline exceeded|request timed out|no route to host"
     r"|the object has been modified|Too Many Requests|ServiceUnavailable"
     r"|User \"kubernetes-admin\" cannot \w+ resource",
     re.IGNORECASE,
@@ -152,6 +157,11 @@ def missing_namespaces(stderr: str) -> t.Set[str]:
 def lacks_webhook(stderr: str) -> bool:
     """Whether nothing but a webhook that does not answer kept the API server from its work."""
     return "failed calling webhook" in stderr
+
+
+def is_away(stderr: str) -> bool:
+    """Whether a command failed because the API server went away meanwhile, or is away."""
+    return bool(re.search(_AWAY, stderr, re.IGNORECASE))
 
 
 def is_transient(stderr: str) -> bool:
