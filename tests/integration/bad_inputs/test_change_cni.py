@@ -16,6 +16,7 @@ from test_remove_node import Site
 FLANNEL = {"network": "10.244.0.0/16", "ipv6_network": "", "backend": "vxlan", "release": "flannel"}
 CALICO = {"network": "10.244.0.0/16", "encapsulation": "vxlan", "block_size": "26", "release": "calico"}
 CONFIG = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nnetworking:\n  podSubnet: 10.244.0.0/16\n"
+CONTAINERD = "unix:///run/containerd/containerd.sock"
 YES = ("-e", "change_cni_confirm=true", "-e", "cluster_cni=calico")
 
 
@@ -30,6 +31,7 @@ def facts(configuration: dict[str, t.Any], **changed: t.Any) -> dict[str, t.Any]
             "endpoint_ready": True,
             "ca_cert_hashes": ["sha256:1"],
         }
+        known["cri_socket"] = CONTAINERD
         machine = merged(node(11 + place, name, **state), {"hostname": name, "configuration": known})
         machine = merged(machine, changed.get(name, {}))
         found[f"node_facts:{name}"] = {"changed": False, "ansible_facts": {"slipway_node": machine}}

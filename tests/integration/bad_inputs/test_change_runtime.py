@@ -9,12 +9,10 @@ import json
 import typing as t
 
 import pytest
-from test_bad_inputs import merged
-from test_patch_nodes import NODES, node, said
+from test_change_cni import CONTAINERD, facts
+from test_patch_nodes import NODES, said
 from test_remove_node import Site
 
-CONTAINERD = "unix:///run/containerd/containerd.sock"
-CONFIG = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nnetworking:\n  podSubnet: 10.244.0.0/16\n"
 #: The inventory has CRI-O for one worker and one control plane.
 INVENTORY = {
     "container_runtime_provider": "{{ 'crio' if inventory_hostname in ['w1', 'cp2'] else 'containerd' }}",
@@ -32,24 +30,6 @@ PENDING = {
 }
 
 
-def facts(**changed: t.Any) -> dict[str, t.Any]:
-    """What the looks at all machines answer; other states of a node by its name."""
-    found = {}
-    for place, name in enumerate(NODES):
-        known = {"config_maps": {"kubeadm-config": CONFIG}} if name.startswith("cp") else {}
-        state = {
-            "node_name": name,
-            "endpoint": "192.0.2.9:8443",
-            "endpoint_ready": True,
-            "ca_cert_hashes": ["sha256:1"],
-        }
-        configuration = {**known, "cri_socket": CONTAINERD}
-        machine = merged(node(11 + place, name, **state), {"hostname": name, "configuration": configuration})
-        machine = merged(machine, changed.get(name, {}))
-        found[f"node_facts:{name}"] = {"changed": False, "ansible_facts": {"slipway_node": machine}}
-    return found
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return Site(tmp_path_factory.mktemp("change_runtime"))
@@ -60,7 +40,7 @@ def site(made: Site) -> t.Iterator[Site]:
     with made.for_one_test() as kept:
         kept.answers.update(
             {
-                **facts(),
+                **facts({}),
                 "source_probe": {"changed": False, "failures": []},
                 "package_source": {"changed": False},
                 "kubeadm_upgrade_info": {
