@@ -77,6 +77,23 @@ def test_an_api_server_that_does_not_know_its_roles_yet(user: str, transient: bo
     assert kube.is_transient(f"Error from server (Forbidden): {text}\n") is transient
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Error: unexpected error when reading response body. Please retry. Original error: unexpected EOF", True),
+        ("net/http: TLS handshake timeout - error from a previous attempt: unexpected EOF", True),
+        ("Error: Kubernetes cluster unreachable: Get ...: dial tcp 192.0.2.9:6443: connect: connection refused", True),
+        ("Error from server: etcdserver: leader changed", True),
+        ("Error: create: failed to create: etcdserver: request is too large", False),
+        ('Error: failed to do request: Head "https://charts.example.com/v2/": connect: connection refused', False),
+        ("Error: timed out waiting for the condition", False),
+    ],
+)
+def test_an_api_server_that_is_away(text: str, expected: bool) -> None:
+    assert kube.is_away(text) is expected
+    assert not expected or kube.is_transient(text)
+
+
 def test_complaint() -> None:
     log = 'E1121 05:53:01.578624    6726 memcache.go:381] "Unhandled" err="connect: connection refused"\n'
     refused = "The connection to the server 127.0.0.1:1 was refused - did you specify the right host or port?\n"
